@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A room is one static library, userspace/NAME, that sees the headers of the rooms it names and of no other:
+# its include path is a directory that holds links to itself and to those. An arrow that is not drawn here
+# does not compile.
+
+add_library(ksms_warnings INTERFACE)
+target_compile_options(ksms_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror)
+
+# ksms_view(TARGET room...): TARGET may include the headers of these rooms and include/ksms.
+function(ksms_view target)
+  set(view ${CMAKE_BINARY_DIR}/rooms/${target})
+  file(REMOVE_RECURSE ${view})
+  file(MAKE_DIRECTORY ${view})
+  foreach(room ${ARGN})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/userspace/${room} ${view}/${room} SYMBOLIC)
+  endforeach()
+  target_include_directories(${target} PRIVATE ${view} ${CMAKE_SOURCE_DIR}/include)
+endfunction()
+
+# ksms_room(NAME [SEES room...] [LIBS library...])
+function(ksms_room name)
+  cmake_parse_arguments(ROOM "" "" "SEES;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/userspace/${name}/*.cpp)
+  if(NOT sources)
+    file(WRITE ${CMAKE_BINARY_DIR}/rooms/empty_${name}.cpp "")
+    set(sources ${CMAKE_BINARY_DIR}/rooms/empty_${name}.cpp)
+  endif()
+  add_library(ksms_${name} STATIC ${sources})
+  ksms_view(ksms_${name} ${name} ${ROOM_SEES})
+  set(rooms ${ROOM_SEES})
+  list(TRANSFORM rooms PREPEND ksms_)
+  target_link_libraries(ksms_${name} PRIVATE ksms_warnings PUBLIC ${rooms} ${ROOM_LIBS})
+endfunction()

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What the BPF programs and user space share: keys, values, enums, limits. C types of fixed width,
+ * padding spelled out, sizes and offsets asserted. Byte order is the host's unless a comment says
+ * otherwise. Whoever changes a layout or a meaning here raises KSMS_ABI_VERSION. */
+#pragma once
+
+#ifdef __cplusplus
+#include <cstddef>
+#include <cstdint>
+using ksms_u8 = std::uint8_t;
+using ksms_u16 = std::uint16_t;
+using ksms_u32 = std::uint32_t;
+using ksms_u64 = std::uint64_t;
+#define KSMS_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type)
+#define KSMS_ASSERT_OFFSET(type, field, at) \
+    static_assert(offsetof(type, field) == (at), #type "." #field)
+#else
+#include <linux/types.h>
+#include <stddef.h>
+typedef __u8 ksms_u8;
+typedef __u16 ksms_u16;
+typedef __u32 ksms_u32;
+typedef __u64 ksms_u64;
+#define KSMS_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
+#define KSMS_ASSERT_OFFSET(type, field, at) \
+    _Static_assert(offsetof(type, field) == (at), #type "." #field)
+#endif
+
+#define KSMS_ABI_VERSION 1u
+
+enum ksms_limits {
+    KSMS_DSCPS = 64,               /* RFC 2474: six bits */
+    KSMS_MAX_PROBES = 1 << 18,     /* services x entries of one scan: 18 bits of the token */
+    KSMS_MAX_SERVICES = 2 * 65535, /* every TCP and UDP port */
+    KSMS_MAX_ENTRIES = 64,         /* namespaces that own the source */
+    KSMS_MAX_ROUTERS = 256,        /* of one scan */
+    KSMS_MAX_TAPS =
+        16384, /* attached at once, all scans; a tap id is a u16 (the filter's classid) */
+    KSMS_HASH_PROBES = 65536, /* room in the hashes, all scans that use them together */
+    KSMS_HASH_COUNTERS = 262144,
+    KSMS_HASH_LIMIT = 4096, /* probes x routers x 2 from which on a scan takes dense maps */
+    KSMS_NAME_LENGTH = 64,
+    KSMS_JOURNAL_ENTRIES = 65536,
+};
+
+enum ksms_direction { KSMS_INGRESS = 0, KSMS_EGRESS = 1, KSMS_DIRECTIONS = 2 };
+
+enum ksms_tap_kind {
+    KSMS_TAP_NONE = 0,
+    KSMS_TAP_CLSACT =
+        1,            /* a cls_bpf filter; its classid is the tap's id; counts for one scan only */
+    KSMS_TAP_TCX = 2, /* a TCX link (6.6 and later); counts for every scan that names it */
+    KSMS_TAP_XDP = 3, /* an XDP link, ingress only; counts for every scan that names it */
+};
+
+enum ksms_store { KSMS_STORE_NONE = 0, KSMS_STORE_HASH = 1, KSMS_STORE_DENSE = 2 };
+
+/* the table of leases: array[64], index = DSCP.
+ * `state` alone says who has it:
+ * generation << 8 | enum ksms_lease_state, changed by compare-and-exchange. The other fields are
+ * written while it says BUSY, by whoever set it so. */
+enum ksms_lease_state { KSMS_LEASE_FREE = 0, KSMS_LEASE_BUSY = 1, KSMS_LEASE_HELD = 2 };
+
+struct ksms_lease {
+    ksms_u64 state;
+    ksms_u64 owner_start;  /* clock ticks since boot: field 22 of /proc/PID/stat; 0: no owner */
+    ksms_u64 allocated_ns; /* CLOCK_MONOTONIC */
+    ksms_u64 expires_ns;   /* CLOCK_MONOTONIC; 0: never */
+    ksms_u64 allocated_at; /* ns since the epoch, for people */
+    ksms_u32 owner_pid;    /* in the initial PID namespace; 0: no owner, the time to live alone */
+    ksms_u32 uid;          /* of the caller that allocated */
+    ksms_u32 scanning_pid; /* the scan that runs under it now; 0: none */
+    ksms_u32 dscp;
+    char job[KSMS_NAME_LENGTH];
+    char user[KSMS_NAME_LENGTH];
+};
+KSMS_ASSERT_SIZE(struct ksms_lease, 184);
+KSMS_ASSERT_OFFSET(struct ksms_lease, owner_pid, 40);
+KSMS_ASSERT_OFFSET(struct ksms_lease, job, 56);
+
+/* scans: array[64], index = DSCP: what the taps must know of a scan.
+ * */
+struct ksms_scan {
+    ksms_u32 active;     /* 1 while probes of it may be on the wire */
+    ksms_u32 generation; /* of the lease; its low 8 bits are in every token */
+    ksms_u32 probes;     /* services x entries */
+    ksms_u32 services;   /* probe index = entry * services + service */
+    ksms_u32 store;      /* enum ksms_store */
+    ksms_u32 routers;    /* slots in use */
+    ksms_u32 owner_pid;
+    ksms_u16 source_port; /* of every probe */
+    ksms_u8 family;       /* 4 or 6 */
+    ksms_u8 pad;
+    ksms_u8 source[16]; /* network order, IPv4 in the first four */
+    ksms_u8 destination[16];
+};
+KSMS_ASSERT_SIZE(struct ksms_scan, 64);
+KSMS_ASSERT_OFFSET(struct ksms_scan, source, 32);
+
+/* scan_routers: hash; which taps count for which scan, and in which slot.
+ * */
+struct ksms_scan_router_key {
+    ksms_u32 router; /* inode of the network namespace */
+    ksms_u32 dscp;
+};
+struct ksms_scan_router {
+    ksms_u16 slot;
+    ksms_u8 ingress_kind; /* enum ksms_tap_kind that counts; drops in a namespace with both NONE are
+                             still noted */
+    ksms_u8 egress_kind;
+    ksms_u32 pad;
+};
+KSMS_ASSERT_SIZE(struct ksms_scan_router_key, 8);
+KSMS_ASSERT_SIZE(struct ksms_scan_router, 8);
+
+/* services and service_numbers: what is probed; user space installs, BPF only looks up.
+ * */
+struct ksms_service_key {
+    ksms_u8 dscp;
+    ksms_u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+    ksms_u16 port;
+};
+struct ksms_service_value {
+    ksms_u32 service; /* its number, 0 is the first asked for */
+};
+struct ksms_service_number_key {
+    ksms_u32 dscp;
+    ksms_u32 service;
+};
+struct ksms_service_number_value {
+    ksms_u16 port;
+    ksms_u8 protocol;
+    ksms_u8 pad;
+};
+KSMS_ASSERT_SIZE(struct ksms_service_key, 4);
+KSMS_ASSERT_SIZE(struct ksms_service_number_key, 8);
+KSMS_ASSERT_SIZE(struct ksms_service_number_value, 4);
+
+/* The dense form, one mmapable array of u64 a scan (inner map of dense_services, index = DSCP):
+ *   [protocol == UDP ? 65536 + port : port]  1 + service, or 0
+ *   [KSMS_DENSE_NUMBERS + service]           protocol << 16 | port */
+#define KSMS_DENSE_NUMBERS 131072u
+
+/* counters: what a tap saw of a probe.
+ * */
+struct ksms_counter_key {
+    ksms_u8 dscp; /* of the job */
+    ksms_u8 protocol;
+    ksms_u16 port;     /* that was asked for */
+    ksms_u32 router;   /* inode of the network namespace */
+    ksms_u16 entry;    /* 0 for the first namespace that owns the source */
+    ksms_u8 direction; /* enum ksms_direction */
+    ksms_u8 pad;
+};
+KSMS_ASSERT_SIZE(struct ksms_counter_key, 12);
+
+enum ksms_counter_flags {
+    KSMS_SEEN_REMARKED = 1,   /* seen_dscp differs from the job's */
+    KSMS_SEEN_TRANSLATED = 2, /* an address or a port differs: see translations */
+    KSMS_SEEN_FRAGMENT = 4,
+    KSMS_SEEN_VLAN = 8,
+};
+
+struct ksms_counter {
+    ksms_u64 packets;  /* our own probes, GSO segments counted each */
+    ksms_u64 bytes;    /* from the network header on: what IP says */
+    ksms_u64 first_ns; /* CLOCK_MONOTONIC */
+    ksms_u64 last_ns;
+    ksms_u32 strangers; /* same DSCP, protocol and port, but not ours */
+    ksms_u32 ifindex;   /* of the tap that saw the probe last */
+    ksms_u32 router;    /* as in the key */
+    ksms_u16 port;
+    ksms_u16 seen_port; /* the destination port it carried; differs after DNAT */
+    ksms_u16 entry;
+    ksms_u8 dscp;
+    ksms_u8 protocol;
+    ksms_u8 direction;
+    ksms_u8 seen_dscp;
+    ksms_u8 flags; /* enum ksms_counter_flags */
+    ksms_u8 ttl;   /* TTL or hop limit it carried */
+    ksms_u32 tap;  /* id of the tap that saw it last */
+    ksms_u32 pad;
+};
+KSMS_ASSERT_SIZE(struct ksms_counter, 64);
+KSMS_ASSERT_OFFSET(struct ksms_counter, strangers, 32);
+KSMS_ASSERT_OFFSET(struct ksms_counter, tap, 56);
+
+/* The dense form: inner map of dense_counters, one mmapable array of struct ksms_counter a scan:
+ *   [(slot * KSMS_DIRECTIONS + direction) * probes + probe] */
+
+/* translations: the addresses a translated probe carried.
+ * */
+struct ksms_translation {
+    ksms_u8 source[16];
+    ksms_u8 destination[16];
+    ksms_u16 source_port;
+    ksms_u16 destination_port;
+    ksms_u8 family;
+    ksms_u8 pad[3];
+};
+KSMS_ASSERT_SIZE(struct ksms_translation, 40);
+
+/* drops: what kfree_skb said of a probe.
+ * */
+struct ksms_drop_key {
+    ksms_u8 dscp;
+    ksms_u8 protocol;
+    ksms_u16 port;
+    ksms_u32 router;
+    ksms_u16 entry;
+    ksms_u16 pad;
+};
+struct ksms_drop {
+    ksms_u64 place;  /* address in the kernel's text; 0: nothing was dropped */
+    ksms_u64 at_ns;  /* CLOCK_MONOTONIC, of the last */
+    ksms_u32 reason; /* enum skb_drop_reason of the running kernel */
+    ksms_u32 count;
+    ksms_u32 ifindex; /* skb->dev; 0 where there was none */
+    ksms_u16 port;
+    ksms_u8 protocol;
+    ksms_u8 hook; /* enum ksms_hook */
+};
+KSMS_ASSERT_SIZE(struct ksms_drop_key, 12);
+KSMS_ASSERT_SIZE(struct ksms_drop, 32);
+
+enum ksms_hook {
+    KSMS_HOOK_UNKNOWN = 0,
+    KSMS_HOOK_PREROUTING = 1,
+    KSMS_HOOK_INPUT = 2,
+    KSMS_HOOK_FORWARD = 3,
+    KSMS_HOOK_OUTPUT = 4,
+    KSMS_HOOK_POSTROUTING = 5,
+};
+/* The dense form: inner map of dense_drops, struct ksms_drop: [slot * probes + probe] */
+
+/* taps: hash, id -> where it is and what passed it.
+ * */
+struct ksms_tap_id_key {
+    ksms_u32 router;
+    ksms_u32 ifindex;
+    ksms_u32 direction;
+    ksms_u32 kind;
+};
+struct ksms_tap {
+    ksms_u32 router; /* inode of the network namespace */
+    ksms_u32 ifindex;
+    ksms_u64 cookie; /* SO_NETNS_COOKIE of the namespace: inodes are used again, cookies are not */
+    ksms_u32 direction;
+    ksms_u32 kind;      /* enum ksms_tap_kind */
+    ksms_u32 dscp;      /* the one scan that a clsact tap counts for */
+    ksms_u32 link;      /* id of the BPF link; 0 for clsact */
+    ksms_u32 owner_pid; /* 0: it stays (tap attach) */
+    ksms_u64 packets;   /* that it parsed and that carried a DSCP with a scan */
+    ksms_u64 own;       /* of those, probes */
+    ksms_u64 strangers;
+    ksms_u64 unparsable; /* truncated, ihl < 5, header chain too long, … */
+    ksms_u64 fragments;  /* without a transport header; never counted as a probe */
+    char interface[16];  /* IFNAMSIZ */
+    char router_name[KSMS_NAME_LENGTH];
+};
+KSMS_ASSERT_SIZE(struct ksms_tap, 160);
+KSMS_ASSERT_OFFSET(struct ksms_tap, packets, 40);
+
+/* stats: array, the programs' own failures; never silent.
+ * */
+enum ksms_stat {
+    KSMS_STAT_UNPARSABLE = 0, /* packets no tap could parse */
+    KSMS_STAT_FRAGMENT,       /* later fragments of a marked packet */
+    KSMS_STAT_COUNTERS_FULL,  /* a probe was not counted: the counters map is full */
+    KSMS_STAT_DROPS_FULL,
+    KSMS_STAT_TRANSLATIONS_FULL,
+    KSMS_STAT_NO_TAP,   /* a program ran that no tap entry describes */
+    KSMS_STAT_NO_STORE, /* a probe of a scan without a store */
+    KSMS_STAT_STALE,    /* a token of an earlier lease */
+    KSMS_STATS,
+};
+
+/* config: array[1].
+ * */
+struct ksms_config {
+    ksms_u32 abi;              /* KSMS_ABI_VERSION; first, for ever */
+    ksms_u32 active_scans;     /* 0: every tap hands on at once */
+    ksms_u64 object_hash;      /* of the linked BPF object that is installed */
+    ksms_u32 token_key[4];     /* secret of this machine, until its pins go */
+    ksms_u32 next_source_port; /* counts up; a scan takes one, modulo its range */
+    ksms_u32 next_tap;         /* counts up, modulo KSMS_MAX_TAPS */
+};
+KSMS_ASSERT_SIZE(struct ksms_config, 40);
+KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 16);
+
+/* journal: hash; what a process did that the kernel does not take back when it dies.
+ * */
+enum ksms_journal_kind {
+    KSMS_DID_QDISC = 1,     /* created clsact on ifindex */
+    KSMS_DID_FILTER = 2,    /* added a filter: direction, priority, handle */
+    KSMS_DID_NEIGHBOUR = 3, /* added a temporary neighbour: family, address */
+    KSMS_DID_SCAN = 4,      /* took the scan slot of dscp: maps and dense pins */
+    KSMS_DID_LEASE = 5,     /* allocated dscp under generation */
+    KSMS_DID_TAP = 6,       /* took the tap id in handle */
+    KSMS_DID_PIN = 7,       /* pinned name under the pin root */
+};
+struct ksms_journal_key {
+    ksms_u64 start; /* of the process: field 22 of /proc/PID/stat */
+    ksms_u32 pid;
+    ksms_u32 number; /* counts up; undone from the highest down */
+};
+struct ksms_journal_entry {
+    ksms_u64 cookie; /* SO_NETNS_COOKIE of the namespace */
+    ksms_u32 netns;  /* its inode */
+    ksms_u32 kind;   /* enum ksms_journal_kind */
+    ksms_u32 ifindex;
+    ksms_u32 handle; /* of the filter, or the tap id */
+    ksms_u32 generation;
+    ksms_u16 priority;
+    ksms_u8 direction;
+    ksms_u8 family; /* 4 or 6 */
+    ksms_u8 address[16];
+    ksms_u8 lladdr[6];
+    ksms_u8 dscp;
+    ksms_u8 pad;
+    char name[32]; /* of the pin, relative to the pin root */
+};
+KSMS_ASSERT_SIZE(struct ksms_journal_key, 16);
+KSMS_ASSERT_SIZE(struct ksms_journal_entry, 88);
+
+/* the token: which probe a packet is, whatever was rewritten on its way.
+ * 32 bits, dscp:6 | probe:18 | check:8 (low bits of the
+ * lease's generation), through a bijection under the machine's secret, so that a stranger's random
+ * sequence number is ours by accident once in 2^32 / probes. TCP: the sequence number. UDP:
+ * bytes 4..7 of the payload, behind the magic. */
+#define KSMS_PAYLOAD_MAGIC 0x4b534d53u /* "KSMS", network order on the wire */
+enum { KSMS_PAYLOAD_SIZE = 16 };       /* magic, token, generation, zero: each u32, network order */
+
+static inline ksms_u32 ksms_token_pack(ksms_u32 dscp, ksms_u32 probe, ksms_u32 generation) {
+    return (dscp & 63u) << 26 | (probe & 0x3ffffu) << 8 | (generation & 0xffu);
+}
+static inline ksms_u32 ksms_token_dscp(ksms_u32 token) {
+    return token >> 26;
+}
+static inline ksms_u32 ksms_token_probe(ksms_u32 token) {
+    return token >> 8 & 0x3ffffu;
+}
+static inline ksms_u32 ksms_token_check(ksms_u32 token) {
+    return token & 0xffu;
+}
+
+/* One Feistel round's function: the finalizer of MurmurHash3, cut to 16 bits. */
+static inline ksms_u32 ksms_token_mix(ksms_u32 half, ksms_u32 key) {
+    half = (half ^ key) * 0x85ebca6bu;
+    half ^= half >> 13;
+    half *= 0xc2b2ae35u;
+    return (half ^ half >> 16) & 0xffffu;
+}
+/* A Feistel network of four rounds over two halves of 16 bits. It hides, it does not sign: who
+ * reads our packets can replay them. */
+static inline ksms_u32 ksms_token_seal(ksms_u32 token, const ksms_u32 key[4]) {
+    ksms_u32 left = token >> 16, right = token & 0xffffu, next;
+    next = left ^ ksms_token_mix(right, key[0]);
+    left = right;
+    right = next;
+    next = left ^ ksms_token_mix(right, key[1]);
+    left = right;
+    right = next;
+    next = left ^ ksms_token_mix(right, key[2]);
+    left = right;
+    right = next;
+    next = left ^ ksms_token_mix(right, key[3]);
+    left = right;
+    right = next;
+    return left << 16 | right;
+}
+static inline ksms_u32 ksms_token_open(ksms_u32 sealed, const ksms_u32 key[4]) {
+    ksms_u32 left = sealed >> 16, right = sealed & 0xffffu, last;
+    last = right ^ ksms_token_mix(left, key[3]);
+    right = left;
+    left = last;
+    last = right ^ ksms_token_mix(left, key[2]);
+    right = left;
+    left = last;
+    last = right ^ ksms_token_mix(left, key[1]);
+    right = left;
+    left = last;
+    last = right ^ ksms_token_mix(left, key[0]);
+    right = left;
+    left = last;
+    return left << 16 | right;
+}
+
+/* the registry's programs: SEC("syscall"), their context.
+ * */
+enum ksms_registry_op {
+    KSMS_OP_ALLOCATE = 1,
+    KSMS_OP_RENEW = 2,
+    KSMS_OP_RELEASE = 3,
+    KSMS_OP_REAP = 4
+};
+
+struct ksms_registry_call {
+    ksms_u64 allowed; /* in: bit n: DSCP n may be given out */
+    ksms_u64 ttl_ns;  /* in: 0: none (allocate with an owner only) */
+    ksms_u64 owner_start;
+    ksms_u64 now_realtime; /* in: ns since the epoch, written into the lease */
+    ksms_u64 generation;   /* in: release, renew, reap: of the lease meant; out: of the lease */
+    ksms_u32 owner_pid;
+    ksms_u32 dscp;   /* in: release, renew, reap; out: what was allocated */
+    ksms_u32 op;     /* enum ksms_registry_op */
+    ksms_u32 result; /* out: 0, or an errno: EBUSY none free, EEXIST the job has one (dscp says
+                        which), ESTALE another generation, ENOENT not held */
+    char job[KSMS_NAME_LENGTH];
+    char user[KSMS_NAME_LENGTH];
+};
+KSMS_ASSERT_SIZE(struct ksms_registry_call, 184);

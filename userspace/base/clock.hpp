@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+
+namespace ksms {
+
+/// Nanoseconds on CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns().
+[[nodiscard]] std::uint64_t monotonic_ns();
+/// Nanoseconds since the epoch.
+[[nodiscard]] std::uint64_t realtime_ns();
+
+}  // namespace ksms

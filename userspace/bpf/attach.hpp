@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// BPF links: gone with the last descriptor, unless pinned. Calls that name an interface must be
+// made inside its namespace (os/netns.hpp, in_netns).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "ksms/abi.h"
+
+namespace ksms {
+
+/// BPF_LINK_CREATE with BPF_TCX_INGRESS (46) or BPF_TCX_EGRESS (47), in front of everything on the
+/// hook, so that no foreign program can hide packets from us (Linux 6.6).
+/// @return Code::failed with EINVAL before 6.6
+Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction direction);
+/// BPF_LINK_CREATE with BPF_XDP, generic mode (XDP_FLAGS_SKB_MODE). EBUSY or EEXIST where another
+/// program is there.
+Result<Fd> attach_xdp(int program, std::uint32_t ifindex);
+/// A tp_btf program; needs CAP_PERFMON. The cookie reaches the program through
+/// bpf_get_attach_cookie (6.10 and later; 0 before).
+Result<Fd> attach_tracing(int program, std::uint64_t cookie);
+
+/// The id of a link, map or program behind a descriptor.
+Result<std::uint32_t> link_id(int link);
+Result<std::uint32_t> program_id(int program);
+/// BPF_LINK_GET_FD_BY_ID: a second hold on a link that somebody has.
+Result<Fd> link_by_id(std::uint32_t id);
+Status pin(int object, const std::string& path);
+Result<Fd> open_pin(const std::string& path);
+
+/// Programs on a TCX hook (BPF_PROG_QUERY), ids in the order they run; call it inside the
+/// namespace.
+Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_direction direction);
+
+/// BPF_PROG_TEST_RUN of a SEC("syscall") program.
+/// @return the program's return value
+Result<std::uint32_t> call_program(int program, void* context, std::uint32_t size);
+
+/// What this kernel can do, each found out by trying it.
+struct KernelFeatures {
+    std::string release;  ///< uname -r
+    bool btf{false};      ///< /sys/kernel/btf/vmlinux
+    bool tcx{false};
+    bool kern_ctx{false};  ///< bpf_cast_to_kern_ctx
+    bool cls_bpf{false};   ///< clsact and cls_bpf (found out in a namespace of its own)
+    bool xdp_link{false};
+    bool drop_reasons{false};   ///< kfree_skb has a reason
+    bool attach_cookie{false};  ///< for tp_btf programs
+    bool bpf_fs{false};         ///< /sys/fs/bpf is mounted
+    bool netfilter_link{false};
+};
+KernelFeatures probe_kernel();
+
+}  // namespace ksms

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The installed programs and maps: pinned once under the pin root, opened from there by everybody
+// after.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpf/map.hpp"
+#include "ksms/abi.h"
+
+namespace ksms {
+
+/// The programs of the linked object, in the order of their names there.
+enum class Program {
+    clsact_ingress,  ///< SEC("tc"), told its tap by the filter's classid
+    clsact_egress,
+    tcx_ingress,  ///< needs bpf_cast_to_kern_ctx (6.2) and TCX (6.6)
+    tcx_egress,
+    xdp_ingress,  ///< needs bpf_cast_to_kern_ctx
+    drop,         ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
+    lease,        ///< SEC("syscall"), context struct ksms_registry_call
+    count_
+};
+[[nodiscard]] const char* name_of(
+    Program program);  ///< its function's name, and its pin: "ksms_clsact_ingress"
+
+/// Where things are pinned. Default "/sys/fs/bpf/ksms"; --pin-root and KSMS_PIN_ROOT name another
+/// directory, which must be on a BPF file system.
+struct PinRoot {
+    std::string path{"/sys/fs/bpf/ksms"};
+    /// @param option  the value of --pin-root, "" if it was not given
+    static Result<PinRoot> choose(const std::string& option);
+};
+
+/// Every pinned map and program. Opening costs some 20 system calls; installing (once a boot)
+/// parses the kernel's BTF.
+class Objects {
+public:
+    enum class Missing { install, fail };
+
+    /// Opens the pins. Where there are none (Missing::install) it mounts the BPF file system if
+    /// /sys/fs/bpf is none, loads the object and pins everything in a directory beside it that is
+    /// then renamed into place, so that two that install at once end with the same objects.
+    /// Programs of another build (config.object_hash) are replaced, maps kept.
+    /// @return Code::failed where config.abi differs, naming both versions and `ksmsctl gc` or a
+    /// reboot as the remedy;
+    ///         Code::not_allowed without CAP_BPF; Code::not_found with Missing::fail and nothing
+    ///         installed
+    static Result<Objects> open(const PinRoot& root, Missing missing = Missing::install);
+
+    [[nodiscard]] const PinRoot& root() const { return root_; }
+    /// @return -1 where this kernel cannot run it
+    [[nodiscard]] int program(Program which) const;
+    [[nodiscard]] std::string pin_path(const std::string& name) const;
+
+    Map<std::uint32_t, ksms_lease> leases;
+    Map<std::uint32_t, ksms_scan> scans;
+    Map<ksms_scan_router_key, ksms_scan_router> scan_routers;
+    Map<ksms_service_key, ksms_service_value> services;
+    Map<ksms_service_number_key, ksms_service_number_value> service_numbers;
+    Map<ksms_counter_key, ksms_counter> counters;
+    Map<ksms_counter_key, ksms_translation> translations;
+    Map<ksms_drop_key, ksms_drop> drops;
+    Map<std::uint32_t, ksms_tap> taps;
+    Map<ksms_tap_id_key, std::uint32_t> tap_ids;
+    Map<std::uint32_t, std::uint64_t> stats;
+    Map<ksms_journal_key, ksms_journal_entry> journal;
+    Map<std::uint32_t, std::uint32_t>
+        dense_services;  ///< array of maps: the value read is a map id, written a descriptor
+    Map<std::uint32_t, std::uint32_t> dense_counters;
+    Map<std::uint32_t, std::uint32_t> dense_drops;
+    MappedArray<ksms_config> config;  ///< one element; shared with every process and the programs
+
+private:
+    PinRoot root_;
+    std::array<Fd, static_cast<std::size_t>(Program::count_)> programs_;
+};
+
+/// A dense store of one scan: its three inner maps, mapped and set into the maps of maps at index
+/// `dscp`. Not pinned before the last step, so that a crash leaves nothing but what the journal
+/// names (KSMS_DID_SCAN).
+struct DenseStore {
+    MappedArray<std::uint64_t> services;  ///< see abi.h
+    MappedArray<ksms_counter> counters;   ///< [(slot * 2 + direction) * probes + probe]
+    MappedArray<ksms_drop> drops;         ///< [slot * probes + probe]
+    std::uint32_t probes{0};
+    static Result<DenseStore> create(const Objects& objects, std::uint32_t dscp,
+                                     std::uint32_t services, std::uint32_t probes,
+                                     std::uint32_t routers);
+};
+
+/// Takes every trace of a scan out of the maps: slot, routers, services, counters, translations,
+/// drops, dense maps. Idempotent; only if scans[dscp].generation is `generation` or the slot is not
+/// active.
+Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t generation);
+
+/// Removes the pins of this root and the directory. Refused (Code::failed) while a scan or a
+/// standing tap uses them.
+Status uninstall(const PinRoot& root);
+
+}  // namespace ksms

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Everything done to the machine that the kernel does not take back by itself is written into the
+// journal map before it is done, and undone from there: by the process itself at its end, by its
+// watcher when it is killed, by the next command (reconcile) when both were.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpf/objects.hpp"
+#include "ksms/abi.h"
+#include "os/netns.hpp"
+#include "os/process.hpp"
+
+namespace ksms {
+
+/// The lladdr of a temporary neighbour: 02:6b:73:6d:00:DSCP ("ksm", locally administered).
+[[nodiscard]] Mac fake_mac(std::uint8_t dscp);
+/// NDA_PROTOCOL of a temporary neighbour.
+inline constexpr std::uint8_t kNeighbourProtocol = 0x6b;
+/// Handles of our filters: 0x4b53 ("KS") << 16 | direction << 8 | dscp.
+[[nodiscard]] std::uint32_t filter_handle(ksms_direction direction, std::uint8_t dscp);
+
+/// What was undone, for people (`gc` prints it).
+struct Undone {
+    ProcessId owner;
+    std::string what;   ///< "filter on eth0 (ingress) in hq-gw"
+    std::string error;  ///< "" where it worked or was gone already
+};
+
+class Guard {
+public:
+    /// Forks the watcher. Call it while the process has one thread. The watcher holds nothing but
+    /// its end of a socket and the maps, ignores SIGINT, SIGTERM and SIGHUP, is in a session of its
+    /// own, and lives until this object is gone or the process is.
+    static Result<Guard> start(const Objects& objects);
+    Guard(Guard&&) noexcept;
+    Guard& operator=(Guard&&) noexcept;
+    ~Guard();  ///< undoes what is left, then lets the watcher go and waits for it
+
+    /// Writes the entry; do the deed after it. Use the helpers below.
+    Status will(const ksms_journal_entry& entry);
+    /// Undoes everything of this process, last first. Idempotent. What could not be undone is in
+    /// the result and stays in the journal.
+    std::vector<Undone> undo_all();
+    /// Undoes only entries of this kind.
+    std::vector<Undone> undo(ksms_journal_kind kind);
+
+private:
+    struct State;
+    explicit Guard(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+[[nodiscard]] ksms_journal_entry did_qdisc(const Netns& netns, std::uint32_t ifindex);
+[[nodiscard]] ksms_journal_entry did_filter(const Netns& netns, std::uint32_t ifindex,
+                                            ksms_direction direction, std::uint16_t priority,
+                                            std::uint32_t handle);
+[[nodiscard]] ksms_journal_entry did_neighbour(const Netns& netns, std::uint32_t ifindex,
+                                               const Address& address, const Mac& mac);
+[[nodiscard]] ksms_journal_entry did_scan(std::uint8_t dscp, std::uint32_t generation);
+[[nodiscard]] ksms_journal_entry did_lease(std::uint8_t dscp, std::uint32_t generation);
+[[nodiscard]] ksms_journal_entry did_tap(std::uint32_t id);
+[[nodiscard]] ksms_journal_entry did_pin(const std::string& name);
+
+/// Undoes what processes left that are gone (whose watcher is gone too, or had 100 ms). Every
+/// command that changes something calls it first; it costs one pass over the journal, which is
+/// empty on a quiet machine.
+Result<std::vector<Undone>> reconcile(const Objects& objects);
+
+}  // namespace ksms

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// rtnetlink as values: what is asked, what the kernel answers. One socket belongs to one namespace.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "os/netns.hpp"
+
+struct nlmsghdr;
+
+namespace ksms {
+
+/// An open NETLINK_ROUTE socket inside a namespace.
+class Netlink {
+public:
+    /// @param groups  RTMGRP_* bit mask to listen to; 0: answers only
+    static Result<Netlink> open(const Netns& netns, std::uint32_t groups = 0);
+
+    /// Sends one request with NLM_F_ACK and waits for the acknowledgement.
+    /// @param what  operation and object for the error ("add a filter to eth0 in hq-gw")
+    /// @return the kernel's errno, and the text of its extended acknowledgement where it sent one
+    Status request(nlmsghdr* message, const std::string& what);
+    /// Sends a request (NLM_F_DUMP or a single get) and gives every answer to `each`. A dump that
+    /// the kernel marks as interrupted (NLM_F_DUMP_INTR) is read again.
+    Status query(nlmsghdr* message, const std::string& what,
+                 const std::function<void(const nlmsghdr*)>& each);
+    /// Sends without asking for an answer.
+    Status send(nlmsghdr* message, const std::string& what);
+    /// Reads one batch of notifications into `each`; false: nothing came within the time.
+    Result<bool> wait(int timeout_ms, const std::function<void(const nlmsghdr*)>& each);
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    [[nodiscard]] const std::string& netns() const { return netns_; }
+
+private:
+    Fd fd_;
+    std::string netns_;
+    std::uint32_t sequence_{0};
+};
+
+struct Link {
+    std::uint32_t ifindex{0};
+    std::string name;
+    std::string kind;  ///< IFLA_INFO_KIND: "veth", "bridge", …; "" for physical ones and lo
+    std::uint16_t arp_type{0};  ///< ARPHRD_ETHER, ARPHRD_NONE, …
+    bool up{false};             ///< IFF_UP
+    bool carrier{false};        ///< IFF_LOWER_UP
+    bool loopback{false};
+    bool no_arp{false};  ///< IFF_NOARP or IFF_POINTOPOINT: no neighbour to resolve
+    std::uint32_t mtu{0};
+    std::uint32_t master{0};  ///< bridge, bond or VRF that it is enslaved to; 0: none
+    std::uint32_t peer{0};    ///< IFLA_LINK; of a veth the index of the other end
+    int peer_nsid{-1};        ///< IFLA_LINK_NETNSID; -1: the same namespace
+    std::optional<Mac> mac;
+    std::uint32_t xdp_program{0};  ///< id of an XDP program on it; 0: none
+};
+Result<std::vector<Link>> links(Netlink& netlink);
+
+struct InterfaceAddress {
+    std::uint32_t ifindex{0};
+    Prefix prefix;          ///< the local address with the prefix length
+    bool tentative{false};  ///< IPv6, duplicate address detection still runs
+};
+Result<std::vector<InterfaceAddress>> addresses(Netlink& netlink);
+
+/// The id by which the namespace of `netlink` knows `other` (RTM_GETNSID); -1: it knows it by none.
+Result<int> nsid(Netlink& netlink, const Netns& other);
+
+/// `ip route get DESTINATION from SOURCE iif IIF ipproto P sport S dport D tos T mark M`
+struct RouteQuestion {
+    Address destination;
+    Address source;            ///< none: the kernel chooses
+    std::uint32_t iif{0};      ///< 0: the packet is the namespace's own
+    std::uint8_t protocol{0};  ///< IPPROTO_TCP, IPPROTO_UDP, or 0
+    std::uint16_t source_port{0};
+    std::uint16_t destination_port{0};
+    std::uint8_t tos{0};  ///< the whole byte
+    std::uint32_t mark{0};
+};
+struct RouteAnswer {
+    int error{0};  ///< 0, or the errno that the kernel refused with (ENETUNREACH, EHOSTUNREACH,
+                   ///< EACCES, EXDEV, …)
+    std::uint8_t type{0};  ///< RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, …
+    std::uint32_t oif{0};
+    Address
+        gateway;  ///< none: the destination is on the link; may be of the other family (RTA_VIA)
+    Address preferred_source;
+    std::uint32_t table{0};
+    std::uint32_t mtu{0};  ///< 0: the interface's
+    bool operator==(const RouteAnswer&) const = default;
+};
+/// Refusals of the kernel are answers (`error`); errors are those of asking.
+Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question);
+
+/// A rule of the policy routing database, as far as it tells services apart.
+struct RoutingRule {
+    int family{0};
+    std::uint32_t priority{0};
+    Prefix source, destination;  ///< family 0: any
+    std::string iif, oif;
+    std::uint8_t tos{0};
+    std::uint8_t tos_mask{0};  ///< 0: any; for a tos rule the bits that the kernel compares
+                               ///< (RT_TOS: 0x1c, see fib_rules), for a dscp rule (6.13) 0xfc
+    std::uint32_t mark{0}, mark_mask{0};
+    std::uint8_t protocol{0};
+    std::uint16_t source_port_first{0}, source_port_last{0};  ///< last 0: any
+    std::uint16_t port_first{0}, port_last{0};                ///< destination ports; last 0: any
+    std::uint8_t action{0};                                   ///< FR_ACT_*
+    std::uint32_t table{0};
+    bool inverted{false};
+};
+Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family);
+
+struct Neighbour {
+    std::uint32_t ifindex{0};
+    Address address;
+    std::optional<Mac> mac;
+    std::uint16_t state{0};    ///< NUD_*
+    std::uint8_t protocol{0};  ///< NDA_PROTOCOL: who made it; 0 where the kernel did
+};
+Result<std::vector<Neighbour>> neighbours(Netlink& netlink, int family);
+Result<std::optional<Neighbour>> neighbour(Netlink& netlink, std::uint32_t ifindex,
+                                           const Address& address);
+/// Asks the kernel to resolve it now, as if a packet needed it (NTF_USE). Does not wait.
+Status use_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address);
+/// RTM_NEWNEIGH with NLM_F_CREATE alone: fills a missing, INCOMPLETE or FAILED entry with
+/// NUD_REACHABLE, leaves a working one as it is.
+Status add_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address,
+                     const Mac& mac, std::uint8_t protocol);
+Status remove_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address);
+/// An RTM_NEWNEIGH or RTM_DELNEIGH notification as a value; nothing for any other message.
+std::optional<Neighbour> parse_neighbour(const nlmsghdr* message);
+
+/// A queueing discipline on an interface, as `tc qdisc show` lists them.
+struct Qdisc {
+    std::uint32_t ifindex{0};
+    std::uint32_t handle{0}, parent{0};
+    std::string kind;
+};
+Result<std::vector<Qdisc>> qdiscs(Netlink& netlink);
+/// NLM_F_EXCL: EEXIST where there is one, or an ingress qdisc.
+Status add_clsact(Netlink& netlink, std::uint32_t ifindex);
+Status remove_clsact(Netlink& netlink, std::uint32_t ifindex);
+
+/// A filter of a clsact qdisc.
+struct Filter {
+    std::uint32_t ifindex{0};
+    std::uint8_t direction{0};  ///< enum ksms_direction: 0 ingress, 1 egress
+    std::uint16_t priority{0};
+    std::uint32_t handle{0};
+    std::uint32_t chain{0};
+    std::string kind;          ///< "bpf", "u32", "flower", …
+    std::string name;          ///< TCA_BPF_NAME
+    std::uint32_t program{0};  ///< TCA_BPF_ID
+    std::uint32_t classid{0};  ///< TCA_BPF_CLASSID
+};
+Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
+                                    std::uint8_t direction);
+/// A cls_bpf filter in direct-action mode, protocol all, chain 0; NLM_F_CREATE | NLM_F_EXCL, never
+/// replaces.
+/// @param filter  ifindex, direction, priority, handle, name, classid
+Status add_bpf_filter(Netlink& netlink, const Filter& filter, int program_fd);
+/// Removes by interface, direction, priority and handle.
+Status remove_filter(Netlink& netlink, const Filter& filter);
+
+}  // namespace ksms

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Network namespaces: found by the names people use, entered only by a thread made for it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+
+namespace ksms {
+
+/// An open network namespace. The descriptor keeps it alive.
+class Netns {
+public:
+    /// A NETNS of the command line: a name of `ip netns`, "pid:N", a path that begins with '/', or
+    /// "host".
+    /// @return Code::usage for a name that is none ("../../etc"), Code::not_found where there is no
+    /// such
+    ///         namespace, with the nearest name as the hint
+    static Result<Netns> open(std::string_view spec);
+    /// Where this process stands.
+    static Result<Netns> current();
+    /// @param path  an nsfs file; anything else is Code::usage
+    /// @param name  what people shall read
+    static Result<Netns> open_path(const std::string& path, std::string name);
+
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    [[nodiscard]] const std::string& name() const { return name_; }
+    /// What BPF programs see as net->ns.inum; used again after the namespace is gone.
+    [[nodiscard]] std::uint32_t inode() const { return inode_; }
+    /// SO_NETNS_COOKIE (5.14): never used again until the next boot.
+    [[nodiscard]] std::uint64_t cookie() const { return cookie_; }
+    [[nodiscard]] Result<Netns> duplicate() const;
+
+private:
+    Fd fd_;
+    std::string name_;
+    std::uint32_t inode_{0};
+    std::uint64_t cookie_{0};
+};
+
+/// Every namespace that can be named: /run/netns, the machine's own ("host", that of PID 1), and
+/// those that only a process is in ("pid:N"); each once, the first name in that order.
+Result<std::vector<Netns>> all_netns();
+
+/// The namespace with this inode and cookie, wherever it can be found; Code::not_found if it is
+/// gone.
+Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie);
+
+/// Runs `work` in a thread that has entered `netns`; this process's own namespace never changes.
+/// The thread is gone when the call returns. Needs CAP_SYS_ADMIN.
+Status in_netns(const Netns& netns, const std::function<Status()>& work);
+
+/// A socket that belongs to `netns`; it stays there whoever uses it.
+Result<Fd> socket_in(const Netns& netns, int family, int type, int protocol);
+
+/// A shared or exclusive flock(2) on the namespace's own inode: dies with its holder, needs no
+/// file.
+class NetnsLock {
+public:
+    NetnsLock() = default;
+    static Result<NetnsLock> shared(const Netns& netns);
+    /// Gives the shared lock up and tries to be the only holder; false: somebody else holds it too.
+    /// The lock is gone either way when this object is.
+    Result<bool> try_exclusive();
+
+private:
+    Fd fd_;
+};
+
+}  // namespace ksms

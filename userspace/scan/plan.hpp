@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The plan: where the probes leave, which routers they should meet and by which interfaces, asked
+// of the kernels themselves before anything is sent.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/service.hpp"
+#include "os/netns.hpp"
+#include "scan/request.hpp"
+
+namespace ksms {
+
+struct PlanInterface {
+    std::uint32_t ifindex{0};
+    std::string name;
+    bool operator==(const PlanInterface&) const = default;
+};
+
+/// Why a predicted path ends where it ends.
+enum class PathEnd {
+    destination,  ///< leaves the last router for the destination's own link, or reaches a host that
+                  ///< owns it
+    local,        ///< the last router owns the destination
+    leaves_machine,  ///< the next hop is on a link that leads out of the machine (a physical or
+                     ///< unknown interface)
+    no_route,        ///< the last router has none (its ingress counts; the probe is lost there)
+    refused,         ///< blackhole, unreachable or prohibit
+    no_next_hop,     ///< nobody on the link owns the gateway
+    link_down,       ///< the egress interface is down or without carrier
+    loop,            ///< a router came twice
+    not_forwarding,  ///< a namespace that does not forward and does not own the destination
+};
+
+/// One router on a predicted path.
+struct PlanHop {
+    std::size_t router{0};  ///< index into Plan::routers
+    PlanInterface ingress;  ///< where the probe comes in
+    PlanInterface egress;   ///< where it leaves; ifindex 0: it does not
+    bool local{false};      ///< the router itself owns the destination
+    bool operator==(const PlanHop&) const = default;
+};
+
+struct PlanPath {
+    std::vector<PlanHop> hops;
+    PathEnd end{PathEnd::destination};
+    std::string detail;  ///< for people: "br-core has no route to 10.9.9.9"
+    bool operator==(const PlanPath&) const = default;
+};
+
+/// A router: its namespace, and every interface that a tap belongs on.
+struct PlanRouter {
+    Netns netns;
+    std::vector<PlanInterface>
+        interfaces;  ///< all that are not enslaved and not loopback, up or down
+};
+
+/// A namespace that owns the source: the probes of one entry leave from it.
+struct PlanEntry {
+    Netns netns;
+    std::vector<PlanInterface> interfaces;  ///< an egress tap on each
+    bool source_is_router{false};  ///< the source namespace is itself a router of the path (its own
+                                   ///< address as source)
+};
+
+/// A neighbour that a path needs resolved before the first probe.
+struct PlanNeighbour {
+    const Netns* netns{nullptr};  ///< of an entry or a router of this plan
+    PlanInterface interface;
+    Address address;                      ///< gateway, or the destination itself
+    bool is_destination{false};           ///< may be faked where nobody answers; a gateway never
+    std::vector<std::uint8_t> protocols;  ///< for information
+};
+
+struct Plan {
+    std::vector<PlanEntry> entries;
+    std::vector<PlanRouter> routers;  ///< each once, in the order they are met
+    std::vector<Netns> segments;  ///< namespaces of bridges between them (drops there are noted)
+    std::vector<Netns> destination_hosts;  ///< namespaces that own the destination and do not
+                                           ///< forward it, on the path's last link
+    std::vector<std::vector<PlanInterface>> destination_interfaces;  ///< of each of those
+    std::vector<PlanPath> paths;                                     ///< each different one once
+    /// path_of[entry * services + service] is an index into paths
+    std::vector<std::uint32_t> path_of;
+    /// (router, egress ifindex) -> routers that may come next; used where the evidence leaves the
+    /// prediction
+    std::map<std::pair<std::size_t, std::uint32_t>, std::vector<std::size_t>> next;
+    std::vector<PlanNeighbour> neighbours;
+    std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
+    std::vector<bool>
+        dscp_routed;  ///< per probe: its path differs between tos 0 and the job's DSCP
+    std::vector<std::string> warnings;  ///< for people: "--router hq-dmz is on no path"
+    [[nodiscard]] std::size_t services() const {
+        return entries.empty() ? 0 : path_of.size() / entries.size();
+    }
+};
+
+/// @param tos  the whole byte that the probes will carry (dscp << 2); 0 for a first look
+/// @return Code::not_found: nobody owns the source, no such namespace, no such router; Code::usage:
+/// the families differ,
+///         more than KSMS_MAX_PROBES probes; Code::failed: the path of every service ends before
+///         any router, with the reason (the source's link is down, no route, the destination is on
+///         the source's own link, …)
+Result<Plan> make_plan(const ScanRequest& request, std::uint8_t tos);
+
+}  // namespace ksms

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The whole way of a scan: plan, lease, taps, neighbours, probes, evidence, verdicts, report.
+#pragma once
+
+#include <atomic>
+#include <functional>
+
+#include "base/error.hpp"
+#include "bpf/objects.hpp"
+#include "scan/plan.hpp"
+#include "scan/report.hpp"
+#include "scan/request.hpp"
+
+namespace ksms {
+
+/// For the progress line: called every 100 ms or so.
+struct ScanProgress {
+    const char* stage{""};  ///< "plan", "lease", "attach", "probe", "settle"
+    std::size_t sent{0}, accounted{0}, probes{0};
+    std::uint64_t elapsed_ns{0};
+};
+
+struct ScanHooks {
+    std::function<void(const ScanProgress&)> progress;
+    const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known
+};
+
+/// Nothing is left behind whichever way it ends. Call it while the process has one thread.
+/// @return a report (state interrupted after a stop), or the error that kept it from having any
+/// result
+Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const ScanHooks& hooks);
+
+}  // namespace ksms

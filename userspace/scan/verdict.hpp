@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Evidence -> verdicts. A pure function: no clock, no kernel, no state.
+#pragma once
+
+#include <vector>
+
+#include "scan/evidence.hpp"
+#include "scan/plan.hpp"
+#include "scan/report.hpp"
+
+namespace ksms {
+
+/// What the judge must know beside the evidence.
+struct JudgeContext {
+    bool drops_seen{true};    ///< the kfree_skb hook was on
+    bool interrupted{false};  ///< the scan ended before every probe had its time
+    std::uint8_t dscp{0};
+    std::vector<std::string> broken_routers;  ///< per router: "" or why its taps cannot be believed
+};
+
+/// One row: this entry and service over the routers of the plan.
+struct ProbeVerdict {
+    struct AtRouter {
+        std::size_t router{0};  ///< index into Plan::routers
+        std::uint32_t hop{0};
+        std::string ingress_iface, egress_iface;
+        ServiceAtRouter answer;
+    };
+    std::vector<AtRouter> walk;  ///< routers on its way, in order
+    Verdict result{Verdict::unknown};
+    std::string stopped_at, reason, place, hook, why;
+    std::vector<std::string> notes;
+    std::optional<bool> reached;
+};
+
+ProbeVerdict judge(const Plan& plan, std::size_t entry, std::size_t service,
+                   const ProbeEvidence& evidence, const JudgeContext& context);
+
+}  // namespace ksms
