@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/name.hpp"
 
 namespace ksms {
 
@@ -30,8 +31,8 @@ struct Sighting {
 struct DropEvidence {
     std::uint32_t count{0};  ///< 0: nothing was dropped
     std::uint64_t at_ns{0};
-    std::string reason;     ///< "NETFILTER_DROP"; "" where the kernel gave none
-    std::string place;      ///< "nft_do_chain"; "" where symbols are hidden
+    Name reason;            ///< "NETFILTER_DROP"; "" where the kernel gave none
+    Name place;             ///< "nft_do_chain"; "" where symbols are hidden
     std::uint8_t hook{0};   ///< enum ksms_hook
     bool no_socket{false};  ///< it was delivered, and nobody listens
     bool neighbour{false};  ///< neighbour resolution failed

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/name.hpp"
 #include "base/service.hpp"
 
 namespace ksms {
@@ -24,15 +25,15 @@ struct ServiceAtRouter {
     Verdict result{Verdict::unknown};
     bool on_path{true};          ///< false: omitted in JSON, "." in text
     bool stopped_before{false};  ///< an earlier router stopped it: "-" in text
-    std::uint64_t ingress_packets{0}, ingress_bytes{0};
-    std::uint64_t egress_packets{0}, egress_bytes{0};
+    std::uint32_t ingress_packets{0}, ingress_bytes{0};
+    std::uint32_t egress_packets{0}, egress_bytes{0};
     std::uint32_t strangers{0};
-    std::string reason;  ///< NO: the kernel's; UNKNOWN: "lost", "stopped_before:R", "not_sent:WHY";
-                         ///< "": null
-    std::string place;   ///< kernel function; "": null
-    std::string hook;  ///< "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"; "": not known
+    Name reason;  ///< NO: the kernel's; UNKNOWN: "lost", "stopped_before:R", "not_sent:WHY"; "":
+                  ///< null
+    Name place;   ///< kernel function; "": null
+    Name hook;    ///< "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"; "": not known
+    Name egress_iface;  ///< where this service left, if it differs from the router's
     std::vector<std::string> notes;
-    std::string egress_iface;  ///< where this service left, if it differs from the router's
 };
 
 /// A router once per entry, in path order.
