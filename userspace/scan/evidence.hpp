@@ -21,8 +21,9 @@ struct Sighting {
     std::uint32_t ifindex{0};
     std::uint8_t seen_dscp{0};
     bool remarked{false};
-    bool translated{false};
-    Address source, destination;  ///< where translated
+    bool translated{false};  ///< the four below are set
+    bool source_translated{false}, destination_translated{false};
+    Address source, destination;
     std::uint16_t source_port{0}, destination_port{0};
     bool operator==(const Sighting&) const = default;
 };

@@ -2,6 +2,9 @@
 // Evidence -> verdicts. A pure function: no clock, no kernel, no state.
 #pragma once
 
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "scan/evidence.hpp"
@@ -15,6 +18,11 @@ struct JudgeContext {
     bool drops_seen{true};    ///< the kfree_skb hook was on
     bool interrupted{false};  ///< the scan ended before every probe had its time
     std::uint8_t dscp{0};
+    /// (router, egress ifindex): the gateway there does not answer
+    std::set<std::pair<std::size_t, std::uint32_t>> missing_gateways;
+    /// (router, egress ifindex): the destination does not answer and got a temporary entry
+    std::set<std::pair<std::size_t, std::uint32_t>> faked_neighbours;
+    std::vector<bool> source_gateway_missing;  ///< per entry
     std::vector<std::string> broken_routers;  ///< per router: "" or why its taps cannot be believed
 };
 

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The bytes of a probe, from the IP header on.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/address.hpp"
+#include "base/service.hpp"
+
+namespace ksms {
+
+/// What all probes of a scan share.
+struct ProbeHeader {
+    Address source, destination;
+    std::uint16_t source_port{0};
+    std::uint8_t dscp{0};
+    std::uint32_t generation{0};
+    std::array<std::uint32_t, 4> token_key{};
+};
+
+/// IPv6 (40) + TCP with its options (40).
+inline constexpr std::size_t kMaxProbeSize = 80;
+
+/// A TCP SYN (sequence number = token; MSS, SACK, timestamps and window scale as Linux sends them,
+/// since `-m tcpmss` drops a bare one) or a UDP datagram (16 bytes, abi.h), marked, with right
+/// checksums.
+/// @param probe  its index: entry * services + service
+/// @return the packet's size
+std::size_t build_probe(const ProbeHeader& header, const Service& service, std::uint32_t probe,
+                        std::span<std::uint8_t, kMaxProbeSize> packet);
+
+}  // namespace ksms

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/prober.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "base/clock.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::size_t kBatch = 64;
+constexpr int kSendBuffer = 4 << 20;
+constexpr int kPortAttempts = 64;
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size{0};
+};
+
+SocketAddress socket_address(const Address& address, std::uint16_t port) {
+    SocketAddress result;
+    if (address.family == AF_INET) {
+        auto* v4 = reinterpret_cast<sockaddr_in*>(&result.storage);
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        std::memcpy(&v4->sin_addr, address.bytes.data(), 4);
+        result.size = sizeof *v4;
+    } else {
+        auto* v6 = reinterpret_cast<sockaddr_in6*>(&result.storage);
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        std::memcpy(&v6->sin6_addr, address.bytes.data(), 16);
+        result.size = sizeof *v6;
+    }
+    return result;
+}
+
+Status set_option(const Fd& fd, int level, int option, int value, const char* what) {
+    if (setsockopt(fd.get(), level, option, &value, sizeof value) == 0) return {};
+    return fail_errno(errno, fmt::format("set {} on a probe's socket", what));
+}
+
+/// A source address may be one that the namespace does not own (--source-netns names it all the
+/// same).
+Status allow_any_source(const Fd& fd, int family) {
+    if (family == AF_INET) return set_option(fd, IPPROTO_IP, IP_FREEBIND, 1, "IP_FREEBIND");
+    return set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1, "IPV6_FREEBIND");
+}
+
+/// raw(7): IPPROTO_RAW implies that we bring the IP header. The kernel routes by the socket's bound
+/// address and its tos, so both are set like the packet's own.
+Result<Fd> open_raw(const Netns& netns, const ProbeHeader& header) {
+    const int family = header.source.family;
+    KSMS_TRY(auto fd,
+             socket_in(netns, family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
+    KSMS_CHECK(allow_any_source(fd, family));
+    const int tos = header.dscp << 2;
+    if (family == AF_INET) {
+        KSMS_CHECK(set_option(fd, IPPROTO_IP, IP_TOS, tos, "IP_TOS"));
+    } else {
+        KSMS_CHECK(set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "IPV6_TCLASS"));
+    }
+    KSMS_CHECK(set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, kSendBuffer, "SO_SNDBUFFORCE"));
+    const auto source = socket_address(header.source, 0);
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&source.storage), source.size) != 0)
+        return fail_errno(
+            errno, fmt::format("use {} as the source in {}", header.source.text(), netns.name()));
+    return fd;
+}
+
+/// Binds a socket to the port; false where somebody has it.
+Result<bool> take_port(const Netns& netns, const ProbeHeader& header, int type, Fd& held) {
+    KSMS_TRY(auto fd, socket_in(netns, header.source.family, type | SOCK_CLOEXEC, 0));
+    KSMS_CHECK(allow_any_source(fd, header.source.family));
+    const auto address = socket_address(header.source, header.source_port);
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0) {
+        held = std::move(fd);
+        return true;
+    }
+    if (errno == EADDRINUSE || errno == EACCES) return false;
+    return fail_errno(errno,
+                      fmt::format("reserve port {} in {}", header.source_port, netns.name()));
+}
+
+}  // namespace
+
+Result<Prober> Prober::open(const Plan& plan, const std::vector<Service>& services,
+                            ProbeHeader header, const std::function<std::uint16_t()>& next_port) {
+    Prober prober;
+    prober.services_ = &services;
+    prober.header_ = std::move(header);
+    for (const auto& entry : plan.entries) {
+        KSMS_TRY(auto raw, open_raw(entry.netns, prober.header_));
+        prober.entries_.push_back({std::move(raw), Fd(), Fd(), entry.netns.name()});
+    }
+    KSMS_CHECK(prober.reserve_port(plan, next_port));
+    return prober;
+}
+
+Status Prober::reserve_port(const Plan& plan, const std::function<std::uint16_t()>& next_port) {
+    for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
+        header_.source_port = next_port();
+        bool free = true;
+        for (std::size_t i = 0; i < entries_.size() && free; ++i) {
+            KSMS_TRY(free, take_port(plan.entries[i].netns, header_, SOCK_STREAM, entries_[i].tcp));
+            if (!free) break;
+            KSMS_TRY(free, take_port(plan.entries[i].netns, header_, SOCK_DGRAM, entries_[i].udp));
+        }
+        if (free) return {};
+    }
+    return fail(Code::failed, fmt::format("no free source port in {} after {} attempts",
+                                          entries_[0].name, kPortAttempts));
+}
+
+Status Prober::send_batch(std::span<const std::uint32_t> probes, std::vector<Refused>& refused) {
+    std::array<std::array<std::uint8_t, kMaxProbeSize>, kBatch> packets;
+    std::array<iovec, kBatch> parts;
+    std::array<mmsghdr, kBatch> messages{};
+    auto destination = socket_address(header_.destination, 0);
+    const auto per_entry = static_cast<std::uint32_t>(services_->size());
+    for (std::size_t i = 0; i < probes.size(); ++i) {
+        const auto size =
+            build_probe(header_, (*services_)[probes[i] % per_entry], probes[i], packets[i]);
+        parts[i] = {packets[i].data(), size};
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+        messages[i].msg_hdr.msg_name = &destination.storage;
+        messages[i].msg_hdr.msg_namelen = destination.size;
+    }
+    const auto& entry = entries_[probes[0] / per_entry];
+    std::size_t done = 0;
+    while (done < probes.size()) {
+        const int sent = sendmmsg(entry.raw.get(), messages.data() + done,
+                                  static_cast<unsigned>(probes.size() - done), 0);
+        if (sent > 0) {
+            done += static_cast<std::size_t>(sent);
+            continue;
+        }
+        const int err = errno;
+        if (err == EINTR) continue;
+        if (err == EAGAIN || err == EWOULDBLOCK || err == ENOBUFS) {
+            pollfd wait{entry.raw.get(), POLLOUT, 0};
+            if (poll(&wait, 1, 1000) == 0)
+                return fail_errno(err, fmt::format("send probes from {}", entry.name),
+                                  "the interface does not take packets; is it up?");
+            continue;
+        }
+        if (err == EBADF || err == ENOTSOCK || err == ENOMEM)
+            return fail_errno(err, fmt::format("send probes from {}", entry.name));
+        refused.push_back({probes[done], err});
+        ++done;
+    }
+    return {};
+}
+
+Result<std::vector<Prober::Refused>> Prober::send(std::span<const std::uint32_t> probes,
+                                                  std::uint64_t rate_pps,
+                                                  const std::function<bool()>& stop) {
+    std::vector<Refused> refused;
+    const auto per_entry = static_cast<std::uint32_t>(services_->size());
+    const auto start = monotonic_ns();
+    const std::size_t largest =
+        rate_pps == 0 ? kBatch : std::min<std::uint64_t>(kBatch, 1 + rate_pps / 1000);
+    std::size_t done = 0;
+    while (done < probes.size() && !stop()) {
+        std::size_t count = 0;  // one entry at a time: another entry is another socket
+        while (count < largest && done + count < probes.size() &&
+               probes[done + count] / per_entry == probes[done] / per_entry)
+            ++count;
+        KSMS_CHECK(send_batch(probes.subspan(done, count), refused));
+        done += count;
+        if (rate_pps == 0) continue;
+        const auto due = start + done * 1'000'000'000ull / rate_pps;
+        for (auto now = monotonic_ns(); now < due && !stop(); now = monotonic_ns()) {
+            const auto rest = std::min<std::uint64_t>(due - now, 50'000'000);
+            const timespec pause{0, static_cast<long>(rest)};
+            nanosleep(&pause, nullptr);
+        }
+    }
+    for (std::size_t i = done; i < probes.size(); ++i) refused.push_back({probes[i], EINTR});
+    return refused;
+}
+
+}  // namespace ksms

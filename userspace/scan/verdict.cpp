@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/verdict.hpp"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "ksms/abi.h"
+#include "scan/walk.hpp"
+
+namespace ksms {
+namespace {
+
+const char* hook_name(std::uint8_t hook) {
+    switch (hook) {
+        case KSMS_HOOK_PREROUTING: return "PREROUTING";
+        case KSMS_HOOK_INPUT: return "INPUT";
+        case KSMS_HOOK_FORWARD: return "FORWARD";
+        case KSMS_HOOK_OUTPUT: return "OUTPUT";
+        case KSMS_HOOK_POSTROUTING: return "POSTROUTING";
+        default: return "";
+    }
+}
+
+/// "firewall, FORWARD (NETFILTER_DROP)": what a network engineer understands, then the kernel's
+/// word.
+std::string drop_text(const DropEvidence& drop, std::string_view hook) {
+    struct Words {
+        std::string_view reason, text;
+    };
+    static constexpr Words words[] = {
+        {"NETFILTER_DROP", "firewall"},
+        {"IP_INNOROUTES", "no route"},
+        {"IP_OUTNOROUTES", "no route"},
+        {"IP_RPFILTER", "reverse path"},
+        {"IP_INHDR", "TTL"},
+        {"NEIGH_FAILED", "no neighbour"},
+        {"NEIGH_CREATEFAIL", "no neighbour"},
+        {"NEIGH_QUEUEFULL", "no neighbour"},
+        {"NO_SOCKET", "no socket"},
+        {"PKT_TOO_BIG", "MTU"},
+        {"IP_INADDRERRORS", "forwarding is off"},
+        {"IP_LOCALNET", "martian source"},
+        {"IP_LOCAL_SOURCE", "the router's own address as source"},
+        {"TC_EGRESS", "a TC program, egress"},
+        {"TC_INGRESS", "a TC program, ingress"},
+        {"QDISC_DROP", "queueing discipline"},
+        {"XDP", "an XDP program"},
+    };
+    if (drop.reason.empty())
+        return drop.place.empty() ? "dropped" : fmt::format("dropped in {}", drop.place.text());
+    const auto word =
+        std::ranges::find(words, std::string_view(drop.reason.text()), &Words::reason);
+    const auto text = word == std::end(words) ? std::string_view("dropped") : word->text;
+    const bool firewall = drop.reason == "NETFILTER_DROP" && !hook.empty();
+    return fmt::format("{}{}{} ({})", text, firewall ? ", " : "", firewall ? hook : "",
+                       drop.reason.text());
+}
+
+/// Judges one probe, router by router along its walk.
+class Judge {
+public:
+    Judge(const Plan& plan, std::size_t entry, std::size_t service, const ProbeEvidence& evidence,
+          const JudgeContext& context)
+        : plan_(plan),
+          entry_(entry),
+          evidence_(evidence),
+          context_(context),
+          probe_(entry * plan.services() + service),
+          service_(static_cast<std::uint32_t>(service)),
+          path_(plan.paths[plan.path_of[probe_]]) {}
+
+    ProbeVerdict run() {
+        const auto steps = walk(plan_, path_, evidence_);
+        for (std::size_t at = 0; at < steps.size(); ++at) {
+            const bool later_seen = std::any_of(
+                steps.begin() + static_cast<long>(at) + 1, steps.end(), [&](const WalkStep& step) {
+                    return evidence_.routers[step.router].in.packets > 0;
+                });
+            judge_router(steps[at], later_seen || evidence_.destination.packets > 0,
+                         at + 1 == steps.size());
+        }
+        end_to_end(steps.empty());
+        return std::move(verdict_);
+    }
+
+private:
+    const DropEvidence& drop_at(std::size_t router) const { return evidence_.routers[router].drop; }
+
+    void judge_router(const WalkStep& step, bool seen_behind, bool last) {
+        ProbeVerdict::AtRouter row;
+        row.router = step.router;
+        row.hop = static_cast<std::uint32_t>(verdict_.walk.size() + 1);
+        row.ingress_iface = step.ingress.name;
+        row.egress_iface = step.egress.name;
+        auto& answer = row.answer;
+        answer.service = service_;
+        const auto& seen = evidence_.routers[step.router];
+        answer.ingress_packets = static_cast<std::uint32_t>(seen.in.packets);
+        answer.ingress_bytes = static_cast<std::uint32_t>(seen.in.bytes);
+        answer.egress_packets = static_cast<std::uint32_t>(seen.out.packets);
+        answer.egress_bytes = static_cast<std::uint32_t>(seen.out.bytes);
+        answer.strangers = seen.in.strangers + seen.out.strangers;
+        if (!stopped_at_.empty()) {
+            answer.stopped_before = true;
+            answer.reason = stopped_before_;
+        } else if (!context_.broken_routers.empty() &&
+                   !context_.broken_routers[step.router].empty()) {
+            unknown(answer, "not_judged:" + context_.broken_routers[step.router],
+                    context_.broken_routers[step.router]);
+        } else if (seen.in.packets > 0 || seen.out.packets > 0) {
+            came_in(step, seen, seen_behind, last, answer);
+        } else if (seen.drop.count > 0) {
+            no(answer, step.router, seen.drop);
+        } else {
+            never_came(answer, step.router);
+        }
+        if (answer.result == Verdict::no) {
+            stopped_at_ = plan_.routers[step.router].netns.name();
+            stopped_before_ = "stopped_before:" + stopped_at_;
+        }
+        verdict_.walk.push_back(std::move(row));
+    }
+
+    void came_in(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
+                 ServiceAtRouter& answer) {
+        if (seen.out.packets > 0) {
+            went_out(step, seen, seen_behind, last, answer);
+        } else if (seen_behind) {
+            answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it is behind this router
+        } else if (step.local) {
+            delivered(step, seen, answer);
+        } else if (seen.drop.count > 0 && !seen.drop.neighbour) {
+            no(answer, step.router, seen.drop);
+        } else if (context_.missing_gateways.contains({step.router, step.egress.ifindex})) {
+            note(answer, "next-hop-missing");
+            unknown(answer, "next-hop-missing",
+                    fmt::format("{}: the next hop on {} does not answer",
+                                plan_.routers[step.router].netns.name(), step.egress.name));
+        } else if (seen.drop.count > 0) {
+            no(answer, step.router, seen.drop);
+        } else if (context_.interrupted) {
+            unknown(answer, "interrupted", "interrupted before the answer was certain");
+        } else {
+            no(answer, step.router, seen.drop);
+        }
+    }
+
+    void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
+                  ServiceAtRouter& answer) {
+        // Behind the egress tap a queueing discipline may still drop it; what was seen further on
+        // was not dropped.
+        const bool dropped_behind = seen.drop.count > 0 && !seen_behind &&
+                                    seen.drop.at_ns >= seen.out.last_ns &&
+                                    seen.drop.count >= seen.out.packets;
+        if (dropped_behind) {
+            no(answer, step.router, seen.drop);
+            return;
+        }
+        answer.result = Verdict::yes;
+        if (seen.in.packets > 0 && seen.out.seen_dscp != seen.in.seen_dscp)
+            note(answer, fmt::format("remarked:{}", seen.out.seen_dscp));
+        translation_notes(seen, answer);
+        if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
+            note(answer, "neighbour-faked");
+    }
+
+    void translation_notes(const RouterEvidence& seen, ServiceAtRouter& answer) {
+        const auto& out = seen.out;
+        if (!out.translated) return;
+        const auto endpoint = [](const Address& address, std::uint16_t port) {
+            return address.family == AF_INET6 ? fmt::format("[{}]:{}", address.text(), port)
+                                              : fmt::format("{}:{}", address.text(), port);
+        };
+        const auto& in = seen.in;
+        const bool here_destination = !in.translated || in.destination != out.destination ||
+                                      in.destination_port != out.destination_port;
+        const bool here_source =
+            !in.translated || in.source != out.source || in.source_port != out.source_port;
+        if (out.destination_translated && here_destination)
+            note(answer, "translated:" + endpoint(out.destination, out.destination_port));
+        if (out.source_translated && here_source)
+            note(answer, "translated-source:" + endpoint(out.source, out.source_port));
+    }
+
+    /// The router itself is the destination: what the kernel did not drop, it accepted.
+    void delivered(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
+        note(answer, "local");
+        if (seen.drop.count > 0 && !seen.drop.no_socket) {
+            no(answer, step.router, seen.drop);
+        } else if (seen.drop.count > 0) {
+            answer.result = Verdict::yes;
+            if (verdict_.why.empty())
+                verdict_.why =
+                    plan_.routers[step.router].netns.name() + ": accepted, nobody listens";
+        } else if (context_.drops_seen && !context_.interrupted) {
+            answer.result = Verdict::yes;
+        } else {
+            unknown(answer, context_.interrupted ? "interrupted" : "lost",
+                    plan_.routers[step.router].netns.name() +
+                        ": came in, and this kernel does not say what became of it");
+        }
+    }
+
+    void never_came(ServiceAtRouter& answer, std::size_t router) {
+        const auto& name = plan_.routers[router].netns.name();
+        if (!evidence_.not_sent.empty()) {
+            unknown(answer, "not_sent:" + evidence_.not_sent, "not sent: " + evidence_.not_sent);
+        } else if (evidence_.source_drop.count > 0 && verdict_.walk.empty()) {
+            const auto& drop = evidence_.source_drop;
+            const bool firewall = drop.reason == "NETFILTER_DROP";
+            if (firewall) note(answer, "source-firewall");
+            const auto what = drop_text(drop, hook_name(drop.hook));
+            unknown(
+                answer, "not_sent:" + (drop.reason.empty() ? what : drop.reason.text()),
+                fmt::format("{} itself dropped it: {}", plan_.entries[entry_].netns.name(), what));
+        } else if (entry_ < context_.source_gateway_missing.size() &&
+                   context_.source_gateway_missing[entry_] && verdict_.walk.empty()) {
+            note(answer, "next-hop-missing");
+            unknown(answer, "next-hop-missing",
+                    fmt::format("the gateway of {} does not answer",
+                                plan_.entries[entry_].netns.name()));
+        } else if (evidence_.segment_drop.count > 0) {
+            note(answer, "dropped-before-router");
+            unknown(answer, "lost",
+                    fmt::format(
+                        "dropped on the link before {}: {}", name,
+                        drop_text(evidence_.segment_drop, hook_name(evidence_.segment_drop.hook))));
+        } else if (context_.interrupted) {
+            unknown(answer, "interrupted", "interrupted before the answer was certain");
+        } else {
+            unknown(answer, "lost",
+                    fmt::format("lost: sent {} time{}, {} saw none", evidence_.sent,
+                                evidence_.sent == 1 ? "" : "s", name));
+        }
+    }
+
+    void no(ServiceAtRouter& answer, std::size_t router, const DropEvidence& drop) {
+        answer.result = Verdict::no;
+        answer.reason = drop.reason;
+        answer.place = drop.place;
+        answer.hook = hook_name(drop.hook);
+        const auto text = drop.count > 0 ? drop_text(drop, answer.hook.text())
+                                         : std::string("came in and did not go out");
+        verdict_.why = fmt::format("{}: {}", plan_.routers[router].netns.name(), text);
+        verdict_.reason = answer.reason;
+        verdict_.place = answer.place;
+        verdict_.hook = answer.hook;
+    }
+
+    void unknown(ServiceAtRouter& answer, const std::string& reason, const std::string& why) {
+        answer.result = Verdict::unknown;
+        answer.reason = reason;
+        if (!verdict_.reason.empty()) return;  // the first router that does not know says why
+        verdict_.reason = reason;
+        verdict_.why = why;
+    }
+
+    void note(ServiceAtRouter& answer, const std::string& text) {
+        answer.notes.push_back(text);
+        if (std::ranges::find(verdict_.notes, text) == verdict_.notes.end())
+            verdict_.notes.push_back(text);
+    }
+
+    void end_to_end(bool no_routers) {
+        const auto is = [](Verdict wanted) {
+            return
+                [wanted](const ProbeVerdict::AtRouter& row) { return row.answer.result == wanted; };
+        };
+        if (no_routers) {
+            verdict_.result = Verdict::unknown;
+            verdict_.reason = "not_sent:" + path_.detail;
+            verdict_.why = path_.detail;
+        } else if (!stopped_at_.empty()) {
+            verdict_.result = Verdict::no;
+            verdict_.stopped_at = stopped_at_;
+        } else if (std::ranges::all_of(verdict_.walk, is(Verdict::yes))) {
+            verdict_.result = Verdict::yes;
+            if (verdict_.why.empty()) verdict_.why = passing_text();
+        } else {
+            verdict_.result = Verdict::unknown;
+        }
+        if (evidence_.sent > 1) verdict_.notes.emplace_back("retransmitted");
+        if (probe_ < plan_.dscp_routed.size() && plan_.dscp_routed[probe_])
+            verdict_.notes.emplace_back("dscp-routed");
+        if (evidence_.destination.packets > 0)
+            verdict_.reached = true;
+        else if (!plan_.destination_hosts.empty() && path_.end == PathEnd::destination)
+            verdict_.reached = false;
+        if (path_.end == PathEnd::local && !verdict_.walk.empty())
+            verdict_.reached = verdict_.result == Verdict::yes;
+    }
+
+    /// What a YES has to tell: it was translated or remarked on its way.
+    std::string passing_text() const {
+        for (const auto& row : verdict_.walk) {
+            for (const auto& text : row.answer.notes) {
+                const auto& router = plan_.routers[row.router].netns.name();
+                if (text.starts_with("remarked:"))
+                    return fmt::format("{}: remarked to dscp {}", router, text.substr(9));
+                if (text.starts_with("translated:"))
+                    return fmt::format("{}: translated to {}", router, text.substr(11));
+                if (text.starts_with("translated-source:"))
+                    return fmt::format("{}: source translated to {}", router, text.substr(18));
+            }
+        }
+        return {};
+    }
+
+    const Plan& plan_;
+    std::size_t entry_;
+    const ProbeEvidence& evidence_;
+    const JudgeContext& context_;
+    std::size_t probe_;
+    std::uint32_t service_;
+    const PlanPath& path_;
+    ProbeVerdict verdict_;
+    std::string stopped_at_, stopped_before_;
+};
+
+}  // namespace
+
+ProbeVerdict judge(const Plan& plan, std::size_t entry, std::size_t service,
+                   const ProbeEvidence& evidence, const JudgeContext& context) {
+    return Judge(plan, entry, service, evidence, context).run();
+}
+
+}  // namespace ksms
