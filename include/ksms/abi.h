@@ -278,15 +278,16 @@ enum ksms_stat {
 /* config: array[1].
  * */
 struct ksms_config {
-    ksms_u32 abi;              /* KSMS_ABI_VERSION; first, for ever */
-    ksms_u32 active_scans;     /* 0: every tap hands on at once */
+    ksms_u32 abi; /* KSMS_ABI_VERSION; first, for ever */
+    ksms_u32 pad;
+    ksms_u64 active_scans;     /* bit n: scans[n] is active; 0: every tap hands on at once */
     ksms_u64 object_hash;      /* of the linked BPF object that is installed */
     ksms_u32 token_key[4];     /* secret of this machine, until its pins go */
     ksms_u32 next_source_port; /* counts up; a scan takes one, modulo its range */
     ksms_u32 next_tap;         /* counts up, modulo KSMS_MAX_TAPS */
 };
-KSMS_ASSERT_SIZE(struct ksms_config, 40);
-KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 16);
+KSMS_ASSERT_SIZE(struct ksms_config, 48);
+KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 24);
 
 /* journal: hash; what a process did that the kernel does not take back when it dies.
  * */
@@ -410,3 +411,18 @@ struct ksms_registry_call {
     char user[KSMS_NAME_LENGTH];
 };
 KSMS_ASSERT_SIZE(struct ksms_registry_call, 184);
+
+/* reasons: hash, enum skb_drop_reason of the running kernel -> its name without the prefix, written
+ * at installation from the kernel's BTF */
+struct ksms_reason_name {
+    char name[48];
+};
+KSMS_ASSERT_SIZE(struct ksms_reason_name, 48);
+
+/* The context of ksms_symbol, SEC("syscall"): the kernel function that an address is in ("%ps" of
+ * bpf_snprintf). */
+struct ksms_symbol_call {
+    ksms_u64 address; /* in */
+    char name[64];    /* out; an address in hex where the kernel knows none */
+};
+KSMS_ASSERT_SIZE(struct ksms_symbol_call, 72);

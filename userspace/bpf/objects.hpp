@@ -24,6 +24,7 @@ enum class Program {
     xdp_ingress,  ///< needs bpf_cast_to_kern_ctx
     drop,         ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
     lease,        ///< SEC("syscall"), context struct ksms_registry_call
+    symbol,       ///< SEC("syscall"), context struct ksms_symbol_call
     count_
 };
 [[nodiscard]] const char* name_of(
@@ -74,6 +75,7 @@ public:
         dense_services;  ///< array of maps: the value read is a map id, written a descriptor
     Map<std::uint32_t, std::uint32_t> dense_counters;
     Map<std::uint32_t, std::uint32_t> dense_drops;
+    Map<std::uint32_t, ksms_reason_name> reasons;  ///< filled at installation
     MappedArray<ksms_config> config;  ///< one element; shared with every process and the programs
 
 private:
@@ -93,6 +95,10 @@ struct DenseStore {
                                      std::uint32_t services, std::uint32_t probes,
                                      std::uint32_t routers);
 };
+
+/// Writes the slot, then sets the scan's bit in config.active_scans: from here on the taps count
+/// for it.
+Status begin_scan(const Objects& objects, std::uint32_t dscp, const ksms_scan& scan);
 
 /// Takes every trace of a scan out of the maps: slot, routers, services, counters, translations,
 /// drops, dense maps. Idempotent; only if scans[dscp].generation is `generation` or the slot is not
