@@ -58,6 +58,8 @@ struct PlanRouter {
     Netns netns;
     std::vector<PlanInterface>
         interfaces;  ///< all that are not enslaved and not loopback, up or down
+    bool wanted{
+        true};  ///< false: on the way, but --router or --entry-only leaves it out of the answer
 };
 
 /// A namespace that owns the source: the probes of one entry leave from it.

@@ -36,7 +36,7 @@ Result<ScanStore> ScanStore::begin(const Objects& objects, Guard& guard, const P
     store.services_ = &services;
     store.sites_ = sites;
     store.probes_ = static_cast<std::uint32_t>(services.size()) * entries;
-    store.dscp_ = header.dscp;
+    store.header_ = header;
     const auto slots = static_cast<std::uint32_t>(sites.size());
     const auto count = static_cast<std::uint32_t>(services.size());
 
@@ -80,9 +80,9 @@ Status ScanStore::install_services() const {
     std::vector<ksms_service_number_key> number_keys;
     std::vector<ksms_service_number_value> number_values;
     for (std::uint32_t i = 0; i < services.size(); ++i) {
-        keys.push_back({dscp_, services[i].protocol, services[i].port});
+        keys.push_back({header_.dscp, services[i].protocol, services[i].port});
         values.push_back({i});
-        number_keys.push_back({dscp_, i});
+        number_keys.push_back({header_.dscp, i});
         number_values.push_back({services[i].port, services[i].protocol, 0});
     }
     KSMS_CHECK(objects_->services.update_batch(keys, values));
@@ -93,7 +93,7 @@ ksms_counter_key ScanStore::key(std::size_t slot, ksms_direction direction,
                                 std::uint32_t probe) const {
     const auto per_entry = static_cast<std::uint32_t>(services_->size());
     const auto& service = (*services_)[probe % per_entry];
-    return {dscp_,
+    return {header_.dscp,
             service.protocol,
             service.port,
             sites_[slot].netns,

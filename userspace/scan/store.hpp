@@ -38,6 +38,10 @@ public:
     [[nodiscard]] std::optional<ksms_translation> translation(std::size_t slot,
                                                               ksms_direction direction,
                                                               std::uint32_t probe) const;
+    [[nodiscard]] const ProbeHeader& header() const { return header_; }
+    [[nodiscard]] const Service& service(std::uint32_t probe) const {
+        return (*services_)[probe % services_->size()];
+    }
     [[nodiscard]] std::uint32_t probes() const { return probes_; }
     [[nodiscard]] bool dense() const { return dense_.has_value(); }
 
@@ -49,7 +53,7 @@ private:
     const std::vector<Service>* services_{nullptr};
     std::vector<StoreSite> sites_;
     std::uint32_t probes_{0};
-    std::uint8_t dscp_{0};
+    ProbeHeader header_;
     std::optional<DenseStore> dense_;
 };
 

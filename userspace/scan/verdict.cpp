@@ -81,7 +81,7 @@ public:
             judge_router(steps[at], later_seen || evidence_.destination.packets > 0,
                          at + 1 == steps.size());
         }
-        end_to_end(steps.empty());
+        end_to_end();
         return std::move(verdict_);
     }
 
@@ -128,7 +128,8 @@ private:
         if (seen.out.packets > 0) {
             went_out(step, seen, seen_behind, last, answer);
         } else if (seen_behind) {
-            answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it is behind this router
+            answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it is
+                                           // behind this router
         } else if (step.local) {
             delivered(step, seen, answer);
         } else if (seen.drop.count > 0 && !seen.drop.neighbour) {
@@ -263,23 +264,27 @@ private:
             verdict_.notes.push_back(text);
     }
 
-    void end_to_end(bool no_routers) {
-        const auto is = [](Verdict wanted) {
-            return
-                [wanted](const ProbeVerdict::AtRouter& row) { return row.answer.result == wanted; };
+    void end_to_end() {
+        std::vector<const ProbeVerdict::AtRouter*> rows;
+        for (const auto& row : verdict_.walk)
+            if (plan_.routers[row.router].wanted) rows.push_back(&row);
+        const auto first = [&](Verdict wanted) {
+            return std::ranges::find_if(
+                rows, [wanted](const auto* row) { return row->answer.result == wanted; });
         };
-        if (no_routers) {
+        if (rows.empty()) {
             verdict_.result = Verdict::unknown;
             verdict_.reason = "not_sent:" + path_.detail;
             verdict_.why = path_.detail;
-        } else if (!stopped_at_.empty()) {
+        } else if (const auto no = first(Verdict::no); no != rows.end()) {
             verdict_.result = Verdict::no;
-            verdict_.stopped_at = stopped_at_;
-        } else if (std::ranges::all_of(verdict_.walk, is(Verdict::yes))) {
+            verdict_.stopped_at = plan_.routers[(*no)->router].netns.name();
+        } else if (const auto unknown = first(Verdict::unknown); unknown != rows.end()) {
+            verdict_.result = Verdict::unknown;
+            verdict_.reason = (*unknown)->answer.reason;
+        } else {
             verdict_.result = Verdict::yes;
             if (verdict_.why.empty()) verdict_.why = passing_text();
-        } else {
-            verdict_.result = Verdict::unknown;
         }
         if (evidence_.sent > 1) verdict_.notes.emplace_back("retransmitted");
         if (probe_ < plan_.dscp_routed.size() && plan_.dscp_routed[probe_])

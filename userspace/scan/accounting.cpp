@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/accounting.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "base/clock.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+// Behind the last tap a packet needs no more than a softirq to its end, or to the drop that says
+// what became of it.
+constexpr std::uint64_t kSettle = 5 * kMillisecond;
+// Local delivery ends in silence where a socket took it: this long no drop, and it was accepted.
+constexpr std::uint64_t kLocalSettle = 20 * kMillisecond;
+// A lost probe is sent again after 40 ms, then 120, 360, ….
+constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
+constexpr std::uint64_t kResendRate =
+    20'000;  // probes a second: what was lost in a burst is not sent as one
+constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
+constexpr std::uint64_t kRefreshEvery =
+    10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
+
+void pause_ns(std::uint64_t ns) {
+    const timespec pause{static_cast<time_t>(ns / 1'000'000'000),
+                         static_cast<long>(ns % 1'000'000'000)};
+    nanosleep(&pause, nullptr);
+}
+
+}  // namespace
+
+Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store,
+                       Prober& prober, Resolver& resolver, Patience patience,
+                       const ScanHooks& hooks)
+    : plan_(plan),
+      sites_(sites),
+      store_(store),
+      prober_(prober),
+      resolver_(resolver),
+      patience_(patience),
+      hooks_(hooks) {
+    for (const auto& path : plan.paths) {
+        Goal goal;
+        for (const auto& hop : path.hops) goal.slots.push_back(sites.router_slots[hop.router]);
+        if (!goal.slots.empty()) {
+            goal.last = goal.slots.back();
+            goal.local = path.hops.back().local;
+            goal.host = path.end == PathEnd::destination && !sites.host_slots.empty();
+        }
+        goals_.push_back(std::move(goal));
+    }
+}
+
+bool Accounting::dropped(std::uint32_t probe) const {
+    for (std::size_t slot = 0; slot < sites_.store.size(); ++slot)
+        if (store_.drop(slot, probe).count > 0) return true;
+    return false;
+}
+
+bool Accounting::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const {
+    const auto seen = store_.counter(goal.last, goal.local ? KSMS_INGRESS : KSMS_EGRESS, probe);
+    if (seen.packets == 0) return false;
+    if (goal.local) return now > seen.last_ns + kLocalSettle;
+    if (!goal.host || now > seen.last_ns + kSettle) return true;
+    return std::ranges::any_of(sites_.host_slots, [&](std::size_t slot) {
+        return store_.counter(slot, KSMS_INGRESS, probe).packets > 0;
+    });
+}
+
+bool Accounting::accounted(std::uint32_t probe, std::uint64_t now) const {
+    return arrived(goals_[plan_.path_of[probe]], probe, now) || dropped(probe);
+}
+
+void Accounting::drop_accounted() {
+    const auto now = monotonic_ns();
+    std::erase_if(pending_, [&](std::uint32_t probe) { return accounted(probe, now); });
+}
+
+void Accounting::report(const char* stage) {
+    const auto now = monotonic_ns();
+    if (!hooks_.progress || now - reported_ns_ < kProgressEvery) return;
+    reported_ns_ = now;
+    const std::size_t probes = accounts_.sent.size();
+    hooks_.progress({stage, sent_, probes - pending_.size(), probes, now - started_ns_});
+}
+
+bool Accounting::stopped() {
+    if (hooks_.stop != nullptr && hooks_.stop->load() != 0) accounts_.interrupted = true;
+    if (patience_.deadline != 0 && monotonic_ns() >= patience_.deadline)
+        accounts_.out_of_time = true;
+    return accounts_.interrupted || accounts_.out_of_time;
+}
+
+void Accounting::refuse(std::uint32_t probe, const std::string& why) {
+    auto& texts = accounts_.not_sent_why;
+    auto found = std::ranges::find(texts, why);
+    if (found == texts.end()) {
+        if (texts.size() == 254) return;
+        found = texts.insert(texts.end(), why);
+    }
+    accounts_.not_sent[probe] = static_cast<std::uint8_t>(1 + (found - texts.begin()));
+}
+
+Status Accounting::send(const std::vector<std::uint32_t>& probes, std::uint64_t rate_pps) {
+    const auto stop = [this] {
+        report("probe");
+        return stopped();
+    };
+    for (const auto probe : probes)
+        if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
+    KSMS_TRY(const auto refused, prober_.send(probes, rate_pps, stop));
+    sent_ += probes.size() - refused.size();
+    for (const auto& [probe, err] : refused) {
+        if (err == EPERM) continue;  // the source's own firewall: its drop tells
+        --accounts_.sent[probe];
+        if (accounts_.sent[probe] == 0)
+            refuse(probe, err == EINTR ? "the scan ended before" : std::strerror(err));
+    }
+    return {};
+}
+
+Status Accounting::wait_until(std::uint64_t until) {
+    std::uint64_t nap = 50'000;
+    while (true) {
+        drop_accounted();
+        if (pending_.empty() || stopped()) return {};
+        const auto now = monotonic_ns();
+        if (now >= until) return {};
+        if (now - refreshed_ns_ > kRefreshEvery) {
+            refreshed_ns_ = now;
+            KSMS_CHECK(resolver_.refresh());
+        }
+        report("settle");
+        pause_ns(std::min(nap, until - now));
+        nap = std::min<std::uint64_t>(nap * 2,
+                                      pending_.size() > 1000 ? 5 * kMillisecond : kMillisecond);
+    }
+}
+
+void Accounting::start_with_what_has_a_way() {
+    for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
+        const auto& path = plan_.paths[plan_.path_of[probe]];
+        if (path.hops.empty())
+            refuse(probe, path.detail);
+        else
+            pending_.push_back(probe);
+    }
+}
+
+Result<Accounts> Accounting::run() {
+    const auto probes = plan_.path_of.size();
+    accounts_.sent.assign(probes, 0);
+    accounts_.not_sent.assign(probes, 0);
+    started_ns_ = reported_ns_ = refreshed_ns_ = monotonic_ns();
+    start_with_what_has_a_way();
+    accounts_.first_sent_ns = started_ns_;
+    KSMS_CHECK(send(pending_, patience_.rate_pps));
+    accounts_.all_sent_ns = monotonic_ns();
+
+    auto wait = std::min(kFirstRetry, patience_.timeout / 2);
+    for (std::uint32_t round = 0; round < patience_.retries; ++round) {
+        KSMS_CHECK(wait_until(monotonic_ns() + wait));
+        if (pending_.empty() || stopped()) break;
+        KSMS_CHECK(resolver_.refresh());
+        const auto rate =
+            patience_.rate_pps == 0 ? kResendRate : std::min(patience_.rate_pps, kResendRate);
+        KSMS_CHECK(send(pending_, rate));
+        wait = std::min(wait * 3, patience_.timeout);
+    }
+    KSMS_CHECK(wait_until(monotonic_ns() + patience_.timeout));
+    // Answers of the last taps may be a softirq behind.
+    if (!accounts_.interrupted) pause_ns(kMillisecond / 5);
+    return std::move(accounts_);
+}
+
+}  // namespace ksms

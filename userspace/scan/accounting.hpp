@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Sends every probe, waits until each is accounted for, sends again what was lost, ends in time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "scan/plan.hpp"
+#include "scan/prober.hpp"
+#include "scan/resolver.hpp"
+#include "scan/scan.hpp"
+#include "scan/sites.hpp"
+#include "scan/store.hpp"
+
+namespace ksms {
+
+/// When to send again and when to give up; nanoseconds.
+struct Patience {
+    std::uint64_t timeout{0};   ///< after a probe was last sent
+    std::uint64_t deadline{0};  ///< on CLOCK_MONOTONIC, for everything; 0: none
+    std::uint32_t retries{0};
+    std::uint64_t rate_pps{0};
+};
+
+struct Accounts {
+    std::vector<std::uint8_t> sent;         ///< per probe: how often
+    std::vector<std::string> not_sent_why;  ///< texts
+    std::vector<std::uint8_t> not_sent;     ///< per probe: 0, or 1 + index into not_sent_why
+    bool interrupted{false};                ///< by a signal
+    bool out_of_time{false};                ///< the deadline came before the timeout
+    std::uint64_t first_sent_ns{0}, all_sent_ns{0};
+    [[nodiscard]] std::string why_not_sent(std::uint32_t probe) const {
+        return not_sent[probe] == 0 ? std::string() : not_sent_why[not_sent[probe] - 1u];
+    }
+};
+
+class Accounting {
+public:
+    Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Prober& prober,
+               Resolver& resolver, Patience patience, const ScanHooks& hooks);
+    Result<Accounts> run();
+
+private:
+    /// What ends a predicted path, as slots of the store.
+    struct Goal {
+        std::vector<std::size_t> slots;  ///< of the routers on the way
+        std::size_t last{0};             ///< slot of the last router
+        bool local{false};
+        bool host{false};  ///< the destination is on this machine: it should see the probe too
+    };
+    [[nodiscard]] bool accounted(std::uint32_t probe, std::uint64_t now) const;
+    [[nodiscard]] bool arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const;
+    [[nodiscard]] bool dropped(std::uint32_t probe) const;
+    Status send(const std::vector<std::uint32_t>& probes, std::uint64_t rate_pps);
+    void drop_accounted();
+    Status wait_until(std::uint64_t until);
+    [[nodiscard]] bool stopped();
+    void report(const char* stage);
+    void refuse(std::uint32_t probe, const std::string& why);
+    void start_with_what_has_a_way();
+
+    const Plan& plan_;
+    const ScanSites& sites_;
+    const ScanStore& store_;
+    Prober& prober_;
+    Resolver& resolver_;
+    Patience patience_;
+    const ScanHooks& hooks_;
+    std::vector<Goal> goals_;  ///< one a path
+    std::vector<std::uint32_t> pending_;
+    Accounts accounts_;
+    std::uint64_t started_ns_{0}, reported_ns_{0}, refreshed_ns_{0};
+    std::size_t sent_{0};
+};
+
+}  // namespace ksms

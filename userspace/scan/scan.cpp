@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/scan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "bpf/attach.hpp"
+#include "guard/guard.hpp"
+#include "os/process.hpp"
+#include "scan/accounting.hpp"
+#include "scan/collect.hpp"
+#include "scan/prober.hpp"
+#include "scan/resolver.hpp"
+#include "scan/sites.hpp"
+#include "scan/store.hpp"
+#include "scan/summary.hpp"
+#include "scan/verdict.hpp"
+
+namespace ksms {
+namespace {
+
+// Source ports: above the registered ones that daemons listen on, below what Linux gives to clients
+// last (32768–60999 is its default range; a port in use is passed over).
+constexpr std::uint32_t kFirstPort = 33000, kPorts = 27000;
+
+double milliseconds(std::uint64_t from, std::uint64_t to) {
+    return static_cast<double>(to - from) / 1e6;
+}
+
+/// One scan from the lease on; its members go in the reverse order, which is the order of undoing.
+class Scan {
+public:
+    Scan(const Objects& objects, Guard& guard, const ScanRequest& request, const ScanHooks& hooks)
+        : objects_(objects),
+          guard_(guard),
+          request_(request),
+          hooks_(hooks),
+          registry_(objects, request.limits) {}
+
+    ~Scan() {
+        taps_.clear();
+        if (drop_link_) drop_link_.reset();
+        guard_.undo_all();
+    }
+    Scan(const Scan&) = delete;
+    Scan& operator=(const Scan&) = delete;
+
+    Result<Report> run() {
+        started_ = monotonic_ns();
+        KSMS_CHECK(plan_and_lease());
+        const auto planned = monotonic_ns();
+        KSMS_CHECK(attach());
+        const auto attached = monotonic_ns();
+        KSMS_TRY(auto accounts, probe());
+        const auto settled = monotonic_ns();
+        KSMS_TRY(auto report, judge_all(accounts));
+        report.timing = {milliseconds(started_, planned), milliseconds(planned, attached),
+                         milliseconds(attached, accounts.all_sent_ns),
+                         milliseconds(accounts.all_sent_ns, settled), 0};
+        return report;
+    }
+
+private:
+    void stage(const char* name) const {
+        if (hooks_.progress)
+            hooks_.progress({name, 0, 0, plan_.path_of.size(), monotonic_ns() - started_});
+    }
+
+    Status plan_and_lease() {
+        stage("plan");
+        KSMS_TRY(plan_, make_plan(request_, 0));
+        stage("lease");
+        KSMS_CHECK(take_lease());
+        if ((plan_.routed_dscps >> lease_.dscp & 1) == 0) return {};
+        // A rule on the way looks at the mark: ask again with it, and remember who is led another
+        // way.
+        KSMS_TRY(auto marked, make_plan(request_, static_cast<std::uint8_t>(lease_.dscp << 2)));
+        if (marked.path_of.size() == plan_.path_of.size()) {
+            marked.dscp_routed.resize(marked.path_of.size());
+            for (std::size_t i = 0; i < marked.path_of.size(); ++i)
+                marked.dscp_routed[i] = !same_way(plan_, plan_.paths[plan_.path_of[i]], marked,
+                                                  marked.paths[marked.path_of[i]]);
+        }
+        plan_ = std::move(marked);
+        return {};
+    }
+
+    static bool same_way(const Plan& a, const PlanPath& first, const Plan& b,
+                         const PlanPath& second) {
+        return std::ranges::equal(first.hops, second.hops, [&](const PlanHop& x, const PlanHop& y) {
+            return a.routers[x.router].netns.inode() == b.routers[y.router].netns.inode() &&
+                   x.egress.ifindex == y.egress.ifindex;
+        });
+    }
+
+    Status take_lease() {
+        LeaseRequest wanted;
+        wanted.job = request_.job.empty() ? make_job_name() : request_.job;
+        wanted.user = request_.user.empty() ? user_name() : request_.user;
+        KSMS_TRY(wanted.owner, this_process());
+        wanted.dscp = request_.dscp;
+        wanted.avoid = plan_.routed_dscps;
+        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns));
+        return guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation)));
+    }
+
+    Status attach() {
+        stage("attach");
+        sites_ = ScanSites::of(plan_);
+        KSMS_TRY(auto routers, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
+                                                request_.hooks, sites_.routers));
+        taps_.push_back(std::move(routers));
+        KSMS_TRY(auto hosts, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
+                                              TapHooks::tc, sites_.hosts));
+        taps_.push_back(std::move(hosts));
+        sites_.stand(taps_[0], taps_[1]);
+        attach_drops();
+        return {};
+    }
+
+    /// Without it the scan works, only slower: every NO waits for its timeout.
+    void attach_drops() {
+        const int program = objects_.program(Program::drop);
+        if (program < 0) {
+            warnings_.emplace_back(
+                "this kernel does not say why it drops packets: no reasons, and every NO takes the "
+                "timeout");
+            return;
+        }
+        auto link = attach_tracing(program, lease_.dscp);
+        if (link)
+            drop_link_ = std::move(*link);
+        else
+            warnings_.push_back("drop reasons are off: " + link.error().text());
+    }
+
+    Result<Accounts> probe() {
+        KSMS_TRY(resolver_, Resolver::run(plan_, guard_, lease_.dscp));
+        stage("probe");
+        auto& config = objects_.config.values()[0];
+        ProbeHeader header{request_.source,
+                           request_.destination,
+                           0,
+                           lease_.dscp,
+                           static_cast<std::uint32_t>(lease_.generation),
+                           {}};
+        std::ranges::copy(config.token_key, header.token_key.begin());
+        const auto next_port = [&config] {
+            const auto number = __atomic_fetch_add(&config.next_source_port, 1u, __ATOMIC_RELAXED);
+            return static_cast<std::uint16_t>(kFirstPort + number % kPorts);
+        };
+        KSMS_TRY(auto prober, Prober::open(plan_, request_.services, header, next_port));
+        KSMS_TRY(auto store,
+                 ScanStore::begin(objects_, guard_, prober.header(), request_.services,
+                                  static_cast<std::uint32_t>(plan_.entries.size()), sites_.store));
+        store_ = std::move(store);
+        const Patience patience{request_.timeout_ns,
+                                request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
+                                request_.retries, request_.rate_pps};
+        Accounting accounting(plan_, sites_, *store_, prober, *resolver_, patience, hooks_);
+        return accounting.run();
+    }
+
+    /// A tap that somebody took away meanwhile would turn into a false verdict.
+    Result<std::vector<std::string>> broken_routers() {
+        KSMS_TRY(const auto missing, taps_[0].missing(sites_.routers));
+        std::vector<std::string> broken(plan_.routers.size());
+        for (std::size_t i = 0; i < missing.size(); ++i)
+            for (std::size_t router = 0; router < plan_.routers.size(); ++router)
+                if (sites_.router_slots[router] == sites_.routers_tap_slots[i])
+                    broken[router] = missing[i];
+        return broken;
+    }
+
+    Result<JudgeContext> judge_context(const Accounts& accounts) {
+        JudgeContext context;
+        context.drops_seen = static_cast<bool>(drop_link_);
+        context.interrupted = accounts.interrupted || accounts.out_of_time;
+        context.dscp = lease_.dscp;
+        KSMS_TRY(context.broken_routers, broken_routers());
+        context.source_gateway_missing.assign(plan_.entries.size(), false);
+        for (std::size_t i = 0; i < plan_.neighbours.size(); ++i) {
+            const auto state = resolver_->states()[i];
+            if (state == NeighbourState::resolved) continue;
+            const auto& neighbour = plan_.neighbours[i];
+            for (std::size_t router = 0; router < plan_.routers.size(); ++router) {
+                if (plan_.routers[router].netns.inode() != neighbour.netns->inode()) continue;
+                auto& into = state == NeighbourState::faked ? context.faked_neighbours
+                                                            : context.missing_gateways;
+                into.insert({router, neighbour.interface.ifindex});
+            }
+            for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry)
+                if (state == NeighbourState::missing &&
+                    plan_.entries[entry].netns.inode() == neighbour.netns->inode())
+                    context.source_gateway_missing[entry] = true;
+        }
+        return context;
+    }
+
+    Result<Report> judge_all(const Accounts& accounts) {
+        stage("judge");
+        KSMS_TRY(const auto context, judge_context(accounts));
+        KernelNames names(objects_);
+        const Collector collector(plan_, sites_, *store_, names);
+        Summary summary(plan_, request_.services);
+        ProbeEvidence evidence;
+        const auto services = plan_.services();
+        for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
+            collector.collect(probe, evidence);
+            evidence.sent = accounts.sent[probe];
+            evidence.not_sent = accounts.why_not_sent(probe);
+            summary.add(probe / services, probe % services,
+                        judge(plan_, probe / services, probe % services, evidence, context),
+                        evidence.sent);
+        }
+        Report report;
+        summary.finish(report);
+        describe(report, accounts, context);
+        return report;
+    }
+
+    void describe(Report& report, const Accounts& accounts, const JudgeContext& context) {
+        report.source = request_.source;
+        report.destination = request_.destination;
+        report.job =
+            std::string(lease_.record.job, strnlen(lease_.record.job, sizeof lease_.record.job));
+        report.dscp = lease_.dscp;
+        report.warnings = plan_.warnings;
+        report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
+        if (accounts.interrupted) report.state = ScanState::interrupted;
+        if (accounts.out_of_time) {
+            report.state = ScanState::partial;
+            report.warnings.emplace_back("the deadline came before every probe had its time");
+        }
+        for (std::size_t i = 0; i < context.broken_routers.size(); ++i) {
+            if (context.broken_routers[i].empty()) continue;
+            report.state = accounts.interrupted ? ScanState::interrupted : ScanState::partial;
+            report.warnings.push_back(fmt::format(
+                "{} is not judged: {}", plan_.routers[i].netns.name(), context.broken_routers[i]));
+        }
+        if (report.unknown != report.services.size() || report.services.empty()) return;
+        report.failure = "no service has a verdict: " + report.services.front().why;
+    }
+
+    const Objects& objects_;
+    Guard& guard_;
+    const ScanRequest& request_;
+    const ScanHooks& hooks_;
+    Registry registry_;
+    std::uint64_t started_{0};
+    Plan plan_;
+    Lease lease_;
+    ScanSites sites_;
+    std::vector<ScanTaps> taps_;  ///< of the routers, of the hosts
+    Fd drop_link_;
+    std::optional<Resolver> resolver_;
+    std::optional<ScanStore> store_;
+    std::vector<std::string> warnings_;
+};
+
+}  // namespace
+
+Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const ScanHooks& hooks) {
+    const auto started = monotonic_ns();
+    KSMS_CHECK(require_capabilities("a scan"));
+    KSMS_TRY(const auto objects, Objects::open(root));
+    KSMS_TRY(auto guard, Guard::start(objects));
+    KSMS_CHECK(reconcile(objects));
+    auto result = [&] {
+        Scan scan(objects, guard, request, hooks);
+        return scan.run();
+    }();
+    if (result) result->timing.total = milliseconds(started, monotonic_ns());
+    return result;
+}
+
+}  // namespace ksms
