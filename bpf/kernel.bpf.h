@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The few fields of the kernel's own structures that are read; libbpf finds their offsets in the
+ * running kernel's BTF. */
+#pragma once
+
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+    unsigned int inum;
+};
+
+struct net {
+    struct ns_common ns;
+};
+
+typedef struct {
+    struct net *net;
+} possible_net_t;
+
+struct net_device {
+    possible_net_t nd_net;
+    int ifindex;
+    unsigned short hard_header_len;
+};
+
+struct sock_common {
+    possible_net_t skc_net;
+};
+
+struct sock {
+    struct sock_common __sk_common;
+};
+
+struct sk_buff {
+    struct net_device *dev;
+    struct sock *sk;
+    unsigned long _skb_refdst;
+    int skb_iif;
+    __be16 protocol;
+    __u16 network_header;
+    unsigned int tail; /* offset from head on 64-bit machines */
+    unsigned char *head;
+};
+
+struct xdp_rxq_info {
+    struct net_device *dev;
+};
+
+struct xdp_buff {
+    struct xdp_rxq_info *rxq;
+};
+
+struct dst_entry {
+    struct net_device *dev;
+    unsigned short flags;
+    short error;
+};
+
+struct rtable {
+    struct dst_entry dst;
+    __u16 rt_type;
+};
+
+struct rt6_info {
+    struct dst_entry dst;
+    __u32 rt6i_flags;
+};
+
+#pragma clang attribute pop
+
+/* Linux 6.2: a program's context as the kernel has it. */
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
