@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The verdict over every combination of evidence, and the cases that deserve a sentence.
+#include "scan/verdict.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "ksms/abi.h"
+
+using namespace ksms;
+
+namespace {
+
+Netns named(const std::string& name) {
+    auto netns = Netns::open_path("/proc/self/ns/net", name);
+    REQUIRE(netns);
+    return std::move(*netns);
+}
+
+/// A chain src -> r1 -> r2 -> …, ingress ifindex 1 and egress ifindex 2 everywhere, one service.
+Plan chain(std::size_t routers, bool last_is_local = false) {
+    Plan plan;
+    plan.entries.push_back({named("src"), {}, false});
+    PlanPath path;
+    for (std::size_t i = 0; i < routers; ++i) {
+        PlanRouter router;
+        router.netns = named("r" + std::to_string(i + 1));
+        router.interfaces = {{1, "in0"}, {2, "out0"}, {3, "side0"}};
+        plan.routers.push_back(std::move(router));
+        const bool local = last_is_local && i + 1 == routers;
+        path.hops.push_back(
+            {i, {1, "in0"}, local ? PlanInterface{} : PlanInterface{2, "out0"}, local});
+        if (i + 1 < routers) plan.next[{i, 2}] = {i + 1};
+    }
+    path.end = last_is_local ? PathEnd::local : PathEnd::destination;
+    plan.paths.push_back(path);
+    plan.path_of = {0};
+    return plan;
+}
+
+Sighting seen(std::uint64_t at, std::uint32_t ifindex) {
+    Sighting sighting;
+    sighting.packets = 1;
+    sighting.bytes = 60;
+    sighting.first_ns = sighting.last_ns = at;
+    sighting.ifindex = ifindex;
+    sighting.seen_dscp = 33;
+    return sighting;
+}
+
+DropEvidence drop(std::uint64_t at, const char* reason, bool no_socket = false) {
+    DropEvidence result;
+    result.count = 1;
+    result.at_ns = at;
+    result.reason = reason;
+    result.place = "somewhere";
+    result.hook = KSMS_HOOK_FORWARD;
+    result.no_socket = no_socket;
+    return result;
+}
+
+ProbeEvidence nothing(const Plan& plan) {
+    ProbeEvidence evidence;
+    evidence.sent = 1;
+    evidence.routers.resize(plan.routers.size());
+    return evidence;
+}
+
+void passes(ProbeEvidence& evidence, std::size_t router, std::uint64_t at) {
+    evidence.routers[router].in = seen(at, 1);
+    evidence.routers[router].out = seen(at + 1, 2);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "verdict: every combination of evidence at two routers agrees with the contract's words") {
+    enum Drop { none, firewall, no_socket };
+    for (const bool local : {false, true}) {
+        const auto plan = chain(2, local);
+        for (int bits = 0; bits < 16; ++bits) {
+            for (int drops = 0; drops < 9; ++drops) {
+                for (const bool interrupted : {false, true}) {
+                    const bool in[] = {(bits & 1) != 0, (bits & 4) != 0};
+                    const bool out[] = {(bits & 2) != 0, (bits & 8) != 0};
+                    const int dropped[] = {drops % 3, drops / 3};
+                    auto evidence = nothing(plan);
+                    for (std::size_t i = 0; i < 2; ++i) {
+                        const std::uint64_t at = 100 * (i + 1);
+                        if (in[i]) evidence.routers[i].in = seen(at, 1);
+                        if (out[i]) evidence.routers[i].out = seen(at + 1, 2);
+                        if (dropped[i] != none)
+                            evidence.routers[i].drop = drop(
+                                at + 2, dropped[i] == firewall ? "NETFILTER_DROP" : "NO_SOCKET",
+                                dropped[i] == no_socket);
+                    }
+                    JudgeContext context;
+                    context.interrupted = interrupted;
+                    const auto verdict = judge(plan, 0, 0, evidence, context);
+
+                    // The truth, from the contract: YES came in and went out (or was accepted by
+                    // the router that is the destination); NO came in and did not, or was dropped
+                    // there; UNKNOWN neither.
+                    Verdict expected[2];
+                    bool stopped = false, behind_known = true;
+                    for (std::size_t i = 0; i < 2; ++i) {
+                        const bool here = in[i] || out[i];
+                        const bool later = i == 0 && (in[1] || out[1]);
+                        const bool last_local = local && i == 1;
+                        if (stopped)
+                            expected[i] = Verdict::unknown;
+                        else if (out[i] && (dropped[i] == none || (i == 0 && in[1])))
+                            expected[i] = Verdict::yes;
+                        else if (out[i])
+                            expected[i] = Verdict::no;
+                        else if (here && later)
+                            expected[i] = Verdict::yes;
+                        else if (here && last_local && dropped[i] == no_socket)
+                            expected[i] = Verdict::yes;
+                        else if (dropped[i] != none)
+                            expected[i] = Verdict::no;
+                        else if (!here)
+                            expected[i] = Verdict::unknown;
+                        else if (interrupted)
+                            expected[i] = Verdict::unknown;
+                        else
+                            expected[i] = last_local ? Verdict::yes : Verdict::no;
+                        stopped = stopped || expected[i] == Verdict::no;
+                        behind_known = behind_known && expected[i] == Verdict::yes;
+                    }
+                    // r1 saw nothing but r2 did: it was led past r1 or r1's taps missed it; never a
+                    // NO at r1.
+                    if (!in[0] && !out[0] && dropped[0] == none) {
+                        for (const auto& row : verdict.walk)
+                            if (row.router == 0) CHECK(row.answer.result == Verdict::unknown);
+                        continue;
+                    }
+                    INFO("local " << local << " bits " << bits << " drops " << drops
+                                  << " interrupted " << interrupted);
+                    REQUIRE(verdict.walk.size() == 2);
+                    CHECK(verdict.walk[0].answer.result == expected[0]);
+                    CHECK(verdict.walk[1].answer.result == expected[1]);
+                    CHECK(verdict.result == (stopped        ? Verdict::no
+                                             : behind_known ? Verdict::yes
+                                                            : Verdict::unknown));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("verdict: a firewall's drop says where, why and by which hook") {
+    const auto plan = chain(3);
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    evidence.routers[1].in = seen(200, 1);
+    evidence.routers[1].drop = drop(201, "NETFILTER_DROP");
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::no);
+    CHECK(verdict.stopped_at == "r2");
+    CHECK(verdict.reason == "NETFILTER_DROP");
+    CHECK(verdict.why == "r2: firewall, FORWARD (NETFILTER_DROP)");
+    REQUIRE(verdict.walk.size() == 3);
+    CHECK(verdict.walk[2].answer.stopped_before);
+    CHECK(verdict.walk[2].answer.reason == "stopped_before:r2");
+}
+
+TEST_CASE("verdict: dropped behind the egress tap is NO, unless it was seen further on") {
+    const auto plan = chain(2);
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    evidence.routers[0].drop = drop(150, "QDISC_DROP");
+    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::no);
+    passes(evidence, 1, 200);
+    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+}
+
+TEST_CASE("verdict: never seen is UNKNOWN and says how often it was sent") {
+    const auto plan = chain(2);
+    auto evidence = nothing(plan);
+    evidence.sent = 4;
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "lost");
+    CHECK(verdict.why == "lost: sent 4 times, r1 saw none");
+    CHECK(verdict.notes == std::vector<std::string>{"retransmitted"});
+}
+
+TEST_CASE("verdict: the source's own firewall makes it UNKNOWN, not NO") {
+    const auto plan = chain(1);
+    auto evidence = nothing(plan);
+    evidence.source_drop = drop(50, "NETFILTER_DROP");
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "not_sent:NETFILTER_DROP");
+    CHECK(verdict.walk[0].answer.notes == std::vector<std::string>{"source-firewall"});
+}
+
+TEST_CASE("verdict: a gateway that does not answer is UNKNOWN, a firewall before it still NO") {
+    const auto plan = chain(1);
+    JudgeContext context;
+    context.missing_gateways.insert({0, 2});
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    auto verdict = judge(plan, 0, 0, evidence, context);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "next-hop-missing");
+    evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
+    verdict = judge(plan, 0, 0, evidence, context);
+    CHECK(verdict.result == Verdict::no);
+}
+
+TEST_CASE("verdict: taps that are gone make UNKNOWN, whatever was counted before") {
+    const auto plan = chain(1);
+    JudgeContext context;
+    context.broken_routers = {"in0: the ingress filter was removed"};
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    const auto verdict = judge(plan, 0, 0, evidence, context);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "not_judged:in0: the ingress filter was removed");
+}
+
+TEST_CASE("verdict: translated and remarked are YES, with the values in the notes") {
+    const auto plan = chain(1);
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    auto& out = evidence.routers[0].out;
+    out.seen_dscp = 0;
+    out.translated = out.destination_translated = true;
+    out.destination = *Address::parse("10.4.0.9");
+    out.destination_port = 8443;
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::yes);
+    CHECK(verdict.notes == std::vector<std::string>{"remarked:0", "translated:10.4.0.9:8443"});
+    CHECK(verdict.why == "r1: remarked to dscp 0");
+}
+
+TEST_CASE(
+    "verdict: led another way, the unpredicted router is judged and the one it passed by is not") {
+    auto plan = chain(3);
+    PlanRouter detour;
+    detour.netns = named("detour");
+    detour.interfaces = {{1, "in0"}, {2, "out0"}};
+    plan.routers.push_back(std::move(detour));
+    plan.next[{0, 3}] = {3};
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    evidence.routers[0].out = seen(101, 3);
+    evidence.routers[3].in = seen(110, 1);
+    evidence.routers[3].out = seen(111, 2);
+    passes(evidence, 2, 200);
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    std::vector<std::size_t> order;
+    for (const auto& row : verdict.walk) order.push_back(row.router);
+    CHECK(order == std::vector<std::size_t>{0, 3, 2});
+    CHECK(verdict.result == Verdict::yes);
+}
+
+TEST_CASE("verdict: a router that is not asked for is on the way but not in the answer") {
+    auto plan = chain(2);
+    plan.routers[0].wanted = false;
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "stopped_before:r1");
+}
+
+TEST_CASE("verdict: accepted by the router that is the destination, also where nobody listens") {
+    const auto plan = chain(1, true);
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    evidence.routers[0].drop = drop(101, "NO_SOCKET", true);
+    auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::yes);
+    CHECK(verdict.why == "r1: accepted, nobody listens");
+    JudgeContext blind;
+    blind.drops_seen = false;
+    evidence.routers[0].drop = {};
+    verdict = judge(plan, 0, 0, evidence, blind);
+    CHECK(verdict.result == Verdict::unknown);
+}
