@@ -4,7 +4,8 @@
 find_program(KSMS_CLANG NAMES clang-19 clang REQUIRED)
 find_program(KSMS_BPFTOOL NAMES bpftool PATHS /usr/sbin /usr/local/sbin REQUIRED)
 
-# ksms_bpf_skeleton(NAME SOURCES file...): target NAME_skeleton, header NAME.skel.h in its include path
+# ksms_bpf_skeleton(NAME SOURCES file...): target NAME_skeleton, header NAME.skel.h in its include path with
+# struct NAME_bpf in it (a struct and a namespace cannot both be called ksms)
 function(ksms_bpf_skeleton name)
   cmake_parse_arguments(BPF "" "" "SOURCES" ${ARGN})
   set(out ${CMAKE_BINARY_DIR}/bpf)
@@ -24,7 +25,7 @@ function(ksms_bpf_skeleton name)
   endforeach()
   add_custom_command(OUTPUT ${out}/${name}.skel.h
     COMMAND ${KSMS_BPFTOOL} gen object ${out}/${name}_linked.o ${objects}
-    COMMAND ${KSMS_BPFTOOL} gen skeleton ${out}/${name}_linked.o name ${name} > ${out}/${name}.skel.h
+    COMMAND ${KSMS_BPFTOOL} gen skeleton ${out}/${name}_linked.o name ${name}_bpf > ${out}/${name}.skel.h
     DEPENDS ${objects} VERBATIM)
   add_custom_target(${name}_skeleton_files DEPENDS ${out}/${name}.skel.h)
   add_library(${name}_skeleton INTERFACE)
