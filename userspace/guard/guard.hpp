@@ -23,6 +23,8 @@ namespace ksms {
 [[nodiscard]] Mac fake_mac(std::uint8_t dscp);
 /// NDA_PROTOCOL of a temporary neighbour.
 inline constexpr std::uint8_t kNeighbourProtocol = 0x6b;
+/// TCA_BPF_NAME of our filters; one of another name is never removed.
+inline constexpr const char* kFilterName = "ksms";
 /// Handles of our filters: 0x4b53 ("KS") << 16 | direction << 8 | dscp.
 [[nodiscard]] std::uint32_t filter_handle(ksms_direction direction, std::uint8_t dscp);
 
@@ -43,8 +45,17 @@ public:
     Guard& operator=(Guard&&) noexcept;
     ~Guard();  ///< undoes what is left, then lets the watcher go and waits for it
 
+    /// Holds NetnsLock::shared on the namespace until its qdiscs and filters are undone, so that no
+    /// other process takes an empty clsact away meanwhile. Call it before looking what hangs on its
+    /// interfaces; will() refuses a qdisc or a filter in a namespace that was not entered.
+    /// Idempotent. The order: enter; qdiscs(); where there is no clsact will(did_qdisc) and
+    /// add_clsact; will(did_filter) and add_bpf_filter. Where an add says EEXIST: forget().
+    Status enter(const Netns& netns);
     /// Writes the entry; do the deed after it. Use the helpers below.
     Status will(const ksms_journal_entry& entry);
+    /// Takes an entry of this guard back, because the deed was not done (somebody else was first)
+    /// or shall stay. Nothing is undone. An entry that is not there is no error.
+    Status forget(const ksms_journal_entry& entry);
     /// Undoes everything of this process, last first. Idempotent. What could not be undone is in
     /// the result and stays in the journal.
     std::vector<Undone> undo_all();
@@ -65,6 +76,8 @@ private:
                                                const Address& address, const Mac& mac);
 [[nodiscard]] ksms_journal_entry did_scan(std::uint8_t dscp, std::uint32_t generation);
 [[nodiscard]] ksms_journal_entry did_lease(std::uint8_t dscp, std::uint32_t generation);
+/// Undone only while taps[id].owner_pid is the process that wrote it; the id's entry in tap_ids
+/// goes with it.
 [[nodiscard]] ksms_journal_entry did_tap(std::uint32_t id);
 [[nodiscard]] ksms_journal_entry did_pin(const std::string& name);
 
