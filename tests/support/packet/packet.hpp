@@ -68,6 +68,14 @@ inline void append(Bytes& to, const Bytes& more) {
     to.insert(to.end(), more.begin(), more.end());
 }
 
+/// RFC 1071.
+inline std::uint16_t checksum(const Bytes& header) {
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < header.size(); i += 2) sum += header[i] * 256U + header[i + 1];
+    while (sum > 0xffff) sum = (sum & 0xffffU) + (sum >> 16U);
+    return static_cast<std::uint16_t>(~sum);
+}
+
 inline Bytes transport(const PacketSpec& spec) {
     Bytes bytes;
     if (spec.protocol == IPPROTO_TCP) {
@@ -129,6 +137,9 @@ inline Bytes ipv4(const PacketSpec& spec, const Bytes& content, std::uint32_t& l
     bytes.insert(bytes.end(), spec.source.begin(), spec.source.begin() + 4);
     bytes.insert(bytes.end(), spec.destination.begin(), spec.destination.begin() + 4);
     bytes.resize(header, 1);  // options: "no operation"
+    const std::uint16_t sum = checksum(bytes);
+    bytes[10] = static_cast<std::uint8_t>(sum >> 8U);
+    bytes[11] = static_cast<std::uint8_t>(sum);
     append(bytes, content);
     return bytes;
 }
@@ -155,7 +166,7 @@ inline Bytes ipv6(const PacketSpec& spec, const Bytes& content, std::uint32_t& l
 }
 }  // namespace detail
 
-/// An Ethernet frame. Checksums are 0: no tap looks at them.
+/// An Ethernet frame. TCP's and UDP's checksums are 0: neither taps nor routers look at them.
 inline Packet build(const PacketSpec& spec) {
     Packet packet;
     const Bytes content = detail::transport(spec);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A network namespace of the test's own, and frames into it.
+#pragma once
+
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "base/fd.hpp"
+#include "packet/packet.hpp"
+
+namespace ksms::test {
+
+/// An empty namespace with lo up, for as long as it lives; the thread goes back afterwards.
+class OwnNamespace {
+public:
+    OwnNamespace() : before_(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) {
+        REQUIRE(before_);
+        REQUIRE(unshare(CLONE_NEWNET) == 0);
+        command("ip link set lo up");
+    }
+    OwnNamespace(const OwnNamespace&) = delete;
+    OwnNamespace& operator=(const OwnNamespace&) = delete;
+    ~OwnNamespace() { setns(before_.get(), CLONE_NEWNET); }
+
+    static void command(const std::string& line) {
+        INFO(line);
+        REQUIRE(std::system(line.c_str()) == 0);  // NOLINT(cert-env33-c): a fixed text
+    }
+
+private:
+    Fd before_;
+};
+
+template <typename F>
+bool within_a_second(F condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+inline void send_frame(const char* interface, const Bytes& frame) {
+    const Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    REQUIRE(socket);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = static_cast<int>(if_nametoindex(interface));
+    REQUIRE(sendto(socket.get(), frame.data(), frame.size(), 0,
+                   reinterpret_cast<const sockaddr*>(&to),
+                   sizeof to) == static_cast<ssize_t>(frame.size()));
+}
+
+}  // namespace ksms::test
