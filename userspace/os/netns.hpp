@@ -13,6 +13,9 @@
 
 namespace ksms {
 
+class Netns;
+Result<std::vector<Netns>> all_netns();
+
 /// An open network namespace. The descriptor keeps it alive.
 class Netns {
 public:
@@ -37,6 +40,10 @@ public:
     [[nodiscard]] Result<Netns> duplicate() const;
 
 private:
+    friend Result<std::vector<Netns>> all_netns();
+    /// Without the cookie.
+    static Result<Netns> open_unread(const std::string& path, std::string name);
+
     Fd fd_;
     std::string name_;
     std::uint32_t inode_{0};

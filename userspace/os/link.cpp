@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interfaces, their addresses, and the ids that namespaces know each other by.
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+
+#include "os/message.hpp"
+#include "os/netlink.hpp"
+
+namespace ksms {
+namespace {
+
+Link parse_link(const nlmsghdr* message) {
+    const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof *info, IFLA_MAX);
+    Link link;
+    link.ifindex = static_cast<std::uint32_t>(info->ifi_index);
+    link.arp_type = info->ifi_type;
+    link.up = (info->ifi_flags & IFF_UP) != 0;
+    link.carrier = (info->ifi_flags & IFF_LOWER_UP) != 0;
+    link.loopback = (info->ifi_flags & IFF_LOOPBACK) != 0;
+    link.no_arp = (info->ifi_flags & (IFF_NOARP | IFF_POINTOPOINT)) != 0;
+    link.name = attributes.text(IFLA_IFNAME);
+    link.mtu = attributes.u32(IFLA_MTU);
+    link.master = attributes.u32(IFLA_MASTER);
+    link.peer = attributes.u32(IFLA_LINK);
+    link.peer_nsid =
+        static_cast<int>(attributes.u32(IFLA_LINK_NETNSID, static_cast<std::uint32_t>(-1)));
+    link.kind = Attributes(attributes[IFLA_LINKINFO], IFLA_INFO_MAX).text(IFLA_INFO_KIND);
+    link.xdp_program = Attributes(attributes[IFLA_XDP], IFLA_XDP_MAX).u32(IFLA_XDP_PROG_ID);
+    if (const auto* mac = attributes[IFLA_ADDRESS];
+        mac != nullptr && info->ifi_type == ARPHRD_ETHER && mnl_attr_get_payload_len(mac) == 6) {
+        link.mac.emplace();
+        std::copy_n(static_cast<const std::uint8_t*>(mnl_attr_get_payload(mac)), 6,
+                    link.mac->begin());
+    }
+    return link;
+}
+
+}  // namespace
+
+Result<std::vector<Link>> links(Netlink& netlink) {
+    Message message(RTM_GETLINK, NLM_F_DUMP);
+    message.fixed<ifinfomsg>().ifi_family = AF_UNSPEC;
+    std::vector<Link> found;
+    KSMS_CHECK(netlink.query(message.header(), "list the interfaces of " + netlink.netns(),
+                             [&](const nlmsghdr* each) { found.push_back(parse_link(each)); }));
+    return found;
+}
+
+Result<std::vector<InterfaceAddress>> addresses(Netlink& netlink) {
+    Message message(RTM_GETADDR, NLM_F_DUMP);
+    message.fixed<ifaddrmsg>().ifa_family = AF_UNSPEC;
+    std::vector<InterfaceAddress> found;
+    KSMS_CHECK(netlink.query(
+        message.header(), "list the addresses of " + netlink.netns(), [&](const nlmsghdr* each) {
+            const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(each));
+            const Attributes attributes(each, sizeof *info, IFA_MAX);
+            InterfaceAddress address;
+            address.ifindex = info->ifa_index;
+            address.prefix.length = info->ifa_prefixlen;
+            // IFA_LOCAL is ours; on a point-to-point link IFA_ADDRESS is the other end's
+            // (rtnetlink(7)).
+            address.prefix.address = attributes.address(IFA_LOCAL, info->ifa_family);
+            if (!address.prefix.address)
+                address.prefix.address = attributes.address(IFA_ADDRESS, info->ifa_family);
+            address.tentative = (attributes.u32(IFA_FLAGS, info->ifa_flags) & IFA_F_TENTATIVE) != 0;
+            if (address.prefix.address) found.push_back(address);
+        }));
+    return found;
+}
+
+Result<int> nsid(Netlink& netlink, const Netns& other) {
+    Message message(RTM_GETNSID, 0);
+    message.fixed<rtgenmsg>().rtgen_family = AF_UNSPEC;
+    message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(other.fd()));
+    int id = -1;
+    KSMS_CHECK(netlink.query(
+        message.header(), "ask " + netlink.netns() + " for its id of " + other.name(),
+        [&](const nlmsghdr* each) {
+            id = static_cast<int>(Attributes(each, sizeof(rtgenmsg), NETNSA_MAX)
+                                      .u32(NETNSA_NSID, static_cast<std::uint32_t>(-1)));
+        }));
+    return id;
+}
+
+}  // namespace ksms

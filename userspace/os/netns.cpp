@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "os/netns.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <memory>
+#include <set>
+#include <system_error>
+#include <thread>
+
+namespace ksms {
+namespace {
+
+constexpr const char* kNamed = "/run/netns/";
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71  // asm-generic/socket.h, Linux 5.14
+#endif
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { closedir(directory); }
+};
+
+std::vector<std::string> directory_entries(const char* path) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, CloseDirectory> directory(opendir(path));
+    if (!directory) return names;
+    while (const dirent* entry = readdir(directory.get())) {
+        const std::string name = entry->d_name;
+        if (name != "." && name != "..") names.push_back(name);
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+bool is_plain_name(std::string_view name) {
+    return !name.empty() && name.size() < 256 && name != "." && name != ".." &&
+           name.find('/') == std::string_view::npos && name.front() != '-' &&
+           std::ranges::all_of(name, [](unsigned char c) { return std::isprint(c) != 0; });
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const auto above = row[j];
+            row[j] =
+                std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+            diagonal = above;
+        }
+    }
+    return row[b.size()];
+}
+
+std::string nearest_hint(std::string_view name) {
+    std::string best;
+    std::size_t distance = 3;
+    for (const auto& known : directory_entries(kNamed)) {
+        const auto d = edit_distance(name, known);
+        if (d < distance) {
+            distance = d;
+            best = known;
+        }
+    }
+    return best.empty() ? "`ip netns list` shows the names; pid:N, a path or host name others"
+                        : fmt::format("did you mean {}?", best);
+}
+
+std::uint64_t socket_cookie(int fd) {
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size);
+    return cookie;
+}
+
+/// The cookies of many namespaces by one thread: entering is cheap, a thread is not.
+Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
+    cookies.assign(namespaces.size(), 0);
+    try {
+        std::thread([&] {
+            for (std::size_t i = 0; i < namespaces.size(); ++i) {
+                if (setns(namespaces[i], CLONE_NEWNET) != 0) continue;
+                const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+                if (probe) cookies[i] = socket_cookie(probe.get());
+            }
+        }).join();
+    } catch (const std::system_error& error) {
+        return fail_errno(error.code().value(), "start a thread");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Netns> Netns::open_unread(const std::string& path, std::string name) {
+    Netns netns;
+    netns.name_ = std::move(name);
+    netns.fd_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!netns.fd_) {
+        const int err = errno;
+        if (err == ENOENT || err == ESRCH || err == ENOTDIR)
+            return fail(Code::not_found,
+                        fmt::format("there is no namespace {} ({})", netns.name_, path));
+        return fail_errno(err, fmt::format("open the namespace {} ({})", netns.name_, path));
+    }
+    struct statfs filesystem{};
+    struct stat status{};
+    if (fstatfs(netns.fd_.get(), &filesystem) != 0 || fstat(netns.fd_.get(), &status) != 0)
+        return fail_errno(errno, fmt::format("look at the namespace {} ({})", netns.name_, path));
+    if (filesystem.f_type != NSFS_MAGIC || ioctl(netns.fd_.get(), NS_GET_NSTYPE) != CLONE_NEWNET)
+        return fail(Code::usage, fmt::format("{} is not a network namespace", path),
+                    "a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, or host");
+    netns.inode_ = static_cast<std::uint32_t>(status.st_ino);
+    return netns;
+}
+
+Result<Netns> Netns::open_path(const std::string& path, std::string name) {
+    KSMS_TRY(auto netns, open_unread(path, std::move(name)));
+    std::vector<std::uint64_t> cookies;
+    KSMS_CHECK(read_cookies({netns.fd()}, cookies));
+    netns.cookie_ = cookies[0];
+    return netns;
+}
+
+Result<Netns> Netns::current() {
+    return open_path("/proc/thread-self/ns/net", "host");
+}
+
+Result<Netns> Netns::open(std::string_view spec) {
+    const std::string text(spec);
+    if (spec == "host") return open_path("/proc/1/ns/net", "host");
+    if (spec.starts_with("pid:")) {
+        std::uint32_t pid = 0;
+        const auto* end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data() + 4, end, pid);
+        if (error != std::errc() || rest != end || pid == 0)
+            return fail(Code::usage, fmt::format("'{}' names no process", spec),
+                        "pid:N, as in pid:1234");
+        return open_path(fmt::format("/proc/{}/ns/net", pid), text);
+    }
+    if (spec.starts_with('/')) return open_path(text, text);
+    if (!is_plain_name(spec))
+        return fail(Code::usage, fmt::format("'{}' is no name of a namespace", spec),
+                    "a name of `ip netns`, pid:N, a path that begins with /, or host");
+    auto netns = open_path(kNamed + text, text);
+    if (!netns && netns.error().code == Code::not_found)
+        return fail(Code::not_found, fmt::format("there is no namespace {}", spec),
+                    nearest_hint(spec));
+    return netns;
+}
+
+Result<Netns> Netns::duplicate() const {
+    Netns copy;
+    copy.fd_ = Fd(fcntl(fd(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.fd_) return fail_errno(errno, "duplicate the descriptor of " + name_);
+    copy.name_ = name_;
+    copy.inode_ = inode_;
+    copy.cookie_ = cookie_;
+    return copy;
+}
+
+Result<std::vector<Netns>> all_netns() {
+    std::vector<Netns> found;
+    std::set<std::uint32_t> known;
+    const auto add = [&](const std::string& path, std::string name) {
+        auto netns = Netns::open_unread(path, std::move(name));
+        if (netns && known.insert(netns->inode()).second) found.push_back(std::move(*netns));
+    };
+    for (const auto& name : directory_entries(kNamed)) add(kNamed + name, name);
+    add("/proc/1/ns/net", "host");
+    for (const auto& pid : directory_entries("/proc")) {
+        if (std::isdigit(static_cast<unsigned char>(pid.front())) == 0) continue;
+        struct stat status{};
+        const auto path = "/proc/" + pid + "/ns/net";
+        if (stat(path.c_str(), &status) == 0 &&
+            !known.contains(static_cast<std::uint32_t>(status.st_ino)))
+            add(path, "pid:" + pid);
+    }
+    std::vector<int> descriptors;
+    for (const auto& netns : found) descriptors.push_back(netns.fd());
+    std::vector<std::uint64_t> cookies;
+    KSMS_CHECK(read_cookies(descriptors, cookies));
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].cookie_ = cookies[i];
+    return found;
+}
+
+Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie) {
+    KSMS_TRY(auto all, all_netns());
+    for (auto& netns : all)
+        if (netns.inode() == inode && netns.cookie() == cookie) return std::move(netns);
+    return fail(Code::not_found, fmt::format("the namespace with inode {} is gone", inode));
+}
+
+Status in_netns(const Netns& netns, const std::function<Status()>& work) {
+    Status result;
+    try {
+        std::thread([&] {
+            if (setns(netns.fd(), CLONE_NEWNET) != 0)
+                result = fail_errno(errno, fmt::format("enter the namespace {}", netns.name()));
+            else
+                result = work();
+        }).join();
+    } catch (const std::system_error& error) {
+        return fail_errno(error.code().value(), "start a thread");
+    }
+    return result;
+}
+
+Result<Fd> socket_in(const Netns& netns, int family, int type, int protocol) {
+    Fd fd;
+    KSMS_CHECK(in_netns(netns, [&]() -> Status {
+        fd = Fd(socket(family, type, protocol));
+        if (!fd) return fail_errno(errno, fmt::format("open a socket in {}", netns.name()));
+        return {};
+    }));
+    return fd;
+}
+
+Result<NetnsLock> NetnsLock::shared(const Netns& netns) {
+    NetnsLock lock;
+    // A description of its own: flock(2) belongs to it, and a duplicate would share it.
+    lock.fd_ =
+        Fd(::open(fmt::format("/proc/self/fd/{}", netns.fd()).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!lock.fd_ || flock(lock.fd_.get(), LOCK_SH) != 0)
+        return fail_errno(errno, fmt::format("lock the namespace {}", netns.name()));
+    return lock;
+}
+
+Result<bool> NetnsLock::try_exclusive() {
+    if (!fd_) return false;
+    if (flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno == EWOULDBLOCK) return false;
+    return fail_errno(errno, "lock a namespace");
+}
+
+}  // namespace ksms

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "os/process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <sstream>
+#include <string_view>
+
+#include "base/fd.hpp"
+
+namespace ksms {
+namespace {
+
+Result<std::string> read_stat(std::uint32_t pid) {
+    const Fd fd(open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) {
+        if (errno == ENOENT)
+            return fail(Code::not_found, fmt::format("there is no process {}", pid));
+        return fail_errno(errno, fmt::format("read /proc/{}/stat", pid));
+    }
+    std::array<char, 1024> buffer;
+    const auto got = read(fd.get(), buffer.data(), buffer.size());
+    if (got <= 0) return fail(Code::not_found, fmt::format("process {} is gone", pid));
+    return std::string(buffer.data(), static_cast<std::size_t>(got));
+}
+
+struct NamedCapability {
+    int number;
+    const char* name;
+};
+
+}  // namespace
+
+Result<ProcessId> process_id(std::uint32_t pid) {
+    KSMS_TRY(const auto text, read_stat(pid));
+    // The name in parentheses may hold anything, parentheses too; the fields begin behind the last
+    // one.
+    const auto close = text.rfind(')');
+    if (close == std::string::npos)
+        return fail(Code::failed, fmt::format("/proc/{}/stat has no name", pid));
+    std::istringstream fields(text.substr(close + 2));
+    std::string field;
+    ProcessId process{pid, 0};
+    for (int number = 3; fields >> field; ++number) {
+        if (number == 3 && (field == "Z" || field == "X"))
+            return fail(Code::not_found, fmt::format("process {} has ended", pid));
+        if (number == 22) {
+            const auto [rest, error] =
+                std::from_chars(field.data(), field.data() + field.size(), process.start);
+            if (error == std::errc() && rest == field.data() + field.size()) return process;
+            break;
+        }
+    }
+    return fail(Code::failed, fmt::format("/proc/{}/stat has no start time", pid));
+}
+
+Result<ProcessId> this_process() {
+    return process_id(static_cast<std::uint32_t>(getpid()));
+}
+
+bool is_alive(const ProcessId& process) {
+    const auto now = process_id(process.pid);
+    if (now) return now->start == process.start;
+    return now.error().code != Code::not_found;
+}
+
+std::string user_name() {
+    std::array<char, 4096> buffer;
+    passwd entry{};
+    passwd* found = nullptr;
+    if (getpwuid_r(getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
+        return entry.pw_name;
+    return fmt::format("uid:{}", getuid());
+}
+
+bool has_capability(int capability) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (syscall(SYS_capget, &header, data.data()) != 0) return false;
+    const auto index = static_cast<std::size_t>(capability / 32);
+    return (data.at(index).effective >> (capability % 32) & 1u) != 0;
+}
+
+Status require_capabilities(const std::string& what) {
+    static constexpr NamedCapability needed[] = {{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+                                                 {CAP_NET_RAW, "CAP_NET_RAW"},
+                                                 {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
+                                                 {CAP_BPF, "CAP_BPF"},
+                                                 {CAP_PERFMON, "CAP_PERFMON"}};
+    std::string missing;
+    for (const auto& [number, name] : needed) {
+        if (has_capability(number)) continue;
+        if (!missing.empty()) missing += ", ";
+        missing += name;
+    }
+    if (missing.empty()) return {};
+    return fail(Code::not_allowed, fmt::format("{} needs {}", what, missing),
+                "run it as root (sudo)");
+}
+
+}  // namespace ksms

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Routing decisions and the rules behind them.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+
+#include <cstring>
+
+#include "os/message.hpp"
+#include "os/netlink.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint16_t kFraDscp = 26;  // FRA_DSCP, linux/fib_rules.h since Linux 6.13
+constexpr std::uint16_t kFraLast = 31;
+constexpr std::uint8_t kIpv4RuleTos =
+    0x1c;  // IPTOS_RT_MASK, net/route.h: what an IPv4 rule compares
+
+RouteAnswer parse_route(const nlmsghdr* message) {
+    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof *info, RTA_MAX);
+    RouteAnswer answer;
+    answer.type = info->rtm_type;
+    answer.oif = attributes.u32(RTA_OIF);
+    answer.table = attributes.u32(RTA_TABLE, info->rtm_table);
+    answer.gateway = attributes.address(RTA_GATEWAY, info->rtm_family);
+    answer.preferred_source = attributes.address(RTA_PREFSRC, info->rtm_family);
+    answer.mtu = Attributes(attributes[RTA_METRICS], RTAX_MAX).u32(RTAX_MTU);
+    if (const auto* via = attributes[RTA_VIA];
+        via != nullptr && mnl_attr_get_payload_len(via) >= sizeof(rtvia) + 4) {
+        const auto* other = static_cast<const rtvia*>(mnl_attr_get_payload(via));
+        answer.gateway = Address::from_bytes(other->rtvia_family, other->rtvia_addr);
+    }
+    return answer;
+}
+
+void port_range(const nlattr* attribute, std::uint16_t& first, std::uint16_t& last) {
+    if (attribute == nullptr || mnl_attr_get_payload_len(attribute) < sizeof(fib_rule_port_range))
+        return;
+    fib_rule_port_range range{};
+    std::memcpy(&range, mnl_attr_get_payload(attribute), sizeof range);
+    first = range.start;
+    last = range.end;
+}
+
+RoutingRule parse_rule(const nlmsghdr* message) {
+    const auto* info = static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof *info, kFraLast);
+    RoutingRule rule;
+    rule.family = info->family;
+    rule.priority = attributes.u32(FRA_PRIORITY);
+    rule.source = {attributes.address(FRA_SRC, info->family), info->src_len};
+    rule.destination = {attributes.address(FRA_DST, info->family), info->dst_len};
+    rule.iif = attributes.text(FRA_IIFNAME);
+    rule.oif = attributes.text(FRA_OIFNAME);
+    rule.action = info->action;
+    rule.table = attributes.u32(FRA_TABLE, info->table);
+    rule.inverted = (info->flags & FIB_RULE_INVERT) != 0;
+    rule.protocol = attributes.u8(FRA_IP_PROTO);
+    rule.mark = attributes.u32(FRA_FWMARK);
+    rule.mark_mask = attributes.u32(FRA_FWMASK);
+    port_range(attributes[FRA_SPORT_RANGE], rule.source_port_first, rule.source_port_last);
+    port_range(attributes[FRA_DPORT_RANGE], rule.port_first, rule.port_last);
+    if (info->tos != 0) {
+        rule.tos = info->tos;
+        rule.tos_mask = info->family == AF_INET ? kIpv4RuleTos : 0xfc;
+    }
+    if (attributes[kFraDscp] != nullptr) {
+        rule.tos = static_cast<std::uint8_t>(attributes.u8(kFraDscp) << 2);
+        rule.tos_mask = 0xfc;
+    }
+    return rule;
+}
+
+std::string describe(const RouteQuestion& question, const std::string& netns) {
+    return fmt::format("ask {} for the route to {}", netns, question.destination.text());
+}
+
+}  // namespace
+
+Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
+    Message message(RTM_GETROUTE, 0);
+    auto& info = message.fixed<rtmsg>();
+    info.rtm_family = static_cast<unsigned char>(question.destination.family);
+    info.rtm_dst_len = static_cast<unsigned char>(question.destination.size() * 8);
+    info.rtm_tos = question.tos;
+    message.put(RTA_DST, question.destination);
+    if (question.source) {
+        info.rtm_src_len = static_cast<unsigned char>(question.source.size() * 8);
+        message.put(RTA_SRC, question.source);
+    }
+    if (question.iif != 0) message.put_u32(RTA_IIF, question.iif);
+    if (question.mark != 0) message.put_u32(RTA_MARK, question.mark);
+    if (question.protocol != 0) {
+        message.put_u8(RTA_IP_PROTO, question.protocol);
+        if (question.source_port != 0) message.put_u16(RTA_SPORT, htons(question.source_port));
+        if (question.destination_port != 0)
+            message.put_u16(RTA_DPORT, htons(question.destination_port));
+    }
+    RouteAnswer answer;
+    const auto asked = netlink.query(message.header(), describe(question, netlink.netns()),
+                                     [&](const nlmsghdr* each) { answer = parse_route(each); });
+    if (asked) return answer;
+    switch (asked.error().err) {
+        case ENETUNREACH:
+        case EHOSTUNREACH:
+        case EACCES:
+        case EXDEV:
+        case EINVAL:
+        case ENETDOWN:
+        case EPERM: answer.error = asked.error().err; return answer;
+        default: return std::unexpected(asked.error());
+    }
+}
+
+Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family) {
+    Message message(RTM_GETRULE, NLM_F_DUMP);
+    message.fixed<fib_rule_hdr>().family = static_cast<__u8>(family);
+    std::vector<RoutingRule> found;
+    KSMS_CHECK(netlink.query(message.header(), "list the routing rules of " + netlink.netns(),
+                             [&](const nlmsghdr* each) { found.push_back(parse_rule(each)); }));
+    return found;
+}
+
+}  // namespace ksms

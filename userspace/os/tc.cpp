@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// clsact and the cls_bpf filters on it.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+#include "os/message.hpp"
+#include "os/netlink.hpp"
+
+namespace ksms {
+namespace {
+
+std::uint32_t hook_parent(std::uint8_t direction) {
+    return TC_H_MAKE(TC_H_CLSACT, direction == 0 ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+}
+
+tcmsg& clsact(Message& message, std::uint32_t ifindex) {
+    auto& info = message.fixed<tcmsg>();
+    info.tcm_family = AF_UNSPEC;
+    info.tcm_ifindex = static_cast<int>(ifindex);
+    info.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+    info.tcm_parent = TC_H_CLSACT;
+    message.put_text(TCA_KIND, "clsact");
+    return info;
+}
+
+tcmsg& filter_message(Message& message, const Filter& filter) {
+    auto& info = message.fixed<tcmsg>();
+    info.tcm_family = AF_UNSPEC;
+    info.tcm_ifindex = static_cast<int>(filter.ifindex);
+    info.tcm_parent = hook_parent(filter.direction);
+    info.tcm_handle = filter.handle;
+    info.tcm_info = TC_H_MAKE(static_cast<std::uint32_t>(filter.priority) << 16, htons(ETH_P_ALL));
+    return info;
+}
+
+std::string describe(const char* verb, const Filter& filter, const std::string& netns) {
+    return fmt::format("{} a filter ({}) on interface {} of {}", verb,
+                       filter.direction == 0 ? "ingress" : "egress", filter.ifindex, netns);
+}
+
+Filter parse_filter(const nlmsghdr* message, std::uint8_t direction) {
+    const auto* info = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof *info, TCA_MAX);
+    Filter filter;
+    filter.ifindex = static_cast<std::uint32_t>(info->tcm_ifindex);
+    filter.direction = direction;
+    filter.priority = static_cast<std::uint16_t>(TC_H_MAJ(info->tcm_info) >> 16);
+    filter.handle = info->tcm_handle;
+    filter.chain = attributes.u32(TCA_CHAIN);
+    filter.kind = attributes.text(TCA_KIND);
+    if (filter.kind == "bpf") {
+        const Attributes options(attributes[TCA_OPTIONS], TCA_BPF_MAX);
+        filter.name = options.text(TCA_BPF_NAME);
+        filter.program = options.u32(TCA_BPF_ID);
+        filter.classid = options.u32(TCA_BPF_CLASSID);
+    }
+    return filter;
+}
+
+}  // namespace
+
+Result<std::vector<Qdisc>> qdiscs(Netlink& netlink) {
+    Message message(RTM_GETQDISC, NLM_F_DUMP);
+    message.fixed<tcmsg>().tcm_family = AF_UNSPEC;
+    std::vector<Qdisc> found;
+    KSMS_CHECK(netlink.query(
+        message.header(), "list the queueing disciplines of " + netlink.netns(),
+        [&](const nlmsghdr* each) {
+            const auto* info = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(each));
+            const Attributes attributes(each, sizeof *info, TCA_MAX);
+            found.push_back({static_cast<std::uint32_t>(info->tcm_ifindex), info->tcm_handle,
+                             info->tcm_parent, attributes.text(TCA_KIND)});
+        }));
+    return found;
+}
+
+Status add_clsact(Netlink& netlink, std::uint32_t ifindex) {
+    Message message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+    clsact(message, ifindex);
+    return netlink.request(message.header(), fmt::format("add clsact to interface {} of {}",
+                                                         ifindex, netlink.netns()));
+}
+
+Status remove_clsact(Netlink& netlink, std::uint32_t ifindex) {
+    Message message(RTM_DELQDISC, 0);
+    clsact(message, ifindex);
+    return netlink.request(message.header(), fmt::format("remove clsact from interface {} of {}",
+                                                         ifindex, netlink.netns()));
+}
+
+Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
+                                    std::uint8_t direction) {
+    Message message(RTM_GETTFILTER, NLM_F_DUMP);
+    auto& info = message.fixed<tcmsg>();
+    info.tcm_family = AF_UNSPEC;
+    info.tcm_ifindex = static_cast<int>(ifindex);
+    info.tcm_parent = hook_parent(direction);
+    std::vector<Filter> found;
+    KSMS_CHECK(netlink.query(
+        message.header(),
+        fmt::format("list the filters on interface {} of {}", ifindex, netlink.netns()),
+        [&](const nlmsghdr* each) {
+            auto filter = parse_filter(each, direction);
+            if (filter.handle != 0) found.push_back(std::move(filter));
+        }));
+    return found;
+}
+
+Status add_bpf_filter(Netlink& netlink, const Filter& filter, int program_fd) {
+    Message message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL);
+    filter_message(message, filter);
+    message.put_text(TCA_KIND, "bpf");
+    auto* options = message.nest(TCA_OPTIONS);
+    message.put_u32(TCA_BPF_FD, static_cast<std::uint32_t>(program_fd));
+    message.put_text(TCA_BPF_NAME, filter.name);
+    message.put_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+    if (filter.classid != 0) message.put_u32(TCA_BPF_CLASSID, filter.classid);
+    message.end(options);
+    return netlink.request(message.header(), describe("add", filter, netlink.netns()));
+}
+
+Status remove_filter(Netlink& netlink, const Filter& filter) {
+    Message message(RTM_DELTFILTER, 0);
+    filter_message(message, filter);
+    message.put_text(TCA_KIND, "bpf");
+    return netlink.request(message.header(), describe("remove", filter, netlink.netns()));
+}
+
+}  // namespace ksms
