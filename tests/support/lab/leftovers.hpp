@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a lab looks like to ip, tc, bpftool and the firewalls' own tools; two looks compared.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "lab/lab.hpp"
+
+namespace ksms::lab {
+
+/// What was looked at -> what was there. Counters and ages are left out.
+using State = std::map<std::string, std::string>;
+
+/// Qdiscs, filters, XDP, our temporary neighbours, BPF links and pins of the lab's root, entries
+/// of its maps, files in the lab's directory.
+State quick_state(const Lab& lab);
+/// That, and links, addresses, routes, rules, firewall rules of every node, permanent neighbours.
+State full_state(const Lab& lab);
+
+/// @return "": the same; else one line for each thing that differs
+std::string difference(const State& before, const State& after);
+
+/// Waits until the quick state is `before` again.
+/// @return what still differs then
+std::string left_after(const Lab& lab, const State& before, milliseconds within);
+
+/// `bpftool -j map dump pinned ROOT/NAME`: an array; null where it failed.
+std::string dump_map(const Lab& lab, const std::string& name);
+
+}  // namespace ksms::lab
