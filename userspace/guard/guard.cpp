@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "guard/guard.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include "guard/undo.hpp"
+#include "guard/watcher.hpp"
+
+namespace ksms {
+namespace {
+
+/// Shared by every guard of this process: what one of them could not undo is in the journal under
+/// the same owner.
+std::uint32_t next_number() {
+    static std::atomic<std::uint32_t> last{0};
+    return ++last;
+}
+
+bool same(const ksms_journal_entry& a, const ksms_journal_entry& b) {
+    return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+bool hangs_on_interface(const ksms_journal_entry& entry) {
+    return entry.kind == KSMS_DID_QDISC || entry.kind == KSMS_DID_FILTER;
+}
+
+}  // namespace
+
+struct Guard::State {
+    State(const Objects& with, const ProcessId& process, Watcher child)
+        : objects(with), self(process), watcher(std::move(child)), undoer(with) {}
+
+    template <typename Wanted>
+    void undo_if(Wanted wanted, std::vector<Undone>& failures);
+    void leave(std::vector<Undone>& failures);
+
+    const Objects& objects;
+    ProcessId self;
+    Watcher watcher;
+    Undoer undoer;
+    std::map<std::uint64_t, NetnsLock> entered;  ///< by the namespace's cookie
+    std::vector<JournalItem> items;              ///< of the journal, in the order of writing
+};
+
+Guard::Guard(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Guard::Guard(Guard&&) noexcept = default;
+
+Guard& Guard::operator=(Guard&& other) noexcept {
+    if (this == &other) return *this;
+    const Guard before(std::move(*this));
+    state_ = std::move(other.state_);
+    return *this;
+}
+
+Guard::~Guard() {
+    if (state_) undo_all();
+}
+
+Result<Guard> Guard::start(const Objects& objects) {
+    KSMS_TRY(const auto self, this_process());
+    KSMS_TRY(auto watcher, Watcher::start(objects, self));
+    return Guard(std::make_unique<State>(objects, self, std::move(watcher)));
+}
+
+Status Guard::enter(const Netns& netns) {
+    if (state_->entered.contains(netns.cookie())) return {};
+    KSMS_CHECK(state_->undoer.know(netns));
+    KSMS_TRY(auto lock, NetnsLock::shared(netns));
+    state_->entered.emplace(netns.cookie(), std::move(lock));
+    return {};
+}
+
+Status Guard::will(const ksms_journal_entry& entry) {
+    if (hangs_on_interface(entry) && !state_->entered.contains(entry.cookie))
+        return fail(Code::failed, fmt::format("claim something in namespace {}: it was not entered",
+                                              entry.netns));
+    if (entry.kind == KSMS_DID_PIN && entry.name[0] == '\0')
+        return fail(Code::failed, "claim a pin: its name has none or more than 31 characters");
+    const JournalItem item{
+        {.start = state_->self.start, .pid = state_->self.pid, .number = next_number()}, entry};
+    KSMS_CHECK(state_->objects.journal.update(item.key, item.entry, Update::create));
+    state_->items.push_back(item);
+    return {};
+}
+
+Status Guard::forget(const ksms_journal_entry& entry) {
+    auto& items = state_->items;
+    const auto last = std::find_if(items.rbegin(), items.rend(), [&](const JournalItem& item) {
+        return same(item.entry, entry);
+    });
+    if (last == items.rend()) return {};
+    KSMS_TRY([[maybe_unused]] const bool erased, state_->objects.journal.erase(last->key));
+    items.erase(std::next(last).base());
+    return {};
+}
+
+template <typename Wanted>
+void Guard::State::undo_if(Wanted wanted, std::vector<Undone>& failures) {
+    std::vector<JournalItem> kept;
+    for (auto item = items.rbegin(); item != items.rend(); ++item) {
+        if (wanted(item->entry)) {
+            const Outcome outcome{*item, undoer.undo(*item)};
+            if (outcome.done) continue;
+            failures.push_back(undoer.describe(outcome));
+        }
+        kept.push_back(*item);
+    }
+    std::ranges::reverse(kept);
+    items = std::move(kept);
+}
+
+/// Gives the namespaces up in which nothing of ours hangs any more; see qdisc.cpp.
+void Guard::State::leave(std::vector<Undone>& failures) {
+    std::map<std::uint64_t, NetnsLock> left;
+    std::map<std::uint64_t, std::vector<JournalItem>> last_out;
+    for (auto each = entered.begin(); each != entered.end();) {
+        const auto here = each++;
+        if (std::ranges::any_of(items, [&](const JournalItem& item) {
+                return hangs_on_interface(item.entry) && item.entry.cookie == here->first;
+            }))
+            continue;
+        const auto alone = here->second.try_exclusive();
+        if (alone && *alone) last_out[here->first];
+        left.insert(entered.extract(here));
+    }
+    if (last_out.empty()) return;
+    const auto journal = Journal::read(objects);
+    if (!journal) return;  // the claims stay, for the next command
+    for (const auto& claim : journal->claims)
+        if (const auto ours = last_out.find(claim.entry.cookie); ours != last_out.end())
+            ours->second.push_back(claim);
+    for (const auto& [cookie, claims] : last_out)
+        for (const auto& outcome : undoer.remove_unused(claims))
+            if (!outcome.done) failures.push_back(undoer.describe(outcome));
+}
+
+std::vector<Undone> Guard::undo_all() {
+    std::vector<Undone> failures;
+    state_->undo_if([](const ksms_journal_entry&) { return true; }, failures);
+    state_->leave(failures);
+    return failures;
+}
+
+std::vector<Undone> Guard::undo(ksms_journal_kind kind) {
+    std::vector<Undone> failures;
+    state_->undo_if([&](const ksms_journal_entry& entry) { return entry.kind == kind; }, failures);
+    if (kind == KSMS_DID_QDISC) state_->leave(failures);
+    return failures;
+}
+
+}  // namespace ksms

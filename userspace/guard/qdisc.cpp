@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A clsact is made by the scan that comes first and may go only with the one that leaves last, who
+// need not be the same. While a scan has filters in a namespace it holds NetnsLock::shared there.
+// Who leaves makes its qdiscs nobody's claims first and then tries for the lock alone: of any two
+// that leave together, the later one gets it and sees the claims of both. A dead scan's lock is
+// gone, and whoever undoes its journal leaves in its place.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "guard/undo.hpp"
+
+namespace ksms {
+namespace {
+
+/// Namespaces in which a living scan has filters: the lock there is not to be had.
+std::set<std::uint64_t> in_use(const Journal& journal) {
+    std::set<std::uint64_t> cookies;
+    for (const auto& [owner, items] : journal.owners) {
+        if (!is_alive(owner)) continue;
+        for (const auto& item : items)
+            if (item.entry.kind == KSMS_DID_FILTER) cookies.insert(item.entry.cookie);
+    }
+    return cookies;
+}
+
+Result<bool> has_filters(Netlink& netlink, std::uint32_t ifindex) {
+    for (const std::uint8_t direction : {KSMS_INGRESS, KSMS_EGRESS}) {
+        KSMS_TRY(const auto standing, filters(netlink, ifindex, direction));
+        if (!standing.empty()) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+std::vector<Outcome> Undoer::remove_unused(std::span<const JournalItem> claims) {
+    std::vector<Outcome> removed;
+    if (claims.empty()) return removed;
+    std::set<std::uint32_t> clsacts;
+    const auto listed = in_place(claims.front().entry, [&](Netlink& netlink) -> Status {
+        KSMS_TRY(const auto all, qdiscs(netlink));
+        for (const auto& qdisc : all)
+            if (qdisc.kind == "clsact") clsacts.insert(qdisc.ifindex);
+        return {};
+    });
+    for (const auto& claim : claims) {
+        const auto standing = objects_.journal.lookup(claim.key);
+        if (standing && !*standing) continue;  // removed by another since it was read
+        const auto ifindex = claim.entry.ifindex;
+        bool used = false;
+        auto done = listed;
+        if (done && clsacts.contains(ifindex))
+            done = in_place(claim.entry, [&](Netlink& netlink) -> Status {
+                KSMS_TRY(used, has_filters(netlink, ifindex));
+                return used ? Status{} : remove_clsact(netlink, ifindex);
+            });
+        if (used) continue;
+        if (done) {
+            const auto erased = objects_.journal.erase(claim.key);
+            if (!erased) done = std::unexpected(erased.error());
+        }
+        removed.push_back({claim, std::move(done)});
+    }
+    return removed;
+}
+
+Result<std::vector<Outcome>> Undoer::remove_unused() {
+    KSMS_TRY(const auto journal, Journal::read(objects_));
+    if (journal.claims.empty()) return std::vector<Outcome>{};
+    std::map<std::uint64_t, std::vector<JournalItem>> by_namespace;
+    for (const auto& claim : journal.claims) by_namespace[claim.entry.cookie].push_back(claim);
+    const auto used = in_use(journal);
+    std::vector<Outcome> removed;
+    for (const auto& [cookie, claims] : by_namespace) {
+        if (used.contains(cookie)) continue;
+        NetnsLock lock;
+        const auto place = find(claims.front().entry);
+        if (place) {
+            KSMS_TRY(lock, NetnsLock::shared((*place)->netns));
+            KSMS_TRY(const bool alone, lock.try_exclusive());
+            if (!alone) continue;
+        } else if (place.error().code != Code::not_found) {
+            return std::unexpected(place.error());
+        }
+        std::ranges::move(remove_unused(claims), std::back_inserter(removed));
+    }
+    return removed;
+}
+
+}  // namespace ksms

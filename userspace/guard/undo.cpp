@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "guard/undo.hpp"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "bpf/attach.hpp"
+
+namespace ksms {
+namespace {
+
+/// The interface, the qdisc or the object itself is not there any more.
+bool is_gone(const Error& error) {
+    return error.err == ENOENT || error.err == ENODEV || error.err == ENXIO || error.err == ESRCH;
+}
+
+Address address_of(const ksms_journal_entry& entry) {
+    return Address::from_bytes(entry.family == 4 ? AF_INET : AF_INET6, entry.address);
+}
+
+Status remove_our_filter(Netlink& netlink, const ksms_journal_entry& entry) {
+    KSMS_TRY(const auto standing, filters(netlink, entry.ifindex, entry.direction));
+    const auto ours = std::ranges::find_if(standing, [&](const Filter& filter) {
+        return filter.priority == entry.priority && filter.handle == entry.handle &&
+               filter.kind == "bpf" && filter.name == kFilterName;
+    });
+    return ours == standing.end() ? Status{} : remove_filter(netlink, *ours);
+}
+
+Status remove_our_neighbour(Netlink& netlink, const ksms_journal_entry& entry) {
+    const auto address = address_of(entry);
+    KSMS_TRY(const auto standing, neighbour(netlink, entry.ifindex, address));
+    if (!standing || standing->protocol != kNeighbourProtocol || !standing->mac) return {};
+    if (!std::ranges::equal(*standing->mac, entry.lladdr)) return {};
+    return remove_neighbour(netlink, entry.ifindex, address);
+}
+
+std::string pin_name(const ksms_journal_entry& entry) {
+    return {entry.name, strnlen(entry.name, sizeof entry.name)};
+}
+
+const char* direction_name(std::uint8_t direction) {
+    return direction == KSMS_INGRESS ? "ingress" : "egress";
+}
+
+}  // namespace
+
+Status Undoer::know(const Netns& netns) {
+    if (places_.contains(netns.cookie())) return {};
+    KSMS_TRY(auto duplicate, netns.duplicate());
+    places_.emplace(netns.cookie(), Place{std::move(duplicate), {}, {}});
+    return {};
+}
+
+Result<Undoer::Place*> Undoer::find(const ksms_journal_entry& entry) {
+    if (const auto known = places_.find(entry.cookie); known != places_.end())
+        return &known->second;
+    KSMS_TRY(auto netns, find_netns(entry.netns, entry.cookie));
+    return &places_.emplace(entry.cookie, Place{std::move(netns), {}, {}}).first->second;
+}
+
+Status Undoer::in_place(const ksms_journal_entry& entry,
+                        const std::function<Status(Netlink&)>& work) {
+    auto place = find(entry);
+    if (!place) {
+        if (place.error().code == Code::not_found) return {};
+        return std::unexpected(place.error());
+    }
+    auto& netlink = (*place)->netlink;
+    if (!netlink) {
+        KSMS_TRY(netlink, Netlink::open((*place)->netns));
+    }
+    auto done = work(*netlink);
+    if (!done && is_gone(done.error())) return {};
+    return done;
+}
+
+Status Undoer::undo(const JournalItem& item) {
+    // Somebody else may be at the same entries, and a new scan may stand where they stood.
+    KSMS_TRY(const auto standing, objects_.journal.lookup(item.key));
+    if (!standing) return {};
+    KSMS_CHECK(take_back(item));
+    KSMS_TRY([[maybe_unused]] const bool erased, objects_.journal.erase(item.key));
+    return {};
+}
+
+Status Undoer::take_back(const JournalItem& item) {
+    const auto& entry = item.entry;
+    switch (entry.kind) {
+        case KSMS_DID_QDISC: return objects_.journal.update(claim_key(entry), entry);
+        case KSMS_DID_FILTER:
+            return in_place(entry,
+                            [&](Netlink& netlink) { return remove_our_filter(netlink, entry); });
+        case KSMS_DID_NEIGHBOUR:
+            return in_place(entry,
+                            [&](Netlink& netlink) { return remove_our_neighbour(netlink, entry); });
+        case KSMS_DID_SCAN: return clear_slot(item);
+        case KSMS_DID_LEASE: return release_lease(entry);
+        case KSMS_DID_TAP: return free_tap(item);
+        case KSMS_DID_PIN: return unpin(entry);
+        default: return fail(Code::failed, fmt::format("undo a deed of kind {}", entry.kind));
+    }
+}
+
+/// A dead scan's DSCP is free at once, and the next scan under it may be at work already: it clears
+/// the slot itself before it begins.
+Status Undoer::clear_slot(const JournalItem& item) const {
+    const auto& entry = item.entry;
+    KSMS_TRY(const auto slot, objects_.scans.lookup(entry.dscp));
+    const bool taken = slot && slot->owner_pid != 0;
+    if (taken && (slot->owner_pid != item.key.pid || slot->generation != entry.generation))
+        return {};
+    if (!taken) {
+        KSMS_TRY(const auto lease, objects_.leases.lookup(entry.dscp));
+        const bool held = lease && (lease->state & 0xff) != KSMS_LEASE_FREE;
+        if (held && static_cast<std::uint32_t>(lease->state >> 8) != entry.generation) return {};
+    }
+    return clear_scan(objects_, entry.dscp, entry.generation);
+}
+
+Status Undoer::release_lease(const ksms_journal_entry& entry) const {
+    ksms_registry_call call{};
+    call.op = KSMS_OP_RELEASE;
+    call.dscp = entry.dscp;
+    call.generation = entry.generation;
+    KSMS_CHECK(call_program(objects_.program(Program::lease), &call, sizeof call));
+    if (call.result == 0 || call.result == ESTALE || call.result == ENOENT) return {};
+    return fail_errno(static_cast<int>(call.result),
+                      fmt::format("release the lease of DSCP {}", entry.dscp));
+}
+
+Status Undoer::free_tap(const JournalItem& item) const {
+    const auto id = item.entry.handle;
+    KSMS_TRY(const auto tap, objects_.taps.lookup(id));
+    if (!tap || tap->owner_pid != item.key.pid) return {};
+    const ksms_tap_id_key place{tap->router, tap->ifindex, tap->direction, tap->kind};
+    KSMS_TRY(const auto there, objects_.tap_ids.lookup(place));
+    if (there == id) {
+        KSMS_TRY([[maybe_unused]] const bool erased, objects_.tap_ids.erase(place));
+    }
+    KSMS_TRY([[maybe_unused]] const bool erased, objects_.taps.erase(id));
+    return {};
+}
+
+Status Undoer::unpin(const ksms_journal_entry& entry) const {
+    const auto path = objects_.pin_path(pin_name(entry));
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+    return fail_errno(errno, "remove " + path);
+}
+
+std::string Undoer::interface_in(const ksms_journal_entry& entry, std::string& netns) {
+    const auto number = fmt::format("interface {}", entry.ifindex);
+    netns = "a namespace that is gone";
+    const auto place = find(entry);
+    if (!place) return number;
+    netns = (*place)->netns.name();
+    auto& names = (*place)->names;
+    if (!names) {
+        names.emplace();
+        [[maybe_unused]] const auto listed = in_place(entry, [&](Netlink& netlink) -> Status {
+            KSMS_TRY(const auto all, links(netlink));
+            for (const auto& link : all) names->emplace(link.ifindex, link.name);
+            return {};
+        });
+    }
+    const auto name = names->find(entry.ifindex);
+    return name == names->end() ? number : name->second;
+}
+
+Undone Undoer::describe(const Outcome& outcome) {
+    const auto& [key, entry] = outcome.item;
+    Undone undone;
+    if (!is_claim(key)) undone.owner = {key.pid, key.start};
+    if (!outcome.done) undone.error = outcome.done.error().text();
+    std::string netns;
+    switch (entry.kind) {
+        case KSMS_DID_QDISC: {
+            const auto name = interface_in(entry, netns);
+            undone.what = fmt::format("clsact on {} in {}", name, netns);
+            break;
+        }
+        case KSMS_DID_FILTER: {
+            const auto name = interface_in(entry, netns);
+            undone.what = fmt::format("filter on {} ({}) in {}", name,
+                                      direction_name(entry.direction), netns);
+            break;
+        }
+        case KSMS_DID_NEIGHBOUR: {
+            const auto name = interface_in(entry, netns);
+            undone.what =
+                fmt::format("neighbour {} on {} in {}", address_of(entry).text(), name, netns);
+            break;
+        }
+        case KSMS_DID_SCAN: undone.what = fmt::format("scan under DSCP {}", entry.dscp); break;
+        case KSMS_DID_LEASE: undone.what = fmt::format("lease of DSCP {}", entry.dscp); break;
+        case KSMS_DID_TAP: undone.what = fmt::format("tap {}", entry.handle); break;
+        case KSMS_DID_PIN: undone.what = "pin " + pin_name(entry); break;
+        default: undone.what = fmt::format("deed of kind {}", entry.kind);
+    }
+    return undone;
+}
+
+}  // namespace ksms

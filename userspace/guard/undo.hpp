@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Takes back what the journal says, and exactly that. Safe beside other processes that undo the
+// same entries: what is gone already is fine, what became somebody else's stays.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "guard/guard.hpp"
+#include "guard/journal.hpp"
+#include "os/netlink.hpp"
+#include "os/netns.hpp"
+
+namespace ksms {
+
+/// An entry, and how undoing it ended.
+struct Outcome {
+    JournalItem item;
+    Status done;
+};
+
+class Undoer {
+public:
+    explicit Undoer(const Objects& objects) : objects_(objects) {}
+
+    /// A namespace that is open already need not be looked for.
+    Status know(const Netns& netns);
+
+    /// Undoes one entry and erases it from the journal. A qdisc is not removed here but becomes
+    /// nobody's claim (journal.hpp): others may use it still.
+    Status undo(const JournalItem& item);
+    /// Removes the claimed clsacts of one namespace on which no filter is left, under its lock.
+    /// @param claims  of that namespace only
+    /// @return what was removed, or could not be; nothing for those still in use
+    std::vector<Outcome> remove_unused(std::span<const JournalItem> claims);
+    /// The same in every namespace that nobody holds any more.
+    Result<std::vector<Outcome>> remove_unused();
+
+    [[nodiscard]] Undone describe(const Outcome& outcome);
+
+private:
+    /// A namespace that entries speak of.
+    struct Place {
+        Netns netns;
+        std::optional<Netlink> netlink;                             ///< opened when needed
+        std::optional<std::map<std::uint32_t, std::string>> names;  ///< of interfaces
+    };
+    Result<Place*> find(const ksms_journal_entry& entry);
+    Status in_place(const ksms_journal_entry& entry, const std::function<Status(Netlink&)>& work);
+    Status take_back(const JournalItem& item);
+    Status clear_slot(const JournalItem& item) const;
+    Status release_lease(const ksms_journal_entry& entry) const;
+    Status free_tap(const JournalItem& item) const;
+    Status unpin(const ksms_journal_entry& entry) const;
+    std::string interface_in(const ksms_journal_entry& entry, std::string& netns);
+
+    const Objects& objects_;
+    std::map<std::uint64_t, Place> places_;  ///< by cookie
+};
+
+}  // namespace ksms

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "guard/watcher.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "guard/undo.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr int kPatience = 1000;  // ms that the watcher has to go when told to
+
+/// One link for ".", one for "..", one for each thread (fs/proc/base.c, proc_task_getattr).
+bool has_one_thread() {
+    struct stat tasks{};
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+}
+
+/// Maps and programs are what undoing needs. A link that the watcher held would outlive the scan.
+bool is_map_or_program(int fd) {
+    std::array<char, 64> target{};
+    const auto length =
+        readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), target.data(), target.size());
+    const std::string_view name(target.data(), length < 0 ? 0u : static_cast<std::size_t>(length));
+    return name == "anon_inode:bpf-map" || name == "anon_inode:bpf-prog";
+}
+
+/// A pipe of the caller's that stayed open here would hang `$(ksmsctl …)` for as long as we live.
+bool close_inherited(int socket) {
+    DIR* directory = opendir("/proc/self/fd");
+    if (directory == nullptr) return false;
+    std::vector<int> others;
+    while (const dirent* each = readdir(directory)) {
+        const int fd = each->d_name[0] == '.' ? -1 : std::atoi(each->d_name);
+        if (fd >= 0 && fd != socket && fd != dirfd(directory) && !is_map_or_program(fd))
+            others.push_back(fd);
+    }
+    closedir(directory);
+    for (const int fd : others) close(fd);
+    int null = -1;
+    do {
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (null >= 0 && null <= STDERR_FILENO);
+    if (null >= 0) close(null);
+    return true;
+}
+
+void undo_everything_of(const ProcessId& owner, const Objects& objects) {
+    Undoer undoer(objects);
+    auto journal = Journal::read(objects);
+    if (!journal) return;
+    // What cannot be undone stays in the journal: the next command tries again, and says so.
+    for (const auto& item : journal->owners[owner]) static_cast<void>(undoer.undo(item));
+    static_cast<void>(undoer.remove_unused());
+}
+
+[[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {
+    // A signal to the scan's process group or terminal is the scan's business.
+    setsid();
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
+    prctl(PR_SET_NAME, "ksms-watcher");
+    if (!close_inherited(socket) || chdir("/") != 0) _exit(1);
+    char word = 0;
+    ssize_t count = 0;
+    do {
+        count = read(socket, &word, sizeof word);
+    } while (count < 0 && errno == EINTR);
+    if (count == 0) undo_everything_of(owner, objects);
+    _exit(0);
+}
+
+bool wait_for_end(int process) {
+    pollfd ended{process, POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = poll(&ended, 1, kPatience);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
+}  // namespace
+
+Watcher::Watcher(Fd socket, Fd process, pid_t pid)
+    : socket_(std::move(socket)), process_(std::move(process)), pid_(pid) {}
+
+Watcher::Watcher(Watcher&& other) noexcept
+    : socket_(std::move(other.socket_)),
+      process_(std::move(other.process_)),
+      pid_(std::exchange(other.pid_, -1)) {}
+
+Result<Watcher> Watcher::start(const Objects& objects, const ProcessId& self) {
+    if (!has_one_thread())
+        return fail(Code::failed, "start the watcher: this process has more than one thread");
+    std::array<int, 2> ends{};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        return fail_errno(errno, "make the watcher's socket");
+    Fd ours(ends[0]), theirs(ends[1]);
+    const pid_t child = fork();
+    if (child < 0) return fail_errno(errno, "fork the watcher");
+    if (child == 0) watch(self, objects, theirs.get());
+    Watcher watcher(std::move(ours), Fd(pidfd_open(child, 0)), child);
+    if (!watcher.process_) return fail_errno(errno, "open the watcher's pidfd");
+    return watcher;
+}
+
+Watcher::~Watcher() {
+    if (pid_ < 0) return;
+    const char go = 1;
+    send(socket_.get(), &go, sizeof go, MSG_NOSIGNAL);
+    // One that was stopped has nothing left to do: everything is undone by now.
+    if (process_ && !wait_for_end(process_.get()))
+        pidfd_send_signal(process_.get(), SIGKILL, nullptr, 0);
+    waitpid(pid_, nullptr, 0);
+}
+
+}  // namespace ksms
