@@ -135,6 +135,16 @@ struct {
     __type(value, struct ksms_journal_entry);
 } journal __weak SEC(".maps");
 
+/* key: enum skb_drop_reason of this kernel. value: its name. Written at installation, read by user
+ * space. Full: the name is missing. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1024);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_reason_name);
+} reasons __weak SEC(".maps");
+
 /* The maps of maps. key: DSCP. value: an array of the scan's own size (BPF_F_INNER_MAP, Linux 5.10)
  * that user space maps into its memory; set and taken away by the scan. */
 #define KSMS_DENSE_MAP(name, value_type)                             \

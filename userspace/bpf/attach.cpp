@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bpf/attach.hpp"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace ksms {
+namespace {
+
+// linux/bpf.h of Linux 6.6; Debian 12 has the headers of 6.1
+constexpr std::uint32_t kTcxIngress = 46, kTcxEgress = 47;
+constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE; relative to nothing: in front of all
+constexpr std::size_t kMostPrograms = 64;   // BPF_MPROG_MAX
+
+std::uint32_t tcx_hook(ksms_direction direction) {
+    return direction == KSMS_INGRESS ? kTcxIngress : kTcxEgress;
+}
+
+/// A link made by the system call itself, for what libbpf 1.1 has no words for.
+Result<Fd> create_link(const bpf_attr& attributes, const std::string& what) {
+    const auto fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
+    if (fd < 0) return fail_errno(errno, what);
+    return Fd(static_cast<int>(fd));
+}
+
+}  // namespace
+
+Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction direction) {
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
+    attributes.link_create.target_ifindex = ifindex;
+    attributes.link_create.attach_type = tcx_hook(direction);
+    attributes.link_create.flags = kBefore;
+    return create_link(attributes, fmt::format("attach a TCX link to interface {} ({})", ifindex,
+                                               direction == KSMS_INGRESS ? "ingress" : "egress"));
+}
+
+Result<Fd> attach_xdp(int program, std::uint32_t ifindex) {
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
+    attributes.link_create.target_ifindex = ifindex;
+    attributes.link_create.attach_type = BPF_XDP;
+    attributes.link_create.flags = XDP_FLAGS_SKB_MODE;
+    return create_link(attributes, fmt::format("attach an XDP link to interface {}", ifindex));
+}
+
+Result<Fd> attach_tracing(int program, std::uint64_t cookie) {
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
+    attributes.link_create.attach_type = BPF_TRACE_RAW_TP;
+    attributes.link_create.tracing.cookie = cookie;
+    auto link = create_link(attributes, "attach to the tracepoint of dropped packets");
+    if (link || (link.error().err != EINVAL && link.error().err != ENOTSUP)) return link;
+    const int fd = bpf_raw_tracepoint_open(nullptr, program);  // before a cookie was possible
+    if (fd < 0) return fail_errno(errno, "attach to the tracepoint of dropped packets");
+    return Fd(fd);
+}
+
+Result<std::uint32_t> link_id(int link) {
+    bpf_link_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(link, &info, &size) != 0)
+        return fail_errno(errno, "read a link's id");
+    return info.id;
+}
+
+Result<std::uint32_t> program_id(int program) {
+    bpf_prog_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
+        return fail_errno(errno, "read a program's id");
+    return info.id;
+}
+
+Result<Fd> link_by_id(std::uint32_t id) {
+    const int fd = bpf_link_get_fd_by_id(id);
+    if (fd < 0) {
+        if (errno == ENOENT) return fail(Code::not_found, fmt::format("the link {} is gone", id));
+        return fail_errno(errno, fmt::format("open the link {}", id));
+    }
+    return Fd(fd);
+}
+
+Status pin(int object, const std::string& path) {
+    if (bpf_obj_pin(object, path.c_str()) == 0) return {};
+    return fail_errno(errno, "pin " + path);
+}
+
+Result<Fd> open_pin(const std::string& path) {
+    const int fd = bpf_obj_get(path.c_str());
+    if (fd >= 0) return Fd(fd);
+    if (errno == ENOENT) return fail(Code::not_found, "there is no pin " + path);
+    return fail_errno(errno, "open the pin " + path);
+}
+
+Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_direction direction) {
+    std::array<std::uint32_t, kMostPrograms> ids{};
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.query.target_fd = ifindex;
+    attributes.query.attach_type = tcx_hook(direction);
+    attributes.query.prog_ids = reinterpret_cast<std::uint64_t>(ids.data());
+    attributes.query.prog_cnt = ids.size();
+    if (syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof attributes) != 0) {
+        if (errno == EINVAL || errno == ENOENT)
+            return std::vector<std::uint32_t>();  // before 6.6, or none
+        return fail_errno(errno, fmt::format("list the TCX programs of interface {}", ifindex));
+    }
+    return std::vector<std::uint32_t>(ids.begin(), ids.begin() + attributes.query.prog_cnt);
+}
+
+Result<std::uint32_t> call_program(int program, void* context, std::uint32_t size) {
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.ctx_in = context;
+    options.ctx_size_in = size;
+    if (bpf_prog_test_run_opts(program, &options) != 0)
+        return fail_errno(errno, "run a BPF program");
+    return options.retval;
+}
+
+}  // namespace ksms

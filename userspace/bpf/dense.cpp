@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A scan's part of the maps: the slot, the arrays of big scans, and taking it all away again.
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "bpf/attach.hpp"
+#include "bpf/objects.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr const char* kDensePins[] = {"dense_services_", "dense_counters_", "dense_drops_"};
+
+Result<Fd> create_array(const char* name, std::uint32_t value_size, std::uint32_t entries) {
+    bpf_map_create_opts options{};
+    options.sz = sizeof options;
+    options.map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
+    const int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(std::uint32_t), value_size,
+                                  entries, &options);
+    if (fd < 0)
+        return fail_errno(
+            errno, fmt::format("make an array of {} x {} bytes for the scan", entries, value_size));
+    return Fd(fd);
+}
+
+template <typename V>
+Status set_up(const Map<std::uint32_t, std::uint32_t>& outer, const char* name,
+              const std::string& pin_path, std::uint32_t dscp, std::uint32_t entries,
+              MappedArray<V>& memory) {
+    KSMS_TRY(const auto fd, create_array(name, sizeof(V), entries));
+    KSMS_TRY(memory, MappedArray<V>::map(fd.get(), entries, name));
+    KSMS_CHECK(outer.update(dscp, static_cast<std::uint32_t>(fd.get())));
+    return pin(fd.get(), pin_path);
+}
+
+/// Deletes every entry whose key says this DSCP.
+template <typename K, typename V, typename Dscp>
+Status erase_of(const Map<K, V>& map, std::uint32_t dscp, const Dscp& dscp_of) {
+    std::vector<K> keys;
+    KSMS_CHECK(map.for_each([&](const K& key, const V&) {
+        if (dscp_of(key) == dscp) keys.push_back(key);
+    }));
+    return map.erase_batch(keys);
+}
+
+}  // namespace
+
+Result<DenseStore> DenseStore::create(const Objects& objects, std::uint32_t dscp,
+                                      std::uint32_t services, std::uint32_t probes,
+                                      std::uint32_t routers) {
+    const auto path = [&](std::size_t which) {
+        return objects.pin_path(fmt::format("{}{}", kDensePins[which], dscp));
+    };
+    DenseStore store;
+    store.probes = probes;
+    KSMS_CHECK(set_up(objects.dense_services, "ksms_services", path(0), dscp,
+                      KSMS_DENSE_NUMBERS + services, store.services));
+    KSMS_CHECK(set_up(objects.dense_counters, "ksms_counters", path(1), dscp,
+                      routers * KSMS_DIRECTIONS * probes, store.counters));
+    KSMS_CHECK(
+        set_up(objects.dense_drops, "ksms_drops", path(2), dscp, routers * probes, store.drops));
+    return store;
+}
+
+Status begin_scan(const Objects& objects, std::uint32_t dscp, const ksms_scan& scan) {
+    KSMS_CHECK(objects.scans.update(dscp, scan));
+    __atomic_fetch_or(&objects.config.values()[0].active_scans, std::uint64_t{1} << dscp,
+                      __ATOMIC_SEQ_CST);
+    return {};
+}
+
+Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t generation) {
+    KSMS_TRY(const auto slot, objects.scans.lookup(dscp));
+    if (slot && slot->active != 0 && slot->generation != generation)
+        return {};  // it is somebody else's by now
+    __atomic_fetch_and(&objects.config.values()[0].active_scans, ~(std::uint64_t{1} << dscp),
+                       __ATOMIC_SEQ_CST);
+    const bool hashes = !slot || slot->store != KSMS_STORE_DENSE;
+    if (slot && slot->active != 0) {
+        auto ended = *slot;
+        ended.active = 0;
+        KSMS_CHECK(objects.scans.update(dscp, ended));
+    }
+    KSMS_CHECK(erase_of(objects.scan_routers, dscp, [](const auto& key) { return key.dscp; }));
+    KSMS_CHECK(erase_of(objects.translations, dscp, [](const auto& key) { return key.dscp; }));
+    for (const auto* outer :
+         {&objects.dense_services, &objects.dense_counters, &objects.dense_drops})
+        KSMS_CHECK(outer->erase(dscp));
+    for (const auto* prefix : kDensePins)
+        unlink(objects.pin_path(fmt::format("{}{}", prefix, dscp)).c_str());
+    if (!hashes) return {};
+    KSMS_CHECK(erase_of(objects.services, dscp, [](const auto& key) { return key.dscp; }));
+    KSMS_CHECK(erase_of(objects.service_numbers, dscp, [](const auto& key) { return key.dscp; }));
+    KSMS_CHECK(erase_of(objects.counters, dscp, [](const auto& key) { return key.dscp; }));
+    return erase_of(objects.drops, dscp, [](const auto& key) { return key.dscp; });
+}
+
+}  // namespace ksms

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Feature probes: each thing is tried, not concluded from a version.
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/magic.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <memory>
+
+#include "bpf/attach.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint32_t kTcxIngress = 46;
+
+struct FreeBtf {
+    void operator()(btf* types) const { btf__free(types); }
+};
+
+/// The parameters of a traced function, "trace_NAME"'s type in BTF being btf_trace_NAME.
+int parameters_of_tracepoint(const btf* kernel, const char* name) {
+    const int id = btf__find_by_name_kind(kernel, name, BTF_KIND_TYPEDEF);
+    if (id < 0) return -1;
+    const auto* type = btf__type_by_id(kernel, static_cast<std::uint32_t>(id));
+    type = btf__type_by_id(kernel, type->type);  // pointer
+    type = btf__type_by_id(kernel, type->type);  // function prototype
+    return btf_vlen(type);
+}
+
+/// A program that does nothing, of a type that needs no more than that.
+Fd trivial_program(bpf_prog_type type) {
+    const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+                             {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    return Fd(bpf_prog_load(type, "ksms_try", "GPL", code, std::size(code), nullptr));
+}
+
+/// The kernel knows an attach type if it refuses the interface and not the type.
+bool knows_link(int program, std::uint32_t attach_type) {
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
+    attributes.link_create.target_ifindex = 0x7fffffff;
+    attributes.link_create.attach_type = attach_type;
+    const auto fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
+    if (fd >= 0) {
+        close(static_cast<int>(fd));
+        return true;
+    }
+    return errno == ENODEV || errno == ENOENT;
+}
+
+}  // namespace
+
+KernelFeatures probe_kernel() {
+    KernelFeatures features;
+    utsname name{};
+    if (uname(&name) == 0) features.release = name.release;
+    struct statfs filesystem{};
+    features.bpf_fs = statfs("/sys/fs/bpf", &filesystem) == 0 && filesystem.f_type == BPF_FS_MAGIC;
+
+    const std::unique_ptr<btf, FreeBtf> kernel(btf__load_vmlinux_btf());
+    features.btf = static_cast<bool>(kernel);
+    if (kernel) {
+        features.kern_ctx =
+            btf__find_by_name_kind(kernel.get(), "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+        // Its data argument, the packet, the place, and since 5.17 the reason.
+        features.drop_reasons = parameters_of_tracepoint(kernel.get(), "btf_trace_kfree_skb") >= 4;
+        features.netfilter_link =
+            btf__find_by_name_kind(kernel.get(), "bpf_nf_link_attach", BTF_KIND_FUNC) > 0;
+        features.attach_cookie =
+            btf__find_by_name_kind(kernel.get(), "bpf_get_attach_cookie_tracing", BTF_KIND_FUNC) >
+            0;
+    }
+    const auto classifier = trivial_program(BPF_PROG_TYPE_SCHED_CLS);
+    features.cls_bpf = static_cast<bool>(classifier);
+    if (classifier) features.tcx = knows_link(classifier.get(), kTcxIngress);
+    const auto xdp = trivial_program(BPF_PROG_TYPE_XDP);
+    if (xdp) features.xdp_link = knows_link(xdp.get(), BPF_XDP);
+    return features;
+}
+
+}  // namespace ksms

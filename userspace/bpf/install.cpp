@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bpf/install.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <ksms.skel.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "bpf/attach.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr const char* kBpfFs = "/sys/fs/bpf";
+
+struct DestroySkeleton {
+    void operator()(ksms_bpf* skeleton) const { ksms_bpf::destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<ksms_bpf, DestroySkeleton>;
+
+/// FNV-1a over the linked object: whether the installed programs are this build's.
+std::uint64_t object_hash() {
+    std::size_t size = 0;
+    const auto* bytes = static_cast<const unsigned char*>(ksms_bpf::elf_bytes(&size));
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
+    return hash;
+}
+
+/// libbpf speaks to stderr; its last words belong into our error instead.
+thread_local std::string last_words;
+
+int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) return 0;
+    char line[512];
+    const int length = vsnprintf(line, sizeof line, format, arguments);
+    if (length > 0)
+        last_words.assign(line,
+                          std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
+    while (!last_words.empty() && last_words.back() == '\n') last_words.pop_back();
+    return length;
+}
+
+/// Programs that this kernel may not be able to run; the others must load.
+void choose_programs(ksms_bpf& skeleton) {
+    const auto features = probe_kernel();
+    if (!features.kern_ctx) {
+        bpf_program__set_autoload(skeleton.progs.ksms_tcx_ingress, false);
+        bpf_program__set_autoload(skeleton.progs.ksms_tcx_egress, false);
+        bpf_program__set_autoload(skeleton.progs.ksms_xdp_ingress, false);
+    }
+    if (!features.drop_reasons) bpf_program__set_autoload(skeleton.progs.ksms_drop, false);
+}
+
+/// @param maps  a root whose maps are to be used; "" for new ones
+Result<Skeleton> load(const std::string& maps) {
+    libbpf_set_print(keep_words);
+    Skeleton skeleton(ksms_bpf::open());
+    if (!skeleton) return fail_errno(errno, "open the BPF object");
+    choose_programs(*skeleton);
+    std::vector<Fd> reused;
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, skeleton->obj) {
+        const std::string_view name = bpf_map__name(map);
+        if (maps.empty() || name.find('.') != std::string_view::npos) continue;
+        KSMS_TRY(auto fd, open_pin(maps + "/" + std::string(name)));
+        if (bpf_map__reuse_fd(map, fd.get()) != 0)
+            return fail_errno(errno, fmt::format("use the map {}", name));
+        reused.push_back(std::move(fd));
+    }
+    if (ksms_bpf::load(skeleton.get()) != 0) {
+        const int err = errno;
+        return fail_errno(err, fmt::format("load the BPF programs ({})", last_words),
+                          "`ksmsctl doctor` says what this kernel lacks");
+    }
+    return skeleton;
+}
+
+Status fill_config(const ksms_bpf& skeleton) {
+    ksms_config config{};
+    config.abi = KSMS_ABI_VERSION;
+    config.object_hash = object_hash();
+    if (getrandom(config.token_key, sizeof config.token_key, 0) != sizeof config.token_key)
+        return fail_errno(errno, "make a secret");
+    const std::uint32_t zero = 0;
+    if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.config), &zero, &config, BPF_ANY) != 0)
+        return fail_errno(errno, "write the map config");
+    return {};
+}
+
+/// Names of drop reasons from the kernel's BTF: parsed once a boot, read from the map ever after.
+void fill_reasons(const ksms_bpf& skeleton) {
+    const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), btf__free);
+    if (!kernel) return;
+    const int id = btf__find_by_name_kind(kernel.get(), "skb_drop_reason", BTF_KIND_ENUM);
+    if (id < 0) return;
+    constexpr std::string_view prefix = "SKB_DROP_REASON_";
+    const auto* type = btf__type_by_id(kernel.get(), static_cast<std::uint32_t>(id));
+    const auto* values = btf_enum(type);
+    for (int i = 0; i < btf_vlen(type); ++i) {
+        std::string_view name = btf__name_by_offset(kernel.get(), values[i].name_off);
+        if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+        ksms_reason_name value{};
+        name.copy(value.name, sizeof value.name - 1);
+        const auto key = static_cast<std::uint32_t>(values[i].val);
+        bpf_map_update_elem(bpf_map__fd(skeleton.maps.reasons), &key, &value, BPF_ANY);
+    }
+}
+
+Status pin_programs(const ksms_bpf& skeleton, const std::string& root) {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton.obj) {
+        if (bpf_program__fd(program) < 0) continue;
+        KSMS_CHECK(pin(bpf_program__fd(program), root + "/" + bpf_program__name(program)));
+    }
+    return {};
+}
+
+Status pin_maps(const ksms_bpf& skeleton, const std::string& root) {
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, skeleton.obj) {
+        const std::string name = bpf_map__name(map);
+        if (name.find('.') == std::string::npos)
+            KSMS_CHECK(pin(bpf_map__fd(map), root + "/" + name));
+    }
+    return {};
+}
+
+void remove_tree(const std::string& path) {
+    if (DIR* directory = opendir(path.c_str())) {
+        while (const dirent* entry = readdir(directory)) {
+            const std::string name = entry->d_name;
+            if (name == "." || name == "..") continue;
+            const auto child = path + "/" + name;
+            if (entry->d_type == DT_DIR)
+                remove_tree(child);
+            else
+                unlink(child.c_str());
+        }
+        closedir(directory);
+    }
+    rmdir(path.c_str());
+}
+
+/// What a killed installer left beside the root.
+void remove_stale(const PinRoot& root) {
+    const auto slash = root.path.rfind('/');
+    const auto parent = root.path.substr(0, slash);
+    const auto prefix = root.path.substr(slash + 1) + "_new_";
+    DIR* directory = opendir(parent.c_str());
+    if (directory == nullptr) return;
+    std::vector<std::string> stale;
+    while (const dirent* entry = readdir(directory)) {
+        const std::string name = entry->d_name;
+        if (!name.starts_with(prefix)) continue;
+        const int pid = std::atoi(name.c_str() + prefix.size());
+        if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) stale.push_back(parent + "/" + name);
+    }
+    closedir(directory);
+    for (const auto& path : stale) remove_tree(path);
+}
+
+Status install(const PinRoot& root) {
+    remove_stale(root);
+    KSMS_TRY(const auto skeleton, load(""));
+    KSMS_CHECK(fill_config(*skeleton));
+    fill_reasons(*skeleton);
+    const auto beside = fmt::format("{}_new_{}", root.path, getpid());
+    if (mkdir(beside.c_str(), 0700) != 0) return fail_errno(errno, "make the directory " + beside);
+    const Defer cleanup([&] { remove_tree(beside); });
+    if (mkdir((beside + "/links").c_str(), 0700) != 0)
+        return fail_errno(errno, "make the directory " + beside + "/links");
+    KSMS_CHECK(pin_maps(*skeleton, beside));
+    KSMS_CHECK(pin_programs(*skeleton, beside));
+    if (rename(beside.c_str(), root.path.c_str()) == 0) return {};
+    if (errno == ENOTEMPTY || errno == EEXIST)
+        return {};  // another was faster: its objects are as good
+    return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
+}
+
+/// Programs of another build: new ones over the same maps. Taps that stand keep running the old
+/// ones until they are attached again; the ABI is the same.
+Status replace_programs(const PinRoot& root) {
+    const Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
+    KSMS_TRY(const auto raw, open_pin(root.path + "/config"));
+    KSMS_TRY(const auto config, MappedArray<ksms_config>::map(raw.get(), 1, "config"));
+    if (config.values()[0].object_hash == object_hash()) return {};  // the one before us did it
+    KSMS_TRY(const auto skeleton, load(root.path));
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton->obj) {
+        if (bpf_program__fd(program) < 0) continue;
+        const auto path = root.path + "/" + bpf_program__name(program);
+        unlink(path.c_str());
+        KSMS_CHECK(pin(bpf_program__fd(program), path));
+    }
+    config.values()[0].object_hash = object_hash();
+    return {};
+}
+
+/// @return whether config is there
+Result<bool> check_abi(const PinRoot& root, std::uint64_t& installed_hash) {
+    auto fd = open_pin(root.path + "/config");
+    if (!fd && fd.error().code == Code::not_found) return false;
+    if (!fd) return std::unexpected(fd.error());
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd->get(), &info, &size) != 0)
+        return fail_errno(errno, "look at " + root.path + "/config");
+    std::vector<std::uint8_t> value(std::max<std::size_t>(info.value_size, sizeof(ksms_config)));
+    const std::uint32_t zero = 0;
+    if (info.key_size != sizeof zero || bpf_map_lookup_elem(fd->get(), &zero, value.data()) != 0)
+        return fail(Code::failed, root.path + "/config is not a map of ksms",
+                    "another program pinned it; name another --pin-root");
+    ksms_config config{};
+    std::memcpy(&config, value.data(), sizeof config);
+    if (config.abi != KSMS_ABI_VERSION || info.value_size != sizeof config)
+        return fail(
+            Code::failed,
+            fmt::format("the maps under {} have ABI version {}, this program has {}", root.path,
+                        config.abi, KSMS_ABI_VERSION),
+            fmt::format("end the ksms that uses them, then `rm -r {}`; or name another --pin-root",
+                        root.path));
+    installed_hash = config.object_hash;
+    return true;
+}
+
+}  // namespace
+
+Status ensure_bpf_fs(const PinRoot& root) {
+    if (!root.path.starts_with(std::string(kBpfFs) + "/")) return {};
+    struct statfs filesystem{};
+    if (statfs(kBpfFs, &filesystem) != 0)
+        return fail_errno(errno, std::string("look at ") + kBpfFs);
+    if (filesystem.f_type == BPF_FS_MAGIC) return {};
+    if (mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0) return {};
+    return fail_errno(errno, std::string("mount the BPF file system on ") + kBpfFs,
+                      "mount -t bpf bpf /sys/fs/bpf (needs root), or name another --pin-root");
+}
+
+Status ensure_installed(const PinRoot& root, bool may_install) {
+    std::uint64_t installed_hash = 0;
+    KSMS_TRY(bool there, check_abi(root, installed_hash));
+    if (!there) {
+        if (!may_install)
+            return fail(Code::not_found, "nothing is installed under " + root.path,
+                        "any scan installs it");
+        KSMS_CHECK(ensure_bpf_fs(root));
+        KSMS_TRY(there, check_abi(root, installed_hash));  // a mount may have brought it back
+        if (!there) {
+            KSMS_CHECK(install(root));
+            KSMS_TRY(there, check_abi(root, installed_hash));
+        }
+        if (!there)
+            return fail(Code::failed,
+                        "the pins under " + root.path + " vanished while they were installed");
+    }
+    if (installed_hash != object_hash() && may_install) return replace_programs(root);
+    return {};
+}
+
+Status uninstall(const PinRoot& root) {
+    KSMS_TRY(const auto objects, Objects::open(root, Objects::Missing::fail));
+    if (objects.config.values()[0].active_scans != 0)
+        return fail(Code::failed, "a scan uses the maps under " + root.path);
+    bool standing = false;
+    KSMS_CHECK(objects.taps.for_each(
+        [&](const std::uint32_t&, const ksms_tap& tap) { standing |= tap.owner_pid == 0; }));
+    if (standing)
+        return fail(Code::failed, "taps stand that use the maps under " + root.path,
+                    "`ksmsctl tap detach` them first");
+    remove_tree(root.path);
+    return {};
+}
+
+}  // namespace ksms

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Putting the object into the kernel and under the pin root. For the files of this room.
+#pragma once
+
+#include "base/error.hpp"
+#include "bpf/objects.hpp"
+
+namespace ksms {
+
+/// Makes sure that the pins under `root` are those of this build: checks the ABI, installs where
+/// there is nothing
+/// (`may_install`), replaces the programs where another build's are.
+Status ensure_installed(const PinRoot& root, bool may_install);
+
+/// Mounts the BPF file system on /sys/fs/bpf if the root lies below it and nothing is mounted.
+Status ensure_bpf_fs(const PinRoot& root);
+
+}  // namespace ksms

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bpf/map.hpp"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace ksms {
+namespace {
+
+constexpr std::uint32_t kBatch = 1024;
+
+}  // namespace
+
+RawMap::RawMap(Fd fd, std::string name, std::uint32_t key_size, std::uint32_t value_size,
+               std::uint32_t max_entries)
+    : fd_(std::move(fd)),
+      name_(std::move(name)),
+      key_size_(key_size),
+      value_size_(value_size),
+      max_entries_(max_entries) {}
+
+Result<bool> RawMap::lookup(const void* key, void* value) const {
+    if (bpf_map_lookup_elem(fd(), key, value) == 0) return true;
+    if (errno == ENOENT) return false;
+    return fail_errno(errno, "read the map " + name_);
+}
+
+Status RawMap::update(const void* key, const void* value, Update how) const {
+    if (bpf_map_update_elem(fd(), key, value, static_cast<std::uint64_t>(how)) == 0) return {};
+    const int err = errno;
+    return fail_errno(
+        err, "write the map " + name_,
+        err == E2BIG ? fmt::format("it is full ({} entries)", max_entries_) : std::string());
+}
+
+Result<bool> RawMap::erase(const void* key) const {
+    if (bpf_map_delete_elem(fd(), key) == 0) return true;
+    if (errno == ENOENT) return false;
+    return fail_errno(errno, "delete from the map " + name_);
+}
+
+Status RawMap::update_batch(const void* keys, const void* values, std::size_t count) const {
+    const auto* key = static_cast<const char*>(keys);
+    const auto* value = static_cast<const char*>(values);
+    std::size_t done = 0;
+    while (done < count) {
+        auto part = static_cast<std::uint32_t>(std::min<std::size_t>(count - done, kBatch));
+        if (bpf_map_update_batch(fd(), key + done * key_size_, value + done * value_size_, &part,
+                                 nullptr) == 0) {
+            done += part;
+            continue;
+        }
+        const int err = errno;
+        if (err != EINVAL && err != ENOTSUP && err != EOPNOTSUPP)
+            return fail_errno(err, "write the map " + name_,
+                              err == E2BIG ? fmt::format("it is full ({} entries)", max_entries_)
+                                           : std::string());
+        for (; done < count; ++done)
+            KSMS_CHECK(update(key + done * key_size_, value + done * value_size_, Update::any));
+    }
+    return {};
+}
+
+Status RawMap::erase_batch(const void* keys, std::size_t count) const {
+    // BPF_MAP_DELETE_BATCH stops at a key that is not there; these are few.
+    const auto* key = static_cast<const char*>(keys);
+    for (std::size_t i = 0; i < count; ++i) KSMS_CHECK(erase(key + i * key_size_));
+    return {};
+}
+
+Status RawMap::for_each(const std::function<void(const void*, const void*)>& each) const {
+    std::vector<char> keys, values(value_size_);
+    std::vector<char> key(key_size_), next(key_size_);
+    // The keys first: whoever deletes in `each` would lose the way from one to the next.
+    const void* from = nullptr;
+    while (bpf_map_get_next_key(fd(), from, next.data()) == 0) {
+        keys.insert(keys.end(), next.begin(), next.end());
+        if (keys.size() / key_size_ > 2ull * max_entries_) break;  // others add as fast as we read
+        key = next;
+        from = key.data();
+    }
+    for (std::size_t at = 0; at < keys.size(); at += key_size_) {
+        KSMS_TRY(const bool found, lookup(keys.data() + at, values.data()));
+        if (found) each(keys.data() + at, values.data());
+    }
+    return {};
+}
+
+Result<void*> map_array_memory(int fd, std::size_t count, std::size_t value_size,
+                               const std::string& name, std::size_t& bytes) {
+    bytes = count * value_size;
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return fail_errno(errno, fmt::format("map {} bytes of {} into memory", bytes, name));
+    return memory;
+}
+
+void unmap_array_memory(void* memory, std::size_t bytes) {
+    munmap(memory, bytes);
+}
+
+}  // namespace ksms

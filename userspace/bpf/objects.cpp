@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Opening what is installed: pins, checked against abi.h.
+#include "bpf/objects.hpp"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "bpf/attach.hpp"
+#include "bpf/install.hpp"
+
+namespace ksms {
+namespace {
+
+/// A pinned map, refused if its shape is not what abi.h says: somebody else's pin, or another
+/// version's.
+Result<RawMap> open_map(const std::string& root, const std::string& name, std::uint32_t key_size,
+                        std::uint32_t value_size) {
+    const auto path = root + "/" + name;
+    KSMS_TRY(auto fd, open_pin(path));
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
+        return fail_errno(errno, "look at the map " + path);
+    if (info.key_size != key_size || info.value_size != value_size)
+        return fail(
+            Code::failed,
+            fmt::format("{} is not a map of this version: keys of {} bytes and values of {}, "
+                        "expected {} and {}",
+                        path, info.key_size, info.value_size, key_size, value_size),
+            "another build of ksms or another program pinned it; when nothing uses it: rm -r " +
+                root);
+    return RawMap(std::move(fd), name, key_size, value_size, info.max_entries);
+}
+
+template <typename K, typename V>
+Status open_typed(const std::string& root, const char* name, Map<K, V>& into) {
+    KSMS_TRY(auto raw, open_map(root, name, sizeof(K), sizeof(V)));
+    into = Map<K, V>(std::move(raw));
+    return {};
+}
+
+bool on_bpf_fs(const std::string& path) {
+    struct statfs filesystem{};
+    return statfs(path.c_str(), &filesystem) == 0 && filesystem.f_type == BPF_FS_MAGIC;
+}
+
+}  // namespace
+
+const char* name_of(Program program) {
+    switch (program) {
+        case Program::clsact_ingress: return "ksms_clsact_ingress";
+        case Program::clsact_egress: return "ksms_clsact_egress";
+        case Program::tcx_ingress: return "ksms_tcx_ingress";
+        case Program::tcx_egress: return "ksms_tcx_egress";
+        case Program::xdp_ingress: return "ksms_xdp_ingress";
+        case Program::drop: return "ksms_drop";
+        case Program::lease: return "ksms_lease";
+        case Program::symbol: return "ksms_symbol";
+        case Program::count_: break;
+    }
+    return "";
+}
+
+Result<PinRoot> PinRoot::choose(const std::string& option) {
+    const char* environment = std::getenv("KSMS_PIN_ROOT");
+    PinRoot root;
+    const char* where = "--pin-root";
+    if (!option.empty()) {
+        root.path = option;
+    } else if (environment != nullptr && *environment != '\0') {
+        root.path = environment;
+        where = "KSMS_PIN_ROOT";
+    } else {
+        return root;
+    }
+    while (root.path.size() > 1 && root.path.back() == '/') root.path.pop_back();
+    const auto slash = root.path.rfind('/');
+    if (root.path.front() != '/' || slash == std::string::npos || root.path.size() == 1)
+        return fail(
+            Code::usage,
+            fmt::format("{}: '{}' is not an absolute path of a directory", where, root.path),
+            "name one on a BPF file system, such as /sys/fs/bpf/mine");
+    const auto name = root.path.substr(slash + 1);
+    if (name.find('.') != std::string::npos)
+        return fail(
+            Code::usage,
+            fmt::format("{}: the BPF file system takes no name with a dot ('{}')", where, name));
+    const auto parent = root.path.substr(0, slash);
+    if (parent != "/sys/fs/bpf" && !on_bpf_fs(parent))
+        return fail(Code::usage, fmt::format("{}: {} is not on a BPF file system", where, parent),
+                    "mount -t bpf bpf DIRECTORY, or use a directory below /sys/fs/bpf");
+    return root;
+}
+
+int Objects::program(Program which) const {
+    return programs_.at(static_cast<std::size_t>(which)).get();
+}
+
+std::string Objects::pin_path(const std::string& name) const {
+    return root_.path + "/" + name;
+}
+
+Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
+    KSMS_CHECK(ensure_installed(root, missing == Missing::install));
+    Objects objects;
+    objects.root_ = root;
+    const auto& at = root.path;
+    {
+        KSMS_TRY(const auto raw,
+                 open_map(at, "config", sizeof(std::uint32_t), sizeof(ksms_config)));
+        KSMS_TRY(objects.config, MappedArray<ksms_config>::map(raw.fd(), 1, "config"));
+    }
+    KSMS_CHECK(open_typed(at, "leases", objects.leases));
+    KSMS_CHECK(open_typed(at, "scans", objects.scans));
+    KSMS_CHECK(open_typed(at, "scan_routers", objects.scan_routers));
+    KSMS_CHECK(open_typed(at, "services", objects.services));
+    KSMS_CHECK(open_typed(at, "service_numbers", objects.service_numbers));
+    KSMS_CHECK(open_typed(at, "counters", objects.counters));
+    KSMS_CHECK(open_typed(at, "translations", objects.translations));
+    KSMS_CHECK(open_typed(at, "drops", objects.drops));
+    KSMS_CHECK(open_typed(at, "taps", objects.taps));
+    KSMS_CHECK(open_typed(at, "tap_ids", objects.tap_ids));
+    KSMS_CHECK(open_typed(at, "stats", objects.stats));
+    KSMS_CHECK(open_typed(at, "journal", objects.journal));
+    KSMS_CHECK(open_typed(at, "dense_services", objects.dense_services));
+    KSMS_CHECK(open_typed(at, "dense_counters", objects.dense_counters));
+    KSMS_CHECK(open_typed(at, "dense_drops", objects.dense_drops));
+    KSMS_CHECK(open_typed(at, "reasons", objects.reasons));
+    for (std::size_t i = 0; i < objects.programs_.size(); ++i) {
+        auto fd = open_pin(at + "/" + name_of(static_cast<Program>(i)));
+        if (fd)
+            objects.programs_[i] = std::move(*fd);
+        else if (fd.error().code != Code::not_found)
+            return std::unexpected(fd.error());
+    }
+    return objects;
+}
+
+}  // namespace ksms
