@@ -69,10 +69,10 @@ const std::vector<Row> udp_rows{
     {"a length that ends before the token", [](PacketSpec& p) { p.udp_length = 12; },
      Seen::stranger},
     {"a length below its own header", [](PacketSpec& p) { p.udp_length = 7; }, Seen::unparsable},
-    {"token in the padding only",
+    {"a token behind the end of IP",
      [](PacketSpec& p) {
-         p.payload = 0;
-         p.padding = 16;
+         p.length = p.family == 4 ? 28 : 8;
+         p.udp_length = 24;
      },
      Seen::stranger},
 };

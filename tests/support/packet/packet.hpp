@@ -31,7 +31,8 @@ struct PacketSpec {
     int family{4};
     std::optional<std::uint8_t> version{};
     std::uint8_t dscp{0}, ttl{64};
-    std::uint8_t ihl{5};                    ///< IPv4: also as many bytes as it says, at least 20
+    std::uint8_t ihl{
+        5};  ///< IPv4: also as many bytes as it says, with 4 the ports stand in the destination
     std::uint16_t fragment{0};              ///< IPv4: flags and offset
     std::optional<std::uint16_t> length{};  ///< IPv4: total, IPv6: payload, where it is to lie
     std::vector<IPv6Extension> extensions{};
@@ -124,7 +125,7 @@ inline Bytes extension(const IPv6Extension& spec, std::uint8_t next) {
 
 inline Bytes ipv4(const PacketSpec& spec, const Bytes& content, std::uint32_t& length) {
     Bytes bytes;
-    const std::size_t header = spec.ihl < 5 ? 20 : spec.ihl * 4U;
+    const std::size_t header = spec.ihl < 4 ? 20 : spec.ihl * 4U;
     length = spec.length.value_or(static_cast<std::uint16_t>(header + content.size()));
     put8(bytes, spec.version.value_or(4) << 4U | spec.ihl);
     put8(bytes, spec.dscp << 2U);
