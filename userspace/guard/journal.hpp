@@ -23,6 +23,7 @@ struct Journal {
     /// clsact qdiscs of ours whose creator has left: whoever is the last out takes them away.
     std::vector<JournalItem> claims;
 
+    static Journal of(const std::vector<JournalItem>& items);
     static Result<Journal> read(const Objects& objects);
 };
 

@@ -57,11 +57,31 @@ Status Undoer::know(const Netns& netns) {
     return {};
 }
 
+Status Undoer::list_namespaces() {
+    KSMS_TRY(auto all, all_netns());
+    for (auto& netns : all) {
+        const auto cookie = netns.cookie();
+        places_.try_emplace(cookie, Place{std::move(netns), {}, {}});
+    }
+    listed_ = true;
+    return {};
+}
+
 Result<Undoer::Place*> Undoer::find(const ksms_journal_entry& entry) {
-    if (const auto known = places_.find(entry.cookie); known != places_.end())
-        return &known->second;
-    KSMS_TRY(auto netns, find_netns(entry.netns, entry.cookie));
-    return &places_.emplace(entry.cookie, Place{std::move(netns), {}, {}}).first->second;
+    auto known = places_.find(entry.cookie);
+    if (known == places_.end() && !listed_) {
+        KSMS_CHECK(list_namespaces());
+        known = places_.find(entry.cookie);
+    }
+    if (known != places_.end()) return &known->second;
+    if (!gone_.contains(entry.cookie)) {
+        auto netns = find_netns(entry.netns, entry.cookie);  // it may be younger than the list
+        if (netns)
+            return &places_.emplace(entry.cookie, Place{std::move(*netns), {}, {}}).first->second;
+        if (netns.error().code != Code::not_found) return std::unexpected(netns.error());
+        gone_.insert(entry.cookie);
+    }
+    return fail(Code::not_found, fmt::format("the namespace with inode {} is gone", entry.netns));
 }
 
 Status Undoer::in_place(const ksms_journal_entry& entry,

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ private:
         std::optional<std::map<std::uint32_t, std::string>> names;  ///< of interfaces
     };
     Result<Place*> find(const ksms_journal_entry& entry);
+    Status list_namespaces();
     Status in_place(const ksms_journal_entry& entry, const std::function<Status(Netlink&)>& work);
     Status take_back(const JournalItem& item);
     Status clear_slot(const JournalItem& item) const;
@@ -62,6 +64,8 @@ private:
 
     const Objects& objects_;
     std::map<std::uint64_t, Place> places_;  ///< by cookie
+    std::set<std::uint64_t> gone_;           ///< cookies; never used again
+    bool listed_{false};                     ///< every namespace of the machine was looked at
 };
 
 }  // namespace ksms
