@@ -98,7 +98,9 @@ int BPF_PROG(ksms_drop, struct sk_buff *skb, void *location, int reason) {
     struct ksms_reader from = {};
     struct ksms_packet packet = {.segments = 1};
     struct ksms_probe probe = {};
-    __u32 wanted = bpf_get_attach_cookie(ctx);
+    /* An older kernel's verifier never sees the call: the condition is a constant then. */
+    __u32 wanted = 0;
+    if (bpf_core_field_exists(struct bpf_raw_tp_link, cookie)) wanted = bpf_get_attach_cookie(ctx);
     if (!ksms_read_skb(skb, &from) || ksms_parse(&from, &packet) != KSMS_PARSED ||
         !ksms_own(&packet, &probe) || (wanted && wanted != probe.dscp))
         return 0;

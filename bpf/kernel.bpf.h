@@ -54,6 +54,11 @@ struct xdp_buff {
     struct xdp_rxq_info *rxq;
 };
 
+/* kernel/bpf/syscall.c; its cookie came with bpf_get_attach_cookie() for tp_btf, in Linux 6.10. */
+struct bpf_raw_tp_link {
+    __u64 cookie;
+};
+
 struct dst_entry {
     struct net_device *dev;
     unsigned short flags;
@@ -72,5 +77,6 @@ struct rt6_info {
 
 #pragma clang attribute pop
 
-/* Linux 6.2: a program's context as the kernel has it. */
-extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
+/* Linux 6.2: a program's context as the kernel has it. Weak, so that the object loads without the
+ * programs that call it. */
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;

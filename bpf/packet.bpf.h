@@ -234,9 +234,18 @@ static __always_inline enum ksms_parsed ksms_parse(const struct ksms_reader *fro
     return KSMS_NOT_IP;
 }
 
-/* Is it there to the last byte that IP says it has? */
+/* Part of it is in pages, where BPF_HDR_START_NET does not reach: reassembled, or from a driver. */
+static __always_inline bool ksms_is_paged(const struct __sk_buff *skb) {
+    return skb->data_end - skb->data < skb->len;
+}
+
+/* Is it there to the last byte that IP says it has? In pages nobody can tell but for the length of
+ * the link's header. */
 static __always_inline bool ksms_complete(const struct ksms_reader *from,
                                           const struct ksms_packet *packet) {
     __u8 last;
-    return ksms_load(from, packet->start + packet->bytes - 1, &last, sizeof last);
+    if (ksms_load(from, packet->start + packet->bytes - 1, &last, sizeof last)) return true;
+    if (from->how != KSMS_FROM_SKB) return false;
+    const struct __sk_buff *skb = from->context;
+    return ksms_is_paged(skb) && skb->len >= packet->start + packet->bytes;
 }
