@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -114,7 +114,8 @@ Result<Watcher> Watcher::start(const Objects& objects, const ProcessId& self) {
     const pid_t child = fork();
     if (child < 0) return fail_errno(errno, "fork the watcher");
     if (child == 0) watch(self, objects, theirs.get());
-    Watcher watcher(std::move(ours), Fd(pidfd_open(child, 0)), child);
+    Watcher watcher(std::move(ours), Fd(static_cast<int>(syscall(SYS_pidfd_open, child, 0))),
+                    child);
     if (!watcher.process_) return fail_errno(errno, "open the watcher's pidfd");
     return watcher;
 }
@@ -125,7 +126,7 @@ Watcher::~Watcher() {
     send(socket_.get(), &go, sizeof go, MSG_NOSIGNAL);
     // One that was stopped has nothing left to do: everything is undone by now.
     if (process_ && !wait_for_end(process_.get()))
-        pidfd_send_signal(process_.get(), SIGKILL, nullptr, 0);
+        syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
     waitpid(pid_, nullptr, 0);
 }
 
