@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 
@@ -50,15 +51,22 @@ bool within_a_second(F condition) {
     return true;
 }
 
-inline void send_frame(const char* interface, const Bytes& frame) {
+/// @param linear  bytes of it that are not in pages; for frames longer than a page
+inline void send_frame(const char* interface, const Bytes& frame, std::uint16_t linear = 0) {
     const Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
     REQUIRE(socket);
+    const int on = 1;
+    REQUIRE(setsockopt(socket.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) == 0);
+    // struct virtio_net_hdr, of which hdr_len counts; C++ cannot include linux/virtio_net.h.
+    Bytes bytes(10);
+    std::memcpy(&bytes[2], &linear, sizeof linear);
+    bytes.insert(bytes.end(), frame.begin(), frame.end());
     sockaddr_ll to{};
     to.sll_family = AF_PACKET;
     to.sll_ifindex = static_cast<int>(if_nametoindex(interface));
-    REQUIRE(sendto(socket.get(), frame.data(), frame.size(), 0,
+    REQUIRE(sendto(socket.get(), bytes.data(), bytes.size(), 0,
                    reinterpret_cast<const sockaddr*>(&to),
-                   sizeof to) == static_cast<ssize_t>(frame.size()));
+                   sizeof to) == static_cast<ssize_t>(bytes.size()));
 }
 
 }  // namespace ksms::test
