@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Bad input: a clear error, the right exit status, nothing left.
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "lab/chain.hpp"
+#include "lab/ksmsctl.hpp"
+#include "lab/leftovers.hpp"
+
+namespace {
+
+using namespace ksms::lab;
+
+struct Bad {
+    const char* what;
+    std::vector<std::string> arguments;  ///< without -j
+    int exit;
+    std::vector<std::string> words;  ///< message and hint must hold them
+};
+
+/// -j: exactly one document with the error on standard output. Without it: nothing there, the
+/// message on standard error.
+void check_bad(const Lab& lab, const Bad& bad) {
+    INFO(bad.what);
+    auto with_json = bad.arguments;
+    with_json.insert(with_json.begin(), "-j");
+    const Scan result(lab, run(ksmsctl(lab, with_json)));
+    INFO(result.text());
+    CHECK(result.exit() == bad.exit);
+    REQUIRE(result.document().is_object());
+    CHECK(result.document()["schema"] == "ksms.error/1");
+    REQUIRE(result.document().contains("error"));
+    const auto error = result.document()["error"].dump();
+    for (const auto& word : bad.words) CHECK(error.find(word) != std::string::npos);
+    const auto text = run(ksmsctl(lab, bad.arguments));
+    INFO(text.out << text.err);
+    CHECK(text.exit == bad.exit);
+    CHECK(text.out.empty());
+    for (const auto& word : bad.words) CHECK(text.err.find(word) != std::string::npos);
+}
+
+TEST_CASE("bad input: each a clear error, the right exit status, nothing left") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto source = chain_source(lab, 4), destination = chain_destination(lab, 4);
+    REQUIRE(scan(lab, source, destination, "22").exit() == 0);
+    const auto before = full_state(lab);
+    const auto ports = [&](const char* spec) {
+        return std::vector<std::string>{"scan", "-s", source, "-d", destination, "-P", spec};
+    };
+    const auto with = [&](const std::vector<std::string>& more) {
+        auto all = ports("22");
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    };
+    const auto gone = lab.netns("gone");
+    const std::vector<Bad> table{
+        {"port 0", ports("0"), 2, {"0"}},
+        {"port 99999", ports("99999"), 2, {"99999", "65535"}},
+        {"a range backwards", ports("80-22"), 2, {"80-22"}},
+        {"a letter for a digit", ports("8O/tcp"), 2, {"8O"}},
+        {"an empty list", ports(""), 2, {}},
+        {"a list of nothing", ports(" , "), 2, {}},
+        {"an unknown service name", ports("telnett"), 2, {"telnett"}},
+        {"an unknown protocol", ports("22/sctp"), 2, {"sctp"}},
+        {"IPv4 to IPv6",
+         {"scan", "-s", source, "-d", chain_destination(lab, 6), "-P", "22"},
+         2,
+         {source}},
+        {"no address",
+         {"scan", "-s", "10.0.0.256", "-d", destination, "-P", "22"},
+         2,
+         {"10.0.0.256"}},
+        {"no source", {"scan", "-d", destination, "-P", "22"}, 2, {"-s"}},
+        {"no ports", {"scan", "-s", source, "-d", destination}, 2, {"-P"}},
+        {"a namespace called ../../etc", with({"--source-netns", "../../etc"}), 5, {"../../etc"}},
+        {"a router called ../../etc", with({"--router", "../../etc"}), 5, {"../../etc"}},
+        {"a router that is gone", with({"--router", gone}), 5, {gone}},
+        {"a source namespace that is gone", with({"--source-netns", gone}), 5, {gone}},
+        {"a path that is no namespace", with({"--router", "/etc/passwd"}), 5, {"/etc/passwd"}},
+        {"a source that nobody owns",
+         {"scan", "-s", lab.address(4, 30, 1), "-d", destination, "-P", "22"},
+         5,
+         {lab.address(4, 30, 1)}},
+        {"an option that is none", with({"--prots", "22"}), 2, {"--ports"}},
+        {"-p for -P", {"scan", "-s", source, "-d", destination, "-p", "80"}, 2, {"-P"}},
+        {"a command that is none", {"scna"}, 2, {"scan"}},
+        {"a rate that is none", with({"--rate", "fast"}), 2, {"fast"}},
+        {"a timeout below 0", with({"--timeout", "-1"}), 2, {"-1"}},
+        {"a tap that is none", with({"--tap", "tcp"}), 2, {"tcp"}},
+        {"a DSCP that is none", with({"--dscp", "64"}), 2, {"64"}},
+        {"a job name that is none", with({"--job", "a b"}), 2, {"a b"}},
+    };
+    for (const auto& bad : table) check_bad(lab, bad);
+    CHECK(difference(before, full_state(lab)) == "");
+}
+
+TEST_CASE("bad input: KSMS_ATTACH is clsact or tcx") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", {},
+                             {{"KSMS_ATTACH", "xdp"}});
+    INFO(result.text());
+    CHECK(result.exit() == 2);
+    CHECK(result.document()["error"].dump().find("KSMS_ATTACH") != std::string::npos);
+}
+
+TEST_CASE("bad input: without root, the missing capability is named") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    // The program may lie in a directory that others cannot enter.
+    const auto copy = lab.directory() + "/ksmsctl";
+    std::filesystem::copy_file(KSMSCTL, copy);
+    ::chmod(lab.directory().c_str(), 0755);
+    auto command =
+        ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "22"));
+    command.arguments.front() = copy;
+    command.uid = 65534;
+    const Scan result(lab, run(command));
+    INFO(result.text());
+    CHECK(result.exit() == 6);
+    REQUIRE(result.document().is_object());
+    const auto error = result.document()["error"].dump();
+    CHECK((error.find("CAP_") != std::string::npos || error.find("root") != std::string::npos));
+}
+
+TEST_CASE("bad input: a pin root that is on no BPF file system") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", {},
+                             {{"KSMS_PIN_ROOT", lab.directory() + "/pins"}});
+    INFO(result.text());
+    CHECK(result.exit() == 1);
+    REQUIRE(result.document().is_object());
+    CHECK(result.document()["error"].dump().find(lab.directory()) != std::string::npos);
+}
+
+}  // namespace

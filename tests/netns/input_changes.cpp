@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The network changes in the middle of a scan: an error or UNKNOWN with the reason, never a hang,
+// never exit 0 with every verdict UNKNOWN; paths that end nowhere end in a message.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "lab/chain.hpp"
+#include "lab/ksmsctl.hpp"
+#include "lab/leftovers.hpp"
+
+namespace {
+
+using namespace ksms::lab;
+
+void check_change(const std::function<void(Lab&)>& change) {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
+    auto before = quick_state(lab);
+    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
+                                            "8000-8999", {"--rate", "800"})));
+    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    change(lab);
+    REQUIRE(child.ended(milliseconds{10'000}));
+    const Scan result(lab, child.wait());
+    INFO(result.text().substr(0, 3000));
+    REQUIRE(result.document().is_object());
+    CHECK((result.exit() == 0 || result.exit() == 1));
+    if (result.document().contains("summary")) {
+        const auto& summary = result.document()["summary"];
+        CHECK((summary["unknown"] != 1000 || result.exit() == 1));
+        for (const auto& service : result.document()["services"])
+            if (service["result"] == "UNKNOWN") REQUIRE_FALSE(service["reason"].is_null());
+    }
+    auto after = quick_state(lab);
+    for (const auto& [what, is] : before)
+        if (!after.contains(what)) after[what] = is;
+    CHECK(difference(before, after) == "");
+}
+
+TEST_CASE("halfway: the source's link goes down") {
+    check_change([](Lab& lab) { lab.ip("src", {"link set eth1 down"}); });
+}
+
+TEST_CASE("halfway: a link between two routers goes down") {
+    check_change([](Lab& lab) { lab.ip("r2", {"link set eth1 down"}); });
+}
+
+TEST_CASE("halfway: a link is deleted") {
+    check_change([](Lab& lab) { lab.ip("r2", {"link del eth1"}); });
+}
+
+TEST_CASE("halfway: a router is deleted") {
+    check_change([](Lab& lab) { lab.remove("r2"); });
+}
+
+TEST_CASE("halfway: the source is deleted") {
+    check_change([](Lab& lab) { lab.remove("src"); });
+}
+
+TEST_CASE("halfway: somebody removes the taps") {
+    check_change([](Lab& lab) {
+        lab.in("r2", {"tc", "qdisc", "del", "dev", "eth0", "clsact"});
+        lab.in("r2", {"tc", "qdisc", "del", "dev", "eth1", "clsact"});
+    });
+}
+
+TEST_CASE("taps that somebody removed are named, and nothing is judged by them") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
+                                            "8000-8999", {"--rate", "800"})));
+    REQUIRE(eventually([&] {
+        return lab.in("r2", {"tc", "qdisc", "show", "dev", "eth1"}).find("clsact") !=
+               std::string::npos;
+    }));
+    REQUIRE_FALSE(child.ended(milliseconds{100}));
+    lab.in("r2", {"tc", "qdisc", "del", "dev", "eth1", "clsact"});
+    const Scan result(lab, child.wait());
+    INFO(result.text().substr(0, 3000));
+    REQUIRE(result.document().contains("summary"));
+    CHECK(result.document()["summary"]["no"] == 0);
+    CHECK(result.outcome().err.find("eth1") != std::string::npos);
+}
+
+Scan short_scan(const Lab& lab) {
+    return scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22");
+}
+
+TEST_CASE("dead ends: a routing loop ends, and is named") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.ip("r2",
+           {"route replace default via " + lab.address(4, 2, 1), "route del " + lab.subnet(4, 4)});
+    const auto result = short_scan(lab);
+    INFO(result.text());
+    CHECK_FALSE(result.outcome().timed_out);
+    CHECK(result.result("tcp", 22) != "YES");
+    CHECK((result.outcome().err + result.outcome().out).find("loop") != std::string::npos);
+}
+
+TEST_CASE("dead ends: no route at a router is its NO") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.ip("r2", {"route del " + lab.subnet(4, 4)});
+    const auto result = short_scan(lab);
+    INFO(result.text());
+    CHECK(result.exit() == 0);
+    CHECK(result.verdict("r1", "tcp", 22) == "YES");
+    CHECK(result.verdict("r2", "tcp", 22) == "NO");
+    CHECK(result.at("r2", "tcp", 22)["reason"] == "IP_INNOROUTES");
+}
+
+TEST_CASE("dead ends: a blackhole is a NO without a reason of the kernel's") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.ip("r2", {"route replace blackhole " + lab.subnet(4, 4)});
+    const auto result = short_scan(lab);
+    INFO(result.text());
+    CHECK(result.verdict("r2", "tcp", 22) == "NO");
+    CHECK(result.at("r2", "tcp", 22)["reason"].is_null());
+}
+
+TEST_CASE("dead ends: forwarding is off") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.sysctl("r2", "ipv4/ip_forward", "0");
+    const auto result = short_scan(lab);
+    INFO(result.text());
+    CHECK(result.result("tcp", 22) != "YES");
+    CHECK_FALSE((result.outcome().err + result.outcome().out).empty());
+}
+
+TEST_CASE("dead ends: the reverse path filter is a NO by its name") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.ip("r2", {"route replace blackhole " + lab.subnet(4, 1)});
+    lab.sysctl("r2", "ipv4/conf/all/rp_filter", "1");
+    const auto result = short_scan(lab);
+    INFO(result.text());
+    CHECK(result.verdict("r2", "tcp", 22) == "NO");
+    CHECK(result.at("r2", "tcp", 22)["reason"] == "IP_RPFILTER");
+}
+
+TEST_CASE("dead ends: a stranger's TC program that drops at a router is a NO") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.in("r2", {"tc", "qdisc", "add", "dev", "eth0", "clsact"});
+    lab.in("r2", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "1", "protocol", "ip",
+                  "u32", "match", "ip", "dport", "22", "0xffff", "action", "drop"});
+    const auto result = short_scan(lab);
+    INFO(result.text());
+    CHECK(result.verdict("r2", "tcp", 22) == "NO");
+}
+
+}  // namespace
