@@ -1,2 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-int main() { return 2; }
+#include "cli/command.hpp"
+
+int main(int argc, char** argv) {
+    return ksms::cli_main(argc, argv);
+}

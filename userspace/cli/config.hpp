@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// /etc/ksms/config.json: read, checked, turned into values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "registry/registry.hpp"
+
+namespace ksms {
+
+struct Config {
+    RegistryLimits limits;  ///< dscp_range_min, dscp_range_max, max_concurrent_jobs,
+                            ///< allocation_timeout, ksms.dscp_exclude
+    std::uint32_t cleanup_interval_s{300};
+    bool parallel_execution{true};
+    std::uint32_t max_parallel_fast_jobs{8};
+    double utilization_warning{0.8};    ///< 0 to 1: the part of the DSCPs that is held
+    std::vector<std::string> warnings;  ///< keys that mean nothing to us
+};
+
+/// @param name  of the file, for the messages
+/// @return Code::usage naming the key and the line of what is wrong
+Result<Config> parse_config(std::string_view text, const std::string& name);
+
+/// @param option  the value of --config; "": the default file, which may be missing
+Result<Config> load_config(const std::string& option);
+
+}  // namespace ksms
