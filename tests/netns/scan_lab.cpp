@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The lab itself: what the other tests take for the truth is what packets of nobody in particular
 // meet.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <string>
 
 #include "lab/chain.hpp"
 
@@ -35,6 +40,23 @@ TEST_CASE("lab: nothing of it is left") {
     }
     CHECK_FALSE(std::filesystem::exists(name));
     CHECK_FALSE(std::filesystem::exists(directory));
+}
+
+TEST_CASE("lab: nothing of it is left when its test is killed") {
+    for (const int number : {SIGKILL, SIGTERM}) {
+        const auto pid = ::fork();
+        if (pid == 0) {
+            ::signal(SIGTERM, SIG_DFL);
+            const Lab lab;
+            ::pause();
+            ::_exit(0);
+        }
+        const auto directory = "/tmp/ksmst" + std::to_string(pid) + "_files";
+        CHECK(eventually([&] { return std::filesystem::exists(directory); }));
+        ::kill(pid, number);
+        ::waitpid(pid, nullptr, 0);
+        CHECK(eventually([&] { return !std::filesystem::exists(directory); }));
+    }
 }
 
 }  // namespace
