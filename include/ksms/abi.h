@@ -55,11 +55,15 @@ enum ksms_tap_kind {
 
 enum ksms_store { KSMS_STORE_NONE = 0, KSMS_STORE_HASH = 1, KSMS_STORE_DENSE = 2 };
 
-/* the table of leases: array[64], index = DSCP.
- * `state` alone says who has it:
- * generation << 8 | enum ksms_lease_state, changed by compare-and-exchange. The other fields are
- * written while it says BUSY, by whoever set it so. */
-enum ksms_lease_state { KSMS_LEASE_FREE = 0, KSMS_LEASE_BUSY = 1, KSMS_LEASE_HELD = 2 };
+/* the table of leases: array[64], index = DSCP. `state` alone says who has it: generation << 8 |
+ * what, changed by compare-and-exchange. The other fields are written while it says BUSY, by
+ * whoever set it so. */
+enum ksms_lease_state {
+    KSMS_LEASE_FREE = 0,
+    KSMS_LEASE_BUSY = 1, /* one caller writes its fields */
+    KSMS_LEASE_HELD = 2,
+    KSMS_LEASE_CLAIMED = 3, /* written; the caller looks whether the job is claimed elsewhere too */
+};
 
 struct ksms_lease {
     ksms_u64 state;
@@ -387,8 +391,7 @@ static inline ksms_u32 ksms_token_open(ksms_u32 sealed, const ksms_u32 key[4]) {
     return left << 16 | right;
 }
 
-/* the registry's programs: SEC("syscall"), their context.
- * */
+/* the context of ksms_lease, SEC("syscall") */
 enum ksms_registry_op {
     KSMS_OP_ALLOCATE = 1,
     KSMS_OP_RENEW = 2,
@@ -405,12 +408,19 @@ struct ksms_registry_call {
     ksms_u32 owner_pid;
     ksms_u32 dscp;   /* in: release, renew, reap; out: what was allocated */
     ksms_u32 op;     /* enum ksms_registry_op */
-    ksms_u32 result; /* out: 0, or an errno: EBUSY none free, EEXIST the job has one (dscp says
-                        which), ESTALE another generation, ENOENT not held */
+    ksms_u32 result; /* out: 0, or an errno:
+                        EBUSY   nothing allowed is free, or max_jobs are held
+                        EEXIST  the same owner holds the job: dscp and generation say what
+                        EUSERS  another owner holds the job: dscp says which
+                        EAGAIN  another caller claims the same job at this moment: try again
+                        ESTALE  held under another generation
+                        ENOENT  not held */
+    ksms_u32 max_jobs;
+    ksms_u32 uid; /* in: of the caller */
     char job[KSMS_NAME_LENGTH];
     char user[KSMS_NAME_LENGTH];
 };
-KSMS_ASSERT_SIZE(struct ksms_registry_call, 184);
+KSMS_ASSERT_SIZE(struct ksms_registry_call, 192);
 
 /* reasons: hash, enum skb_drop_reason of the running kernel -> its name without the prefix, written
  * at installation from the kernel's BTF */

@@ -63,6 +63,10 @@ public:
     [[nodiscard]] const RegistryLimits& limits() const { return limits_; }
 
 private:
+    Status check(const LeaseRequest& request) const;
+    std::unexpected<Error> refused(const LeaseRequest& request, const ksms_registry_call& call,
+                                   std::uint32_t result) const;
+
     const Objects& objects_;
     RegistryLimits limits_;
 };
