@@ -31,6 +31,7 @@ Status take_lease(const Objects& objects, Guard& guard) {
     call.op = KSMS_OP_ALLOCATE;
     call.allowed = 1ull << kDscp;
     call.ttl_ns = 3600'000'000'000;
+    call.max_jobs = 1;
     call.owner_pid = owner.pid;
     call.owner_start = owner.start;
     std::ranges::copy(std::string_view("guard-test"), call.job);

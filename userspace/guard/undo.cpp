@@ -14,6 +14,8 @@
 namespace ksms {
 namespace {
 
+constexpr int kReleaseTries = 100;  // EAGAIN: another call was at the lease at this very moment
+
 /// The interface, the qdisc or the object itself is not there any more.
 bool is_gone(const Error& error) {
     return error.err == ENOENT || error.err == ENODEV || error.err == ENXIO || error.err == ESRCH;
@@ -145,10 +147,14 @@ Status Undoer::clear_slot(const JournalItem& item) const {
 
 Status Undoer::release_lease(const ksms_journal_entry& entry) const {
     ksms_registry_call call{};
-    call.op = KSMS_OP_RELEASE;
-    call.dscp = entry.dscp;
-    call.generation = entry.generation;
-    KSMS_CHECK(call_program(objects_.program(Program::lease), &call, sizeof call));
+    for (int tries = 0; tries < kReleaseTries; ++tries) {
+        call = {};
+        call.op = KSMS_OP_RELEASE;
+        call.dscp = entry.dscp;
+        call.generation = entry.generation;
+        KSMS_CHECK(call_program(objects_.program(Program::lease), &call, sizeof call));
+        if (call.result != EAGAIN) break;
+    }
     if (call.result == 0 || call.result == ESTALE || call.result == ENOENT) return {};
     return fail_errno(static_cast<int>(call.result),
                       fmt::format("release the lease of DSCP {}", entry.dscp));
