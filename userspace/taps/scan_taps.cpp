@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The taps of one scan.
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+#include "bpf/attach.hpp"
+#include "os/netlink.hpp"
+#include "taps/table.hpp"
+#include "taps/taps.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint16_t kFirstPriority = 1;
+constexpr int kShareAttempts =
+    100;  // another scan attached the link and is about to enter it: milliseconds
+
+const char* name_of(ksms_direction direction) {
+    return direction == KSMS_INGRESS ? "ingress" : "egress";
+}
+
+Program program_for(ksms_tap_kind kind, ksms_direction direction) {
+    if (kind == KSMS_TAP_XDP) return Program::xdp_ingress;
+    if (kind == KSMS_TAP_TCX)
+        return direction == KSMS_INGRESS ? Program::tcx_ingress : Program::tcx_egress;
+    return direction == KSMS_INGRESS ? Program::clsact_ingress : Program::clsact_egress;
+}
+
+/// One tap where it stands, to be looked for again before judging.
+struct Placed {
+    std::size_t site;
+    std::size_t interface;  ///< index into the site's
+    ksms_direction direction;
+    ksms_tap_kind kind;
+    Filter filter;          ///< clsact
+    std::uint32_t link{0};  ///< TCX, XDP
+};
+
+}  // namespace
+
+Result<AttachWay> attach_way_from_environment() {
+    const char* value = std::getenv("KSMS_ATTACH");
+    if (value == nullptr || *value == '\0') return AttachWay::automatic;
+    if (std::strcmp(value, "clsact") == 0) return AttachWay::clsact;
+    if (std::strcmp(value, "tcx") == 0) return AttachWay::tcx;
+    return fail(Code::usage, fmt::format("KSMS_ATTACH is '{}'", value),
+                "it is clsact, tcx or not set");
+}
+
+struct ScanTaps::State {
+    State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how)
+        : objects(all), guard(watched), table(all), dscp(mark), way(how) {}
+
+    const Objects& objects;
+    Guard& guard;
+    TapTable table;
+    std::uint8_t dscp;
+    AttachWay way;
+    std::vector<Fd> links;
+    std::vector<Placed> placed;
+    bool attached{false};
+
+    Result<ksms_tap_kind> attach_direction(const TapSite& site, std::size_t number,
+                                           Netlink& netlink, ksms_direction direction,
+                                           TapHooks hooks);
+    Result<bool> use_standing(const TapSite& site, std::size_t number, ksms_direction direction,
+                              ksms_tap_kind kind);
+    Result<bool> needs_tcx(const TapSite& site, Netlink& netlink, ksms_direction direction) const;
+    Status attach_links(const TapSite& site, std::size_t number, ksms_direction direction,
+                        ksms_tap_kind kind);
+    Status attach_link(const TapPlace& place, std::size_t number, std::size_t interface);
+    Status attach_filters(const TapSite& site, std::size_t number, Netlink& netlink,
+                          ksms_direction direction);
+    Status add_filter(const TapSite& site, Netlink& netlink, Filter& filter);
+    Status ensure_clsact(const TapSite& site, Netlink& netlink);
+    Result<std::string> missing_at(const TapSite& site, std::size_t number) const;
+};
+
+/// Standing taps count if they cover every interface: two kinds in one direction would count twice
+/// or not at all.
+Result<bool> ScanTaps::State::use_standing(const TapSite& site, std::size_t number,
+                                           ksms_direction direction, ksms_tap_kind kind) {
+    std::vector<Fd> held;
+    std::vector<Placed> found;
+    for (std::size_t i = 0; i < site.interfaces.size(); ++i) {
+        const TapPlace place{site.netns, site.interfaces[i], site.names[i], direction, kind};
+        KSMS_TRY(auto tap, table.find(place));
+        if (!tap || !tap->standing) return false;
+        KSMS_TRY(const auto id, link_id(tap->link.get()));
+        held.push_back(std::move(tap->link));
+        found.push_back({number, i, direction, kind, {}, id});
+    }
+    std::ranges::move(held, std::back_inserter(links));
+    placed.insert(placed.end(), found.begin(), found.end());
+    return !site.interfaces.empty();
+}
+
+/// A foreign TCX program in front may end the hook before a filter is reached; an ingress qdisc
+/// leaves no room for clsact.
+Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
+                                        ksms_direction direction) const {
+    if (objects.program(program_for(KSMS_TAP_TCX, direction)) < 0) return false;
+    bool foreign = false;
+    KSMS_CHECK(in_netns(*site.netns, [&]() -> Status {
+        for (const auto ifindex : site.interfaces) {
+            const auto programs = tcx_programs(ifindex, direction);
+            if (!programs && programs.error().err == ENODEV) continue;
+            if (!programs) return std::unexpected(programs.error());
+            foreign |= !programs->empty();
+        }
+        return {};
+    }));
+    if (foreign) return true;
+    KSMS_TRY(const auto all, qdiscs(netlink));
+    return std::ranges::any_of(all, [&](const Qdisc& qdisc) {
+        return qdisc.kind == "ingress" &&
+               std::ranges::find(site.interfaces, qdisc.ifindex) != site.interfaces.end();
+    });
+}
+
+Status ScanTaps::State::attach_link(const TapPlace& place, std::size_t number,
+                                    std::size_t interface) {
+    const int program = objects.program(program_for(place.kind, place.direction));
+    const bool xdp = place.kind == KSMS_TAP_XDP;
+    for (int attempt = 0; attempt < kShareAttempts; ++attempt) {
+        KSMS_TRY(auto shared, table.find(place));
+        if (shared) {
+            if (!shared->standing) KSMS_CHECK(guard.will(did_tap(shared->id)));
+            KSMS_TRY(const auto id, link_id(shared->link.get()));
+            links.push_back(std::move(shared->link));
+            placed.push_back({number, interface, place.direction, place.kind, {}, id});
+            return {};
+        }
+        auto link = xdp ? attach_xdp(program, place.ifindex)
+                        : attach_tcx(program, place.ifindex, place.direction);
+        if (link) {
+            KSMS_TRY(const auto id, link_id(link->get()));
+            links.push_back(std::move(*link));
+            KSMS_CHECK(table.add(place, id, 0, &guard));
+            placed.push_back({number, interface, place.direction, place.kind, {}, id});
+            return {};
+        }
+        if (link.error().err != EEXIST && link.error().err != EBUSY)
+            return std::unexpected(link.error());
+        poll(nullptr, 0, 1);
+    }
+    return fail(Code::failed,
+                fmt::format("{} in {} has another {} program already", place.interface,
+                            place.netns->name(), xdp ? "XDP" : "TCX"),
+                xdp ? "scan with --tap tc" : "scan with KSMS_ATTACH=clsact");
+}
+
+Status ScanTaps::State::attach_links(const TapSite& site, std::size_t number,
+                                     ksms_direction direction, ksms_tap_kind kind) {
+    if (objects.program(program_for(kind, direction)) < 0)
+        return fail(Code::failed,
+                    kind == KSMS_TAP_XDP ? "this kernel cannot run the XDP tap"
+                                         : "this kernel has no TCX (Linux 6.6)",
+                    kind == KSMS_TAP_XDP ? "scan with --tap tc" : "scan without KSMS_ATTACH=tcx");
+    return in_netns(*site.netns, [&]() -> Status {
+        for (std::size_t i = 0; i < site.interfaces.size(); ++i)
+            KSMS_CHECK(attach_link({site.netns, site.interfaces[i], site.names[i], direction, kind},
+                                   number, i));
+        return {};
+    });
+}
+
+Status ScanTaps::State::ensure_clsact(const TapSite& site, Netlink& netlink) {
+    KSMS_TRY(const auto all, qdiscs(netlink));
+    for (const auto ifindex : site.interfaces) {
+        const bool there = std::ranges::any_of(all, [&](const Qdisc& qdisc) {
+            return qdisc.ifindex == ifindex && qdisc.kind == "clsact";
+        });
+        if (there) continue;
+        const auto claim = did_qdisc(*site.netns, ifindex);
+        KSMS_CHECK(guard.will(claim));
+        const auto added = add_clsact(netlink, ifindex);
+        if (added) continue;
+        KSMS_CHECK(guard.forget(claim));
+        if (added.error().err != EEXIST) return added;
+    }
+    return {};
+}
+
+/// Priority 1, or the next that no filter of another kind has.
+Status ScanTaps::State::add_filter(const TapSite& site, Netlink& netlink, Filter& filter) {
+    const int program = objects.program(
+        program_for(KSMS_TAP_CLSACT, static_cast<ksms_direction>(filter.direction)));
+    const auto direction = static_cast<ksms_direction>(filter.direction);
+    const auto claim =
+        did_filter(*site.netns, filter.ifindex, direction, filter.priority, filter.handle);
+    KSMS_CHECK(guard.will(claim));
+    auto added = add_bpf_filter(netlink, filter, program);
+    if (added) return {};
+    KSMS_CHECK(guard.forget(claim));
+    if (added.error().err != EEXIST && added.error().err != EINVAL) return added;
+    KSMS_TRY(const auto standing, filters(netlink, filter.ifindex, filter.direction));
+    std::set<std::uint16_t> taken;
+    for (const auto& other : standing) taken.insert(other.priority);
+    auto free = filter.priority;
+    while (free != 0 && taken.contains(free)) ++free;
+    if (free == 0 || free == filter.priority) return added;
+    filter.priority = free;
+    return add_filter(site, netlink, filter);
+}
+
+Status ScanTaps::State::attach_filters(const TapSite& site, std::size_t number, Netlink& netlink,
+                                       ksms_direction direction) {
+    KSMS_CHECK(ensure_clsact(site, netlink));
+    for (std::size_t i = 0; i < site.interfaces.size(); ++i) {
+        const TapPlace place{site.netns, site.interfaces[i], site.names[i], direction,
+                             KSMS_TAP_CLSACT};
+        KSMS_TRY(const auto id, table.add(place, 0, dscp, &guard));
+        Filter filter;
+        filter.ifindex = place.ifindex;
+        filter.direction = static_cast<std::uint8_t>(direction);
+        filter.priority = kFirstPriority;
+        filter.handle = filter_handle(direction, dscp);
+        filter.name = kFilterName;
+        filter.classid = id;
+        KSMS_CHECK(add_filter(site, netlink, filter));
+        placed.push_back({number, i, direction, KSMS_TAP_CLSACT, filter, 0});
+    }
+    return {};
+}
+
+Result<ksms_tap_kind> ScanTaps::State::attach_direction(const TapSite& site, std::size_t number,
+                                                        Netlink& netlink, ksms_direction direction,
+                                                        TapHooks hooks) {
+    if (hooks == TapHooks::xdp && direction == KSMS_INGRESS) {
+        KSMS_TRY(const bool standing, use_standing(site, number, direction, KSMS_TAP_XDP));
+        if (!standing) KSMS_CHECK(attach_links(site, number, direction, KSMS_TAP_XDP));
+        return KSMS_TAP_XDP;
+    }
+    if (way != AttachWay::clsact) {
+        KSMS_TRY(const bool standing, use_standing(site, number, direction, KSMS_TAP_TCX));
+        if (standing) return KSMS_TAP_TCX;
+    }
+    bool tcx = way == AttachWay::tcx;
+    if (way == AttachWay::automatic) {
+        KSMS_TRY(tcx, needs_tcx(site, netlink, direction));
+    }
+    if (tcx) {
+        KSMS_CHECK(attach_links(site, number, direction, KSMS_TAP_TCX));
+        return KSMS_TAP_TCX;
+    }
+    KSMS_CHECK(attach_filters(site, number, netlink, direction));
+    return KSMS_TAP_CLSACT;
+}
+
+ScanTaps::ScanTaps(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ScanTaps::ScanTaps(ScanTaps&&) noexcept = default;
+ScanTaps& ScanTaps::operator=(ScanTaps&& other) noexcept {
+    detach();
+    state_ = std::move(other.state_);
+    sites_ = std::move(other.sites_);
+    return *this;
+}
+ScanTaps::~ScanTaps() {
+    detach();
+}
+
+Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
+                                  AttachWay way, TapHooks hooks,
+                                  const std::vector<TapSite>& sites) {
+    ScanTaps taps(std::make_unique<State>(objects, guard, dscp, way));
+    taps.state_->attached = true;
+    for (std::size_t number = 0; number < sites.size(); ++number) {
+        const auto& site = sites[number];
+        KSMS_TRY(auto netlink, Netlink::open(*site.netns));
+        KSMS_CHECK(guard.enter(*site.netns));
+        SiteTaps kinds;
+        if (site.ingress) {
+            KSMS_TRY(kinds.ingress,
+                     taps.state_->attach_direction(site, number, netlink, KSMS_INGRESS, hooks));
+        }
+        if (site.egress) {
+            KSMS_TRY(kinds.egress,
+                     taps.state_->attach_direction(site, number, netlink, KSMS_EGRESS, hooks));
+        }
+        taps.sites_.push_back(kinds);
+    }
+    return taps;
+}
+
+Result<std::string> ScanTaps::State::missing_at(const TapSite& site, std::size_t number) const {
+    auto netlink = Netlink::open(*site.netns);
+    if (!netlink) return "its namespace cannot be entered: " + netlink.error().text();
+    KSMS_TRY(const auto present, ksms::links(*netlink));
+    for (const auto& tap : placed) {
+        if (tap.site != number) continue;
+        const auto& name = site.names[tap.interface];
+        const auto ifindex = site.interfaces[tap.interface];
+        const auto link = std::ranges::find(present, ifindex, &Link::ifindex);
+        if (link == present.end()) return fmt::format("the interface {} is gone", name);
+        if (tap.kind != KSMS_TAP_CLSACT) continue;  // a held link stays as long as the interface
+        KSMS_TRY(const auto standing, filters(*netlink, ifindex, tap.filter.direction));
+        const bool there = std::ranges::any_of(standing, [&](const Filter& filter) {
+            return filter.priority == tap.filter.priority && filter.handle == tap.filter.handle;
+        });
+        if (!there)
+            return fmt::format("the {} filter on {} was removed", name_of(tap.direction), name);
+    }
+    return std::string();
+}
+
+Result<std::vector<std::string>> ScanTaps::missing(const std::vector<TapSite>& sites) const {
+    std::vector<std::string> result;
+    for (std::size_t number = 0; number < sites.size(); ++number) {
+        KSMS_TRY(auto what, state_->missing_at(sites[number], number));
+        result.push_back(std::move(what));
+    }
+    return result;
+}
+
+void ScanTaps::detach() {
+    if (!state_ || !state_->attached) return;
+    state_->attached = false;
+    state_->links.clear();
+    for (const auto kind : {KSMS_DID_FILTER, KSMS_DID_TAP, KSMS_DID_QDISC}) [[maybe_unused]]
+        const auto undone = state_->guard.undo(kind);
+    state_->placed.clear();
+}
+
+}  // namespace ksms

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Taps that stay: pinned links, found by everybody.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "bpf/attach.hpp"
+#include "os/netlink.hpp"
+#include "taps/table.hpp"
+#include "taps/taps.hpp"
+
+namespace ksms {
+namespace {
+
+std::string pin_name(std::uint64_t cookie, std::uint32_t ifindex, std::uint32_t direction,
+                     std::uint32_t kind) {
+    return fmt::format("links/{:x}_{}_{}_{}", cookie, ifindex, direction, kind);
+}
+
+/// A link's pin is the last step: killed before it, the link goes with us and the entry is found
+/// stale.
+Result<bool> attach_one(const Objects& objects, const TapPlace& place) {
+    const TapTable table(objects);
+    KSMS_TRY(const auto there, table.find(place));
+    if (there && there->standing) return false;
+    const auto ingress = place.direction == KSMS_INGRESS;
+    const auto which = place.kind == KSMS_TAP_XDP ? Program::xdp_ingress
+                       : ingress                  ? Program::tcx_ingress
+                                                  : Program::tcx_egress;
+    const int program = objects.program(which);
+    if (program < 0)
+        return fail(Code::failed, "this kernel cannot run taps that stay (Linux 6.6)",
+                    "a scan attaches its own");
+    auto link = place.kind == KSMS_TAP_XDP ? attach_xdp(program, place.ifindex)
+                                           : attach_tcx(program, place.ifindex, place.direction);
+    if (!link && (link.error().err == EEXIST || link.error().err == EBUSY))
+        return fail(Code::failed,
+                    fmt::format("{} in {} is taken by {}", place.interface, place.netns->name(),
+                                there ? "a scan that runs now" : "another program"),
+                    there ? "try again when it has ended" : "`bpftool net` shows which");
+    if (!link) return std::unexpected(link.error());
+    KSMS_TRY(const auto id, link_id(link->get()));
+    KSMS_CHECK(table.add(place, id, 0, nullptr));
+    KSMS_CHECK(
+        pin(link->get(), objects.pin_path(pin_name(place.netns->cookie(), place.ifindex,
+                                                   static_cast<std::uint32_t>(place.direction),
+                                                   static_cast<std::uint32_t>(place.kind)))));
+    return true;
+}
+
+/// @return whether the filter or link of a tap is there
+bool is_present(const ksms_tap& tap, std::uint32_t id) {
+    if (tap.link != 0) return link_by_id(tap.link).has_value();
+    const auto netns = find_netns(tap.router, tap.cookie);
+    if (!netns) return false;
+    auto netlink = Netlink::open(*netns);
+    if (!netlink) return false;
+    const auto standing = filters(*netlink, tap.ifindex, static_cast<std::uint8_t>(tap.direction));
+    return standing && std::ranges::any_of(
+                           *standing, [&](const Filter& filter) { return filter.classid == id; });
+}
+
+}  // namespace
+
+Result<std::size_t> attach_standing(const Objects& objects, Guard&, const Netns& netns,
+                                    TapHooks hooks) {
+    KSMS_TRY(auto netlink, Netlink::open(netns));
+    KSMS_TRY(const auto all, links(netlink));
+    std::size_t attached = 0;
+    KSMS_CHECK(in_netns(netns, [&]() -> Status {
+        for (const auto& link : all) {
+            if (link.loopback || link.master != 0) continue;
+            for (const auto direction : {KSMS_INGRESS, KSMS_EGRESS}) {
+                KSMS_TRY(const bool tcx, attach_one(objects, {&netns, link.ifindex, link.name,
+                                                              direction, KSMS_TAP_TCX}));
+                attached += tcx ? 1 : 0;
+            }
+            if (hooks != TapHooks::xdp) continue;
+            KSMS_TRY(const bool xdp, attach_one(objects, {&netns, link.ifindex, link.name,
+                                                          KSMS_INGRESS, KSMS_TAP_XDP}));
+            attached += xdp ? 1 : 0;
+        }
+        return {};
+    }));
+    return attached;
+}
+
+Result<std::size_t> detach_standing(const Objects& objects, const Netns& netns) {
+    const TapTable table(objects);
+    std::vector<std::pair<std::uint32_t, ksms_tap>> standing;
+    KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t& id, const ksms_tap& tap) {
+        if (tap.owner_pid == 0 && tap.cookie == netns.cookie()) standing.emplace_back(id, tap);
+    }));
+    for (const auto& [id, tap] : standing) {
+        const auto path =
+            objects.pin_path(pin_name(tap.cookie, tap.ifindex, tap.direction, tap.kind));
+        if (unlink(path.c_str()) != 0 && errno != ENOENT)
+            return fail_errno(errno, "remove the pin " + path);
+        KSMS_CHECK(table.remove(id, tap));
+    }
+    return standing.size();
+}
+
+Result<std::vector<TapRow>> list_taps(const Objects& objects) {
+    std::vector<TapRow> rows;
+    KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t& id, const ksms_tap& tap) {
+        rows.push_back({id, tap, tap.owner_pid == 0, false});
+    }));
+    for (auto& row : rows) row.present = is_present(row.tap, row.id);
+    std::ranges::sort(rows, {}, &TapRow::id);
+    return rows;
+}
+
+}  // namespace ksms
