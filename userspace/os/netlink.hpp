@@ -99,6 +99,10 @@ struct RouteAnswer {
 /// Refusals of the kernel are answers (`error`); errors are those of asking.
 Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question);
 
+/// Does the namespace forward packets of this family that come in by the interface
+/// (RTM_GETNETCONF)?
+Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex);
+
 /// A rule of the policy routing database, as far as it tells services apart.
 struct RoutingRule {
     int family{0};

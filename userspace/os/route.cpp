@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/fib_rules.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
 #include <cstring>
@@ -113,6 +114,22 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
         case EPERM: answer.error = asked.error().err; return answer;
         default: return std::unexpected(asked.error());
     }
+}
+
+Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {
+    Message message(RTM_GETNETCONF, 0);
+    message.fixed<netconfmsg>().ncm_family = static_cast<__u8>(family);
+    // ip-sysctl: IPv6 forwards by conf/all, IPv4 by the interface's own
+    message.put_u32(NETCONFA_IFINDEX, family == AF_INET6
+                                          ? static_cast<std::uint32_t>(NETCONFA_IFINDEX_ALL)
+                                          : ifindex);
+    bool on = false;
+    KSMS_CHECK(netlink.query(
+        message.header(), "ask whether " + netlink.netns() + " forwards",
+        [&](const nlmsghdr* each) {
+            on = Attributes(each, sizeof(netconfmsg), NETCONFA_MAX).u32(NETCONFA_FORWARDING) != 0;
+        }));
+    return on;
 }
 
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family) {

@@ -12,6 +12,7 @@
 #include "base/address.hpp"
 #include "base/service.hpp"
 #include "os/netns.hpp"
+#include "scan/network.hpp"
 #include "scan/request.hpp"
 
 namespace ksms {
@@ -108,6 +109,10 @@ struct Plan {
 ///         more than KSMS_MAX_PROBES probes; Code::failed: the path of every service ends before
 ///         any router, with the reason (the source's link is down, no route, the destination is on
 ///         the source's own link, …)
-Result<Plan> make_plan(const ScanRequest& request, std::uint8_t tos);
+Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos);
+
+/// "br-core has no route to 10.9.9.9" and the like.
+[[nodiscard]] std::string describe_end(PathEnd end, const std::string& router,
+                                       const std::string& target);
 
 }  // namespace ksms

@@ -71,13 +71,15 @@ private:
 
     Status plan_and_lease() {
         stage("plan");
-        KSMS_TRY(plan_, make_plan(request_, 0));
+        KSMS_TRY(const auto network, kernel_network());
+        KSMS_TRY(plan_, make_plan(*network, request_, 0));
         stage("lease");
         KSMS_CHECK(take_lease());
         if ((plan_.routed_dscps >> lease_.dscp & 1) == 0) return {};
         // A rule on the way looks at the mark: ask again with it, and remember who is led another
         // way.
-        KSMS_TRY(auto marked, make_plan(request_, static_cast<std::uint8_t>(lease_.dscp << 2)));
+        KSMS_TRY(auto marked,
+                 make_plan(*network, request_, static_cast<std::uint8_t>(lease_.dscp << 2)));
         if (marked.path_of.size() == plan_.path_of.size()) {
             marked.dscp_routed.resize(marked.path_of.size());
             for (std::size_t i = 0; i < marked.path_of.size(); ++i)

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/network.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace ksms {
+namespace {
+
+/// Answers are kept: a plan sees one picture of the network, and asks each thing once.
+class KernelNetwork : public Network {
+public:
+    explicit KernelNetwork(std::vector<Netns> all) {
+        for (auto& netns : all) nodes_.push_back(std::make_unique<Node>(std::move(netns)));
+    }
+
+    std::size_t size() const override { return nodes_.size(); }
+    const Netns& netns(std::size_t number) const override { return nodes_.at(number)->netns; }
+
+    Result<std::size_t> find(std::string_view spec) override {
+        KSMS_TRY(auto netns, Netns::open(spec));
+        for (std::size_t i = 0; i < nodes_.size(); ++i)
+            if (nodes_[i]->netns.inode() == netns.inode()) return i;
+        nodes_.push_back(std::make_unique<Node>(std::move(netns)));
+        return nodes_.size() - 1;
+    }
+
+    Result<const Interfaces*> interfaces(std::size_t number) override {
+        auto& node = *nodes_.at(number);
+        if (!node.interfaces) {
+            KSMS_TRY(auto* netlink, socket(node));
+            Interfaces found;
+            KSMS_TRY(found.links, links(*netlink));
+            KSMS_TRY(found.addresses, addresses(*netlink));
+            node.interfaces = std::move(found);
+        }
+        return &*node.interfaces;
+    }
+
+    Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) override {
+        auto& node = *nodes_.at(number);
+        if (!node.rules.contains(family)) {
+            KSMS_TRY(auto* netlink, socket(node));
+            KSMS_TRY(node.rules[family], ksms::rules(*netlink, family));
+        }
+        return &node.rules[family];
+    }
+
+    Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {
+        KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
+        return ksms::route(*netlink, question);
+    }
+
+    Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) override {
+        auto& node = *nodes_.at(number);
+        const auto key = std::pair(family, ifindex);
+        if (const auto known = node.forwards.find(key); known != node.forwards.end())
+            return known->second;
+        KSMS_TRY(auto* netlink, socket(node));
+        KSMS_TRY(const bool on, ksms::forwards(*netlink, family, ifindex));
+        return node.forwards[key] = on;
+    }
+
+    Result<std::optional<std::size_t>> by_nsid(std::size_t number, int id) override {
+        auto& node = *nodes_.at(number);
+        if (node.by_nsid.empty()) {
+            KSMS_TRY(auto* netlink, socket(node));
+            for (std::size_t other = 0; other < nodes_.size(); ++other) {
+                const auto known = nsid(*netlink, nodes_[other]->netns);
+                if (known && *known >= 0) node.by_nsid.emplace(*known, other);
+            }
+        }
+        const auto found = node.by_nsid.find(id);
+        return found == node.by_nsid.end() ? std::nullopt : std::optional(found->second);
+    }
+
+    Result<std::optional<Mac>> neighbour_mac(std::size_t number, std::uint32_t ifindex,
+                                             const Address& address) override {
+        KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
+        KSMS_TRY(const auto found, neighbour(*netlink, ifindex, address));
+        return found ? found->mac : std::nullopt;
+    }
+
+private:
+    struct Node {
+        explicit Node(Netns of) : netns(std::move(of)) {}
+        Netns netns;
+        std::optional<Netlink> netlink;
+        std::optional<Interfaces> interfaces;
+        std::map<int, std::vector<RoutingRule>> rules;
+        std::map<std::pair<int, std::uint32_t>, bool> forwards;
+        std::map<int, std::size_t> by_nsid;
+    };
+
+    static Result<Netlink*> socket(Node& node) {
+        if (!node.netlink) {
+            KSMS_TRY(node.netlink, Netlink::open(node.netns));
+        }
+        return &*node.netlink;
+    }
+
+    std::vector<std::unique_ptr<Node>> nodes_;
+};
+
+}  // namespace
+
+const Link* Interfaces::link(std::uint32_t ifindex) const {
+    const auto found = std::ranges::find(links, ifindex, &Link::ifindex);
+    return found == links.end() ? nullptr : &*found;
+}
+
+bool Interfaces::owns(const Address& address) const {
+    return std::ranges::any_of(addresses,
+                               [&](const auto& each) { return each.prefix.address == address; });
+}
+
+bool Interfaces::owns_on(const Address& address, std::uint32_t ifindex) const {
+    return std::ranges::any_of(addresses, [&](const auto& each) {
+        return each.ifindex == ifindex && each.prefix.address == address;
+    });
+}
+
+Result<std::unique_ptr<Network>> kernel_network() {
+    KSMS_TRY(auto all, all_netns());
+    return std::make_unique<KernelNetwork>(std::move(all));
+}
+
+}  // namespace ksms

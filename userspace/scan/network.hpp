@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What planning asks of the network. The kernels answer in a scan, a table in the tests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/error.hpp"
+#include "os/netlink.hpp"
+#include "os/netns.hpp"
+
+namespace ksms {
+
+/// Interfaces of one namespace with their addresses.
+struct Interfaces {
+    std::vector<Link> links;
+    std::vector<InterfaceAddress> addresses;
+    [[nodiscard]] const Link* link(std::uint32_t ifindex) const;
+    [[nodiscard]] bool owns(const Address& address) const;
+    [[nodiscard]] bool owns_on(const Address& address, std::uint32_t ifindex) const;
+};
+
+/// Namespaces are numbered from 0; a number stays the same as long as the object lives.
+class Network {
+public:
+    virtual ~Network() = default;
+    [[nodiscard]] virtual std::size_t size() const = 0;
+    [[nodiscard]] virtual const Netns& netns(std::size_t number) const = 0;
+    /// The number of a namespace that may not be in the list yet.
+    virtual Result<std::size_t> find(std::string_view spec) = 0;
+    virtual Result<const Interfaces*> interfaces(std::size_t number) = 0;
+    virtual Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) = 0;
+    virtual Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) = 0;
+    virtual Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) = 0;
+    /// The namespace that `number` knows by this id; nothing where it is out of sight.
+    virtual Result<std::optional<std::size_t>> by_nsid(std::size_t number, int nsid) = 0;
+    virtual Result<std::optional<Mac>> neighbour_mac(std::size_t number, std::uint32_t ifindex,
+                                                     const Address& address) = 0;
+};
+
+/// The network of this machine.
+Result<std::unique_ptr<Network>> kernel_network();
+
+}  // namespace ksms

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "ksms/abi.h"
+#include "scan/classes.hpp"
+#include "scan/tracer.hpp"
+
+namespace ksms {
+namespace {
+
+Status check(const ScanRequest& request) {
+    if (request.source.family != request.destination.family)
+        return fail(Code::usage,
+                    fmt::format("{} and {} are of different families", request.source.text(),
+                                request.destination.text()),
+                    "give two IPv4 or two IPv6 addresses");
+    if (request.source == request.destination)
+        return fail(Code::usage,
+                    fmt::format("{} is source and destination", request.source.text()));
+    if (request.services.empty()) return fail(Code::usage, "no service to probe", "-P names them");
+    return {};
+}
+
+/// The addresses that people may have meant: those with the longest common prefix.
+std::string nearest_owner(Network& network, const Address& wanted) {
+    std::string best;
+    std::size_t most = 1;
+    for (std::size_t i = 0; i < network.size(); ++i) {
+        const auto interfaces = network.interfaces(i);
+        if (!interfaces) continue;
+        for (const auto& each : (*interfaces)->addresses) {
+            const auto& address = each.prefix.address;
+            if (address.family != wanted.family || address.is_link_local()) continue;
+            std::size_t common = 0;
+            while (common < address.size() && address.bytes.at(common) == wanted.bytes.at(common))
+                ++common;
+            if (common < most || common == address.size()) continue;
+            if (common > most || best.empty())
+                best = fmt::format("{} ({})", address.text(), network.netns(i).name());
+            most = common;
+        }
+    }
+    return best.empty() ? "--source-netns NETNS says where to send from" : "the nearest is " + best;
+}
+
+class Planner {
+public:
+    Planner(Network& network, const ScanRequest& request, std::uint8_t tos)
+        : network_(network),
+          request_(request),
+          tracer_(network, request.source, request.destination, tos) {}
+
+    Result<Plan> run() {
+        KSMS_CHECK(check(request_));
+        KSMS_CHECK(find_entries());
+        if (entries_.size() > KSMS_MAX_ENTRIES ||
+            entries_.size() * request_.services.size() > KSMS_MAX_PROBES)
+            return fail(
+                Code::usage,
+                fmt::format("{} services from {} entries are more than the {} probes of one scan",
+                            request_.services.size(), entries_.size(),
+                            static_cast<int>(KSMS_MAX_PROBES)),
+                "name one entry with --source-netns, or fewer services");
+        KSMS_CHECK(trace_all());
+        KSMS_CHECK(some_way());
+        KSMS_CHECK(build_entries());
+        KSMS_CHECK(build_routers());
+        KSMS_CHECK(build_paths());
+        KSMS_CHECK(choose_routers());
+        KSMS_CHECK(find_routed_dscps());
+        return std::move(plan_);
+    }
+
+private:
+    Status find_entries() {
+        if (!request_.source_netns.empty()) {
+            KSMS_TRY(const auto number, network_.find(request_.source_netns));
+            entries_.push_back(number);
+            KSMS_TRY(const auto* interfaces, network_.interfaces(number));
+            if (!interfaces->owns(request_.source))
+                plan_.warnings.push_back(fmt::format(
+                    "{} does not own {}", network_.netns(number).name(), request_.source.text()));
+            return {};
+        }
+        for (std::size_t i = 0; i < network_.size(); ++i) {
+            const auto interfaces = network_.interfaces(i);
+            if (interfaces && (*interfaces)->owns(request_.source)) entries_.push_back(i);
+        }
+        if (entries_.empty())
+            return fail(Code::not_found,
+                        fmt::format("no namespace owns the source {}", request_.source.text()),
+                        nearest_owner(network_, request_.source));
+        return {};
+    }
+
+    /// Until no router on the way has a rule that tells services apart which were taken together.
+    Status trace_all() {
+        ServiceClasses classes(request_.services);
+        std::set<std::size_t> refined(entries_.begin(), entries_.end());
+        for (const auto entry : entries_) KSMS_CHECK(refine(classes, entry));
+        while (true) {
+            class_of_ = classes.classes();
+            KSMS_CHECK(trace_classes());
+            bool finer = false;
+            for (const auto router : tracer_.asked()) {
+                if (!refined.insert(router).second) continue;
+                KSMS_TRY(const auto* rules, network_.rules(router, request_.source.family));
+                finer |= classes.refine(*rules);
+            }
+            if (!finer) break;
+        }
+        for (const auto representative : representatives_)
+            KSMS_CHECK(tracer_.explore_marks(request_.services[representative]));
+        return {};
+    }
+
+    Status refine(ServiceClasses& classes, std::size_t netns) {
+        KSMS_TRY(const auto* rules, network_.rules(netns, request_.source.family));
+        classes.refine(*rules);
+        return {};
+    }
+
+    Status trace_classes() {
+        representatives_.clear();
+        traces_.clear();
+        for (std::size_t i = 0; i < class_of_.size(); ++i)
+            if (class_of_[i] == representatives_.size()) representatives_.push_back(i);
+        for (const auto entry : entries_) {
+            for (const auto representative : representatives_) {
+                KSMS_TRY(auto trace, tracer_.trace(entry, request_.services[representative]));
+                traces_.push_back(std::move(trace));
+            }
+        }
+        return {};
+    }
+
+    Status some_way() const {
+        const bool any =
+            std::ranges::any_of(traces_, [](const Trace& trace) { return !trace.hops.empty(); });
+        if (any) return {};
+        const auto& first = traces_.front();
+        const auto code = first.end == PathEnd::local ? Code::usage : Code::failed;
+        const bool direct = first.end == PathEnd::destination;
+        return fail(code,
+                    direct ? fmt::format("there is no router between {} and {}: they share a link",
+                                         request_.source.text(), request_.destination.text())
+                           : "no router is on the way: " + first.detail,
+                    direct ? "ksms judges routers; a direct link needs none"
+                           : "`ip route get` in the source's namespace shows the same; "
+                             "--source-netns names another");
+    }
+
+    Result<std::vector<PlanInterface>> tap_interfaces(std::size_t netns) {
+        KSMS_TRY(const auto* interfaces, network_.interfaces(netns));
+        std::vector<PlanInterface> result;
+        for (const auto& link : interfaces->links)
+            if (!link.loopback && link.master == 0) result.push_back({link.ifindex, link.name});
+        return result;
+    }
+
+    Status build_entries() {
+        for (const auto entry : entries_) {
+            PlanEntry result;
+            KSMS_TRY(result.netns, network_.netns(entry).duplicate());
+            KSMS_TRY(result.interfaces, tap_interfaces(entry));
+            result.source_is_router =
+                std::ranges::find(tracer_.routers(), entry) != tracer_.routers().end();
+            plan_.entries.push_back(std::move(result));
+        }
+        return {};
+    }
+
+    Status build_routers() {
+        for (const auto number : tracer_.routers()) {
+            if (router_of_.size() == KSMS_MAX_ROUTERS) {
+                plan_.warnings.push_back(fmt::format("more than {} routers: the rest is not judged",
+                                                     static_cast<int>(KSMS_MAX_ROUTERS)));
+                break;
+            }
+            PlanRouter router;
+            KSMS_TRY(router.netns, network_.netns(number).duplicate());
+            KSMS_TRY(router.interfaces, tap_interfaces(number));
+            router_of_.emplace(number, plan_.routers.size());
+            plan_.routers.push_back(std::move(router));
+        }
+        for (const auto& [from, behind] : tracer_.next()) {
+            const auto router = router_of_.find(from.first);
+            if (router == router_of_.end()) continue;
+            for (const auto number : behind)
+                if (const auto next = router_of_.find(number); next != router_of_.end())
+                    plan_.next[{router->second, from.second}].push_back(next->second);
+        }
+        return {};
+    }
+
+    Result<PlanInterface> named(std::size_t netns, std::uint32_t ifindex) {
+        KSMS_TRY(const auto* interfaces, network_.interfaces(netns));
+        const auto* link = interfaces->link(ifindex);
+        return PlanInterface{ifindex, link == nullptr ? std::string() : link->name};
+    }
+
+    Status build_paths() {
+        std::vector<std::uint32_t> path_of_trace;
+        for (const auto& trace : traces_) {
+            PlanPath path;
+            path.end = trace.end;
+            path.detail = trace.detail;
+            for (const auto& hop : trace.hops) {
+                KSMS_TRY(auto ingress, named(hop.netns, hop.ingress));
+                PlanInterface egress;
+                if (hop.egress != 0) {
+                    KSMS_TRY(egress, named(hop.netns, hop.egress));
+                }
+                path.hops.push_back(
+                    {router_of_.at(hop.netns), std::move(ingress), std::move(egress), hop.local});
+            }
+            KSMS_CHECK(note_surroundings(trace));
+            auto same = std::ranges::find(plan_.paths, path);
+            if (same == plan_.paths.end())
+                same = plan_.paths.insert(plan_.paths.end(), std::move(path));
+            path_of_trace.push_back(static_cast<std::uint32_t>(same - plan_.paths.begin()));
+        }
+        for (std::size_t entry = 0; entry < entries_.size(); ++entry)
+            for (std::size_t i = 0; i < class_of_.size(); ++i)
+                plan_.path_of.push_back(
+                    path_of_trace[entry * representatives_.size() + class_of_[i]]);
+        return {};
+    }
+
+    /// Bridges between, the destination's host, and the neighbours that a way needs.
+    Status note_surroundings(const Trace& trace) {
+        for (const auto bridge : trace.bridges) {
+            if (router_of_.contains(bridge) || !bridges_.insert(bridge).second) continue;
+            KSMS_TRY(auto netns, network_.netns(bridge).duplicate());
+            plan_.segments.push_back(std::move(netns));
+        }
+        if (trace.host && !trace.hops.empty() && hosts_.insert(*trace.host).second) {
+            KSMS_TRY(auto netns, network_.netns(*trace.host).duplicate());
+            KSMS_TRY(auto interfaces, tap_interfaces(*trace.host));
+            plan_.destination_hosts.push_back(std::move(netns));
+            plan_.destination_interfaces.push_back(std::move(interfaces));
+        }
+        for (const auto& next : trace.neighbours) {
+            KSMS_TRY(const auto* interfaces, network_.interfaces(next.netns));
+            const auto* link = interfaces->link(next.ifindex);
+            if (link == nullptr || link->no_arp || link->loopback) continue;
+            const bool known =
+                std::ranges::any_of(plan_.neighbours, [&](const PlanNeighbour& each) {
+                    return each.netns->inode() == network_.netns(next.netns).inode() &&
+                           each.interface.ifindex == next.ifindex && each.address == next.address;
+                });
+            if (known) continue;
+            plan_.neighbours.push_back({own_netns(next.netns),
+                                        {next.ifindex, link->name},
+                                        next.address,
+                                        next.address == request_.destination,
+                                        {}});
+        }
+        return {};
+    }
+
+    /// The plan's own handle on a namespace: it outlives the network.
+    const Netns* own_netns(std::size_t number) {
+        if (const auto router = router_of_.find(number); router != router_of_.end())
+            return &plan_.routers[router->second].netns;
+        const auto entry = std::ranges::find(entries_, number);
+        return &plan_.entries[static_cast<std::size_t>(entry - entries_.begin())].netns;
+    }
+
+    Status choose_routers() {
+        if (request_.entry_only) {
+            for (auto& router : plan_.routers) router.wanted = false;
+            for (const auto index : plan_.path_of)
+                if (!plan_.paths[index].hops.empty())
+                    plan_.routers[plan_.paths[index].hops.front().router].wanted = true;
+        }
+        if (request_.routers.empty()) return {};
+        for (auto& router : plan_.routers) router.wanted = false;
+        std::size_t on_path = 0;
+        for (const auto& name : request_.routers) {
+            KSMS_TRY(const auto number, network_.find(name));
+            const auto found = router_of_.find(number);
+            if (found == router_of_.end()) {
+                plan_.warnings.push_back(fmt::format("--router {}: it is on no path", name));
+                continue;
+            }
+            plan_.routers[found->second].wanted = true;
+            ++on_path;
+        }
+        if (on_path == 0)
+            return fail(Code::failed, "none of the routers named is on the way",
+                        "--dry-run without --router shows the way");
+        return {};
+    }
+
+    Status find_routed_dscps() {
+        for (const auto netns : tracer_.asked()) {
+            KSMS_TRY(const auto* rules, network_.rules(netns, request_.source.family));
+            for (const auto& rule : *rules) {
+                if (rule.tos_mask == 0) continue;
+                for (unsigned dscp = 0; dscp < KSMS_DSCPS; ++dscp)
+                    if (((dscp << 2) & rule.tos_mask) == (rule.tos & rule.tos_mask))
+                        plan_.routed_dscps |= std::uint64_t{1} << dscp;
+            }
+        }
+        return {};
+    }
+
+    Network& network_;
+    const ScanRequest& request_;
+    Tracer tracer_;
+    Plan plan_;
+    std::vector<std::size_t> entries_;          ///< numbers in the network
+    std::vector<std::uint32_t> class_of_;       ///< per service
+    std::vector<std::size_t> representatives_;  ///< per class: a service
+    std::vector<Trace> traces_;                 ///< entry * classes + class
+    std::map<std::size_t, std::size_t> router_of_;
+    std::set<std::size_t> bridges_, hosts_;
+};
+
+}  // namespace
+
+Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos) {
+    return Planner(network, request, tos).run();
+}
+
+}  // namespace ksms

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/tracer.hpp"
+
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ksms/abi.h"
+
+namespace ksms {
+namespace {
+
+constexpr std::size_t kMostHops = 64;  // the TTL of a probe
+
+}  // namespace
+
+std::string describe_end(PathEnd end, const std::string& router, const std::string& target) {
+    switch (end) {
+        case PathEnd::destination: return fmt::format("{} reaches {}", router, target);
+        case PathEnd::local: return fmt::format("{} is {} itself", router, target);
+        case PathEnd::leaves_machine:
+            return fmt::format("{} sends to {} by a link that leads out of sight", router, target);
+        case PathEnd::no_route: return fmt::format("{} has no route to {}", router, target);
+        case PathEnd::refused:
+            return fmt::format("{} refuses to route to {} (blackhole, unreachable or prohibit)",
+                               router, target);
+        case PathEnd::no_next_hop:
+            return fmt::format("{} sends to {}, which nobody on the link owns", router, target);
+        case PathEnd::link_down: return fmt::format("{}: the link to {} is down", router, target);
+        case PathEnd::loop:
+            return fmt::format("the way to {} comes back to {}: a loop", target, router);
+        case PathEnd::not_forwarding: return fmt::format("{} does not forward", router);
+    }
+    return {};
+}
+
+RouteQuestion Tracer::question(const Service& service, std::uint32_t iif,
+                               std::uint32_t mark) const {
+    RouteQuestion result;
+    result.destination = destination_;
+    result.source = source_;
+    result.iif = iif;
+    result.protocol = service.protocol;
+    result.destination_port = service.port;
+    result.tos = tos_;
+    result.mark = mark;
+    return result;
+}
+
+PathEnd Tracer::refusal(const RouteAnswer& answer) {
+    if (answer.error == 0) return PathEnd::refused;
+    // fib_rules and route types: EINVAL blackhole, EACCES prohibit, EHOSTUNREACH unreachable
+    return answer.error == EACCES || answer.error == EINVAL ? PathEnd::refused : PathEnd::no_route;
+}
+
+Result<const Segment*> Tracer::segment(std::size_t netns, std::uint32_t ifindex) {
+    const auto key = std::pair(netns, ifindex);
+    auto found = segments_.find(key);
+    if (found == segments_.end()) {
+        KSMS_TRY(auto segment, segment_of(network_, netns, ifindex));
+        found = segments_.emplace(key, std::move(segment)).first;
+    }
+    return &found->second;
+}
+
+Result<bool> Tracer::link_is_up(std::size_t netns, std::uint32_t ifindex) {
+    KSMS_TRY(const auto* interfaces, network_.interfaces(netns));
+    const auto* link = interfaces->link(ifindex);
+    return link != nullptr && link->up && (link->carrier || link->loopback);
+}
+
+/// Who on the link takes a packet for `next_hop`: the namespace that owns it; of several, the one
+/// that the neighbour entry names, else the one whose interface has the address.
+Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
+                                  std::set<std::size_t>* bridges) {
+    KSMS_TRY(const auto* wire, segment(netns, egress));
+    if (bridges != nullptr) bridges->insert(wire->bridges.begin(), wire->bridges.end());
+    std::vector<Segment::Endpoint> owners;
+    for (const auto& endpoint : wire->endpoints) {
+        KSMS_TRY(const auto* interfaces, network_.interfaces(endpoint.netns));
+        const bool here = interfaces->owns_on(next_hop, endpoint.ifindex);
+        if (!here && (next_hop.is_link_local() || !interfaces->owns(next_hop))) continue;
+        owners.insert(here ? owners.begin() : owners.end(), endpoint);
+    }
+    Step result;
+    result.leaves_sight = wire->leaves_sight;
+    if (owners.empty()) return result;
+    result.to = owners.front();
+    if (owners.size() == 1) return result;
+    KSMS_TRY(const auto mac, network_.neighbour_mac(netns, egress, next_hop));
+    for (const auto& owner : owners) {
+        KSMS_TRY(const auto* interfaces, network_.interfaces(owner.netns));
+        const auto* link = interfaces->link(owner.ifindex);
+        if (mac && link != nullptr && link->mac == mac) result.to = owner;
+    }
+    return result;
+}
+
+void Tracer::meet(std::size_t router, std::uint32_t ingress) {
+    ingresses_.insert({router, ingress});
+    if (std::ranges::find(routers_, router) == routers_.end()) routers_.push_back(router);
+}
+
+void Tracer::stop(Trace& trace, PathEnd end, std::size_t netns, const std::string& target) const {
+    trace.end = end;
+    trace.detail = describe_end(end, network_.netns(netns).name(), target);
+}
+
+Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
+    Trace trace;
+    std::size_t at = entry;
+    std::uint32_t ingress = 0;
+    std::set<std::pair<std::size_t, std::uint32_t>> visited;
+    const auto target = destination_.text();
+    while (true) {
+        asked_.insert(at);
+        if (!visited.insert({at, ingress}).second || trace.hops.size() > kMostHops) {
+            stop(trace, PathEnd::loop, at, target);
+            return trace;
+        }
+        KSMS_TRY(const auto answer, network_.route(at, question(service, ingress, 0)));
+        const bool source = ingress == 0;
+        if (answer.error == 0 && answer.type == RTN_LOCAL) {
+            if (!source) trace.hops.back().local = true;
+            stop(trace, PathEnd::local, at, target);
+            return trace;
+        }
+        if (!source) {
+            KSMS_TRY(const bool forwards, network_.forwards(at, destination_.family, ingress));
+            if (!forwards) {
+                stop(trace, PathEnd::not_forwarding, at, target);
+                return trace;
+            }
+        }
+        if (answer.error != 0 || answer.type != RTN_UNICAST) {
+            stop(trace, refusal(answer), at, target);
+            return trace;
+        }
+        if (!source) trace.hops.back().egress = answer.oif;
+        KSMS_TRY(const bool up, link_is_up(at, answer.oif));
+        const auto next_hop = answer.gateway ? answer.gateway : destination_;
+        if (!up) {
+            stop(trace, PathEnd::link_down, at, next_hop.text());
+            return trace;
+        }
+        trace.neighbours.push_back({at, answer.oif, next_hop});
+        KSMS_TRY(const auto taken, step(at, answer.oif, next_hop, &trace.bridges));
+        if (!taken.to) {
+            const auto end = taken.leaves_sight ? PathEnd::leaves_machine
+                             : answer.gateway   ? PathEnd::no_next_hop
+                                                : PathEnd::destination;
+            stop(trace, end, at, next_hop.text());
+            return trace;
+        }
+        const auto [next, arrives] = *taken.to;
+        KSMS_TRY(const bool forwards, network_.forwards(next, destination_.family, arrives));
+        KSMS_TRY(const auto* interfaces, network_.interfaces(next));
+        if (!forwards && interfaces->owns(destination_)) {
+            trace.host = next;
+            stop(trace, PathEnd::destination, at, target);
+            return trace;
+        }
+        if (!source) next_[{at, answer.oif}].insert(next);
+        meet(next, arrives);
+        trace.hops.push_back({next, arrives, 0, false});
+        at = next;
+        ingress = arrives;
+    }
+}
+
+Status Tracer::explore_from(std::size_t netns, std::uint32_t ingress, std::uint32_t mark,
+                            const Service& service) {
+    if (routers_.size() >= KSMS_MAX_ROUTERS || !explored_.insert({netns, ingress, mark}).second)
+        return {};
+    asked_.insert(netns);
+    KSMS_TRY(const auto answer, network_.route(netns, question(service, ingress, mark)));
+    if (answer.error != 0 || answer.type != RTN_UNICAST) return {};
+    KSMS_TRY(const auto taken,
+             step(netns, answer.oif, answer.gateway ? answer.gateway : destination_, nullptr));
+    if (!taken.to) return {};
+    const auto [next, arrives] = *taken.to;
+    KSMS_TRY(const bool forwards, network_.forwards(next, destination_.family, arrives));
+    if (!forwards) return {};
+    next_[{netns, answer.oif}].insert(next);
+    meet(next, arrives);
+    return {};
+}
+
+Status Tracer::explore_marks(const Service& service) {
+    for (bool more = true; more;) {
+        const auto known = ingresses_;
+        for (const auto& [router, ingress] : known) {
+            KSMS_TRY(const auto* rules, network_.rules(router, destination_.family));
+            KSMS_CHECK(explore_from(router, ingress, 0, service));
+            for (const auto& rule : *rules)
+                if (rule.mark != 0) KSMS_CHECK(explore_from(router, ingress, rule.mark, service));
+        }
+        more = ingresses_.size() > known.size();
+    }
+    return {};
+}
+
+}  // namespace ksms

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Follows one kind of packet from namespace to namespace by the kernels' own routing answers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/service.hpp"
+#include "scan/network.hpp"
+#include "scan/plan.hpp"
+#include "scan/segment.hpp"
+
+namespace ksms {
+
+/// A way in numbers of the network; the plan turns them into its own.
+struct Trace {
+    struct Hop {
+        std::size_t netns{0};
+        std::uint32_t ingress{0}, egress{0};
+        bool local{false};
+    };
+    struct NextHop {
+        std::size_t netns;
+        std::uint32_t ifindex;
+        Address address;
+    };
+    std::vector<Hop> hops;
+    std::vector<NextHop> neighbours;  ///< that the way needs, the source's first
+    std::optional<std::size_t> host;  ///< namespace that owns the destination and does not forward
+    std::set<std::size_t> bridges;    ///< namespaces of bridges between
+    PathEnd end{PathEnd::destination};
+    std::string detail;
+};
+
+class Tracer {
+public:
+    Tracer(Network& network, Address source, Address destination, std::uint8_t tos)
+        : network_(network),
+          source_(std::move(source)),
+          destination_(std::move(destination)),
+          tos_(tos) {}
+
+    /// The way of this service's packets from the namespace `entry`.
+    Result<Trace> trace(std::size_t entry, const Service& service);
+    /// Where else a firewall's mark could lead it: asks every router seen so far with each mark
+    /// that its rules name, and goes on from there. Adds to routers() and next().
+    Status explore_marks(const Service& service);
+
+    /// Every namespace whose rules had a say.
+    [[nodiscard]] const std::set<std::size_t>& asked() const { return asked_; }
+    /// Routers in the order they were met.
+    [[nodiscard]] const std::vector<std::size_t>& routers() const { return routers_; }
+    /// (router, egress) -> routers behind it
+    [[nodiscard]] const std::map<std::pair<std::size_t, std::uint32_t>, std::set<std::size_t>>&
+    next() const {
+        return next_;
+    }
+
+private:
+    struct Step {
+        std::optional<Segment::Endpoint> to;  ///< who takes the packet
+        bool leaves_sight{false};
+    };
+    RouteQuestion question(const Service& service, std::uint32_t iif, std::uint32_t mark) const;
+    Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
+                      std::set<std::size_t>* bridges);
+    Result<const Segment*> segment(std::size_t netns, std::uint32_t ifindex);
+    Result<bool> link_is_up(std::size_t netns, std::uint32_t ifindex);
+    void meet(std::size_t router, std::uint32_t ingress);
+    void stop(Trace& trace, PathEnd end, std::size_t netns, const std::string& target) const;
+    static PathEnd refusal(const RouteAnswer& answer);
+    Status explore_from(std::size_t netns, std::uint32_t ingress, std::uint32_t mark,
+                        const Service& service);
+
+    Network& network_;
+    Address source_, destination_;
+    std::uint8_t tos_;
+    std::set<std::size_t> asked_;
+    std::vector<std::size_t> routers_;
+    std::set<std::pair<std::size_t, std::uint32_t>> ingresses_;
+    std::map<std::pair<std::size_t, std::uint32_t>, std::set<std::size_t>> next_;
+    std::map<std::pair<std::size_t, std::uint32_t>, Segment> segments_;
+    std::set<std::tuple<std::size_t, std::uint32_t, std::uint32_t>> explored_;
+};
+
+}  // namespace ksms
