@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Why the kernel dropped a probe, and where on its way through the namespace that was. */
+#include <linux/if_packet.h>
+
 #include "count.bpf.h"
 #include "kernel.bpf.h"
 
@@ -82,6 +84,8 @@ static __always_inline struct ksms_drop *ksms_drop_of(const struct ksms_probe *p
 
 /* @return false: not IP, or headers that nobody has found yet */
 static __always_inline bool ksms_read_skb(const struct sk_buff *skb, struct ksms_reader *from) {
+    /* A frame that a bridge flooded to a router that it was not for: no drop of the probe. */
+    if (BPF_CORE_READ_BITFIELD(skb, pkt_type) == PACKET_OTHERHOST) return false;
     __u32 network = skb->network_header;
     if (network == KSMS_NO_NETWORK_HEADER || network >= skb->tail) return false;
     from->how = KSMS_FROM_KERNEL;

@@ -25,6 +25,7 @@ struct net_device {
     possible_net_t nd_net;
     int ifindex;
     unsigned short hard_header_len;
+    const unsigned char *dev_addr;
 };
 
 struct sock_common {
@@ -40,6 +41,7 @@ struct sk_buff {
     struct sock *sk;
     unsigned long _skb_refdst;
     int skb_iif;
+    __u8 pkt_type : 3;
     __be16 protocol;
     __u16 network_header;
     unsigned int tail; /* offset from head on 64-bit machines */

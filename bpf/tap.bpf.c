@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The taps. They look at a packet and hand it on, always: nothing here can change its fate. */
+#include <linux/if_packet.h>
+
 #include "count.bpf.h"
 #include "kernel.bpf.h"
 
@@ -93,15 +95,21 @@ static __always_inline int ksms_watch_skb(struct __sk_buff *skb, struct ksms_pla
     return KSMS_HAND_ON;
 }
 
+/* A frame that a bridge flooded: it came in, but the router will not take it (linux/if_packet.h).
+ */
+static __always_inline bool ksms_for_another(const struct __sk_buff *skb, __u8 direction) {
+    return direction == KSMS_INGRESS && skb->pkt_type == PACKET_OTHERHOST;
+}
+
 static __always_inline int ksms_watch_clsact(struct __sk_buff *skb, __u8 direction) {
-    if (ksms_idle()) return KSMS_HAND_ON;
+    if (ksms_idle() || ksms_for_another(skb, direction)) return KSMS_HAND_ON;
     struct ksms_place at = {
         .tap = skb->tc_classid & 0xffff, .direction = direction, .kind = KSMS_TAP_CLSACT};
     return ksms_watch_skb(skb, &at);
 }
 
 static __always_inline int ksms_watch_tcx(struct __sk_buff *skb, __u8 direction) {
-    if (ksms_idle()) return KSMS_HAND_ON;
+    if (ksms_idle() || ksms_for_another(skb, direction)) return KSMS_HAND_ON;
     struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
     struct ksms_place at = {.router = kernel->dev->nd_net.net->ns.inum,
                             .ifindex = kernel->dev->ifindex,
@@ -130,6 +138,17 @@ int ksms_tcx_egress(struct __sk_buff *skb) {
     return ksms_watch_tcx(skb, KSMS_EGRESS);
 }
 
+/* What eth_type_trans() finds out behind XDP: a unicast frame to another's address. */
+static __always_inline bool ksms_frame_for_another(const struct net_device *dev,
+                                                   const __u8 destination[ETH_ALEN]) {
+    if (destination[0] & 1) return false;
+    __u8 own[ETH_ALEN];
+    if (bpf_probe_read_kernel(own, sizeof own, dev->dev_addr)) return false;
+    bool same = true;
+    for (int i = 0; i < ETH_ALEN; i++) same &= own[i] == destination[i];
+    return !same;
+}
+
 /* A device without an Ethernet header (tun, generic XDP) starts with the IP header. */
 static __always_inline bool ksms_find_network(const struct net_device *dev,
                                               struct ksms_reader *from) {
@@ -138,7 +157,7 @@ static __always_inline bool ksms_find_network(const struct net_device *dev,
         if (!ksms_load(from, 0, &ethernet, sizeof ethernet)) return false;
         from->ether_type = ethernet.h_proto;
         from->network = sizeof ethernet;
-        return true;
+        return !ksms_frame_for_another(dev, ethernet.h_dest);
     }
     __u8 first;
     if (!ksms_load(from, 0, &first, sizeof first)) return false;

@@ -81,6 +81,7 @@ void check_hook(Bench& bench, int family, const char* destination, ksms_hook exp
     bench.tap(tap_programs.front(), scan.dscp);
     const Fd link = watch_drops(bench, scan.dscp);
     PacketSpec packet = bench.probe(scan);
+    packet.destination_mac = {2, 0, 0, 0, 0, 2};  // of in1
     if (destination != nullptr) packet.destination = address(destination);
     send_frame("in0", build(packet).frame);
     REQUIRE(within_a_second([&] { return bench.drop(scan, 1, service).has_value(); }));

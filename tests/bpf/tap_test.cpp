@@ -171,6 +171,20 @@ TEST_CASE("every entry and service has a counter of its own") {
     }
 }
 
+TEST_CASE("a frame that a bridge flooded to the wrong router is not counted on its way in") {
+    with_every_tap([](Bench& bench, const TapProgram& program) {
+        const ScanSpec scan;
+        install(bench, program, scan);
+        PacketSpec packet = bench.probe(scan);
+        packet.destination_mac = {2, 0, 0, 0, 0, 9};
+        bench.run(program, build(packet).frame);
+        CHECK(bench.tap_figures(program).own == (program.direction == KSMS_EGRESS ? 1 : 0));
+        packet.destination_mac.fill(0xff);
+        bench.run(program, build(packet).frame);
+        CHECK(bench.tap_figures(program).own == (program.direction == KSMS_EGRESS ? 2 : 1));
+    });
+}
+
 TEST_CASE("GSO segments are counted each") {
     with_every_tap([](Bench& bench, const TapProgram& program) {
         if (program.kind == KSMS_TAP_XDP) return;  // XDP comes before GRO

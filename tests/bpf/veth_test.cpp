@@ -46,6 +46,7 @@ TEST_CASE("VLAN tags that the kernel took out of the packet are noted") {
         INFO(tags.size() << " tags");
         PacketSpec packet = bench.probe(scan);
         packet.tags = tags;
+        packet.destination_mac.fill(0xff);
         send_frame("left", build(packet).frame);
         sent++;
         REQUIRE(within_a_second([&] {
@@ -64,6 +65,7 @@ TEST_CASE("a probe whose end is in pages is a probe") {
     tap_a_pair(bench, scan);
     PacketSpec packet = bench.probe(scan, IPPROTO_UDP);
     packet.payload = 6000;
+    packet.destination_mac.fill(0xff);
     const Bytes frame = build(packet).frame;
     const Bytes cut(frame.begin(), frame.begin() + 5000);
     send_frame("left", cut, 100);

@@ -27,6 +27,8 @@ struct IPv6Extension {
 
 struct PacketSpec {
     std::vector<std::uint16_t> tags{};  ///< EtherTypes of the VLAN tags, outer first
+    /// The loopback device's own, which test runs are on.
+    std::array<std::uint8_t, 6> destination_mac{};
     std::optional<std::uint16_t> ether_type{};
     int family{4};
     std::optional<std::uint8_t> version{};
@@ -173,7 +175,8 @@ inline Packet build(const PacketSpec& spec) {
     const Bytes content = detail::transport(spec);
     const Bytes ip = spec.family == 4 ? detail::ipv4(spec, content, packet.ip_length)
                                       : detail::ipv6(spec, content, packet.ip_length);
-    packet.frame = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+    packet.frame.assign(spec.destination_mac.begin(), spec.destination_mac.end());
+    packet.frame.insert(packet.frame.end(), {2, 0, 0, 0, 0, 1});
     for (const std::uint16_t tag : spec.tags) {
         detail::put16(packet.frame, tag);
         detail::put16(packet.frame, 100);
