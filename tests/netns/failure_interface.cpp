@@ -28,7 +28,7 @@ TEST_CASE("failure 15: every verdict UNKNOWN is a failure: the source's own fire
     build_chain(lab);
     lab.nft("src",
             "table inet t { chain c { type filter hook output priority 0\n"
-            "policy drop\n} }\n");
+            "policy drop\n}\n}\n");
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,25");
     INFO(result.text());
     CHECK(result.exit() == 1);

@@ -168,7 +168,7 @@ void check_dropped_in(const std::string& table, const std::string& chain, const 
         chain);
     const auto nftables = fmt::format(
         "table inet t {{ chain c {{ type filter hook {} priority {}\n"
-        "tcp dport 25 drop\nudp dport 53 drop\n}} }}\n",
+        "tcp dport 25 drop\nudp dport 53 drop\n}}\n}}\n",
         hook, priority);
     for (const char* router : {"r1", "r2", "r3"}) {
         Lab lab;
@@ -305,7 +305,7 @@ TEST_CASE("failure 9: three routers with 100 services, and with 2,000") {
     build_chain(lab, {.firewalls = false});
     lab.nft("r3",
             "table inet t { chain c { type filter hook forward priority 0\n"
-            "tcp dport 1-40 drop\n} }\n");
+            "tcp dport 1-40 drop\n}\n}\n");
     for (const int count : {100, 2000}) {
         const auto result =
             scan(lab, chain_source(lab, 4), chain_destination(lab, 4), fmt::format("1-{}", count));

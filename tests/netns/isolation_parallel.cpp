@@ -56,7 +56,7 @@ void build(Lab& lab) {
     lab.rules("r2", Firewall::iptables_legacy, table(rules[1]), 4);
     lab.rules("r2", Firewall::iptables_legacy, table(rules6[1]), 6);
     lab.nft("r3", "table inet t { chain c { type filter hook forward priority 0\n" + rules[2] +
-                      rules6[2] + "} }\n");
+                      rules6[2] + "}\n}\n");
 }
 
 void check_result(const Scan& result, int number) {

@@ -138,7 +138,7 @@ TEST_CASE("65,535 services in one scan, none lost") {
     build_chain(lab, {.firewalls = false});
     lab.nft("r2",
             "table inet t { chain c { type filter hook forward priority 0\n"
-            "tcp dport 1000-1999 drop\n} }\n");
+            "tcp dport 1000-1999 drop\n}\n}\n");
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "T:1-65535");
     INFO(result.outcome().err << result.outcome().out.substr(0, 500));
     REQUIRE(result.exit() == 0);

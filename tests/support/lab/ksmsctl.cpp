@@ -26,7 +26,7 @@ Scan::Scan(const Lab& lab, Outcome outcome)
 
 std::string Scan::text() const {
     return fmt::format("exit {}{}\n{}{}", outcome_.exit, outcome_.timed_out ? " (timed out)" : "",
-                       outcome_.err, outcome_.out.substr(0, 20'000));
+                       outcome_.err, outcome_.out.substr(0, 3000));
 }
 
 json Scan::at(const std::string& node, const std::string& protocol, int port,

@@ -74,26 +74,32 @@ std::string files(const std::string& directory) {
     return fmt::format("{}\n", fmt::join(names, "\n"));
 }
 
+/// An empty array where there is no such map (yet).
+json entries_of(const Lab& lab, const std::string& name) {
+    auto entries = json::parse(dump_map(lab, name), nullptr, false);
+    return entries.is_array() ? entries : json::array();
+}
+
 void look_at_maps(const Lab& lab, State& state) {
     for (const char* name : {"services", "service_numbers", "scan_routers", "counters",
                              "translations", "drops", "taps", "tap_ids", "journal"}) {
-        const auto entries = json::parse(dump_map(lab, name), nullptr, false);
+        const auto entries = entries_of(lab, name);
         state[fmt::format("entries of {}", name)] = std::to_string(entries.size());
     }
     std::string held, active;
-    for (const auto& lease : json::parse(dump_map(lab, "leases"), nullptr, false)) {
+    for (const auto& lease : entries_of(lab, "leases")) {
         const auto& value = lease["formatted"]["value"];
         if ((value["state"].get<std::uint64_t>() & 255U) != 0)
             held += fmt::format("dscp {} ", lease["formatted"]["key"].dump());
     }
-    for (const auto& slot : json::parse(dump_map(lab, "scans"), nullptr, false))
+    for (const auto& slot : entries_of(lab, "scans"))
         if (slot["formatted"]["value"]["active"] != 0)
             active += fmt::format("dscp {} ", slot["formatted"]["key"].dump());
     state["leases held"] = held;
     state["active scans"] = active;
     for (const char* name : {"dense_services", "dense_counters", "dense_drops"}) {
         std::size_t count = 0;
-        for (const auto& entry : json::parse(dump_map(lab, name), nullptr, false))
+        for (const auto& entry : entries_of(lab, name))
             count += entry.value("value", json()).dump().find("error") == std::string::npos ? 1 : 0;
         state[fmt::format("maps in {}", name)] = std::to_string(count);
     }
