@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The registry's transactions against the kernel: unique for all processes, gone with their owners,
+// never another's.
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <functional>
+#include <set>
+
+#include "base/clock.hpp"
+#include "bpf/objects.hpp"
+#include "guard_actor.hpp"
+#include "lab/lab.hpp"
+#include "lab/wait.hpp"
+#include "registry/registry.hpp"
+
+using namespace ksms;
+using namespace ksms::lab;
+
+namespace {
+
+class Bench {
+public:
+    Bench()
+        : objects(value(Objects::open(PinRoot{lab.pin_root()}))),
+          registry(objects, RegistryLimits{}) {}
+    Lab lab;
+    Objects objects;
+    Registry registry;
+
+    [[nodiscard]] static LeaseRequest request(const std::string& job) {
+        LeaseRequest result;
+        result.job = job;
+        result.user = "tester";
+        result.owner = value(this_process());
+        return result;
+    }
+};
+
+/// A process that does something and then waits to be killed.
+class Owner {
+public:
+    explicit Owner(const std::function<void()>& deed) {
+        int ends[2];
+        REQUIRE(pipe(ends) == 0);
+        pid_ = fork();
+        REQUIRE(pid_ >= 0);
+        if (pid_ == 0) {
+            close(ends[0]);
+            try {
+                deed();
+            } catch (...) {
+                _exit(1);
+            }
+            [[maybe_unused]] const auto told = write(ends[1], "x", 1);
+            while (true) pause();
+        }
+        close(ends[1]);
+        char byte = 0;
+        const auto got = read(ends[0], &byte, 1);
+        close(ends[0]);
+        REQUIRE(got == 1);
+    }
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+    ~Owner() { kill(); }
+    void kill() {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+        pid_ = -1;
+    }
+    [[nodiscard]] pid_t pid() const { return pid_; }
+
+private:
+    pid_t pid_{-1};
+};
+
+struct SharedResults {
+    int ready, go;
+    int dscp[64];  // -1: refused for want of one; -2: another error
+};
+
+}  // namespace
+
+TEST_CASE(
+    "registry: of 64 processes that allocate at the same moment 32 get a DSCP, each its own") {
+    Bench bench;
+    auto* shared = static_cast<SharedResults*>(mmap(
+        nullptr, sizeof(SharedResults), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(shared != MAP_FAILED);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 64; ++i) {
+        const pid_t pid = fork();
+        if (pid == 0) {
+            __atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
+            while (__atomic_load_n(&shared->go, __ATOMIC_SEQ_CST) == 0) sched_yield();
+            const auto lease = bench.registry.allocate(Bench::request("job-" + std::to_string(i)));
+            shared->dscp[i] = lease ? lease->dscp : lease.error().code == Code::no_dscp ? -1 : -2;
+            __atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
+            while (true) pause();
+        }
+        children.push_back(pid);
+    }
+    const auto ready = [&](int count) {
+        return eventually(
+            [&] { return __atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST) == count; },
+            milliseconds{20'000});
+    };
+    CHECK(ready(64));
+    __atomic_store_n(&shared->go, 1, __ATOMIC_SEQ_CST);
+    CHECK(ready(128));
+    std::multiset<int> given(shared->dscp, shared->dscp + 64);
+    CHECK(given.count(-1) == 32);
+    CHECK(given.count(-2) == 0);
+    for (int dscp = 32; dscp < 64; ++dscp) CHECK(given.count(dscp) == 1);
+    for (const auto pid : children) ::kill(pid, SIGKILL);
+    for (const auto pid : children) waitpid(pid, nullptr, 0);
+    munmap(shared, sizeof(SharedResults));
+
+    // All owners are dead: the next allocation finds the first free.
+    const auto after = bench.registry.allocate(Bench::request("after"));
+    REQUIRE(after);
+    CHECK(after->dscp == 32);
+    CHECK(value(bench.registry.list()).size() == 1);
+}
+
+TEST_CASE("registry: two processes that take one job at the same moment never both hold it") {
+    Bench bench;
+    for (int round = 0; round < 50; ++round) {
+        auto* shared =
+            static_cast<SharedResults*>(mmap(nullptr, sizeof(SharedResults), PROT_READ | PROT_WRITE,
+                                             MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        std::vector<pid_t> children;
+        for (int i = 0; i < 4; ++i) {
+            const pid_t pid = fork();
+            if (pid == 0) {
+                const auto request = Bench::request("the-job");
+                __atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
+                while (__atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST) < 4) sched_yield();
+                const auto lease = bench.registry.allocate(request);
+                shared->dscp[i] = lease ? lease->dscp : -1;
+                __atomic_add_fetch(&shared->go, 1, __ATOMIC_SEQ_CST);
+                while (true) pause();
+            }
+            children.push_back(pid);
+        }
+        const bool all =
+            eventually([&] { return __atomic_load_n(&shared->go, __ATOMIC_SEQ_CST) == 4; },
+                       milliseconds{10'000});
+        const auto held = value(bench.registry.list());
+        const auto winners =
+            std::count_if(shared->dscp, shared->dscp + 4, [](int dscp) { return dscp > 0; });
+        for (const auto pid : children) ::kill(pid, SIGKILL);
+        for (const auto pid : children) waitpid(pid, nullptr, 0);
+        munmap(shared, sizeof(SharedResults));
+        REQUIRE(all);
+        REQUIRE(winners == 1);
+        REQUIRE(held.size() == 1);
+    }
+}
+
+TEST_CASE(
+    "registry: the same owner asking again for its job is given the same DSCP, another is told who "
+    "has it") {
+    Bench bench;
+    const auto first = bench.registry.allocate(Bench::request("twice"));
+    REQUIRE(first);
+    CHECK_FALSE(first->found);
+    const auto again = bench.registry.allocate(Bench::request("twice"));
+    REQUIRE(again);
+    CHECK(again->found);
+    CHECK(again->dscp == first->dscp);
+    CHECK(again->generation == first->generation);
+    auto other = Bench::request("twice");
+    other.owner = value(process_id(static_cast<std::uint32_t>(getppid())));
+    const auto refused = bench.registry.allocate(other);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::no_dscp);
+    CHECK(refused.error().message.find("pid " + std::to_string(getpid())) != std::string::npos);
+}
+
+TEST_CASE("registry: a DSCP that somebody else holds is refused, and the holder named") {
+    Bench bench;
+    auto mine = Bench::request("holder");
+    mine.dscp = 40;
+    REQUIRE(bench.registry.allocate(mine));
+    auto wanted = Bench::request("latecomer");
+    wanted.dscp = 40;
+    const auto refused = bench.registry.allocate(wanted);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::no_dscp);
+    CHECK(refused.error().message.find("holder") != std::string::npos);
+    wanted.dscp = 10;
+    CHECK(bench.registry.allocate(wanted).error().code == Code::usage);
+}
+
+TEST_CASE("registry: the DSCPs to avoid are given last, not never") {
+    Bench bench;
+    auto request = Bench::request("careful");
+    request.avoid = 1ull << 32 | 1ull << 33;
+    CHECK(value(bench.registry.allocate(request)).dscp == 34);
+    request = Bench::request("cornered");
+    request.avoid = ~0ull;
+    CHECK(value(bench.registry.allocate(request)).dscp == 32);
+}
+
+TEST_CASE("registry: a dead owner's DSCP is reaped before the next allocation") {
+    Bench bench;
+    Owner owner([&] { value(bench.registry.allocate(Bench::request("dead"))); });
+    CHECK(value(bench.registry.find_job("dead")).owner_pid ==
+          static_cast<std::uint32_t>(owner.pid()));
+    CHECK(value(bench.registry.reap()).empty());
+    owner.kill();
+    CHECK(value(bench.registry.allocate(Bench::request("next"))).dscp == 32);
+    CHECK(value(bench.registry.list()).size() == 1);
+}
+
+TEST_CASE("registry: a PID that was used again is another owner") {
+    Bench bench;
+    auto request = Bench::request("reused");
+    request.owner->start -= 1;  // the process of that number that was there before this one
+    REQUIRE(bench.registry.allocate(request));
+    CHECK(value(bench.registry.reap()).size() == 1);
+    CHECK(value(bench.registry.list()).empty());
+}
+
+TEST_CASE("registry: a lease ends with its time to live, and renewing starts it again") {
+    Bench bench;
+    auto request = Bench::request("brief");
+    request.owner.reset();
+    request.ttl_ns = 50'000'000;
+    const auto lease = value(bench.registry.allocate(request));
+    REQUIRE(bench.registry.renew(lease.dscp, lease.generation, 3600'000'000'000));
+    CHECK(value(bench.registry.find_job("brief")).expires_ns > monotonic_ns() + 3000'000'000'000);
+    REQUIRE(bench.registry.renew(lease.dscp, lease.generation, 1'000'000));
+    CHECK(eventually([&] { return value(bench.registry.reap()).size() == 1; }));
+}
+
+TEST_CASE("registry: an old generation can neither release nor renew the lease after it") {
+    Bench bench;
+    const auto old = value(bench.registry.allocate(Bench::request("old")));
+    CHECK(value(bench.registry.release(old.dscp, old.generation)));
+    CHECK_FALSE(value(bench.registry.release(old.dscp, old.generation)));
+    const auto next = value(bench.registry.allocate(Bench::request("new")));
+    REQUIRE(next.dscp == old.dscp);
+    CHECK(next.generation != old.generation);
+    CHECK_FALSE(value(bench.registry.release(old.dscp, old.generation)));
+    CHECK_FALSE(bench.registry.renew(old.dscp, old.generation, 1));
+    CHECK(value(bench.registry.find_job("new")).dscp == next.dscp);
+}
+
+TEST_CASE("registry: who waits is served when a holder dies, and when a lease expires") {
+    Bench bench;
+    RegistryLimits one;
+    one.max_jobs = 1;
+    const Registry narrow(bench.objects, one);
+    auto holder =
+        std::make_unique<Owner>([&] { value(bench.registry.allocate(Bench::request("holder"))); });
+    CHECK(narrow.allocate(Bench::request("impatient")).error().code == Code::no_dscp);
+    std::vector<int> order;
+    Owner waiter([&] {
+        // The child's child kills the holder while we wait.
+        if (fork() == 0) {
+            ::kill(holder->pid(), SIGKILL);
+            _exit(0);
+        }
+        value(narrow.allocate(Bench::request("patient"), 10'000'000'000));
+    });
+    CHECK(value(bench.registry.list()).size() == 1);
+    CHECK(value(bench.registry.find_job("patient")).owner_pid ==
+          static_cast<std::uint32_t>(waiter.pid()));
+    holder.reset();
+    waiter.kill();
+    auto brief = Bench::request("brief");
+    brief.ttl_ns = 30'000'000;
+    REQUIRE(narrow.allocate(brief));
+    CHECK(narrow.allocate(Bench::request("after-brief"), 5'000'000'000));
+}
