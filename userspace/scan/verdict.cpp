@@ -76,7 +76,8 @@ public:
         for (std::size_t at = 0; at < steps.size(); ++at) {
             const bool later_seen = std::any_of(
                 steps.begin() + static_cast<long>(at) + 1, steps.end(), [&](const WalkStep& step) {
-                    return evidence_.routers[step.router].in.packets > 0;
+                    const auto& later = evidence_.routers[step.router];
+                    return later.in.packets > 0 || later.out.packets > 0;
                 });
             judge_router(steps[at], later_seen || evidence_.destination.packets > 0,
                          at + 1 == steps.size());

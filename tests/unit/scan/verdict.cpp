@@ -108,7 +108,7 @@ TEST_CASE(
                         const bool last_local = local && i == 1;
                         if (stopped)
                             expected[i] = Verdict::unknown;
-                        else if (out[i] && (dropped[i] == none || (i == 0 && in[1])))
+                        else if (out[i] && (dropped[i] == none || later))
                             expected[i] = Verdict::yes;
                         else if (out[i])
                             expected[i] = Verdict::no;
