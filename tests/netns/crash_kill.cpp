@@ -99,8 +99,8 @@ TEST_CASE("crash: gc leaves everybody else's alone") {
     Lab lab;
     prepare(lab);
     lab.in("r1", {"tc", "qdisc", "add", "dev", "eth0", "clsact"});
-    lab.in("r1", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "7", "protocol", "all",
-                  "u32", "match", "u32", "0", "0", "action", "continue"});
+    lab.in("r1", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "7", "bpf", "da",
+                  "bytecode", "1,6 0 0 4294967295,"});
     lab.ip("r3", {"neigh add " + lab.address(4, 4, 5) +
                   " lladdr 02:00:00:00:00:99 nud permanent dev eth1"});
     const auto before = full_state(lab);

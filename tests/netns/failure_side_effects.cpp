@@ -75,10 +75,10 @@ TEST_CASE("failure 11: a normal end leaves everything as it was") {
         for (const bool destination : {true, false}) {
             Lab lab;
             build_chain(lab, {.destination = destination});
-            // Somebody else's: a clsact with a filter of the lowest priority, a root qdisc.
+            // Somebody else's: a clsact with a filter (it hands on, TC_ACT_UNSPEC), a root qdisc.
             lab.in("r1", {"tc", "qdisc", "add", "dev", "eth0", "clsact"});
-            lab.in("r1", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "1", "protocol",
-                          "all", "u32", "match", "u32", "0", "0", "action", "continue"});
+            lab.in("r1", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "1", "bpf", "da",
+                          "bytecode", "1,6 0 0 4294967295,"});
             lab.in("r2", {"tc", "qdisc", "add", "dev", "eth1", "clsact"});
             lab.in("r3", {"tc", "qdisc", "add", "dev", "eth1", "root", "pfifo", "limit", "500"});
             warm_up(lab);

@@ -126,10 +126,10 @@ TEST_CASE("failure 4: somebody else's packets with the same DSCP and port do not
             stranger("tcp");
             stranger("udp");
         }
-        REQUIRE(arrived.saw("tcp", 25));
-        REQUIRE(arrived.saw("udp", 25));
         const Scan result(lab, child.wait());
         INFO("IPv" << family << "\n" << result.text());
+        REQUIRE(arrived.saw("tcp", 25));
+        REQUIRE(arrived.saw("udp", 25));
         REQUIRE(result.exit() == 0);
         CHECK(result.verdict("r1", "tcp", 25) == "NO");
         CHECK(result.verdict("r1", "udp", 25) == "NO");

@@ -146,8 +146,9 @@ TEST_CASE("dead ends: a stranger's TC program that drops at a router is a NO") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.in("r2", {"tc", "qdisc", "add", "dev", "eth0", "clsact"});
-    lab.in("r2", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "1", "protocol", "ip",
-                  "u32", "match", "ip", "dport", "22", "0xffff", "action", "drop"});
+    // Classic BPF over Ethernet and IPv4: destination port 22 is TC_ACT_SHOT, others TC_ACT_UNSPEC.
+    lab.in("r2", {"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "1", "bpf", "da",
+                  "bytecode", "4,40 0 0 36,21 0 1 22,6 0 0 2,6 0 0 4294967295,"});
     const auto result = short_scan(lab);
     INFO(result.text());
     CHECK(result.verdict("r2", "tcp", 22) == "NO");

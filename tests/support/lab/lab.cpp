@@ -106,6 +106,18 @@ std::string Lab::address(int family, int link, int host) const {
     return fmt::format("100.{}.{}.{}", 64 + number_ / 256, number_ % 256, link * 8 + host);
 }
 
+void Lab::up(const End& end) const {
+    ip(end.node, {fmt::format("link set {} up", end.interface)});
+}
+
+/// Only once the link has carrier: an IPv6 address that is older joins its multicast group up to a
+/// second late (rtr_solicitation_delay), and nobody resolves it until then.
+void Lab::give_addresses(const End& end, int link) const {
+    ip(end.node,
+       {fmt::format("addr add {}/29 dev {}", address(4, link, end.host), end.interface),
+        fmt::format("addr add {}/64 dev {} nodad", address(6, link, end.host), end.interface)});
+}
+
 std::string Lab::subnet(int family, int link) const {
     return family == 6 ? address(6, link, 0) + "/64" : address(4, link, 0) + "/29";
 }
@@ -115,11 +127,9 @@ void Lab::link(const End& a, const End& b, int link) {
           {fmt::format("link add {} netns {} address {} type veth peer name {} netns {} address {}",
                        a.interface, netns(a.node), mac(link, a.host), b.interface, netns(b.node),
                        mac(link, b.host))});
-    for (const auto& end : {a, b})
-        ip(end.node,
-           {fmt::format("addr add {}/29 dev {}", address(4, link, end.host), end.interface),
-            fmt::format("addr add {}/64 dev {} nodad", address(6, link, end.host), end.interface),
-            fmt::format("link set {} up", end.interface)});
+    up(a);
+    up(b);
+    for (const auto& end : {a, b}) give_addresses(end, link);
 }
 
 void Lab::plug(const End& end, const std::string& bridge_node, const std::string& bridge,
@@ -129,10 +139,8 @@ void Lab::plug(const End& end, const std::string& bridge_node, const std::string
                            end.interface, netns(end.node), mac(link, end.host), port,
                            netns(bridge_node))});
     ip(bridge_node, {fmt::format("link set {} master {} up", port, bridge)});
-    ip(end.node,
-       {fmt::format("addr add {}/29 dev {}", address(4, link, end.host), end.interface),
-        fmt::format("addr add {}/64 dev {} nodad", address(6, link, end.host), end.interface),
-        fmt::format("link set {} up", end.interface)});
+    up(end);
+    give_addresses(end, link);
 }
 
 void Lab::default_route(const std::string& node, int link, int host) {

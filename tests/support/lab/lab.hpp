@@ -70,6 +70,8 @@ public:
 private:
     void add(const std::string& node);
     void start_janitor();
+    void up(const End& end) const;
+    void give_addresses(const End& end, int link) const;
 
     std::string prefix_, pin_root_, directory_;
     std::vector<std::string> nodes_;
