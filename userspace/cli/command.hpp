@@ -48,7 +48,4 @@ std::span<const Command> gc_commands();
 /// All of them, in the order of the help.
 [[nodiscard]] std::vector<Command> commands();
 
-/// The whole of ksmsctl. No exception leaves it.
-int cli_main(int argc, char** argv);
-
 }  // namespace ksms

@@ -44,6 +44,8 @@ public:
     /// One line that is written over by the next; only on a terminal, and not with -q.
     void progress(const std::string& line);
     void end_progress();
+    /// A stage that begins: with -v a line of its own, unless progress() shows it.
+    void step(const std::string& text);
 
     /// The document of a call without a result: {"schema":"ksms.error/1",…}, always to standard
     /// output.

@@ -9,12 +9,20 @@
 
 namespace ksms {
 
-/// A file under construction: without a name until it is complete, so that nothing is left whatever
-/// happens. What is no regular file (/dev/null, a pipe) is written as it is.
+/// A file under construction. It has no name until it is complete (O_TMPFILE), so that nothing is
+/// left whatever happens; a file system that cannot do that gets a temporary name beside it. What
+/// is no regular file (/dev/null, a pipe) is written as it is.
 class OutputFile {
 public:
     OutputFile() = default;
-    /// @return Code::failed for a directory, a file or directory that may not be written
+    OutputFile(OutputFile&& other) noexcept { swap(other); }
+    OutputFile& operator=(OutputFile&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~OutputFile();
+
+    /// @return Code::failed or Code::not_allowed for a directory, or what may not be written
     static Result<OutputFile> create(const std::string& path);
 
     explicit operator bool() const { return static_cast<bool>(fd_); }
@@ -23,17 +31,17 @@ public:
     Status commit();
 
 private:
-    Status rename_into_place();
+    void swap(OutputFile& other) noexcept;
+    Status open_existing();
+    Status open_new();
+    Status give_name(const std::string& name) const;
 
     Fd fd_;
-    std::string path_;       ///< with symbolic links resolved
-    std::string temporary_;  ///< "": the file has no name yet
-    bool regular_{true}, replaces_{false};
-
-public:
-    OutputFile(OutputFile&&) noexcept = default;
-    OutputFile& operator=(OutputFile&&) noexcept = default;
-    ~OutputFile();
+    std::string path_;       ///< symbolic links resolved
+    std::string temporary_;  ///< where it lies until it is complete; "": nowhere
+    bool in_place_{false};   ///< no regular file: nothing to put anywhere
+    int mode_{-1};           ///< of the file that it replaces; -1: there is none
+    unsigned uid_{0}, gid_{0};
 };
 
 }  // namespace ksms

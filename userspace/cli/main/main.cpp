@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/command.hpp"
+#include "cli/cli.hpp"
 
 int main(int argc, char** argv) {
     return ksms::cli_main(argc, argv);

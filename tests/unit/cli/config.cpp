@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The configuration file.
+#include "cli/config.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "cli/json_lines.hpp"
+
+using namespace ksms;
+
+namespace {
+
+std::string error_of(std::string_view text) {
+    const auto config = parse_config(text, "c.json");
+    REQUIRE_FALSE(config);
+    CHECK(config.error().code == Code::usage);
+    return config.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("config: the documented file") {
+    const auto config = parse_config(R"({"dscp_registry":{"enabled":true,"dscp_range_min":34,
+        "dscp_range_max":60,"max_concurrent_jobs":8,"allocation_timeout":60,"cleanup_interval":30},
+        "ksms_parallel_execution":true,"max_parallel_fast_jobs":4,
+        "ksms":{"dscp_exclude":[36,44],"utilization_warning":0.5}})",
+                                     "c.json");
+    REQUIRE(config);
+    CHECK(config->limits.dscp_min == 34);
+    CHECK(config->limits.dscp_max == 60);
+    CHECK(config->limits.max_jobs == 8);
+    CHECK(config->limits.ttl_ns == 60'000'000'000);
+    CHECK(config->limits.excluded == (std::uint64_t{1} << 36 | std::uint64_t{1} << 44));
+    CHECK(config->cleanup_interval_s == 30);
+    CHECK(config->max_parallel_fast_jobs == 4);
+    CHECK(config->utilization_warning == 0.5);
+    CHECK(config->warnings.empty());
+}
+
+TEST_CASE("config: what is absent keeps its default") {
+    const auto config = parse_config("{}", "c.json");
+    REQUIRE(config);
+    CHECK(config->limits.dscp_min == 32);
+    CHECK(config->limits.dscp_max == 63);
+    CHECK(config->limits.max_jobs == 32);
+    CHECK(config->limits.ttl_ns == 3600'000'000'000);
+    CHECK(config->max_parallel_fast_jobs == 8);
+}
+
+TEST_CASE("config: errors name the key and the line") {
+    CHECK(error_of("{\n\"dscp_registry\": {\n\"dscp_range_mim\": 32}}") ==
+          "c.json:3: dscp_registry.dscp_range_mim: there is no such key");
+    CHECK(error_of("{\n\n\"ksms\": {\"exclude\": []}}") ==
+          "c.json:3: ksms.exclude: there is no such key");
+    CHECK(error_of("{\"dscp_registry\":\n{\"dscp_range_min\": 64}}") ==
+          "c.json:2: dscp_registry.dscp_range_min: 64 is not a whole number from 0 to 63");
+    CHECK(error_of("{\"dscp_registry\":{\"max_concurrent_jobs\": 0}}") ==
+          "c.json:1: dscp_registry.max_concurrent_jobs: 0 is not a whole number from 1 to 64");
+    CHECK(error_of("{\"dscp_registry\":{\"allocation_timeout\": -1}}") ==
+          "c.json:1: dscp_registry.allocation_timeout: -1 is not a whole number from 1 to "
+          "31536000");
+    CHECK(error_of("{\"dscp_registry\":{\"allocation_timeout\": \"1\"}}").find("\"1\"") !=
+          std::string::npos);
+    CHECK(error_of("{\"dscp_registry\":{\"enabled\": 1}}") ==
+          "c.json:1: dscp_registry.enabled: neither true nor false");
+    CHECK(error_of("{\"dscp_registry\":\n{\"dscp_range_min\": 50,\n\"dscp_range_max\": 40}}") ==
+          "c.json:2: dscp_registry.dscp_range_min: the range 50-40 is backwards");
+    CHECK(error_of("{\"dscp_registry\":{\"dscp_range_max\": 40}, \"dscp_registry\": {}}") ==
+          "c.json: dscp_registry stands there twice");
+    CHECK(error_of("{\"ksms\":{\"dscp_exclude\":[32,64]}}") ==
+          "c.json:1: ksms.dscp_exclude: 64 is not a whole number from 0 to 63");
+    CHECK(error_of(
+              "{\"dscp_registry\":{\"dscp_range_max\":32},\n\"ksms\":{\"dscp_exclude\":[32]}}") ==
+          "c.json:2: ksms.dscp_exclude: leaves none of 32-32");
+    CHECK(error_of("{\"ksms\":{\"utilization_warning\":1.5}}") ==
+          "c.json:1: ksms.utilization_warning: 1.5 is not a number from 0 to 1");
+    CHECK(error_of("{\n\"max_parallel_fast_jobs\": 0}") ==
+          "c.json:2: max_parallel_fast_jobs: 0 is not a whole number from 1 to 64");
+    CHECK(error_of("{\"ksms\": []}") == "c.json:1: ksms: not an object");
+    CHECK(error_of("{\n\n\"ksms\": ,}") == "c.json:3: this is not JSON");
+    CHECK(error_of("") == "c.json:1: this is not JSON");
+    CHECK(error_of("[]") == "c.json:1: not a JSON object");
+}
+
+TEST_CASE("config: a misspelt key comes with the right one") {
+    const auto config = parse_config(R"({"dscp_registry":{"dscp_range_mim":32}})", "c.json");
+    REQUIRE_FALSE(config);
+    CHECK(config.error().hint == "did you mean dscp_range_min?");
+}
+
+TEST_CASE("config: somebody else's keys only warn") {
+    const auto config =
+        parse_config("{\n\"web\": {\"port\": 1, \"enabled\": 3},\n\"kmss\": {}}", "c.json");
+    REQUIRE(config);
+    REQUIRE(config->warnings.size() == 2);
+    CHECK(config->warnings[0] ==
+          "c.json:3: kmss: not a key of ksms, passed over (did you mean ksms?)");
+    CHECK(config->warnings[1] == "c.json:2: web: not a key of ksms, passed over");
+}
+
+TEST_CASE("config: a named file must be there, the default need not") {
+    const auto missing = load_config("/nonexistent/config.json");
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().text() == "read /nonexistent/config.json: No such file or directory");
+    CHECK_FALSE(load_config("/"));
+    CHECK_FALSE(load_config("/dev/zero"));
+}
+
+TEST_CASE("config: lines of keys, whatever the text around them holds") {
+    const JsonLines lines(
+        "{\"a\": \"} \\\" : {\",\n\"b\": [{\"c\": 1},\n{\"d\": {\"e\": []}}],\n"
+        "\"f\"\n: \"g\"}");
+    CHECK(lines.of("a") == 1);
+    CHECK(lines.of("b") == 2);
+    CHECK(lines.of("f") == 4);
+    CHECK(lines.of("g") == 0);
+    CHECK(lines.repeated().empty());
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Options: what is understood, and what is said of what is not.
+#include "cli/options.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "cli/scan_request.hpp"
+
+using namespace ksms;
+
+namespace {
+
+using Line = std::vector<std::string>;
+
+Arguments parsed(const Line& line) {
+    auto arguments = parse_arguments(scan_options(), line);
+    INFO((arguments ? "" : arguments.error().message));
+    REQUIRE(arguments);
+    return *arguments;
+}
+
+Error error_of(const Line& line) {
+    const auto arguments = parse_arguments(scan_options(), line);
+    REQUIRE_FALSE(arguments);
+    CHECK(arguments.error().code == Code::usage);
+    return arguments.error();
+}
+
+}  // namespace
+
+TEST_CASE("options: long, short, joined and apart") {
+    const auto arguments =
+        parsed({"-s", "10.0.0.1", "--destination=10.0.0.2", "-P22", "--rate", "5", "-vvj",
+                "--router", "a", "--router", "b", "word", "--verbose", "--", "-x", "--json"});
+    CHECK(arguments.text("source") == "10.0.0.1");
+    CHECK(arguments.text("destination") == "10.0.0.2");
+    CHECK(arguments.text("ports") == "22");
+    CHECK(arguments.all("router") == Line{"a", "b"});
+    CHECK(arguments.has("json"));
+    CHECK(arguments.all("verbose").size() == 3);
+    CHECK_FALSE(arguments.has("quiet"));
+    CHECK(arguments.words == Line{"word"});
+    CHECK(arguments.rest == Line{"-x", "--json"});
+    CHECK_FALSE(arguments.text("job"));
+}
+
+TEST_CASE("options: values that look like options") {
+    CHECK(parsed({"-P", "-"}).text("ports") == "-");
+    CHECK(parsed({"-P", "-22"}).text("ports") == "-22");
+    CHECK(parsed({"--timeout", "-1"}).text("timeout") == "-1");
+    CHECK(parsed({"-P", ""}).text("ports") == "");
+    CHECK(parsed({"-s", "::1"}).text("source") == "::1");
+}
+
+TEST_CASE("options: an unknown one is named, with the nearest") {
+    CHECK(error_of({"--prots", "22"}).message == "--prots: there is no such option");
+    CHECK(error_of({"--prots", "22"}).hint == "did you mean --ports?");
+    CHECK(error_of({"--prots=22"}).message == "--prots: there is no such option");
+    CHECK(error_of({"--jsn"}).hint == "did you mean --json?");
+    CHECK(error_of({"-S", "10.0.0.1"}).message == "-S: there is no such option");
+    CHECK(error_of({"-S", "10.0.0.1"}).hint == "did you mean -s (--source)?");
+    CHECK(error_of({"-p80"}).hint == "did you mean -P 80? (-p is --pretty)");
+    CHECK(error_of({"--bananas"}).hint.empty());
+    CHECK(error_of({"--sourc", "x"}).message == "--sourc: there is no such option");
+}
+
+TEST_CASE("options: a missing value, one too many, one option twice") {
+    CHECK(error_of({"--ports"}).message == "--ports needs a value (SPEC)");
+    CHECK(error_of({"-P"}).message == "-P needs a value (SPEC)");
+    CHECK(error_of({"--ports="}).message == "--ports needs a value (SPEC)");
+    CHECK(error_of({"-s", "-d", "10.0.0.1"}).message == "-s needs a value (IP)");
+    CHECK(error_of({"--json=yes"}).message == "--json takes no value");
+    CHECK(error_of({"--dscp", "33", "--dscp", "34"}).message == "--dscp is given twice: 33 and 34");
+}
+
+TEST_CASE("options: numbers and seconds") {
+    const auto number = [](const char* value) {
+        return parsed({"--retries", value}).number("retries", 0, 100);
+    };
+    CHECK(number("0").value() == 0);
+    CHECK(number("100").value() == 100);
+    for (const char* bad : {"101", "-1", "x", "1x", "1.5", "", " 1", "99999999999999999999"}) {
+        const auto result = number(bad);
+        REQUIRE_FALSE(result);
+        CHECK(result.error().message ==
+              std::string("--retries ") + bad + ": not a whole number from 0 to 100");
+    }
+    const auto seconds = [](const char* value) {
+        return parsed({"--timeout", value}).seconds("timeout", 0.001, 86400);
+    };
+    CHECK(seconds("1").value() == 1'000'000'000);
+    CHECK(seconds("0.25").value() == 250'000'000);
+    for (const char* bad : {"0", "-1", "nan", "inf", "1e3", "1s", "", "86401"}) {
+        const auto result = seconds(bad);
+        REQUIRE_FALSE(result);
+        CHECK(result.error().message ==
+              std::string("--timeout ") + bad + ": not seconds from 0.001 to 86400");
+    }
+    CHECK_FALSE(parsed({}).seconds("timeout", 0, 1).value());
+}
+
+TEST_CASE("options: the global ones") {
+    const auto read = [](const Line& line) { return read_global_options(parsed(line)); };
+    CHECK(read({"-p"})->json);
+    CHECK(read({"-p"})->pretty);
+    CHECK_FALSE(read({"-j"})->pretty);
+    CHECK(read({"-vv"})->verbose == 2);
+    CHECK(read({"--color", "always"})->color == Color::always);
+    CHECK(read({"-o", "x", "--config", "y", "--pin-root", "z"})->pin_root == "z");
+    CHECK(read({"--color", "blue"}).error().message == "--color blue: not auto, always or never");
+    CHECK(read({"-o", ""}).error().message == "--output needs a value");
+}
+
+TEST_CASE("options: is JSON wanted, even of a line that is wrong?") {
+    CHECK(wants_json({"scan", "--bananas", "-j"}));
+    CHECK(wants_json({"-vp"}));
+    CHECK(wants_json({"--json"}));
+    CHECK(wants_json({"-p80"}));
+    CHECK_FALSE(wants_json({"scan", "-s", "x"}));
+    CHECK_FALSE(wants_json({"registry", "exec", "--", "x", "-j"}));
+    CHECK_FALSE(wants_json({"-oj"}));
+    CHECK_FALSE(wants_json({"--jobs", "-", ""}));
+}
+
+TEST_CASE("options: the help is 100 columns wide at most") {
+    for (const auto& help : {options_help(scan_options()), options_help(global_options())}) {
+        std::size_t width = 0;
+        for (const char c : help) {
+            width = c == '\n' ? 0 : width + 1;
+            CHECK(width <= 100);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The options of scan -> a request, and the words for what is wrong with them.
+#include "cli/scan_request.hpp"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include <catch2/catch.hpp>
+
+using namespace ksms;
+
+namespace {
+
+using Line = std::vector<std::string>;
+
+Result<ScanRequest> request(const Line& more,
+                            Line line = {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"},
+                            const Config& config = {}) {
+    ::unsetenv("KSMS_ATTACH");
+    line.insert(line.end(), more.begin(), more.end());
+    const auto arguments = parse_arguments(scan_options(), line);
+    REQUIRE(arguments);
+    return make_scan_request(*arguments, config);
+}
+
+std::string error_of(const Result<ScanRequest>& result) {
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == Code::usage);
+    return result.error().message;
+}
+
+struct JobDscp {
+    explicit JobDscp(const char* value) { ::setenv("KSMS_JOB_DSCP", value, 1); }
+    ~JobDscp() { ::unsetenv("KSMS_JOB_DSCP"); }
+};
+
+}  // namespace
+
+TEST_CASE("scan: the defaults of the documentation") {
+    const auto made = request({});
+    REQUIRE(made);
+    CHECK(made->services == std::vector<Service>{{IPPROTO_TCP, 22}, {IPPROTO_UDP, 53}});
+    CHECK(made->timeout_ns == 1'000'000'000);
+    CHECK(made->deadline_ns == 0);
+    CHECK(made->retries == 3);
+    CHECK(made->rate_pps == 0);
+    CHECK(made->wait_ns == 30'000'000'000);
+    CHECK(made->job.empty());
+    CHECK_FALSE(made->dscp);
+    CHECK_FALSE(made->user.empty());
+    CHECK(made->hooks == TapHooks::tc);
+    CHECK_FALSE(made->entry_only);
+}
+
+TEST_CASE("scan: every option arrives") {
+    const auto made = request({"--exclude-ports",
+                               "22",
+                               "--source-netns",
+                               "ns1",
+                               "--entry-only",
+                               "--router",
+                               "r1",
+                               "--router",
+                               "pid:7",
+                               "--tap",
+                               "xdp",
+                               "--timeout",
+                               "0.5",
+                               "--deadline",
+                               "9",
+                               "--retries",
+                               "0",
+                               "--rate",
+                               "100",
+                               "--job",
+                               "j1",
+                               "--dscp",
+                               "40",
+                               "--user",
+                               "me",
+                               "--wait",
+                               "0"});
+    REQUIRE(made);
+    CHECK(made->services == std::vector<Service>{{IPPROTO_UDP, 53}});
+    CHECK(made->source_netns == "ns1");
+    CHECK(made->routers == Line{"r1", "pid:7"});
+    CHECK(made->entry_only);
+    CHECK(made->hooks == TapHooks::xdp);
+    CHECK(made->timeout_ns == 500'000'000);
+    CHECK(made->deadline_ns == 9'000'000'000);
+    CHECK(made->retries == 0);
+    CHECK(made->rate_pps == 100);
+    CHECK(made->job == "j1");
+    CHECK(made->dscp == 40);
+    CHECK(made->user == "me");
+    CHECK(made->wait_ns == 0);
+    CHECK(request({"--tcp-timeout", "2"})->timeout_ns == 2'000'000'000);
+    CHECK(request({"--default-proto", "udp"})->services.front().protocol == IPPROTO_UDP);
+}
+
+TEST_CASE("scan: what is missing or wrong is named") {
+    CHECK(error_of(request({}, {"-d", "10.0.0.2", "-P", "22"})) == "a scan needs -s (--source IP)");
+    CHECK(error_of(request({}, {"-s", "10.0.0.2", "-P", "22"})) ==
+          "a scan needs -d (--destination IP)");
+    CHECK(error_of(request({}, {"-s", "10.0.0.1", "-d", "10.0.0.2"})) ==
+          "a scan needs -P (--ports SPEC)");
+    CHECK(error_of(request({}, {"-s", "10.0.0.256", "-d", "10.0.0.2", "-P", "22"})) ==
+          "--source 10.0.0.256: not an IPv4 or IPv6 address");
+    CHECK(error_of(request({}, {"-s", "10.0.0.1", "-d", "fd00::1", "-P", "22"})) ==
+          "-s 10.0.0.1 and -d fd00::1: one is IPv4, the other IPv6");
+    CHECK(error_of(request({"--mode", "isolated"})) ==
+          "--mode isolated: this build knows path only");
+    CHECK(error_of(request({"--tap", "netfilter"})) ==
+          "--tap netfilter: this build knows tc and xdp only");
+    CHECK(error_of(request({"--default-proto", "sctp"})) ==
+          "--default-proto sctp: it is tcp or udp");
+    CHECK(error_of(request({"--timeout", "0"})) == "--timeout 0: not seconds from 0.001 to 86400");
+    CHECK(error_of(request({"--rate", "fast"})) ==
+          "--rate fast: not a whole number from 1 to 100000000");
+    CHECK(error_of(request({"--job", "a b"})).find("--job a b") == 0);
+    CHECK(error_of(request({"--job", ""})).find("--job") == 0);
+    CHECK(error_of(request({"--user", std::string(64, 'u')})).find("--user") == 0);
+    CHECK(error_of(request({"--router", ""})) == "--router needs a namespace");
+    CHECK(error_of(request({"--exclude-ports", "-,U:-"})).find("--exclude-ports") !=
+          std::string::npos);
+}
+
+TEST_CASE("failure 17: --dscp outside the range names the range") {
+    CHECK(error_of(request({"--dscp", "10"})) == "--dscp 10: the configured range is 32 to 63");
+    for (const char* bad : {"64", "-1", "x", "3x", "", "0x21", "4294967328"})
+        CHECK(error_of(request({"--dscp", bad})).find("32 to 63") != std::string::npos);
+    Config config;
+    config.limits.dscp_min = 10;
+    config.limits.excluded = 1ULL << 44;
+    const Line line{"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22", "--dscp"};
+    CHECK(request({"10"}, line, config)->dscp == 10);
+    CHECK(error_of(request({"44"}, line, config)).find("dscp_exclude") != std::string::npos);
+}
+
+TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
+    {
+        const JobDscp variable("45");
+        CHECK(request({})->dscp == 45);
+        CHECK(request({"--dscp", "46"})->dscp == 46);
+    }
+    {
+        const JobDscp variable("9");
+        CHECK(error_of(request({})) == "KSMS_JOB_DSCP 9: the configured range is 32 to 63");
+    }
+    const JobDscp empty("");
+    CHECK_FALSE(request({})->dscp);
+}
+
+TEST_CASE("failure 16: a limit that would drop services is an error") {
+    const auto with = [](const std::string& ports, const Line& more) {
+        return request(more, {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", ports});
+    };
+    CHECK(with("1-150", {"--max-services", "150"})->services.size() == 150);
+    CHECK(error_of(with("1-150", {"--max-services", "149"})) ==
+          "--max-services 149: 150 services are asked for");
+    CHECK(error_of(with("1-150", {"--range-limit", "100"})) ==
+          "--range-limit 100: a longer range is asked for");
+    CHECK(with("1-100,200-299", {"--range-limit", "100", "--force"})->services.size() == 200);
+}
+
+TEST_CASE("scan: --fail-on") {
+    const auto read = [](const char* value) {
+        return read_fail_on(*parse_arguments(scan_options(), {"--fail-on", value}));
+    };
+    CHECK(*read("no") == std::set<Verdict>{Verdict::no});
+    CHECK(*read("unknown,yes") == std::set<Verdict>{Verdict::yes, Verdict::unknown});
+    CHECK(read_fail_on(*parse_arguments(scan_options(), {}))->empty());
+    for (const char* bad : {"", "maybe", "yes,", "YES"}) CHECK_FALSE(read(bad));
+    CHECK(read("unknwon").error().hint == "did you mean unknown?");
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A scan as text.
+#include "output/text.hpp"
+
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <sstream>
+
+#include "output/layout.hpp"
+#include "reports.hpp"
+
+using namespace ksms;
+
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    return lines;
+}
+
+std::size_t widest(const std::string& text) {
+    std::size_t width = 0;
+    for (const auto& line : lines_of(text)) width = std::max(width, width_of(line));
+    return width;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+/// How often a part stands in a text.
+std::size_t count(const std::string& text, const std::string& part) {
+    std::size_t found = 0;
+    for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("text: the picture of the documentation") {
+    CHECK(scan_text(example_report(), {}) ==
+          R"(10.1.1.100 (ts-hq) -> 10.2.5.100   path   dscp 33 (tos 0x84)   job 7f3a   21 ms
+
+SERVICE            hq-gw  br-gw  br-core  END  WHY
+22/tcp   ssh       YES    YES    YES      YES
+25/tcp   smtp      YES    NO     -        NO   br-gw: firewall, FORWARD (NETFILTER_DROP)
+80/tcp   http      YES    YES    YES      YES  br-core: translated to 10.2.5.9:8080
+514/udp  syslog    ?      ?      ?        ?    lost: sent 4 times, hq-gw saw none
+3306/tcp mysql     YES    .      YES      YES
+
+3 pass, 1 stops (br-gw 1), 1 unknown     - stopped before   . not on its path
+hint: ksmsctl scan -v -s 10.1.1.100 -d 10.2.5.100 -P 514/udp --retries 8 --rate 100
+)");
+}
+
+TEST_CASE("text: neighbours with the same row are one row") {
+    ReportBuilder builder({"r1", "r2"});
+    for (std::uint16_t port = 8000; port < 8100; ++port) builder.add(IPPROTO_TCP, port, "YY");
+    builder.add(IPPROTO_TCP, 8100, "YN", "r2: no route (IP_INNOROUTES)", "IP_INNOROUTES");
+    builder.add(IPPROTO_TCP, 8101, "YN", "r2: firewall, FORWARD (NETFILTER_DROP)",
+                "NETFILTER_DROP");
+    builder.add(IPPROTO_UDP, 8102, "YY");
+    builder.add(IPPROTO_UDP, 8104, "YY");
+    builder.add(IPPROTO_UDP, 8103, "YY");
+    const auto text = scan_text(builder.report, {});
+    CHECK(contains(text, "\n8000-8099/tcp "));
+    CHECK(contains(text, "\n8100/tcp "));
+    CHECK(contains(text, "\n8101/tcp "));
+    CHECK(contains(text, "\n8102/udp "));
+    CHECK(contains(text, "\n8104/udp "));
+    CHECK(contains(text, "\n8103/udp "));
+    CHECK(contains(text, "103 pass, 2 stop (r2 2)"));
+}
+
+TEST_CASE("text: the legend has the symbols that are used, and no others") {
+    ReportBuilder plain({"r1"});
+    plain.add(IPPROTO_TCP, 22, "Y");
+    const auto text = scan_text(plain.report, {});
+    CHECK_FALSE(contains(text, "stopped before"));
+    CHECK_FALSE(contains(text, "not on its path"));
+    CHECK_FALSE(contains(text, "WHY"));
+    CHECK_FALSE(contains(text, "hint"));
+    CHECK(contains(text, "\n1 passes\n"));
+}
+
+TEST_CASE("text: colour only where it is asked for, and widths stay") {
+    CHECK_FALSE(contains(scan_text(example_report(), {}), "\x1b"));
+    const auto colored = scan_text(example_report(), {.color = true});
+    CHECK(contains(colored, "\x1b[32mYES\x1b[0m    \x1b[31mNO\x1b[0m     -        "));
+    CHECK(contains(colored, "\x1b[33m?\x1b[0m"));
+    std::string bare;
+    for (std::size_t i = 0; i < colored.size(); ++i) {
+        if (colored[i] == '\x1b') i = colored.find('m', i) + 1;
+        while (i < colored.size() && colored[i] == '\x1b') i = colored.find('m', i) + 1;
+        if (i < colored.size()) bare += colored[i];
+    }
+    CHECK(bare == scan_text(example_report(), {}));
+}
+
+TEST_CASE("text: wide matrices are folded by router, never cut") {
+    std::vector<std::string> names;
+    for (int i = 0; i < 40; ++i) names.push_back(fmt::format("building-{}-router", i));
+    ReportBuilder builder(names);
+    builder.add(IPPROTO_TCP, 22, std::string(40, 'Y'));
+    builder.add(IPPROTO_TCP, 25, "YN" + std::string(38, '-'),
+                "building-1-router: firewall, FORWARD (NETFILTER_DROP)", "NETFILTER_DROP");
+    for (const std::size_t width : {60U, 80U, 100U}) {
+        const auto text = scan_text(builder.report, {.width = width});
+        INFO(text);
+        CHECK(widest(text) <= width);
+        for (const auto& name : names)
+            CHECK(contains(text, name + (name.back() == 'r' ? "" : " ")));
+        CHECK(count(text, "SERVICE") > 5);
+        CHECK(count(text, "END") == 1);
+        CHECK(count(text, "YES") == 40 + 1 + 1);
+    }
+}
+
+TEST_CASE("text: long words and long reasons are broken, not cut") {
+    ReportBuilder builder({std::string(70, 'n'), "r2"}, {std::string(60, 'e'), "other"});
+    const std::string why = "r2: " + std::string(120, 'w') + " and more of it";
+    builder.add(IPPROTO_TCP, 22, "YNYY", why, "NETFILTER_DROP");
+    const auto text = scan_text(builder.report, {});
+    INFO(text);
+    CHECK(widest(text) <= 100);
+    CHECK(count(text, "n") >= 70);
+    CHECK(count(text, "w") >= 120);
+    CHECK(contains(text, "and more of it"));
+}
+
+TEST_CASE("text: with several entries each has its block") {
+    ReportBuilder builder({"r1", "r2"}, {"h1", "h2"});
+    builder.add(IPPROTO_TCP, 22, "YYYN", "r2: firewall, FORWARD (NETFILTER_DROP)",
+                "NETFILTER_DROP");
+    const auto text = scan_text(builder.report, {});
+    INFO(text);
+    CHECK(contains(text, "10.1.1.100 (h1, h2) -> 10.2.5.100"));
+    CHECK(contains(text, "from h1\nSERVICE          r1   r2\n22/tcp ssh       YES  YES\n"));
+    CHECK(contains(text, "from h2\nSERVICE          r1   r2   END  WHY\n"));
+    CHECK(contains(text, "22/tcp ssh       YES  NO   NO   r2: firewall"));
+}
+
+TEST_CASE("text: what is said of an UNKNOWN depends on why") {
+    const auto hint_for = [](const std::string& reason) {
+        ReportBuilder builder({"r1"});
+        builder.add(IPPROTO_TCP, 22, "?", "it is so", reason);
+        return lines_of(scan_text(builder.report, {})).back();
+    };
+    CHECK(contains(hint_for("lost"), "--retries"));
+    CHECK(contains(hint_for("not_sent:ENETUNREACH"), "nothing left the source"));
+    CHECK(contains(hint_for("next-hop-missing"), "next hop"));
+    CHECK(contains(hint_for("interrupted"), "run it again"));
+    CHECK(contains(hint_for("not_judged:eth0"), "doctor"));
+    ReportBuilder builder({"r1"});
+    builder.add(IPPROTO_TCP, 22, "?", "it is so", "lost");
+    CHECK_FALSE(contains(scan_text(builder.report, {.hints = false}), "hint"));
+}
+
+TEST_CASE("text: details name interfaces, the kernel's function and the stages") {
+    const auto text = scan_text(example_report(), {.details = true});
+    CHECK(contains(text, "(NETFILTER_DROP), in"));
+    CHECK(contains(text, "nft_do_chain"));
+    CHECK(contains(text, "3    br-core  ts-hq  eth1  wg0"));
+    CHECK(contains(text, "plan 2.0 ms, attach 5.0 ms, probe 8.0 ms, settle 5.5 ms"));
+    CHECK(widest(text) <= 100);
+}
+
+TEST_CASE("text: IPv6 has a traffic class, an interrupted scan says so, names cannot steer") {
+    ReportBuilder builder({"r\x1b[2J"});
+    builder.add(IPPROTO_TCP, 22, "N", "r\x1b[2J: \x07", "X");
+    builder.report.source = *Address::parse("fd77:1::1");
+    builder.report.destination = *Address::parse("fd77:4::2");
+    builder.report.state = ScanState::interrupted;
+    const auto text = scan_text(builder.report, {});
+    CHECK(contains(text, "traffic class 0x84"));
+    CHECK_FALSE(contains(text, "tos"));
+    CHECK(contains(text, "interrupted"));
+    CHECK_FALSE(contains(text, "\x1b"));
+    CHECK_FALSE(contains(text, "\x07"));
+}
+
+TEST_CASE("text: 65,535 services, one row or as many") {
+    ReportBuilder same({"r1", "r2", "r3"}), different({"r1", "r2", "r3"});
+    for (std::uint32_t port = 1; port <= 65535; ++port) {
+        same.add(IPPROTO_TCP, static_cast<std::uint16_t>(port), "YYY");
+        different.add(IPPROTO_TCP, static_cast<std::uint16_t>(port), port % 2 == 0 ? "YYY" : "YN-",
+                      port % 2 == 0 ? "" : "r2: firewall", "NETFILTER_DROP");
+    }
+    const auto before = std::chrono::steady_clock::now();
+    const auto one = scan_text(same.report, {});
+    const auto between = std::chrono::steady_clock::now();
+    CHECK(contains(one, "\n1-65535/tcp  YES  YES  YES  YES\n"));
+    CHECK(lines_of(one).size() == 6);
+    CHECK(lines_of(scan_text(different.report, {})).size() == 65535 + 5 + 1);
+    const auto after = std::chrono::steady_clock::now();
+    WARN(fmt::format(
+        "one row {} us, 65535 rows {} us",
+        std::chrono::duration_cast<std::chrono::microseconds>(between - before).count(),
+        std::chrono::duration_cast<std::chrono::microseconds>(after - between).count()));
+}
+
+TEST_CASE("layout: widths are columns, not bytes") {
+    CHECK(width_of("über") == 4);
+    CHECK(padded("ü", 3) == "ü  ");
+    CHECK(wrapped("one two three", 7) == std::vector<std::string>{"one two", "three"});
+    CHECK(wrapped("abcdefgh", 3) == std::vector<std::string>{"abc", "def", "gh"});
+    CHECK(wrapped("", 3).empty());
+    CHECK(
+        service_ranges({{IPPROTO_TCP, 1}, {IPPROTO_TCP, 2}, {IPPROTO_UDP, 3}, {IPPROTO_UDP, 5}}) ==
+        std::vector<std::string>{"1-2/tcp", "3/udp", "5/udp"});
+}

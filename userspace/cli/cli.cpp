@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From argv to a command, and from its result to the exit status.
+#include "cli/cli.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+
+#include "base/nearest.hpp"
+#include "cli/command.hpp"
+#include "cli/help.hpp"
+#include "cli/signals.hpp"
+#include "output/json.hpp"
+
+namespace ksms {
+namespace {
+
+using Line = std::vector<std::string>;
+
+/// Takes the first word that is no option out of the line, from `from` on; "" where there is none.
+std::string take_word(Line& line, std::size_t from) {
+    for (auto at = line.begin() + static_cast<long>(from); at != line.end() && *at != "--"; ++at) {
+        if (at->empty() || at->front() != '-' || *at == "-") {
+            auto word = std::move(*at);
+            line.erase(at);
+            return word;
+        }
+        // The value of a global option is no command.
+        const bool takes_value =
+            *at == "-o" || std::ranges::any_of(global_options(), [&](const Option& option) {
+                const std::string names = option.names;
+                return option.value != nullptr && *at == "--" + names.substr(0, names.find(','));
+            });
+        if (takes_value && at + 1 != line.end()) ++at;
+    }
+    return {};
+}
+
+/// What a line asks for.
+struct Call {
+    const Command* command{nullptr};
+    std::string topic;  ///< for the help: "", "scan", "registry"
+    bool help{false};
+};
+
+Result<Call> find_command(const std::vector<Command>& table, Line& line) {
+    Call call;
+    call.topic = take_word(line, 0);
+    if (call.topic == "help") {
+        call.help = true;
+        call.topic = take_word(line, 0);
+        for (auto word = take_word(line, 0); !word.empty(); word = take_word(line, 0))
+            call.topic += " " + word;
+        if (!call.topic.empty() && !has_help(table, call.topic))
+            return fail(Code::usage, fmt::format("{}: there is no such command", call.topic),
+                        did_you_mean(call.topic, command_words(table, "")));
+        return call;
+    }
+    if (call.topic.empty()) return call;
+    const auto named = [&](const std::string& name) {
+        return std::ranges::find(table, name, &Command::name);
+    };
+    auto found = named(call.topic);
+    if (found == table.end() && has_help(table, call.topic)) {
+        const auto group = call.topic;
+        const auto second = take_word(line, 0);
+        if (second.empty()) return call;
+        call.topic += " " + second;
+        found = named(call.topic);
+        if (found == table.end())
+            return fail(Code::usage, fmt::format("{}: there is no such command", call.topic),
+                        did_you_mean(second, command_words(table, group)));
+    }
+    if (found == table.end())
+        return fail(Code::usage, fmt::format("{}: there is no such command", call.topic),
+                    did_you_mean(call.topic, command_words(table, "")));
+    call.command = &*found;
+    return call;
+}
+
+/// Words that no option took.
+Status check_words(const Command& command, const Arguments& arguments) {
+    if (!command.takes_rest && !arguments.rest.empty())
+        return fail(Code::usage, fmt::format("{} takes nothing behind --", command.name));
+    if (arguments.words.size() < command.least_words)
+        return fail(Code::usage, fmt::format("{} needs {}", command.name, command.synopsis),
+                    fmt::format("ksmsctl help {}", command.name));
+    if (arguments.words.size() <= command.most_words) return {};
+    const auto& word = arguments.words[command.most_words];
+    const bool has_ports = std::ranges::any_of(command.options, [](const Option& option) {
+        return std::string_view(option.names) == "ports,P";
+    });
+    if (has_ports && arguments.has("pretty"))
+        return fail(Code::usage, fmt::format("{}: belongs to no option", word),
+                    fmt::format("did you mean -P {}? (-p is --pretty)", word));
+    return fail(Code::usage, fmt::format("{}: belongs to no option", word),
+                fmt::format("ksmsctl {} {}", command.name, command.synopsis));
+}
+
+Result<int> print_information(const GlobalOptions& options, const std::string& schema,
+                              const std::string& key, const std::string& text) {
+    Console console(options);
+    KSMS_CHECK(console.open());
+    console.write(options.json ? information_json(schema, key, text, options.pretty) : text + "\n");
+    KSMS_CHECK(console.finish());
+    return 0;
+}
+
+Result<int> run_command(const Command& command, const GlobalOptions& options,
+                        const Arguments& arguments, const std::atomic<int>& stop) {
+    KSMS_TRY(const auto config, load_config(options.config));
+    KSMS_TRY(auto root, PinRoot::choose(options.pin_root));
+    Console console(options);
+    for (const auto& warning : config.warnings) console.warn(warning);
+    KSMS_CHECK(console.open());
+    Context context{options, config, std::move(root), console, stop};
+    auto status = command.run(context, arguments);
+    console.end_progress();
+    if (!status) {
+        console.abandon();
+        return status;
+    }
+    KSMS_CHECK(console.finish());
+    return status;
+}
+
+Result<int> dispatch(Line line, const std::atomic<int>& stop) {
+    const auto table = commands();
+    KSMS_TRY(const auto call, find_command(table, line));
+    const auto own = call.command != nullptr ? call.command->options : std::span<const Option>();
+    KSMS_TRY(const auto arguments, parse_arguments(own, line));
+    KSMS_TRY(const auto options, read_global_options(arguments));
+    if (options.version)
+        return print_information(options, "ksms.version/1", "version", version_text());
+    if (options.help || call.help)
+        return print_information(options, "ksms.help/1", "text", help_text(table, call.topic));
+    if (call.command == nullptr)
+        return fail(Code::usage,
+                    call.topic.empty() ? "there is no command" : call.topic + " needs a command",
+                    call.topic.empty() ? "ksmsctl help" : "ksmsctl help " + call.topic);
+    KSMS_CHECK(check_words(*call.command, arguments));
+    return run_command(*call.command, options, arguments, stop);
+}
+
+int exit_status(const Error& error, int signal) {
+    if (error.err == EPIPE) return 128 + SIGPIPE;
+    return signal != 0 ? 128 + signal : static_cast<int>(error.code);
+}
+
+}  // namespace
+
+int cli_main(int argc, char** argv) {
+    const auto& stop = catch_signals();
+    const Line line(argv + std::min(argc, 1), argv + argc);
+    Result<int> status = 0;
+    try {
+        status = dispatch(line, stop);
+    } catch (const std::exception& exception) {
+        status = fail(Code::failed, exception.what());
+    }
+    if (status) return *status;
+    const auto& error = status.error();
+    const auto result = exit_status(error, stop.load());
+    if (error.err == EPIPE) return result;
+    GlobalOptions options;
+    options.json = wants_json(line);
+    Console console(options);
+    console.error(error);
+    if (options.json) console.error_document(error);
+    return result;
+}
+
+}  // namespace ksms

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/config.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/fd.hpp"
+#include "base/nearest.hpp"
+#include "cli/json_lines.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kDefaultFile = "/etc/ksms/config.json";
+constexpr std::size_t kLargestFile = 1024 * 1024;
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kYear = 365 * 24 * 3600;
+
+/// Reads values out of a document and says what is wrong by key and line.
+class Reader {
+public:
+    Reader(std::string_view text, const std::string& name) : name_(name), lines_(text) {}
+
+    std::unexpected<Error> wrong(const std::string& path, const std::string& why,
+                                 std::string hint = {}) const {
+        return fail(Code::usage, fmt::format("{}:{}: {}: {}", name_, lines_.of(path), path, why),
+                    std::move(hint));
+    }
+    Status twice() const {
+        if (lines_.repeated().empty()) return {};
+        const auto& path = lines_.repeated().front();
+        return fail(Code::usage, fmt::format("{}: {} stands there twice", name_, path));
+    }
+    Status object(const json& parent, const std::string& key, json& into) const {
+        into = json::object();
+        if (!parent.contains(key)) return {};
+        if (!parent[key].is_object()) return wrong(key, "not an object");
+        into = parent[key];
+        return {};
+    }
+    Status boolean(const json& parent, const std::string& section, const char* key,
+                   bool& into) const {
+        if (!parent.contains(key)) return {};
+        if (!parent[key].is_boolean()) return wrong(section + key, "neither true nor false");
+        into = parent[key].get<bool>();
+        return {};
+    }
+    template <typename T>
+    Status number(const json& parent, const std::string& section, const char* key,
+                  std::uint64_t least, std::uint64_t most, T& into) const {
+        if (!parent.contains(key)) return {};
+        const auto& value = parent[key];
+        if (!in_range(value, least, most))
+            return wrong(section + key, fmt::format("{} is not a whole number from {} to {}",
+                                                    value.dump(), least, most));
+        into = static_cast<T>(value.get<std::uint64_t>());
+        return {};
+    }
+    static bool in_range(const json& value, std::uint64_t least, std::uint64_t most) {
+        return value.is_number_unsigned() && value.get<std::uint64_t>() >= least &&
+               value.get<std::uint64_t>() <= most;
+    }
+    Status known(const json& object, const std::string& section,
+                 std::span<const std::string> keys) const {
+        for (const auto& [key, value] : object.items())
+            if (std::ranges::find(keys, key) == keys.end())
+                return wrong(section + key, "there is no such key", did_you_mean(key, keys));
+        return {};
+    }
+    [[nodiscard]] std::string place(const std::string& path) const {
+        return fmt::format("{}:{}: {}", name_, lines_.of(path), path);
+    }
+
+private:
+    std::string name_;
+    JsonLines lines_;
+};
+
+Status read_registry(const Reader& read, const json& root, Config& config) {
+    json section;
+    KSMS_CHECK(read.object(root, "dscp_registry", section));
+    static const std::array<std::string, 6> keys{"enabled",          "dscp_range_min",
+                                                 "dscp_range_max",   "max_concurrent_jobs",
+                                                 "cleanup_interval", "allocation_timeout"};
+    const std::string path = "dscp_registry.";
+    KSMS_CHECK(read.known(section, path, keys));
+    bool enabled = true;
+    std::uint64_t timeout_s = config.limits.ttl_ns / kSecond;
+    auto& limits = config.limits;
+    KSMS_CHECK(read.boolean(section, path, "enabled", enabled));
+    KSMS_CHECK(read.number(section, path, "dscp_range_min", 0, 63, limits.dscp_min));
+    KSMS_CHECK(read.number(section, path, "dscp_range_max", 0, 63, limits.dscp_max));
+    KSMS_CHECK(read.number(section, path, "max_concurrent_jobs", 1, 64, limits.max_jobs));
+    KSMS_CHECK(read.number(section, path, "allocation_timeout", 1, kYear, timeout_s));
+    KSMS_CHECK(read.number(section, path, "cleanup_interval", 1, kYear, config.cleanup_interval_s));
+    limits.ttl_ns = timeout_s * kSecond;
+    if (limits.dscp_min > limits.dscp_max) {
+        const auto* key = section.contains("dscp_range_min") ? "dscp_range_min" : "dscp_range_max";
+        return read.wrong(path + key, fmt::format("the range {}-{} is backwards", limits.dscp_min,
+                                                  limits.dscp_max));
+    }
+    if (!enabled)
+        config.warnings.push_back(read.place(path + "enabled") +
+                                  ": has no effect, every scan takes a lease");
+    return {};
+}
+
+Status read_own(const Reader& read, const json& root, Config& config) {
+    json section;
+    KSMS_CHECK(read.object(root, "ksms", section));
+    static const std::array<std::string, 2> keys{"dscp_exclude", "utilization_warning"};
+    KSMS_CHECK(read.known(section, "ksms.", keys));
+    if (section.contains("utilization_warning")) {
+        const auto& value = section["utilization_warning"];
+        if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > 1)
+            return read.wrong("ksms.utilization_warning",
+                              value.dump() + " is not a number from 0 to 1");
+        config.utilization_warning = value.get<double>();
+    }
+    if (!section.contains("dscp_exclude")) return {};
+    const auto& list = section["dscp_exclude"];
+    if (!list.is_array()) return read.wrong("ksms.dscp_exclude", "not a list of DSCPs");
+    auto& limits = config.limits;
+    for (const auto& value : list) {
+        if (!Reader::in_range(value, 0, 63))
+            return read.wrong("ksms.dscp_exclude",
+                              value.dump() + " is not a whole number from 0 to 63");
+        limits.excluded |= std::uint64_t{1} << value.get<unsigned>();
+    }
+    for (unsigned dscp = limits.dscp_min; dscp <= limits.dscp_max; ++dscp)
+        if ((limits.excluded >> dscp & 1) == 0) return {};
+    return read.wrong("ksms.dscp_exclude",
+                      fmt::format("leaves none of {}-{}", limits.dscp_min, limits.dscp_max));
+}
+
+Result<std::string> read_file(const std::string& path) {
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd) return fail_errno(errno, "read " + path);
+    std::string text;
+    std::array<char, 16384> buffer;
+    while (true) {
+        const auto got = ::read(fd.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail_errno(errno, "read " + path);
+        if (got == 0) return text;
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+        if (text.size() > kLargestFile)
+            return fail(Code::usage, path + " is larger than 1 MiB: no configuration");
+    }
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, const std::string& name) {
+    json root;
+    try {
+        root = json::parse(text);
+    } catch (const json::parse_error& error) {
+        const auto line = JsonLines::line_of(text, error.byte == 0 ? 0 : error.byte - 1);
+        return fail(Code::usage, fmt::format("{}:{}: this is not JSON", name, line));
+    }
+    if (!root.is_object()) return fail(Code::usage, name + ":1: not a JSON object");
+    const Reader read(text, name);
+    KSMS_CHECK(read.twice());
+    Config config;
+    KSMS_CHECK(read_registry(read, root, config));
+    KSMS_CHECK(read_own(read, root, config));
+    KSMS_CHECK(read.boolean(root, "", "ksms_parallel_execution", config.parallel_execution));
+    KSMS_CHECK(
+        read.number(root, "", "max_parallel_fast_jobs", 1, 64, config.max_parallel_fast_jobs));
+    static const std::array<std::string, 4> keys{"dscp_registry", "ksms", "ksms_parallel_execution",
+                                                 "max_parallel_fast_jobs"};
+    for (const auto& [key, value] : root.items()) {
+        if (std::ranges::find(keys, key) != keys.end()) continue;
+        const auto hint = did_you_mean(key, keys);
+        config.warnings.push_back(read.place(key) + ": not a key of ksms, passed over" +
+                                  (hint.empty() ? "" : " (" + hint + ")"));
+    }
+    return config;
+}
+
+Result<Config> load_config(const std::string& option) {
+    const std::string path = option.empty() ? kDefaultFile : option;
+    auto text = read_file(path);
+    if (!text && option.empty() && text.error().err == ENOENT) return Config{};
+    if (!text) return std::unexpected(std::move(text).error());
+    return parse_config(*text, path);
+}
+
+}  // namespace ksms

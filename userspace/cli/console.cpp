@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/console.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "output/json.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::size_t kBuffer = 64 * 1024;
+constexpr int kWidest = 100, kNarrowest = 60;
+
+/// @return 0, or the errno of the write that failed
+int write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const auto written = ::write(fd, text.data(), text.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return errno;
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return 0;
+}
+
+bool environment_says(const char* name, std::string_view value) {
+    const char* found = std::getenv(name);
+    return found != nullptr && value == found;
+}
+
+}  // namespace
+
+Console::Console(const GlobalOptions& options)
+    : options_(options), terminal_error_(::isatty(STDERR_FILENO) == 1) {}
+
+bool Console::color() const {
+    if (options_.color != Color::automatic) return options_.color == Color::always;
+    const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org
+    if (no_color != nullptr && *no_color != '\0') return false;
+    return options_.output.empty() && ::isatty(STDOUT_FILENO) == 1 &&
+           !environment_says("TERM", "dumb");
+}
+
+int Console::width() const {
+    winsize size{};
+    if (!options_.output.empty() || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
+        size.ws_col == 0)
+        return kWidest;
+    return std::clamp(static_cast<int>(size.ws_col), kNarrowest, kWidest);
+}
+
+Status Console::open() {
+    if (options_.output.empty()) return {};
+    KSMS_TRY(file_, OutputFile::create(options_.output));
+    return {};
+}
+
+void Console::write(std::string_view text) {
+    buffer_.append(text);
+    if (buffer_.size() >= kBuffer) flush();
+}
+
+void Console::flush() {
+    if (err_ == 0) err_ = write_all(file_ ? file_.fd() : STDOUT_FILENO, buffer_);
+    buffer_.clear();
+}
+
+Status Console::finish() {
+    flush();
+    if (err_ != 0)
+        return fail_errno(
+            err_, "write " + (options_.output.empty() ? "standard output" : options_.output));
+    if (!file_) return {};
+    return file_.commit();
+}
+
+void Console::abandon() {
+    buffer_.clear();
+    file_ = OutputFile();
+}
+
+void Console::say(const std::string& line) {
+    end_progress();
+    write_all(STDERR_FILENO, line + "\n");
+}
+
+void Console::error(const Error& error) {
+    say("ksmsctl: " + error.text());
+    if (!error.hint.empty()) say("hint: " + error.hint);
+}
+
+void Console::warn(const std::string& text) {
+    if (!options_.quiet) say("warning: " + text);
+}
+
+void Console::hint(const std::string& text) {
+    if (!options_.quiet) say("hint: " + text);
+}
+
+void Console::progress(const std::string& line) {
+    if (!terminal_error_ || options_.quiet) return;
+    write_all(STDERR_FILENO, "\r\x1b[K" + line);
+    progress_shown_ = true;
+}
+
+void Console::end_progress() {
+    if (!progress_shown_) return;
+    write_all(STDERR_FILENO, "\r\x1b[K");
+    progress_shown_ = false;
+}
+
+void Console::step(const std::string& text) {
+    if (options_.verbose > 0 && !terminal_error_ && !options_.quiet) say(text);
+}
+
+void Console::error_document(const Error& error) {
+    err_ = write_all(STDOUT_FILENO, error_json(error, options_.pretty));
+}
+
+}  // namespace ksms

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "cli/command.hpp"
+#include "guard/guard.hpp"
+#include "os/process.hpp"
+#include "output/health.hpp"
+#include "registry/registry.hpp"
+
+namespace ksms {
+namespace {
+
+Result<std::vector<Removed>> collect(const Context& context) {
+    std::vector<Removed> removed;
+    const auto objects = Objects::open(context.root, Objects::Missing::fail);
+    if (!objects && objects.error().code == Code::not_found) return removed;
+    if (!objects) return std::unexpected(objects.error());
+    KSMS_TRY(const auto undone, reconcile(*objects));
+    for (const auto& each : undone) removed.push_back({each.owner.pid, each.what, each.error});
+    KSMS_TRY(const auto leases, Registry(*objects, context.config.limits).reap());
+    for (const auto& lease : leases)
+        removed.push_back(
+            {lease.owner_pid,
+             fmt::format("lease of dscp {}, job {}", lease.dscp,
+                         std::string(lease.job, strnlen(lease.job, sizeof lease.job))),
+             ""});
+    return removed;
+}
+
+Result<int> gc(Context& context, const Arguments&) {
+    KSMS_CHECK(require_capabilities("gc"));
+    KSMS_TRY(const auto removed, collect(context));
+    auto& console = context.console;
+    if (console.json())
+        write_removed_json(removed, console.pretty(),
+                           [&console](std::string_view piece) { console.write(piece); });
+    else
+        console.write(removed_text(removed));
+    for (const auto& each : removed)
+        if (!each.error.empty()) return static_cast<int>(Code::failed);
+    return 0;
+}
+
+}  // namespace
+
+std::span<const Command> gc_commands() {
+    static const Command commands[] = {{"gc",
+                                        "",
+                                        "Remove what dead processes of ksms left, and nothing else",
+                                        {},
+                                        0,
+                                        0,
+                                        false,
+                                        gc}};
+    return commands;
+}
+
+}  // namespace ksms

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/json_lines.hpp"
+
+#include <algorithm>
+
+namespace ksms {
+namespace {
+
+/// The end of the string literal that begins at `at`, behind its quote.
+std::size_t end_of_string(std::string_view text, std::size_t at) {
+    for (++at; at < text.size() && text[at] != '"'; ++at)
+        if (text[at] == '\\') ++at;
+    return std::min(at + 1, text.size());
+}
+
+bool is_key(std::string_view text, std::size_t behind_string) {
+    const auto next = text.find_first_not_of(" \t\r\n", behind_string);
+    return next != std::string_view::npos && text[next] == ':';
+}
+
+}  // namespace
+
+JsonLines::JsonLines(std::string_view text) {
+    // One name a level: that of the key whose value is being read; "" inside an array.
+    std::vector<std::string> levels;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        if (c == '{' || c == '[') levels.emplace_back();
+        if ((c == '}' || c == ']') && !levels.empty()) levels.pop_back();
+        if (c != '"') continue;
+        const auto end = end_of_string(text, at);
+        if (is_key(text, end) && !levels.empty()) {
+            levels.back() = text.substr(at + 1, end - at - 2);
+            std::string path;
+            for (const auto& level : levels) path += (path.empty() ? "" : ".") + level;
+            if (!lines_.emplace(path, line_of(text, at)).second) repeated_.push_back(path);
+        }
+        at = end - 1;
+    }
+}
+
+std::size_t JsonLines::of(const std::string& path) const {
+    const auto found = lines_.find(path);
+    return found == lines_.end() ? 0 : found->second;
+}
+
+std::size_t JsonLines::line_of(std::string_view text, std::size_t at) {
+    const auto before = text.substr(0, at);
+    return 1 + static_cast<std::size_t>(std::ranges::count(before, '\n'));
+}
+
+}  // namespace ksms

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ksms {
+
+/// The lines that the keys of a JSON text stand on, for messages.
+class JsonLines {
+public:
+    /// @param text  valid JSON
+    explicit JsonLines(std::string_view text);
+    /// @param path  keys joined by dots: "dscp_registry.enabled"
+    /// @return the line, 1 is the first; 0 where there is no such key
+    [[nodiscard]] std::size_t of(const std::string& path) const;
+    /// Paths that stand there twice.
+    [[nodiscard]] const std::vector<std::string>& repeated() const { return repeated_; }
+
+    /// @param at  a byte of the text
+    static std::size_t line_of(std::string_view text, std::size_t at);
+
+private:
+    std::map<std::string, std::size_t> lines_;
+    std::vector<std::string> repeated_;
+};
+
+}  // namespace ksms

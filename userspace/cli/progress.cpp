@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/progress.hpp"
+
+#include <fmt/format.h>
+
+namespace ksms {
+namespace {
+
+constexpr std::uint64_t kQuietFor = 500'000'000;  // ns
+
+double seconds(std::uint64_t ns) {
+    return static_cast<double>(ns) / 1e9;
+}
+
+}  // namespace
+
+std::string progress_text(const ScanProgress& progress) {
+    auto text = fmt::format("{}: ", progress.stage);
+    if (progress.probes > 0)
+        text += fmt::format("{} of {} accounted for ({} sent), ", progress.accounted,
+                            progress.probes, progress.sent);
+    text += fmt::format("{:.1f} s", seconds(progress.elapsed_ns));
+    if (progress.accounted == 0 || progress.accounted >= progress.probes) return text;
+    const auto left = seconds(progress.elapsed_ns) *
+                      static_cast<double>(progress.probes - progress.accounted) /
+                      static_cast<double>(progress.accounted);
+    return text + fmt::format(", about {:.0f} s left", left);
+}
+
+void ProgressLine::show(const ScanProgress& progress) {
+    if (progress.elapsed_ns >= kQuietFor) console_.progress(progress_text(progress));
+    if (stage_ == progress.stage) return;
+    stage_ = progress.stage;
+    console_.step(progress_text(progress));
+}
+
+}  // namespace ksms

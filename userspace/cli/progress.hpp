@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cli/console.hpp"
+#include "scan/scan.hpp"
+
+namespace ksms {
+
+/// "probe: 1,200 of 65,535 accounted for, 1.2 s, 3 s left"
+[[nodiscard]] std::string progress_text(const ScanProgress& progress);
+
+/// The line that a person sees while a scan runs, from half a second on; with -v each stage as a
+/// line of its own where there is no terminal.
+class ProgressLine {
+public:
+    explicit ProgressLine(Console& console) : console_(console) {}
+    void show(const ScanProgress& progress);
+
+private:
+    Console& console_;
+    std::string stage_;
+};
+
+}  // namespace ksms

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "cli/progress.hpp"
+#include "cli/scan_request.hpp"
+#include "os/process.hpp"
+#include "output/json.hpp"
+#include "output/plan.hpp"
+#include "output/text.hpp"
+#include "scan/network.hpp"
+#include "scan/scan.hpp"
+
+namespace ksms {
+namespace {
+
+Sink sink_of(Console& console) {
+    return [&console](std::string_view piece) { console.write(piece); };
+}
+
+Result<int> dry_run(Context& context, const ScanRequest& request) {
+    constexpr std::uint8_t first_look = 0;
+    KSMS_TRY(const auto network, kernel_network());
+    KSMS_TRY(const auto plan, make_plan(*network, request, first_look));
+    for (const auto& warning : plan.warnings) context.console.warn(warning);
+    const auto width = static_cast<std::size_t>(context.console.width());
+    if (context.console.json())
+        write_plan_json(request, plan, context.console.pretty(), sink_of(context.console));
+    else
+        context.console.write(plan_text(request, plan, width));
+    return 0;
+}
+
+void print(Console& console, const Report& report) {
+    if (console.json()) {
+        write_scan_json(report, console.pretty(), sink_of(console));
+        return;
+    }
+    TextStyle style;
+    style.color = console.color();
+    style.width = static_cast<std::size_t>(console.width());
+    style.details = console.verbose() > 0;
+    style.hints = !console.quiet();
+    console.write(scan_text(report, style));
+}
+
+/// What a scan that has a report ends with.
+int status_of(Context& context, const Report& report, const std::set<Verdict>& fail_on) {
+    if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
+    if (report.unknown == report.services.size()) {
+        const auto why = report.failure.empty() ? report.services.front().why : report.failure;
+        context.console.error(
+            {Code::failed, 0, "every verdict is UNKNOWN" + (why.empty() ? "" : ": " + why), {}});
+        return static_cast<int>(Code::failed);
+    }
+    const auto met = std::ranges::find_if(report.services, [&](const ServiceReport& service) {
+        return fail_on.contains(service.result);
+    });
+    return met == report.services.end() ? 0 : static_cast<int>(Code::expectation);
+}
+
+Result<int> scan(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto request, make_scan_request(arguments, context.config));
+    KSMS_TRY(const auto fail_on, read_fail_on(arguments));
+    KSMS_CHECK(require_capabilities("a scan"));
+    if (arguments.has("dry-run")) return dry_run(context, request);
+    ProgressLine line(context.console);
+    ScanHooks hooks;
+    hooks.progress = [&line](const ScanProgress& progress) { line.show(progress); };
+    hooks.stop = &context.stop;
+    KSMS_TRY(const auto report, run_scan(context.root, request, hooks));
+    context.console.end_progress();
+    for (const auto& warning : report.warnings) context.console.warn(warning);
+    print(context.console, report);
+    return status_of(context, report, fail_on);
+}
+
+}  // namespace
+
+std::span<const Command> scan_commands() {
+    static const Command commands[] = {
+        {"scan", "-s SOURCE -d DESTINATION -P PORTS",
+         "Which services get from a source to a destination, router by router", scan_options(), 0,
+         0, false, scan}};
+    return commands;
+}
+
+}  // namespace ksms

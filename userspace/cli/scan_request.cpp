@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/scan_request.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/nearest.hpp"
+#include "ksms/abi.h"
+#include "os/process.hpp"
+#include "scan/ports.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr double kDay = 86400;  // seconds
+constexpr std::uint64_t kMostRetries = 100;
+constexpr std::uint64_t kFastest = 100'000'000;  // packets a second
+
+constexpr Option kOptions[] = {
+    {"source,s", "IP", "where the probes come from, IPv4 or IPv6"},
+    {"destination,d", "IP", "where they go; it need not exist"},
+    {"ports,P", "SPEC", "80,443/tcp,53/udp,22-25,telnet, T:22,U:53, - for all"},
+    {"exclude-ports", "SPEC", "but not these"},
+    {"default-proto", "tcp|udp", "of a bare port (tcp)"},
+    {"source-netns", "NETNS", "where the probes leave from (whoever owns the source)"},
+    {"entry-only", nullptr, "judge only the first router of each entry"},
+    {"router", "NETNS", "only this router; can be repeated", true},
+    {"mode", "path", "the probes run the whole path"},
+    {"tap", "tc|xdp", "the hooks that count (tc)"},
+    {"timeout", "SECONDS", "how long to wait after a probe was last sent (1)"},
+    {"tcp-timeout", "SECONDS", nullptr},
+    {"deadline", "SECONDS", "for the whole scan (none)"},
+    {"retries", "N", "how often a lost probe is sent again (3)"},
+    {"rate", "PPS", "probes a second (as fast as it goes)"},
+    {"job", "ID", "the job that the lease is under (made up)"},
+    {"dscp", "N", "exactly this one; also KSMS_JOB_DSCP (the lowest free)"},
+    {"user", "NAME", "what the lease is entered under (the caller)"},
+    {"wait", "SECONDS", "how long to wait for a DSCP (30)"},
+    {"fail-on", "yes|no|unknown[,…]", "end with 3 if a service's result is one of these"},
+    {"dry-run", nullptr, "print the plan, send nothing"},
+    {"max-services", "N", nullptr},
+    {"range-limit", "N", nullptr},
+    {"force", nullptr, nullptr},
+};
+
+/// One of a few words.
+Result<std::string> choice(const Arguments& arguments, const std::string& option,
+                           const std::string& absent, std::span<const std::string> words) {
+    const auto value = arguments.text(option).value_or(absent);
+    if (std::ranges::find(words, value) != words.end()) return value;
+    return fail(Code::usage,
+                fmt::format("--{} {}: it is {}", option, value, fmt::join(words, " or ")),
+                did_you_mean(value, words));
+}
+
+Result<Address> address(const Arguments& arguments, const char* option, char letter) {
+    const auto value = arguments.text(option);
+    if (!value)
+        return fail(Code::usage, fmt::format("a scan needs -{} (--{} IP)", letter, option),
+                    "ksmsctl scan -s SOURCE -d DESTINATION -P PORTS");
+    auto parsed = Address::parse(*value);
+    if (parsed) return parsed;
+    return fail(Code::usage, fmt::format("--{} {}: not an IPv4 or IPv6 address", option, *value));
+}
+
+Status read_addresses(const Arguments& arguments, ScanRequest& request) {
+    KSMS_TRY(request.source, address(arguments, "source", 's'));
+    KSMS_TRY(request.destination, address(arguments, "destination", 'd'));
+    if (request.source.family != request.destination.family)
+        return fail(Code::usage, fmt::format("-s {} and -d {}: one is IPv4, the other IPv6",
+                                             request.source.text(), request.destination.text()));
+    return {};
+}
+
+/// Runs of neighbouring ports that are longer than --range-limit, and more services than
+/// --max-services: ksms_tester cut them silently.
+Status check_limits(const Arguments& arguments, const std::vector<Service>& services) {
+    KSMS_TRY(const auto most, arguments.number("max-services", 1, KSMS_MAX_SERVICES));
+    KSMS_TRY(const auto longest, arguments.number("range-limit", 1, 65535));
+    if (most && services.size() > *most)
+        return fail(
+            Code::usage,
+            fmt::format("--max-services {}: {} services are asked for", *most, services.size()),
+            "none is dropped silently; leave the option away");
+    if (!longest) return {};
+    std::size_t run = 0;
+    for (std::size_t i = 0; i < services.size(); ++i) {
+        const bool follows = i > 0 && services[i].protocol == services[i - 1].protocol &&
+                             services[i].port == services[i - 1].port + 1;
+        run = follows ? run + 1 : 1;
+        if (run > *longest)
+            return fail(Code::usage,
+                        fmt::format("--range-limit {}: a longer range is asked for", *longest),
+                        "none is cut silently; leave the option away");
+    }
+    return {};
+}
+
+Status read_services(const Arguments& arguments, ScanRequest& request) {
+    static const std::array<std::string, 2> protocols{"tcp", "udp"};
+    KSMS_TRY(const auto protocol, choice(arguments, "default-proto", "tcp", protocols));
+    const std::uint8_t number = protocol == "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
+    const auto ports = arguments.text("ports");
+    if (!ports)
+        return fail(Code::usage, "a scan needs -P (--ports SPEC)",
+                    arguments.has("pretty") ? "did you mean -P? (-p is --pretty)"
+                                            : "ksmsctl scan -s SOURCE -d DESTINATION -P PORTS");
+    KSMS_TRY(request.services, parse_ports(*ports, number));
+    if (const auto without = arguments.text("exclude-ports")) {
+        KSMS_TRY(const auto excluded, parse_ports(*without, number));
+        KSMS_TRY(request.services, exclude(request.services, excluded));
+    }
+    return check_limits(arguments, request.services);
+}
+
+Status read_way(const Arguments& arguments, ScanRequest& request) {
+    const auto mode = arguments.text("mode").value_or("path");
+    if (mode != "path")
+        return fail(Code::usage, fmt::format("--mode {}: this build knows path only", mode));
+    const auto tap = arguments.text("tap").value_or("tc");
+    if (tap != "tc" && tap != "xdp")
+        return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap));
+    request.hooks = tap == "tc" ? TapHooks::tc : TapHooks::xdp;
+    request.source_netns = arguments.text("source-netns").value_or("");
+    if (arguments.has("source-netns") && request.source_netns.empty())
+        return fail(Code::usage, "--source-netns needs a namespace");
+    request.routers = arguments.all("router");
+    if (std::ranges::find(request.routers, std::string()) != request.routers.end())
+        return fail(Code::usage, "--router needs a namespace");
+    request.entry_only = arguments.has("entry-only");
+    KSMS_TRY(request.way, attach_way_from_environment());
+    return {};
+}
+
+Status read_pace(const Arguments& arguments, ScanRequest& request) {
+    constexpr double shortest = 0.001;
+    const char* timeout = arguments.has("timeout") ? "timeout" : "tcp-timeout";
+    KSMS_TRY(const auto timeout_ns, arguments.seconds(timeout, shortest, kDay));
+    KSMS_TRY(const auto deadline_ns, arguments.seconds("deadline", shortest, kDay));
+    KSMS_TRY(const auto retries, arguments.number("retries", 0, kMostRetries));
+    KSMS_TRY(const auto rate, arguments.number("rate", 1, kFastest));
+    KSMS_TRY(const auto wait_ns, arguments.seconds("wait", 0, kDay));
+    request.timeout_ns = timeout_ns.value_or(request.timeout_ns);
+    request.deadline_ns = deadline_ns.value_or(0);
+    request.retries = static_cast<std::uint32_t>(retries.value_or(request.retries));
+    request.rate_pps = rate.value_or(0);
+    request.wait_ns = wait_ns.value_or(request.wait_ns);
+    return {};
+}
+
+/// --dscp, else KSMS_JOB_DSCP.
+Status read_dscp(const Arguments& arguments, ScanRequest& request) {
+    std::string from = "--dscp";
+    auto text = arguments.text("dscp");
+    if (!text) {
+        const char* variable = std::getenv("KSMS_JOB_DSCP");
+        if (variable == nullptr || *variable == '\0') return {};
+        text = variable;
+        from = "KSMS_JOB_DSCP";
+    }
+    const auto& limits = request.limits;
+    std::uint32_t dscp = KSMS_DSCPS;
+    const bool digits = !text->empty() && text->size() <= 2 &&
+                        text->find_first_not_of("0123456789") == std::string::npos;
+    if (digits) dscp = static_cast<std::uint32_t>(std::stoul(*text));
+    if (dscp < limits.dscp_min || dscp > limits.dscp_max || (limits.excluded >> dscp & 1) != 0)
+        return fail(
+            Code::usage,
+            fmt::format("{} {}: the configured range is {} to {}{}", from, *text, limits.dscp_min,
+                        limits.dscp_max, limits.excluded == 0 ? "" : " without ksms.dscp_exclude"));
+    request.dscp = static_cast<std::uint8_t>(dscp);
+    return {};
+}
+
+Status read_lease(const Arguments& arguments, const Config& config, ScanRequest& request) {
+    request.limits = config.limits;
+    KSMS_CHECK(read_dscp(arguments, request));
+    request.user = arguments.text("user").value_or(user_name());
+    if (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH)
+        return fail(Code::usage, fmt::format("--user {}: not 1 to {} bytes", request.user,
+                                             KSMS_NAME_LENGTH - 1));
+    request.job = arguments.text("job").value_or("");
+    if (arguments.has("job") && !is_job_name(request.job))
+        return fail(Code::usage,
+                    fmt::format("--job {}: a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -",
+                                request.job));
+    return {};
+}
+
+}  // namespace
+
+std::span<const Option> scan_options() {
+    return kOptions;
+}
+
+Result<ScanRequest> make_scan_request(const Arguments& arguments, const Config& config) {
+    ScanRequest request;
+    KSMS_CHECK(read_addresses(arguments, request));
+    KSMS_CHECK(read_services(arguments, request));
+    KSMS_CHECK(read_way(arguments, request));
+    KSMS_CHECK(read_pace(arguments, request));
+    KSMS_CHECK(read_lease(arguments, config, request));
+    return request;
+}
+
+Result<std::set<Verdict>> read_fail_on(const Arguments& arguments) {
+    std::set<Verdict> wanted;
+    const auto text = arguments.text("fail-on");
+    if (!text) return wanted;
+    static const std::array<std::string, 3> words{"yes", "no", "unknown"};
+    for (std::size_t at = 0; at <= text->size();) {
+        const auto comma = std::min(text->find(',', at), text->size());
+        const auto word = text->substr(at, comma - at);
+        at = comma + 1;
+        const auto found = std::ranges::find(words, word);
+        if (found == words.end())
+            return fail(Code::usage,
+                        fmt::format("--fail-on {}: \"{}\" is not yes, no or unknown", *text, word),
+                        did_you_mean(word, words));
+        wanted.insert(static_cast<Verdict>(found - words.begin()));
+    }
+    return wanted;
+}
+
+}  // namespace ksms

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cli/command.hpp"
+#include "guard/guard.hpp"
+#include "os/process.hpp"
+#include "output/taps.hpp"
+#include "taps/taps.hpp"
+
+namespace ksms {
+namespace {
+
+Sink sink_of(Console& console) {
+    return [&console](std::string_view piece) { console.write(piece); };
+}
+
+Result<std::vector<Netns>> open_routers(const std::vector<std::string>& names) {
+    std::vector<Netns> routers;
+    for (const auto& name : names) {
+        KSMS_TRY(auto router, Netns::open(name));
+        routers.push_back(std::move(router));
+    }
+    return routers;
+}
+
+Result<std::vector<TapRow>> sorted_taps(const Objects& objects) {
+    KSMS_TRY(auto rows, list_taps(objects));
+    std::ranges::sort(rows, {}, [](const TapRow& row) {
+        return std::tuple(std::string(row.tap.router_name), row.tap.ifindex, row.tap.direction,
+                          row.id);
+    });
+    return rows;
+}
+
+/// The installed objects, none where nothing was ever installed: then there are no taps.
+Result<std::optional<Objects>> installed(const PinRoot& root) {
+    auto objects = Objects::open(root, Objects::Missing::fail);
+    if (objects) return std::optional<Objects>(std::move(*objects));
+    if (objects.error().code == Code::not_found) return std::nullopt;
+    return std::unexpected(std::move(objects).error());
+}
+
+Result<ProgramStats> read_stats(const Objects& objects) {
+    ProgramStats stats(KSMS_STATS, 0);
+    for (std::uint32_t i = 0; i < KSMS_STATS; ++i) {
+        KSMS_TRY(const auto value, objects.stats.lookup(i));
+        stats[i] = value.value_or(0);
+    }
+    return stats;
+}
+
+Result<int> show(Context& context, bool counters) {
+    KSMS_TRY(const auto objects, installed(context.root));
+    std::vector<TapRow> rows;
+    ProgramStats stats;
+    if (objects) {
+        KSMS_TRY(rows, sorted_taps(*objects));
+        KSMS_TRY(stats, read_stats(*objects));
+    }
+    auto& console = context.console;
+    if (console.json())
+        write_taps_json(rows, stats, console.pretty(), sink_of(console));
+    else
+        console.write(counters ? tap_counters_text(rows, stats) : taps_text(rows));
+    return 0;
+}
+
+Result<int> list(Context& context, const Arguments&) {
+    return show(context, false);
+}
+
+Result<int> counters(Context& context, const Arguments&) {
+    return show(context, true);
+}
+
+Result<TapHooks> read_hooks(const Arguments& arguments) {
+    const auto tap = arguments.text("tap").value_or("tc");
+    if (tap == "tc") return TapHooks::tc;
+    if (tap == "xdp") return TapHooks::xdp;
+    return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap));
+}
+
+/// One line a router, or the list of what stands now.
+Result<int> tell(Context& context, const std::string& text) {
+    if (context.console.json()) return show(context, false);
+    context.console.write(text);
+    return 0;
+}
+
+Result<int> attach(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto hooks, read_hooks(arguments));
+    KSMS_CHECK(require_capabilities("attaching taps"));
+    KSMS_TRY(const auto routers, open_routers(arguments.words));
+    KSMS_TRY(const auto objects, Objects::open(context.root));
+    KSMS_CHECK(reconcile(objects));
+    KSMS_TRY(auto guard, Guard::start(objects));
+    std::string text;
+    for (const auto& router : routers) {
+        KSMS_TRY(const auto added, attach_standing(objects, guard, router, hooks));
+        text += fmt::format("{}: {} taps attached\n", router.name(), added);
+    }
+    return tell(context, text);
+}
+
+Result<int> detach(Context& context, const Arguments& arguments) {
+    KSMS_CHECK(require_capabilities("detaching taps"));
+    KSMS_TRY(const auto routers, open_routers(arguments.words));
+    KSMS_TRY(const auto objects, installed(context.root));
+    std::string text;
+    for (const auto& router : routers) {
+        std::size_t removed = 0;
+        if (objects) {
+            KSMS_TRY(removed, detach_standing(*objects, router));
+        }
+        text += fmt::format("{}: {} taps detached\n", router.name(), removed);
+    }
+    return tell(context, text);
+}
+
+constexpr std::size_t kMany = 1000;
+constexpr Option kAttach[] = {{"tap", "tc|xdp", "TC both ways, or XDP in and TC out (tc)"}};
+
+}  // namespace
+
+std::span<const Command> tap_commands() {
+    static const Command commands[] = {
+        {"tap attach", "ROUTER…", "Put taps that stay on every interface of these namespaces",
+         kAttach, 1, kMany, false, attach},
+        {"tap detach",
+         "ROUTER…",
+         "Take the taps that stay off these namespaces",
+         {},
+         1,
+         kMany,
+         false,
+         detach},
+        {"tap list", "", "What is attached where", {}, 0, 0, false, list},
+        {"tap counters", "", "What each tap counted", {}, 0, 0, false, counters},
+    };
+    return commands;
+}
+
+}  // namespace ksms

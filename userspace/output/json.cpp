@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "output/json.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr int kDecimals = 3;  // of milliseconds
+
+void service_fields(JsonWriter& json, const Service& service) {
+    json.field("port", service.port);
+    json.field("protocol", protocol_name(service.protocol));
+}
+
+void end_to_end(JsonWriter& json, const ServiceReport& service) {
+    json.begin_object();
+    service_fields(json, service.service);
+    json.field("result", name_of(service.result));
+    json.key("stopped_at").text_or_null(service.stopped_at);
+    json.key("reason").text_or_null(service.reason);
+    json.key("place").text_or_null(service.place);
+    json.key("hook").text_or_null(service.hook);
+    json.key("why").text_or_null(service.why);
+    json.key("notes").strings(service.notes);
+    json.field("sent", service.sent);
+    json.end_object();
+}
+
+void counted(JsonWriter& json, const char* direction, std::uint32_t packets, std::uint32_t bytes) {
+    json.key(direction).begin_object();
+    json.field("packets", packets).field("bytes", bytes);
+    json.end_object();
+}
+
+void at_router(JsonWriter& json, const Service& service, const ServiceAtRouter& answer) {
+    json.begin_object();
+    service_fields(json, service);
+    json.field("result", name_of(answer.result));
+    counted(json, "ingress", answer.ingress_packets, answer.ingress_bytes);
+    counted(json, "egress", answer.egress_packets, answer.egress_bytes);
+    json.key("reason").text_or_null(answer.reason.text());
+    json.key("place").text_or_null(answer.place.text());
+    json.key("hook").text_or_null(answer.hook.text());
+    if (!answer.egress_iface.empty()) json.field("iface", answer.egress_iface.text());
+    if (answer.strangers > 0) json.field("strangers", answer.strangers);
+    json.key("notes").strings(answer.notes);
+    json.end_object();
+}
+
+void router(JsonWriter& json, const Report& report, const RouterReport& at) {
+    json.begin_object();
+    json.field("name", at.name);
+    json.key("iface").text_or_null(at.iface);
+    json.key("ingress_iface").text_or_null(at.ingress_iface);
+    json.field("entry", at.entry).field("hop", at.hop);
+    json.key("services").begin_array();
+    for (const auto& answer : at.services)
+        if (answer.on_path) at_router(json, report.services[answer.service].service, answer);
+    json.end_array().end_object();
+}
+
+void reached(JsonWriter& json, const ServiceReport& service) {
+    json.begin_object();
+    service_fields(json, service.service);
+    json.key("reached");
+    if (service.reached)
+        json.value(*service.reached);
+    else
+        json.null();
+    json.end_object();
+}
+
+void figures(JsonWriter& json, const Report& report) {
+    json.key("summary").begin_object();
+    json.field("services", report.services.size()).field("routers", report.router_count);
+    json.field("yes", report.yes).field("no", report.no).field("unknown", report.unknown);
+    json.end_object();
+    const auto& t = report.timing;
+    json.key("timing_ms").begin_object();
+    json.key("plan").value(t.plan, kDecimals).key("attach").value(t.attach, kDecimals);
+    json.key("probe").value(t.probe, kDecimals).key("settle").value(t.settle, kDecimals);
+    json.key("total").value(t.total, kDecimals);
+    json.end_object();
+}
+
+std::string document(const std::function<void(JsonWriter&)>& content, bool pretty) {
+    std::string text;
+    {
+        JsonWriter json([&text](std::string_view piece) { text += piece; }, pretty);
+        json.begin_object();
+        content(json);
+        json.end_object();
+    }
+    return text;
+}
+
+}  // namespace
+
+void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
+    JsonWriter json(sink, pretty);
+    json.begin_object();
+    json.field("schema", "ksms.scan/1").field("state", name_of(report.state));
+    json.field("source", report.source.text()).field("destination", report.destination.text());
+    json.field("mode", report.mode).field("job", report.job).field("dscp", report.dscp);
+    json.key("entries").strings(report.entries);
+    json.key("services").begin_array();
+    for (const auto& service : report.services) end_to_end(json, service);
+    json.end_array();
+    json.key("routers").begin_array();
+    for (const auto& at : report.routers) router(json, report, at);
+    json.end_array();
+    json.key("destination_reached").begin_array();
+    for (const auto& service : report.services) reached(json, service);
+    json.end_array();
+    figures(json, report);
+    json.key("warnings").strings(report.warnings);
+    json.key("failure").text_or_null(report.failure);
+    json.end_object();
+}
+
+std::string error_json(const Error& error, bool pretty) {
+    return document(
+        [&error](JsonWriter& json) {
+            json.field("schema", "ksms.error/1").key("error").begin_object();
+            json.field("code", name_of(error.code)).field("message", error.text());
+            json.key("hint").text_or_null(error.hint);
+            json.end_object();
+        },
+        pretty);
+}
+
+std::string information_json(const std::string& schema, const std::string& key,
+                             const std::string& text, bool pretty) {
+    return document([&](JsonWriter& json) { json.field("schema", schema).field(key, text); },
+                    pretty);
+}
+
+}  // namespace ksms

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// JSON as it is produced: 65,535 services over ten routers must not stand in memory as a tree.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ksms {
+
+/// Takes a document, piece after piece.
+using Sink = std::function<void(std::string_view)>;
+
+class JsonWriter {
+public:
+    /// @param pretty  indented by two, a line a value
+    JsonWriter(Sink sink, bool pretty) : sink_(std::move(sink)), pretty_(pretty) {}
+    JsonWriter(const JsonWriter&) = delete;
+    JsonWriter& operator=(const JsonWriter&) = delete;
+    /// The rest of the text, and the newline at its end.
+    ~JsonWriter();
+
+    JsonWriter& begin_object() { return open('{'); }
+    JsonWriter& end_object() { return close('}'); }
+    JsonWriter& begin_array() { return open('['); }
+    JsonWriter& end_array() { return close(']'); }
+    /// @param name  as it is: nothing in it needs escaping
+    JsonWriter& key(std::string_view name);
+    JsonWriter& value(std::string_view text);
+    JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
+    JsonWriter& value(const char* text) { return value(std::string_view(text)); }
+    JsonWriter& value(bool truth);
+    JsonWriter& value(double number, int decimals);
+    JsonWriter& null();
+    template <std::integral T>
+        requires(!std::same_as<T, bool>)
+    JsonWriter& value(T number) {
+        if constexpr (std::is_signed_v<T>)
+            return signed_value(number);
+        else
+            return unsigned_value(number);
+    }
+    /// null for "".
+    JsonWriter& text_or_null(std::string_view text) { return text.empty() ? null() : value(text); }
+    JsonWriter& strings(const std::vector<std::string>& texts);
+    template <typename T>
+    JsonWriter& field(std::string_view name, const T& content) {
+        return key(name).value(content);
+    }
+
+private:
+    JsonWriter& open(char bracket);
+    JsonWriter& close(char bracket);
+    JsonWriter& signed_value(std::int64_t number);
+    JsonWriter& unsigned_value(std::uint64_t number);
+    void before_value();
+    void new_line();
+    void quoted(std::string_view text);
+
+    Sink sink_;
+    bool pretty_;
+    bool after_key_{false};
+    std::vector<bool> filled_;  ///< a level: has it a value already?
+    std::string buffer_;
+};
+
+}  // namespace ksms

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "output/leases.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "output/layout.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr int kDecimals = 6;  // of seconds since the epoch
+
+template <std::size_t N>
+std::string text_of(const char (&field)[N]) {
+    return {field, ::strnlen(field, N)};
+}
+
+bool is_expired(const ksms_lease& lease, const Moment& now) {
+    return lease.expires_ns != 0 && lease.expires_ns <= now.monotonic_ns;
+}
+
+const char* status_of(const ksms_lease& lease, const Moment& now) {
+    if ((lease.state & 0xff) != KSMS_LEASE_HELD) return "allocating";
+    return is_expired(lease, now) ? "expired" : "active";
+}
+
+double seconds(std::uint64_t ns) {
+    return static_cast<double>(ns) / static_cast<double>(kSecond);
+}
+
+/// "12 s", "5 min", "3 h"
+std::string span_text(std::uint64_t ns) {
+    const auto s = ns / kSecond;
+    if (s < 120) return fmt::format("{} s", s);
+    if (s < 7200) return fmt::format("{} min", s / 60);
+    return fmt::format("{} h", s / 3600);
+}
+
+std::string left_text(const ksms_lease& lease, const Moment& now) {
+    if (lease.expires_ns == 0) return "never";
+    return is_expired(lease, now) ? "expired"
+                                  : "in " + span_text(lease.expires_ns - now.monotonic_ns);
+}
+
+}  // namespace
+
+Moment Moment::now() {
+    return {ksms::monotonic_ns(), ksms::realtime_ns()};
+}
+
+std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now) {
+    if (leases.empty()) return "no leases\n";
+    Table table({"DSCP", "TOS", "JOB", "USER", "PID", "HELD FOR", "ENDS", "STATUS"});
+    for (const auto& lease : leases) {
+        const auto age = now.monotonic_ns - std::min(now.monotonic_ns, lease.allocated_ns);
+        table.add({std::to_string(lease.dscp), fmt::format("0x{:02x}", lease.dscp << 2),
+                   text_of(lease.job), text_of(lease.user),
+                   lease.owner_pid == 0 ? "-" : std::to_string(lease.owner_pid), span_text(age),
+                   left_text(lease, now), status_of(lease, now)});
+    }
+    return table.text();
+}
+
+void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) {
+    json.begin_object();
+    json.field("dscp", lease.dscp).field("job_id", text_of(lease.job));
+    json.field("username", text_of(lease.user)).field("uid", lease.uid);
+    json.key("pid");
+    lease.owner_pid == 0 ? json.null() : json.value(lease.owner_pid);
+    json.key("start_time");
+    lease.owner_pid == 0 ? json.null() : json.value(lease.owner_start);
+    json.key("allocated_at").value(seconds(lease.allocated_at), kDecimals);
+    json.key("expires_at");
+    if (lease.expires_ns == 0)
+        json.null();
+    else
+        json.value(seconds(now.realtime_ns) + seconds(lease.expires_ns) - seconds(now.monotonic_ns),
+                   kDecimals);
+    json.field("status", status_of(lease, now)).field("generation", lease.state >> 8);
+    json.end_object();
+}
+
+void write_leases_json(const std::vector<ksms_lease>& leases, const Moment& now, bool pretty,
+                       const Sink& sink) {
+    JsonWriter json(sink, pretty);
+    json.begin_object().field("schema", "ksms.registry/1").key("leases").begin_array();
+    for (const auto& lease : leases) lease_object(json, lease, now);
+    json.end_array().end_object();
+}
+
+}  // namespace ksms

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a scan would do.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "output/json_writer.hpp"
+#include "scan/plan.hpp"
+#include "scan/request.hpp"
+
+namespace ksms {
+
+std::string plan_text(const ScanRequest& request, const Plan& plan, std::size_t width);
+
+/// ksms.plan/1
+void write_plan_json(const ScanRequest& request, const Plan& plan, bool pretty, const Sink& sink);
+
+}  // namespace ksms

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The services database (services(5)), read in one pass the first time that a name is needed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/service.hpp"
+
+namespace ksms {
+
+struct ServiceNames {
+    std::map<std::string, std::vector<Service>> by_name;  ///< aliases too
+    std::map<Service, std::string> by_service;            ///< the first name of each
+    std::vector<std::string> names;                       ///< all, for the nearest one
+
+    static const ServiceNames& get();
+};
+
+}  // namespace ksms
