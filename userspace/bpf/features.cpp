@@ -74,6 +74,10 @@ KernelFeatures probe_kernel() {
             btf__find_by_name_kind(kernel.get(), "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
         // Its data argument, the packet, the place, and since 5.17 the reason.
         features.drop_reasons = parameters_of_tracepoint(kernel.get(), "btf_trace_kfree_skb") >= 4;
+        // An XDP link answers EINVAL for an interface that is not there, like for a type that it
+        // does not know.
+        features.xdp_link =
+            btf__find_by_name_kind(kernel.get(), "bpf_xdp_link_attach", BTF_KIND_FUNC) > 0;
         features.netfilter_link =
             btf__find_by_name_kind(kernel.get(), "bpf_nf_link_attach", BTF_KIND_FUNC) > 0;
         features.attach_cookie =
@@ -83,8 +87,6 @@ KernelFeatures probe_kernel() {
     const auto classifier = trivial_program(BPF_PROG_TYPE_SCHED_CLS);
     features.cls_bpf = static_cast<bool>(classifier);
     if (classifier) features.tcx = knows_link(classifier.get(), kTcxIngress);
-    const auto xdp = trivial_program(BPF_PROG_TYPE_XDP);
-    if (xdp) features.xdp_link = knows_link(xdp.get(), BPF_XDP);
     return features;
 }
 
