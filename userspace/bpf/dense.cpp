@@ -80,9 +80,10 @@ Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t gene
     __atomic_fetch_and(&objects.config.values()[0].active_scans, ~(std::uint64_t{1} << dscp),
                        __ATOMIC_SEQ_CST);
     const bool hashes = !slot || slot->store != KSMS_STORE_DENSE;
-    if (slot && slot->active != 0) {
+    if (slot && (slot->active != 0 || slot->owner_pid != 0)) {
         auto ended = *slot;
         ended.active = 0;
+        ended.owner_pid = 0;  // nobody's: what is found here later is not of this process
         KSMS_CHECK(objects.scans.update(dscp, ended));
     }
     KSMS_CHECK(erase_of(objects.scan_routers, dscp, [](const auto& key) { return key.dscp; }));

@@ -39,7 +39,7 @@ constexpr Option kOptions[] = {
     {"job", "ID", "the job that the lease is under (made up)"},
     {"dscp", "N", "exactly this one; also KSMS_JOB_DSCP (the lowest free)"},
     {"user", "NAME", "what the lease is entered under (the caller)"},
-    {"wait", "SECONDS", "how long to wait for a DSCP (30)"},
+    {"wait", "SECONDS", "how long to wait for a DSCP (30; with --dscp 0)"},
     {"fail-on", "yes|no|unknown[,…]", "end with 3 if a service's result is one of these"},
     {"dry-run", nullptr, "print the plan, send nothing"},
     {"max-services", "N", nullptr},
@@ -148,7 +148,9 @@ Status read_pace(const Arguments& arguments, ScanRequest& request) {
     request.deadline_ns = deadline_ns.value_or(0);
     request.retries = static_cast<std::uint32_t>(retries.value_or(request.retries));
     request.rate_pps = rate.value_or(0);
-    request.wait_ns = wait_ns.value_or(request.wait_ns);
+    // One that somebody holds may be held for an hour: wait for it only where that was asked for.
+    const bool certain_one = arguments.has("dscp");
+    request.wait_ns = wait_ns.value_or(certain_one ? 0 : request.wait_ns);
     return {};
 }
 

@@ -176,6 +176,12 @@ Result<Netns> Netns::duplicate() const {
     return copy;
 }
 
+bool Netns::is_named_still() const {
+    if (!is_plain_name(name_) || name_ == "host" || name_.starts_with("pid:")) return true;
+    struct stat status{};
+    return stat((kNamed + name_).c_str(), &status) == 0 && status.st_ino == inode_;
+}
+
 Result<std::vector<Netns>> all_netns() {
     std::vector<Netns> found;
     std::set<std::uint32_t> known;

@@ -38,6 +38,8 @@ public:
     /// SO_NETNS_COOKIE (5.14): never used again until the next boot.
     [[nodiscard]] std::uint64_t cookie() const { return cookie_; }
     [[nodiscard]] Result<Netns> duplicate() const;
+    /// Does its name still lead to it? Open descriptors keep a deleted namespace alive.
+    [[nodiscard]] bool is_named_still() const;
 
 private:
     friend Result<std::vector<Netns>> all_netns();

@@ -65,7 +65,6 @@ struct ScanTaps::State {
     AttachWay way;
     std::vector<Fd> links;
     std::vector<Placed> placed;
-    bool attached{false};
 
     Result<ksms_tap_kind> attach_direction(const TapSite& site, std::size_t number,
                                            Netlink& netlink, ksms_direction direction,
@@ -271,7 +270,6 @@ Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uin
                                   AttachWay way, TapHooks hooks,
                                   const std::vector<TapSite>& sites) {
     ScanTaps taps(std::make_unique<State>(objects, guard, dscp, way));
-    taps.state_->attached = true;
     for (std::size_t number = 0; number < sites.size(); ++number) {
         const auto& site = sites[number];
         KSMS_TRY(auto netlink, Netlink::open(*site.netns));
@@ -291,6 +289,7 @@ Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uin
 }
 
 Result<std::string> ScanTaps::State::missing_at(const TapSite& site, std::size_t number) const {
+    if (!site.netns->is_named_still()) return "its namespace was deleted";
     auto netlink = Netlink::open(*site.netns);
     if (!netlink) return "its namespace cannot be entered: " + netlink.error().text();
     KSMS_TRY(const auto present, ksms::links(*netlink));
@@ -321,11 +320,8 @@ Result<std::vector<std::string>> ScanTaps::missing(const std::vector<TapSite>& s
 }
 
 void ScanTaps::detach() {
-    if (!state_ || !state_->attached) return;
-    state_->attached = false;
+    if (!state_) return;
     state_->links.clear();
-    for (const auto kind : {KSMS_DID_FILTER, KSMS_DID_TAP, KSMS_DID_QDISC}) [[maybe_unused]]
-        const auto undone = state_->guard.undo(kind);
     state_->placed.clear();
 }
 

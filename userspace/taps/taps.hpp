@@ -37,7 +37,8 @@ struct SiteTaps {
     ksms_tap_kind egress{KSMS_TAP_NONE};
 };
 
-/// The taps of one scan. When it is gone, what it attached is gone, and what it found stays.
+/// The taps of one scan. When it is gone and its guard has undone the rest, what it attached is
+/// gone, and what it found stays.
 class ScanTaps {
 public:
     /// Puts an ingress and an egress tap on every interface of every site, or uses the ones that
@@ -53,7 +54,9 @@ public:
     /// or namespace that is gone, would turn into false verdicts.
     /// @return for each site "" or what is missing ("eth0: the ingress filter was removed")
     Result<std::vector<std::string>> missing(const std::vector<TapSite>& sites) const;
-    /// Takes them away (clsact: in batches). Also done by the destructor.
+    /// Lets the links go; filters are the guard's to undo (Guard::undo_all), after the links of all
+    /// ScanTaps of the scan, since a tap whose link somebody holds stays. Also done by the
+    /// destructor.
     void detach();
 
     ScanTaps(ScanTaps&&) noexcept;
