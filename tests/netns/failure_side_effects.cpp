@@ -41,7 +41,7 @@ TEST_CASE("failure 10: others reach the same link while a destination without a 
     CHECK(connections > 3);
     const Scan result(lab, child.wait());
     INFO(result.text());
-    CHECK(result.document()["summary"]["yes"] == 200);
+    CHECK(result.count("yes") == 200);
 }
 
 TEST_CASE("failure 10: a missing gateway is never faked, and works the moment it appears") {
@@ -90,7 +90,7 @@ TEST_CASE("failure 11: a normal end leaves everything as it was") {
                              chain_ports(), {"--tap", tap}, {{"KSMS_ATTACH", attach}});
                     INFO("IPv" << family << " " << attach << " " << tap << "\n" << result.text());
                     CHECK(result.exit() == 0);
-                    CHECK(result.document()["summary"]["unknown"] == 0);
+                    CHECK(result.count("unknown") == 0);
                 }
             }
             INFO(attach);
@@ -103,14 +103,14 @@ TEST_CASE("failure 12: kill -9 leaves no rule, neighbour, lease, file or child")
     Lab lab;
     build_chain(lab, {.destination = false});
     warm_up(lab);
-    const auto before = full_state(lab);
+    const auto before = full_state(lab), quick_before = quick_state(lab);
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                             "22,8000-8999", {"--rate", "500"})));
     REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
     const auto children = child.children();
     child.signal(SIGKILL);
     CHECK(child.wait().exit == 128 + SIGKILL);
-    CHECK(left_after(lab, before, milliseconds{1000}) == "");
+    CHECK(left_after(lab, quick_before, milliseconds{1000}) == "");
     CHECK(difference(before, full_state(lab)) == "");
     for (const auto pid : children)
         CHECK(eventually([&] { return ::kill(pid, 0) != 0; }, milliseconds{1000}));
@@ -128,7 +128,7 @@ TEST_CASE("failure 13: a stopped scan blocks nobody") {
     stopped.signal(SIGCONT);
     INFO(result.text());
     CHECK(result.exit() == 0);
-    CHECK(result.document()["summary"]["unknown"] == 0);
+    CHECK(result.count("unknown") == 0);
     CHECK(result.outcome().seconds < 2);
     stopped.signal(SIGINT);
     CHECK(stopped.wait().exit == 130);

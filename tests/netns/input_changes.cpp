@@ -27,9 +27,10 @@ void check_change(const std::function<void(Lab&)>& change) {
     REQUIRE(result.document().is_object());
     CHECK((result.exit() == 0 || result.exit() == 1));
     if (result.document().contains("summary")) {
-        const auto& summary = result.document()["summary"];
+        const auto& summary = result.field("summary");
         CHECK((summary["unknown"] != 1000 || result.exit() == 1));
-        for (const auto& service : result.document()["services"])
+        const auto services_ = result.field("services");
+        for (const auto& service : services_)
             if (service["result"] == "UNKNOWN") REQUIRE_FALSE(service["reason"].is_null());
     }
     auto after = quick_state(lab);
@@ -79,7 +80,7 @@ TEST_CASE("taps that somebody removed are named, and nothing is judged by them")
     const Scan result(lab, child.wait());
     INFO(result.text().substr(0, 3000));
     REQUIRE(result.document().contains("summary"));
-    CHECK(result.document()["summary"]["no"] == 0);
+    CHECK(result.count("no") == 0);
     CHECK(result.outcome().err.find("eth1") != std::string::npos);
 }
 

@@ -17,16 +17,16 @@ namespace {
 using namespace ksms::lab;
 using nlohmann::json;
 
-std::vector<std::string> words_of_line(const std::string& text, const std::string& beginning) {
+/// A wide matrix is folded by router: all its lines that begin so.
+std::vector<std::string> words_of_lines(const std::string& text, const std::string& beginning) {
     std::istringstream lines(text);
+    std::vector<std::string> words;
     for (std::string line; std::getline(lines, line);) {
         if (!line.starts_with(beginning)) continue;
         std::istringstream stream(line);
-        std::vector<std::string> words;
         for (std::string word; stream >> word;) words.push_back(word);
-        return words;
     }
-    return {};
+    return words;
 }
 
 Outcome scan_as_text(const Lab& lab, const std::string& ports) {
@@ -40,14 +40,14 @@ TEST_CASE("text: a row a service, a column a router, the end and why") {
     const auto outcome = scan_as_text(lab, "22,25,443,8080-8083,53/udp");
     INFO(outcome.out << outcome.err);
     REQUIRE(outcome.exit == 0);
-    const auto ssh = words_of_line(outcome.out, "22/tcp");
+    const auto ssh = words_of_lines(outcome.out, "22/tcp");
     CHECK(std::count(ssh.begin(), ssh.end(), "YES") == 4);
-    const auto smtp = words_of_line(outcome.out, "25/tcp");
+    const auto smtp = words_of_lines(outcome.out, "25/tcp");
     CHECK(std::count(smtp.begin(), smtp.end(), "YES") == 1);
     CHECK(std::count(smtp.begin(), smtp.end(), "NO") == 2);
     CHECK(std::count(smtp.begin(), smtp.end(), "-") == 1);
     CHECK(outcome.out.find("(NETFILTER_DROP)") != std::string::npos);
-    CHECK_FALSE(words_of_line(outcome.out, "8081-8083/tcp").empty());
+    CHECK_FALSE(words_of_lines(outcome.out, "8081-8083/tcp").empty());
     CHECK(outcome.out.find("2 pass, 6 stop") != std::string::npos);
     CHECK(outcome.out.find('\x1b') == std::string::npos);
     std::istringstream lines(outcome.out);
@@ -77,7 +77,7 @@ TEST_CASE("JSON: exactly one document, services in the order asked, once each") 
     CHECK(document["routers"][2]["hop"] == 3);
 }
 
-TEST_CASE("-o writes the document to a file, and nothing but it") {
+TEST_CASE("the option -o writes the document to a file, and nothing but it") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto file = lab.directory() + "/scan.json";
@@ -92,7 +92,7 @@ TEST_CASE("-o writes the document to a file, and nothing but it") {
     CHECK(document["summary"]["yes"] == 1);
 }
 
-TEST_CASE("--fail-on ends with 3, and the document is there") {
+TEST_CASE("the option --fail-on ends with 3, and the document is there") {
     Lab lab;
     build_chain(lab);
     const auto result =
@@ -104,7 +104,7 @@ TEST_CASE("--fail-on ends with 3, and the document is there") {
               .exit() == 0);
 }
 
-TEST_CASE("--dry-run sends nothing and leaves no trace") {
+TEST_CASE("the option --dry-run sends nothing and leaves no trace") {
     Lab lab;
     build_chain(lab);
     const auto before = full_state(lab);
@@ -124,8 +124,8 @@ TEST_CASE("--dry-run sends nothing and leaves no trace") {
 TEST_CASE("bpftool reads the leases and the counters of a scan that runs") {
     Lab lab;
     build_chain(lab);
-    auto arguments = scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "22,8000-8999",
-                                    {"--rate", "500", "--dscp", "45", "--job", "readable"});
+    auto arguments = scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "22,8000-8399",
+                                    {"--rate", "200", "--dscp", "45", "--job", "readable"});
     Child child(ksmsctl(lab, arguments));
     const auto find = [&](const char* map, const std::function<bool(const json&)>& wanted) {
         const auto entries = json::parse(dump_map(lab, map), nullptr, false);

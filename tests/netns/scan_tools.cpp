@@ -93,8 +93,8 @@ TEST_CASE("a scan under a job that the caller holds uses its lease, which stays 
         scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", {"--job", "mine"});
     INFO(result.text());
     REQUIRE(result.exit() == 0);
-    CHECK(result.document()["dscp"] == 44);
-    CHECK(result.document()["job"] == "mine");
+    CHECK(result.field("dscp") == 44);
+    CHECK(result.field("job") == "mine");
     CHECK(run(ksmsctl(lab, {"registry", "show", "--job", "mine"})).exit == 0);
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("65,535 services in one scan, none lost") {
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "T:1-65535");
     INFO(result.outcome().err << result.outcome().out.substr(0, 500));
     REQUIRE(result.exit() == 0);
-    const auto& summary = result.document()["summary"];
+    const auto& summary = result.field("summary");
     CHECK(summary["yes"] == 64535);
     CHECK(summary["no"] == 1000);
     CHECK(summary["unknown"] == 0);

@@ -128,7 +128,7 @@ const std::vector<Packet>& Capture::packets() {
                                     reinterpret_cast<sockaddr*>(&from), &size);
         if (got <= 0) return packets_;
         Packet packet;
-        if (from.sll_pkttype != PACKET_OUTGOING &&
+        if (from.sll_pkttype == PACKET_HOST &&
             parse(buffer.data(), static_cast<std::size_t>(got), packet))
             packets_.push_back(std::move(packet));
     }
@@ -153,7 +153,7 @@ Fd listen_in(const std::string& netns, const std::string& address, const std::st
         const auto at = endpoint(address, port);
         fd = open_socket(at.get()->sa_family, protocol);
         if (::bind(fd.get(), at.get(), at.size) != 0) throw std::runtime_error("bind " + address);
-        if (protocol == "tcp") ::listen(fd.get(), 128);
+        if (protocol == "tcp") ::listen(fd.get(), 4096);
     });
     return fd;
 }

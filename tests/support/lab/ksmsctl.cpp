@@ -29,6 +29,20 @@ std::string Scan::text() const {
                        outcome_.err, outcome_.out.substr(0, 3000));
 }
 
+json Scan::field(const std::string& name) const {
+    return document_.is_object() ? document_.value(name, json()) : json();
+}
+
+int Scan::count(const std::string& figure) const {
+    const auto summary = field("summary");
+    return summary.is_object() ? summary.value(figure, -1) : -1;
+}
+
+std::string Scan::error() const {
+    const auto error = field("error");
+    return error.is_null() ? "" : error.dump();
+}
+
 json Scan::at(const std::string& node, const std::string& protocol, int port,
               const std::string& entry) const {
     if (!document_.is_object() || !document_.contains("routers")) return nullptr;

@@ -28,6 +28,13 @@ public:
     /// Exit status, standard error and the document: for INFO().
     [[nodiscard]] std::string text() const;
 
+    /// A member of the document; null where there is none.
+    [[nodiscard]] nlohmann::json field(const std::string& name) const;
+    /// A figure of its summary; -1 where there is none.
+    [[nodiscard]] int count(const std::string& figure) const;
+    /// Its error as text, "" where there is none.
+    [[nodiscard]] std::string error() const;
+
     /// The row of a router (short name) for a service; null where there is none.
     [[nodiscard]] nlohmann::json at(const std::string& node, const std::string& protocol, int port,
                                     const std::string& entry = "") const;

@@ -45,7 +45,10 @@ void look_at_hooks(const std::string& netns, State& state) {
         commands += fmt::format("filter show dev {0} ingress\nfilter show dev {0} egress\n", name);
         if (link.contains("xdp") && link["xdp"].value("mode", 0) != 0) xdp += name + '\n';
     }
-    state[netns + " qdiscs"] = out({"tc", "-n", netns, "qdisc", "show"});
+    // The noqueue of a veth goes with its peer, whoever removed that.
+    static const std::regex defaults(R"(qdisc noqueue[^\n]*\n)");
+    state[netns + " qdiscs"] =
+        std::regex_replace(out({"tc", "-n", netns, "qdisc", "show"}), defaults, "");
     state[netns + " filters"] = out({"tc", "-n", netns, "-force", "-batch", "-"}, "", commands);
     state[netns + " xdp"] = xdp;
     state[netns + " neighbours"] = neighbours(netns);
