@@ -20,21 +20,36 @@ namespace {
 
 using Line = std::vector<std::string>;
 
-/// Takes the first word that is no option out of the line, from `from` on; "" where there is none.
-std::string take_word(Line& line, std::size_t from) {
-    for (auto at = line.begin() + static_cast<long>(from); at != line.end() && *at != "--"; ++at) {
-        if (at->empty() || at->front() != '-' || *at == "-") {
+/// Is it a global option, and does the next word belong to it?
+struct GlobalWord {
+    bool known{false}, takes_next{false};
+};
+
+GlobalWord global_word(const std::string& word) {
+    const bool joined = word.find('=') != std::string::npos;
+    for (const auto& option : global_options()) {
+        const std::string_view names = option.names;
+        const auto comma = std::min(names.find(','), names.size());
+        if (word.substr(0, word.find('=')) == "--" + std::string(names.substr(0, comma)))
+            return {true, option.value != nullptr && !joined};
+        if (comma < names.size() && word[0] == '-' && word[1] == names[comma + 1])
+            return {true, option.value != nullptr && word.size() == 2};
+    }
+    return {};
+}
+
+/// Takes the first word that is no option out of the line; "" where there is none, or an option
+/// comes first that is not a global one.
+std::string take_word(Line& line) {
+    for (auto at = line.begin(); at != line.end() && *at != "--"; ++at) {
+        if (at->size() < 2 || at->front() != '-') {
             auto word = std::move(*at);
             line.erase(at);
             return word;
         }
-        // The value of a global option is no command.
-        const bool takes_value =
-            *at == "-o" || std::ranges::any_of(global_options(), [&](const Option& option) {
-                const std::string names = option.names;
-                return option.value != nullptr && *at == "--" + names.substr(0, names.find(','));
-            });
-        if (takes_value && at + 1 != line.end()) ++at;
+        const auto option = global_word(*at);
+        if (!option.known) return {};
+        if (option.takes_next && at + 1 != line.end()) ++at;
     }
     return {};
 }
@@ -48,11 +63,11 @@ struct Call {
 
 Result<Call> find_command(const std::vector<Command>& table, Line& line) {
     Call call;
-    call.topic = take_word(line, 0);
+    call.topic = take_word(line);
     if (call.topic == "help") {
         call.help = true;
-        call.topic = take_word(line, 0);
-        for (auto word = take_word(line, 0); !word.empty(); word = take_word(line, 0))
+        call.topic = take_word(line);
+        for (auto word = take_word(line); !word.empty(); word = take_word(line))
             call.topic += " " + word;
         if (!call.topic.empty() && !has_help(table, call.topic))
             return fail(Code::usage, fmt::format("{}: there is no such command", call.topic),
@@ -66,7 +81,7 @@ Result<Call> find_command(const std::vector<Command>& table, Line& line) {
     auto found = named(call.topic);
     if (found == table.end() && has_help(table, call.topic)) {
         const auto group = call.topic;
-        const auto second = take_word(line, 0);
+        const auto second = take_word(line);
         if (second.empty()) return call;
         call.topic += " " + second;
         found = named(call.topic);

@@ -53,6 +53,13 @@ std::string bare(std::string word) {
     return word.substr(0, word.find('='));
 }
 
+/// The option as it was written, without its value: "-p80", "--prots".
+std::string as_written(const std::string& name, const std::vector<std::string>& line) {
+    for (const auto& word : line)
+        if (word.starts_with('-') && bare(word) == name) return word.substr(0, word.find('='));
+    return (name.size() == 1 ? "-" : "--") + name;
+}
+
 /// "--prots"; "-x" for one letter.
 std::string dashed(const std::string& name) {
     return (name.size() == 1 ? "-" : "--") + name;
@@ -158,7 +165,8 @@ Result<Arguments> parse_arguments(std::span<const Option> own,
                      .run();
     } catch (const po::unknown_option& error) {
         const auto name = bare(error.get_option_name());
-        return fail(Code::usage, fmt::format("{}: there is no such option", dashed(name)),
+        return fail(Code::usage,
+                    fmt::format("{}: there is no such option", as_written(name, before)),
                     hint_for_unknown(name, known, before));
     } catch (const po::error_with_option_name& error) {
         return fail(Code::usage, missing_value(bare(error.get_option_name()), known));

@@ -66,9 +66,9 @@ TEST_CASE("options: an unknown one is named, with the nearest") {
 
 TEST_CASE("options: a missing value, one too many, one option twice") {
     CHECK(error_of({"--ports"}).message == "--ports needs a value (SPEC)");
-    CHECK(error_of({"-P"}).message == "-P needs a value (SPEC)");
+    CHECK(error_of({"-P"}).message == "--ports needs a value (SPEC)");
     CHECK(error_of({"--ports="}).message == "--ports needs a value (SPEC)");
-    CHECK(error_of({"-s", "-d", "10.0.0.1"}).message == "-s needs a value (IP)");
+    CHECK(error_of({"-s", "-d", "10.0.0.1"}).message == "--source needs a value (IP)");
     CHECK(error_of({"--json=yes"}).message == "--json takes no value");
     CHECK(error_of({"--dscp", "33", "--dscp", "34"}).message == "--dscp is given twice: 33 and 34");
 }

@@ -148,7 +148,7 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
     const auto hint_for = [](const std::string& reason) {
         ReportBuilder builder({"r1"});
         builder.add(IPPROTO_TCP, 22, "?", "it is so", reason);
-        return lines_of(scan_text(builder.report, {})).back();
+        return scan_text(builder.report, {});
     };
     CHECK(contains(hint_for("lost"), "--retries"));
     CHECK(contains(hint_for("not_sent:ENETUNREACH"), "nothing left the source"));
@@ -195,12 +195,11 @@ TEST_CASE("text: 65,535 services, one row or as many") {
     const auto between = std::chrono::steady_clock::now();
     CHECK(contains(one, "\n1-65535/tcp  YES  YES  YES  YES\n"));
     CHECK(lines_of(one).size() == 6);
-    CHECK(lines_of(scan_text(different.report, {})).size() == 65535 + 5 + 1);
+    CHECK(lines_of(scan_text(different.report, {})).size() == 65535 + 5);
     const auto after = std::chrono::steady_clock::now();
-    WARN(fmt::format(
-        "one row {} us, 65535 rows {} us",
-        std::chrono::duration_cast<std::chrono::microseconds>(between - before).count(),
-        std::chrono::duration_cast<std::chrono::microseconds>(after - between).count()));
+    // Milliseconds; the limit only tells a slow machine from a quadratic text.
+    CHECK(between - before < std::chrono::seconds(2));
+    CHECK(after - between < std::chrono::seconds(5));
 }
 
 TEST_CASE("layout: widths are columns, not bytes") {

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ksmsctl as a program: what needs no root.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "lab/process.hpp"
+
+namespace {
+
+using ksms::lab::Command;
+using ksms::lab::Outcome;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+Outcome ksmsctl(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), KSMSCTL);
+    return ksms::lab::run(Command{.arguments = std::move(arguments)});
+}
+
+/// One line of a shell, with the program as $K.
+Outcome shell(const std::string& line) {
+    return ksms::lab::run(
+        Command{.arguments = {"bash", "-c", line}, .environment = {{"K", KSMSCTL}}});
+}
+
+class Directory {
+public:
+    Directory() {
+        std::string name = (fs::temp_directory_path() / "ksmst-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path = name;
+    }
+    ~Directory() {
+        std::error_code ignored;
+        fs::remove_all(path, ignored);
+    }
+    [[nodiscard]] std::string operator/(const std::string& name) const {
+        return (path / name).string();
+    }
+    [[nodiscard]] std::size_t files() const {
+        return static_cast<std::size_t>(
+            std::distance(fs::directory_iterator(path), fs::directory_iterator()));
+    }
+    fs::path path;
+};
+
+std::string content(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("program: a wrong call says what and how, and ends with 2") {
+    struct Wrong {
+        std::vector<std::string> arguments;
+        const char* message;
+        const char* hint;
+    };
+    const std::vector<Wrong> table{
+        {{}, "there is no command", "ksmsctl help"},
+        {{"scna"}, "scna: there is no such command", "did you mean scan?"},
+        {{"tap"}, "tap needs a command", "ksmsctl help tap"},
+        {{"tap", "lits"}, "tap lits: there is no such command", "did you mean list?"},
+        {{"tap", "attach"}, "tap attach needs ROUTER…", "ksmsctl help tap attach"},
+        {{"help", "scna"}, "scna: there is no such command", "did you mean scan?"},
+        {{"doctor", "now"}, "now: belongs to no option", ""},
+        {{"gc", "--", "x"}, "gc takes nothing behind --", ""},
+        {{"--colour", "never", "gc"}, "--colour: there is no such option", "did you mean --color?"},
+        {{"scan", "-p", "80"}, "80: belongs to no option", "did you mean -P 80? (-p is --pretty)"},
+        {{"scan", "-p80"}, "-p80: there is no such option", "did you mean -P 80?"},
+        {{"scan", "--prots", "80"}, "--prots: there is no such option", "did you mean --ports?"},
+        {{"--config", "/nonexistent", "gc"}, "/nonexistent: No such file or directory", ""},
+    };
+    for (const auto& wrong : table) {
+        INFO(fmt::format("{}", fmt::join(wrong.arguments, " ")));
+        const int expected =
+            wrong.arguments.size() == 3 && wrong.arguments[0] == "--config" ? 1 : 2;
+        const auto text = ksmsctl(wrong.arguments);
+        INFO(text.err);
+        CHECK(text.exit == expected);
+        CHECK(text.err.find(wrong.message) != std::string::npos);
+        CHECK(text.err.find(wrong.hint) != std::string::npos);
+        auto with_json = wrong.arguments;
+        with_json.insert(with_json.begin(), "-j");
+        const auto outcome = ksmsctl(with_json);
+        CHECK(outcome.exit == expected);
+        const auto document = json::parse(outcome.out, nullptr, false);
+        REQUIRE(document.is_object());
+        CHECK(document["schema"] == "ksms.error/1");
+        const auto message = document["error"]["message"].get<std::string>();
+        CHECK(message.find(wrong.message) != std::string::npos);
+    }
+}
+
+TEST_CASE("program: help and version") {
+    const auto help = ksmsctl({"help"});
+    CHECK(help.exit == 0);
+    for (const char* command : {"scan", "registry list", "tap attach", "doctor", "gc"})
+        CHECK(help.out.find(command) != std::string::npos);
+    CHECK(ksmsctl({"--help"}).out == help.out);
+    CHECK(ksmsctl({"-h"}).out == help.out);
+    CHECK(ksmsctl({"help", "scan"}).out == ksmsctl({"scan", "--help"}).out);
+    CHECK(ksmsctl({"scan", "-h"}).out.find("--exclude-ports") != std::string::npos);
+    CHECK(ksmsctl({"help", "tap"}).out.find("tap detach") != std::string::npos);
+    CHECK(ksmsctl({"tap", "-h"}).out == ksmsctl({"help", "tap"}).out);
+    CHECK(ksmsctl({"--version"}).out.starts_with("ksmsctl "));
+    CHECK(json::parse(ksmsctl({"-jV"}).out)["version"].is_string());
+    CHECK(json::parse(ksmsctl({"help", "-p"}).out)["text"] ==
+          help.out.substr(0, help.out.size() - 1));
+    std::istringstream lines(help.out + ksmsctl({"help", "scan"}).out);
+    for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 102);
+}
+
+TEST_CASE("program: global options stand before and behind the command") {
+    const auto first = json::parse(ksmsctl({"-j", "doctor"}).out);
+    const auto last = json::parse(ksmsctl({"doctor", "-j"}).out);
+    CHECK(first["schema"] == "ksms.doctor/1");
+    CHECK(last["schema"] == "ksms.doctor/1");
+    CHECK(ksmsctl({"--color", "always", "doctor"}).out.find("\x1b[") != std::string::npos);
+    CHECK(ksmsctl({"doctor"}).out.find('\x1b') == std::string::npos);
+    CHECK(ksmsctl({"doctor", "-p"}).out.find("\n  ") != std::string::npos);
+}
+
+TEST_CASE("program: -o puts the whole result in place") {
+    const Directory directory;
+    const auto file = directory / "out";
+    REQUIRE(ksmsctl({"-V", "-o", file}).out.empty());
+    CHECK(content(file).starts_with("ksmsctl "));
+    fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+    fs::create_symlink("out", directory / "link");
+    CHECK(ksmsctl({"-V", "-j", "-o", directory / "link"}).exit == 0);
+    CHECK(content(file).starts_with("{"));
+    CHECK(fs::is_symlink(directory / "link"));
+    CHECK(fs::status(file).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK(directory.files() == 2);
+}
+
+TEST_CASE("program: -o that cannot be, and a failure, leave the file as it was") {
+    const Directory directory;
+    const auto to_directory = ksmsctl({"-V", "-o", directory.path.string()});
+    CHECK(to_directory.exit == 1);
+    CHECK(to_directory.err.find("Is a directory") != std::string::npos);
+    CHECK(ksmsctl({"-V", "-o", directory / "no/such"}).exit == 1);
+    const auto file = directory / "kept";
+    std::ofstream(file) << "before";
+    const auto failed = ksmsctl({"scan", "-j", "-o", file});
+    CHECK(failed.exit == 2);
+    CHECK(content(file) == "before");
+    CHECK(json::parse(failed.out)["schema"] == "ksms.error/1");
+    CHECK(ksmsctl({"-V", "-o", "/dev/null"}).exit == 0);
+    CHECK(directory.files() == 1);
+}
+
+TEST_CASE("program: a reader that is gone, a disk that is full") {
+    // Nobody reads any more, and the shell has waited until that is certain.
+    const auto gone = shell("exec 3> >(exec true); wait $!; $K help >&3; echo $?");
+    CHECK(gone.out == "141\n");
+    CHECK(gone.err.empty());
+    const auto full = shell("$K help > /dev/full");
+    CHECK(full.exit == 1);
+    CHECK(full.err.find("No space left on device") != std::string::npos);
+    const auto closed = shell("$K help >&-");
+    CHECK(closed.exit == 1);
+}
+
+TEST_CASE("program: a configuration that is wrong stops the command, a strange key warns") {
+    const Directory directory;
+    const auto file = directory / "config.json";
+    std::ofstream(file) << "{\"dscp_registry\":\n{\"dscp_range_min\": 99}}";
+    const auto wrong = ksmsctl({"doctor", "-j", "--config", file});
+    CHECK(wrong.exit == 2);
+    CHECK(json::parse(wrong.out)["error"]["message"] ==
+          file + ":2: dscp_registry.dscp_range_min: 99 is not a whole number from 0 to 63");
+    std::ofstream(file) << "{\"web\": 1}";
+    const auto strange = ksmsctl({"doctor", "-j", "--config", file});
+    CHECK(json::parse(strange.out)["schema"] == "ksms.doctor/1");
+    CHECK(strange.err.find("web") != std::string::npos);
+    CHECK(ksmsctl({"-q", "doctor", "-j", "--config", file}).err.empty());
+}
