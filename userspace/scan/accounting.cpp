@@ -21,8 +21,9 @@ constexpr std::uint64_t kSettle = 5 * kMillisecond;
 constexpr std::uint64_t kLocalSettle = 20 * kMillisecond;
 // A lost probe is sent again after 40 ms, then 120, 360, ….
 constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
-constexpr std::uint64_t kResendRate =
-    20'000;  // probes a second: what was lost in a burst is not sent as one
+// Probes a second: what was lost in a burst is not sent as one again.
+constexpr std::uint64_t kLeastResendRate = 500;
+constexpr std::uint64_t kMostResendRate = 20'000;
 constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
 constexpr std::uint64_t kRefreshEvery =
     10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
@@ -36,13 +37,14 @@ void pause_ns(std::uint64_t ns) {
 }  // namespace
 
 Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store,
-                       Prober& prober, Resolver& resolver, Patience patience,
+                       Prober& prober, Resolver& resolver, KernelNames& names, Patience patience,
                        const ScanHooks& hooks)
     : plan_(plan),
       sites_(sites),
       store_(store),
       prober_(prober),
       resolver_(resolver),
+      names_(names),
       patience_(patience),
       hooks_(hooks) {
     for (const auto& path : plan.paths) {
@@ -58,8 +60,10 @@ Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore
 }
 
 bool Accounting::dropped(std::uint32_t probe) const {
-    for (std::size_t slot = 0; slot < sites_.store.size(); ++slot)
-        if (store_.drop(slot, probe).count > 0) return true;
+    for (std::size_t slot = 0; slot < sites_.store.size(); ++slot) {
+        const auto drop = store_.drop(slot, probe);
+        if (drop.count > 0 && !names_.is_for_want_of_room(drop.reason)) return true;
+    }
     return false;
 }
 
@@ -153,6 +157,16 @@ void Accounting::start_with_what_has_a_way() {
     }
 }
 
+/// Half of what got through a second in the last round: where a queue or a backlog overflowed, the
+/// next round fits.
+std::uint64_t Accounting::resend_rate(std::size_t accounted, std::uint64_t took_ns) const {
+    const auto passed = accounted * 1'000'000'000ull / std::max<std::uint64_t>(took_ns, 1);
+    const auto least =
+        std::max<std::uint64_t>(kLeastResendRate, pending_.size() / 2);  // 2 s a round at most
+    const auto rate = std::clamp(passed / 2, least, std::max(least, kMostResendRate));
+    return patience_.rate_pps == 0 ? rate : std::min(rate, patience_.rate_pps);
+}
+
 Result<Accounts> Accounting::run() {
     const auto probes = plan_.path_of.size();
     accounts_.sent.assign(probes, 0);
@@ -164,12 +178,16 @@ Result<Accounts> Accounting::run() {
     accounts_.all_sent_ns = monotonic_ns();
 
     auto wait = std::min(kFirstRetry, patience_.timeout / 2);
+    auto round_start = started_ns_;
+    auto outstanding = pending_.size();
     for (std::uint32_t round = 0; round < patience_.retries; ++round) {
         KSMS_CHECK(wait_until(monotonic_ns() + wait));
         if (pending_.empty() || stopped()) break;
         KSMS_CHECK(resolver_.refresh());
-        const auto rate =
-            patience_.rate_pps == 0 ? kResendRate : std::min(patience_.rate_pps, kResendRate);
+        const auto now = monotonic_ns();
+        const auto rate = resend_rate(outstanding - pending_.size(), now - round_start);
+        round_start = now;
+        outstanding = pending_.size();
         KSMS_CHECK(send(pending_, rate));
         wait = std::min(wait * 3, patience_.timeout);
     }

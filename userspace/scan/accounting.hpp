@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "scan/collect.hpp"
 #include "scan/plan.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
@@ -40,7 +41,7 @@ struct Accounts {
 class Accounting {
 public:
     Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Prober& prober,
-               Resolver& resolver, Patience patience, const ScanHooks& hooks);
+               Resolver& resolver, KernelNames& names, Patience patience, const ScanHooks& hooks);
     Result<Accounts> run();
 
 private:
@@ -53,7 +54,9 @@ private:
     };
     [[nodiscard]] bool accounted(std::uint32_t probe, std::uint64_t now) const;
     [[nodiscard]] bool arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const;
+    /// Its drop was reported, and sending it again would not help.
     [[nodiscard]] bool dropped(std::uint32_t probe) const;
+    [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, std::uint64_t took_ns) const;
     Status send(const std::vector<std::uint32_t>& probes, std::uint64_t rate_pps);
     void drop_accounted();
     Status wait_until(std::uint64_t until);
@@ -67,6 +70,7 @@ private:
     const ScanStore& store_;
     Prober& prober_;
     Resolver& resolver_;
+    KernelNames& names_;
     Patience patience_;
     const ScanHooks& hooks_;
     std::vector<Goal> goals_;  ///< one a path

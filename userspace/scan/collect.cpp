@@ -3,7 +3,9 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "bpf/attach.hpp"
 
@@ -17,6 +19,16 @@ Name KernelNames::reason(std::uint32_t number) {
         if (text != "NOT_SPECIFIED") name = Name(text);
     }
     return reasons_.emplace(number, name).first->second;
+}
+
+bool KernelNames::is_for_want_of_room(std::uint32_t number) {
+    // include/net/dropreason-core.h and dropreason-qdisc.h
+    static constexpr std::string_view names[] = {
+        "QDISC_DROP", "QDISC_OVERLIMIT", "QDISC_CONGESTED",  "QDISC_MAXFLOWS",  "QDISC_EDT_HORIZON",
+        "CAKE_FLOOD", "FQ_BAND_LIMIT",   "FQ_HORIZON_LIMIT", "FQ_FLOW_LIMIT",   "CPU_BACKLOG",
+        "FULL_RING",  "NOMEM",           "PROTO_MEM",        "NEIGH_QUEUEFULL", "SKB_UCOPY_FAULT"};
+    const auto& name = reason(number).text();
+    return std::ranges::find(names, std::string_view(name)) != std::end(names);
 }
 
 Name KernelNames::place(std::uint64_t address) {

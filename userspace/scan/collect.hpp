@@ -19,6 +19,8 @@ public:
     explicit KernelNames(const Objects& objects) : objects_(objects) {}
     /// "NETFILTER_DROP"; "" for NOT_SPECIFIED and for what the kernel has no name for
     Name reason(std::uint32_t number);
+    /// Dropped for want of room, not by anybody's will: the next one may pass.
+    bool is_for_want_of_room(std::uint32_t number);
     /// The function that the address is in; "" where the kernel does not tell
     Name place(std::uint64_t address);
 

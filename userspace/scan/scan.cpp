@@ -38,7 +38,8 @@ public:
           guard_(guard),
           request_(request),
           hooks_(hooks),
-          registry_(objects, request.limits) {}
+          registry_(objects, request.limits),
+          names_(objects) {}
 
     ~Scan() {
         taps_.clear();
@@ -162,7 +163,7 @@ private:
         const Patience patience{request_.timeout_ns,
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
                                 request_.retries, request_.rate_pps};
-        Accounting accounting(plan_, sites_, *store_, prober, *resolver_, patience, hooks_);
+        Accounting accounting(plan_, sites_, *store_, prober, *resolver_, names_, patience, hooks_);
         return accounting.run();
     }
 
@@ -205,8 +206,7 @@ private:
     Result<Report> judge_all(const Accounts& accounts) {
         stage("judge");
         KSMS_TRY(const auto context, judge_context(accounts));
-        KernelNames names(objects_);
-        const Collector collector(plan_, sites_, *store_, names);
+        const Collector collector(plan_, sites_, *store_, names_);
         Summary summary(plan_, request_.services);
         ProbeEvidence evidence;
         const auto services = plan_.services();
@@ -252,6 +252,7 @@ private:
     const ScanRequest& request_;
     const ScanHooks& hooks_;
     Registry registry_;
+    KernelNames names_;
     std::uint64_t started_{0};
     Plan plan_;
     Lease lease_;
