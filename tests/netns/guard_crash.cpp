@@ -218,6 +218,35 @@ TEST_CASE("the watcher holds none of the caller's pipes open") {
     CHECK(actor.watcher_gone());
 }
 
+TEST_CASE("a tap on a link is described until the killed scan's link is gone, and no longer") {
+    const GuardBench bench;
+    const auto& objects = bench.objects;
+    const int program = objects.program(Program::tcx_ingress);
+    if (program < 0) {
+        WARN("SKIP: this kernel has no TCX");
+        return;
+    }
+    Actor actor(objects, [&](Guard& guard) -> Status {
+        KSMS_CHECK(guard.will(did_tap(19)));
+        ksms_tap tap{};
+        // Several, since each takes the kernel some 10 ms to close.
+        for (const auto direction : {KSMS_INGRESS, KSMS_EGRESS}) {
+            Fd link;
+            KSMS_CHECK(in_netns(bench.netns, [&]() -> Status {
+                KSMS_TRY(link, attach_tcx(program, bench.ifindex, direction));
+                return {};
+            }));
+            KSMS_TRY(tap.link, link_id(link.get()));
+            static_cast<void>(link.release());  // until the process is gone
+        }
+        return objects.taps.update(19, tap);
+    });
+    actor.kill();
+    CHECK(actor.watcher_gone());
+    CHECK_FALSE(value(objects.taps.lookup(19)));
+    CHECK(bench.journal_entries() == 0);
+}
+
 TEST_CASE("a process with threads gets no watcher") {
     const GuardBench bench;
     Status started;

@@ -196,22 +196,29 @@ TEST_CASE("the slot of a scan that took over the DSCP is not cleared") {
     const GuardBench bench;
     const auto& objects = bench.objects;
     Actor actor(objects, [](Guard& guard) { return guard.will(did_scan(32, 1)); });
+    ok(objects.services.update({32, 6, 80}, {0}));
     ksms_scan successor{};
     successor.active = 1;
-    successor.generation = 2;
     successor.owner_pid = 1;
-    ok(objects.services.update({32, 6, 80}, {0}));
-    ok(begin_scan(objects, 32, successor));
-    SECTION("after a normal end") {
-        actor.end();
+    SECTION("under a new lease") {
+        successor.generation = 2;
+        ok(begin_scan(objects, 32, successor));
     }
-    SECTION("after kill -9") {
-        actor.kill();
+    SECTION("under the same lease, which is held by a job of several scans") {
+        successor.generation = 1;
+        ok(begin_scan(objects, 32, successor));
     }
+    SECTION("that has the lease and has not begun") {
+        ksms_lease lease{};
+        lease.state = 2ull << 8 | KSMS_LEASE_HELD;
+        lease.owner_pid = 1;
+        ok(objects.leases.update(32, lease));
+    }
+    actor.kill();
     CHECK(actor.watcher_gone());
     CHECK(bench.journal_entries() == 0);
     CHECK(value(objects.services.lookup({32, 6, 80})));
-    CHECK(value(objects.scans.lookup(32))->generation == 2);
+    CHECK(value(objects.scans.lookup(32))->generation == successor.generation);
 }
 
 TEST_CASE("a qdisc or filter is not claimed in a namespace that was not entered") {

@@ -76,8 +76,9 @@ private:
                                                const Address& address, const Mac& mac);
 [[nodiscard]] ksms_journal_entry did_scan(std::uint8_t dscp, std::uint32_t generation);
 [[nodiscard]] ksms_journal_entry did_lease(std::uint8_t dscp, std::uint32_t generation);
-/// Undone only while taps[id].owner_pid is the process that wrote it; the id's entry in tap_ids
-/// goes with it.
+/// A clsact tap is undone only while taps[id].owner_pid is the process that wrote it, one with a
+/// link (several scans may hold it) only when nobody holds that; the id's entry in tap_ids goes
+/// too.
 [[nodiscard]] ksms_journal_entry did_tap(std::uint32_t id);
 [[nodiscard]] ksms_journal_entry did_pin(const std::string& name);
 

@@ -165,7 +165,8 @@ Status Undoer::free_tap(const JournalItem& item) const {
     KSMS_TRY(const auto tap, objects_.taps.lookup(id));
     if (!tap) return {};
     // Several scans may hold one link; its tap stays as long as any of them does.
-    const bool others = tap->link == 0 ? tap->owner_pid != item.key.pid : link_by_id(tap->link).has_value();
+    const bool others =
+        tap->link == 0 ? tap->owner_pid != item.key.pid : link_by_id(tap->link).has_value();
     if (others) return {};
     const ksms_tap_id_key place{tap->router, tap->ifindex, tap->direction, tap->kind};
     KSMS_TRY(const auto there, objects_.tap_ids.lookup(place));

@@ -24,7 +24,7 @@
 namespace ksms {
 namespace {
 
-constexpr int kPatience = 1000;  // ms that the watcher has to go when told to
+constexpr int kPatience = 1000;  // ms that a process has to end when it was told to, or killed
 
 /// One link for ".", one for "..", one for each thread (fs/proc/base.c, proc_task_getattr).
 bool has_one_thread() {
@@ -42,13 +42,14 @@ bool is_map_or_program(int fd) {
 }
 
 /// A pipe of the caller's that stayed open here would hang `$(ksmsctl …)` for as long as we live.
-bool close_inherited(int socket) {
+bool close_inherited(int socket, int parent) {
     DIR* directory = opendir("/proc/self/fd");
     if (directory == nullptr) return false;
     std::vector<int> others;
     while (const dirent* each = readdir(directory)) {
         const int fd = each->d_name[0] == '.' ? -1 : std::atoi(each->d_name);
-        if (fd >= 0 && fd != socket && fd != dirfd(directory) && !is_map_or_program(fd))
+        if (fd >= 0 && fd != socket && fd != parent && fd != dirfd(directory) &&
+            !is_map_or_program(fd))
             others.push_back(fd);
     }
     closedir(directory);
@@ -61,30 +62,6 @@ bool close_inherited(int socket) {
     return true;
 }
 
-void undo_everything_of(const ProcessId& owner, const Objects& objects) {
-    Undoer undoer(objects);
-    auto journal = Journal::read(objects);
-    if (!journal) return;
-    // What cannot be undone stays in the journal: the next command tries again, and says so.
-    for (const auto& item : journal->owners[owner]) static_cast<void>(undoer.undo(item));
-    static_cast<void>(undoer.remove_unused());
-}
-
-[[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {
-    // A signal to the scan's process group or terminal is the scan's business.
-    setsid();
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
-    prctl(PR_SET_NAME, "ksms-watcher");
-    if (!close_inherited(socket) || chdir("/") != 0) _exit(1);
-    char word = 0;
-    ssize_t count = 0;
-    do {
-        count = read(socket, &word, sizeof word);
-    } while (count < 0 && errno == EINTR);
-    if (count == 0) undo_everything_of(owner, objects);
-    _exit(0);
-}
-
 bool wait_for_end(int process) {
     pollfd ended{process, POLLIN, 0};
     int ready = 0;
@@ -92,6 +69,40 @@ bool wait_for_end(int process) {
         ready = poll(&ended, 1, kPatience);
     } while (ready < 0 && errno == EINTR);
     return ready > 0;
+}
+
+/// @param parent  pidfd of the owner, which is dead but may still be closing its descriptors
+void undo_everything_of(const ProcessId& owner, const Objects& objects, int parent) {
+    Undoer undoer(objects);
+    auto journal = Journal::read(objects);
+    if (!journal) return;
+    // What cannot be undone stays in the journal: the next command tries again, and says so.
+    const auto undo = [&](bool taps) {
+        for (const auto& item : journal->owners[owner])
+            if ((item.entry.kind == KSMS_DID_TAP) == taps) static_cast<void>(undoer.undo(item));
+    };
+    undo(false);
+    static_cast<void>(undoer.remove_unused());
+    // A tap is described until nobody holds its link, and the kernel takes its time over links: our
+    // socket was closed before them.
+    wait_for_end(parent);
+    undo(true);
+}
+
+[[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {
+    // A signal to the scan's process group or terminal is the scan's business.
+    setsid();
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
+    prctl(PR_SET_NAME, "ksms-watcher");
+    const Fd parent(static_cast<int>(syscall(SYS_pidfd_open, owner.pid, 0)));
+    if (!close_inherited(socket, parent.get()) || chdir("/") != 0) _exit(1);
+    char word = 0;
+    ssize_t count = 0;
+    do {
+        count = read(socket, &word, sizeof word);
+    } while (count < 0 && errno == EINTR);
+    if (count == 0) undo_everything_of(owner, objects, parent.get());
+    _exit(0);
 }
 
 }  // namespace
