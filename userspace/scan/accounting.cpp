@@ -160,7 +160,7 @@ void Accounting::start_with_what_has_a_way() {
 /// Half of what got through a second in the last round: where a queue or a backlog overflowed, the
 /// next round fits.
 std::uint64_t Accounting::resend_rate(std::size_t accounted, std::uint64_t took_ns) const {
-    const auto passed = accounted * 1'000'000'000ull / std::max<std::uint64_t>(took_ns, 1);
+    const std::uint64_t passed = accounted * 1'000'000'000ull / std::max<std::uint64_t>(took_ns, 1);
     const auto least =
         std::max<std::uint64_t>(kLeastResendRate, pending_.size() / 2);  // 2 s a round at most
     const auto rate = std::clamp(passed / 2, least, std::max(least, kMostResendRate));
