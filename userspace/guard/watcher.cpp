@@ -83,8 +83,8 @@ void undo_everything_of(const ProcessId& owner, const Objects& objects, int pare
     };
     undo(false);
     static_cast<void>(undoer.remove_unused());
-    // A tap is described until nobody holds its link, and the kernel takes its time over links: our
-    // socket was closed before them.
+    // A tap is described until nobody holds its link, and a link may be closed after the socket
+    // that woke us, some 10 ms later.
     wait_for_end(parent);
     undo(true);
 }
