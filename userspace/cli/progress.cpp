@@ -16,7 +16,7 @@ double seconds(std::uint64_t ns) {
 
 std::string progress_text(const ScanProgress& progress) {
     auto text = fmt::format("{}: ", progress.stage);
-    if (progress.probes > 0)
+    if (progress.sent > 0)
         text += fmt::format("{} of {} accounted for ({} sent), ", progress.accounted,
                             progress.probes, progress.sent);
     text += fmt::format("{:.1f} s", seconds(progress.elapsed_ns));
@@ -31,7 +31,8 @@ void ProgressLine::show(const ScanProgress& progress) {
     if (progress.elapsed_ns >= kQuietFor) console_.progress(progress_text(progress));
     if (stage_ == progress.stage) return;
     stage_ = progress.stage;
-    console_.step(progress_text(progress));
+    console_.step(
+        fmt::format("{} (after {:.0f} ms)", progress.stage, seconds(progress.elapsed_ns) * 1000));
 }
 
 }  // namespace ksms

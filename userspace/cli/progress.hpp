@@ -9,7 +9,7 @@
 
 namespace ksms {
 
-/// "probe: 1,200 of 65,535 accounted for, 1.2 s, 3 s left"
+/// "probe: 1200 of 65535 accounted for (1300 sent), 1.2 s, about 3 s left"
 [[nodiscard]] std::string progress_text(const ScanProgress& progress);
 
 /// The line that a person sees while a scan runs, from half a second on; with -v each stage as a

@@ -50,7 +50,7 @@ constexpr Option kOptions[] = {
 /// One of a few words.
 Result<std::string> choice(const Arguments& arguments, const std::string& option,
                            const std::string& absent, std::span<const std::string> words) {
-    const auto value = arguments.text(option).value_or(absent);
+    auto value = arguments.text(option).value_or(absent);
     if (std::ranges::find(words, value) != words.end()) return value;
     return fail(Code::usage,
                 fmt::format("--{} {}: it is {}", option, value, fmt::join(words, " or ")),

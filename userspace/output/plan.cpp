@@ -15,15 +15,15 @@ struct EndWords {
     const char *name, *text;
 };
 constexpr EndWords kEnds[] = {
-    {PathEnd::destination, "destination", "reaches the destination's link"},
-    {PathEnd::local, "local", "is accepted by the last router"},
-    {PathEnd::leaves_machine, "leaves_machine", "leaves this machine"},
-    {PathEnd::no_route, "no_route", "ends: no route"},
-    {PathEnd::refused, "refused", "ends: refused by a route"},
-    {PathEnd::no_next_hop, "no_next_hop", "ends: nobody owns the next hop"},
-    {PathEnd::link_down, "link_down", "ends: the link is down"},
-    {PathEnd::loop, "loop", "ends: a loop"},
-    {PathEnd::not_forwarding, "not_forwarding", "ends: it does not forward"},
+    {PathEnd::destination, "destination", "it reaches the destination's link"},
+    {PathEnd::local, "local", "the last router accepts it"},
+    {PathEnd::leaves_machine, "leaves_machine", "it leaves this machine"},
+    {PathEnd::no_route, "no_route", "it ends: no route"},
+    {PathEnd::refused, "refused", "it ends: refused by a route"},
+    {PathEnd::no_next_hop, "no_next_hop", "it ends: nobody owns the next hop"},
+    {PathEnd::link_down, "link_down", "it ends: the link is down"},
+    {PathEnd::loop, "loop", "it ends: a loop"},
+    {PathEnd::not_forwarding, "not_forwarding", "it ends: the last namespace does not forward"},
 };
 
 const EndWords& words_of(PathEnd end) {
@@ -51,10 +51,9 @@ std::string hop_text(const Plan& plan, const PlanHop& hop) {
 }
 
 std::string path_text(const Plan& plan, const PlanPath& path) {
-    std::vector<std::string> parts;
-    for (const auto& hop : path.hops) parts.push_back(hop_text(plan, hop));
-    parts.push_back(path.detail.empty() ? words_of(path.end).text : path.detail);
-    return joined(parts, " -> ");
+    std::string text;
+    for (const auto& hop : path.hops) text += " -> " + hop_text(plan, hop);
+    return text + "; " + (path.detail.empty() ? words_of(path.end).text : path.detail);
 }
 
 std::vector<std::string> names_of(const std::vector<PlanInterface>& interfaces) {
@@ -106,8 +105,8 @@ std::string plan_text(const ScanRequest& request, const Plan& plan, std::size_t 
     for (std::size_t entry = 0; entry < plan.entries.size(); ++entry) {
         for (const auto& [path, services] : paths_of(request, plan, entry)) {
             text += "\n" + wrapped_text(joined(service_ranges(services), " "), width, 0) + "\n  ";
-            text += wrapped_text(
-                printable(entries[entry] + " -> " + path_text(plan, plan.paths[path])), width, 4);
+            text += wrapped_text(printable(entries[entry] + path_text(plan, plan.paths[path])),
+                                 width, 4);
             text += "\n";
         }
     }

@@ -100,7 +100,9 @@ std::string unknown_hint(const Report& report) {
     const auto found = std::ranges::find(report.services, Verdict::unknown, &ServiceReport::result);
     if (found == report.services.end()) return {};
     const std::string_view reason = found->reason;
-    if (reason.starts_with("interrupted")) return "it was interrupted; run it again";
+    if (report.state == ScanState::interrupted) return "it was interrupted; run it again";
+    if (report.state == ScanState::partial)
+        return "the deadline came first: a longer --deadline, or a higher --rate";
     if (reason.starts_with("not_sent"))
         return "nothing left the source: look at its routes, links and firewall; "
                "ksmsctl scan --dry-run shows the way";

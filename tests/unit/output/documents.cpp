@@ -142,10 +142,10 @@ TEST_CASE("documents: plan", "[documents]") {
           R"(10.1.1.100 (ts-hq) -> 10.2.5.100   3 services   nothing is sent
 
 80-81/tcp
-  ts-hq -> hq-gw [eth1 > wg0] -> br-gw [wg0 > itself] -> is accepted by the last router
+  ts-hq -> hq-gw [eth1 > wg0] -> br-gw [wg0 > itself]; the last router accepts it
 
 53/udp
-  ts-hq -> hq-gw [eth1 > wg0] -> hq-gw has no route to 10.2.5.100
+  ts-hq -> hq-gw [eth1 > wg0]; hq-gw has no route to 10.2.5.100
 
 ROUTER  TAPS ON
 hq-gw   eth1 wg0

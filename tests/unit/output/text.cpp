@@ -153,11 +153,14 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
     CHECK(contains(hint_for("lost"), "--retries"));
     CHECK(contains(hint_for("not_sent:ENETUNREACH"), "nothing left the source"));
     CHECK(contains(hint_for("next-hop-missing"), "next hop"));
-    CHECK(contains(hint_for("interrupted"), "run it again"));
     CHECK(contains(hint_for("not_judged:eth0"), "doctor"));
     ReportBuilder builder({"r1"});
     builder.add(IPPROTO_TCP, 22, "?", "it is so", "lost");
     CHECK_FALSE(contains(scan_text(builder.report, {.hints = false}), "hint"));
+    builder.report.state = ScanState::interrupted;
+    CHECK(contains(scan_text(builder.report, {}), "hint: it was interrupted; run it again"));
+    builder.report.state = ScanState::partial;
+    CHECK(contains(scan_text(builder.report, {}), "--deadline"));
 }
 
 TEST_CASE("text: details name interfaces, the kernel's function and the stages") {
