@@ -163,7 +163,8 @@ std::uint64_t Accounting::resend_rate(std::size_t accounted, std::uint64_t took_
     const std::uint64_t passed = accounted * 1'000'000'000ull / std::max<std::uint64_t>(took_ns, 1);
     const auto least =
         std::max<std::uint64_t>(kLeastResendRate, pending_.size() / 2);  // 2 s a round at most
-    const auto rate = std::clamp(passed / 2, least, std::max(least, kMostResendRate));
+    const auto rate =
+        std::clamp<std::uint64_t>(passed / 2, least, std::max(least, kMostResendRate));
     return patience_.rate_pps == 0 ? rate : std::min(rate, patience_.rate_pps);
 }
 

@@ -73,6 +73,10 @@ public:
 
     ProbeVerdict run() {
         const auto steps = walk(plan_, path_, evidence_);
+        for (const auto& router : evidence_.routers) {
+            last_sight_ = std::max({last_sight_, router.in.last_ns, router.out.last_ns});
+            in_circles_ |= router.in.packets > evidence_.sent;
+        }
         for (std::size_t at = 0; at < steps.size(); ++at) {
             const bool later_seen = std::any_of(
                 steps.begin() + static_cast<long>(at) + 1, steps.end(), [&](const WalkStep& step) {
@@ -152,10 +156,15 @@ private:
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
                   ServiceAtRouter& answer) {
         // Behind the egress tap a queueing discipline may still drop it; what was seen further on
-        // was not dropped.
-        const bool dropped_behind = seen.drop.count > 0 && !seen_behind &&
-                                    seen.drop.at_ns >= seen.out.last_ns &&
-                                    seen.drop.count >= seen.out.packets;
+        // was not dropped. In a loop it comes by again and again, until its TTL runs out where it
+        // was seen to pass before.
+        const bool each_copy =
+            seen.drop.count >=
+            (seen.in.packets > evidence_.sent ? evidence_.sent : seen.out.packets);
+        const bool dropped_behind =
+            seen.drop.count > 0 && each_copy &&
+            seen.drop.at_ns >= (in_circles_ ? last_sight_ : seen.out.last_ns) &&
+            (in_circles_ || !seen_behind);
         if (dropped_behind) {
             no(answer, step.router, seen.drop);
             return;
@@ -245,7 +254,8 @@ private:
         answer.hook = hook_name(drop.hook);
         const auto text = drop.count > 0 ? drop_text(drop, answer.hook.text())
                                          : std::string("came in and did not go out");
-        verdict_.why = fmt::format("{}: {}", plan_.routers[router].netns.name(), text);
+        verdict_.why = fmt::format("{}: {}{}", plan_.routers[router].netns.name(),
+                                   in_circles_ ? "a routing loop, " : "", text);
         verdict_.reason = answer.reason;
         verdict_.place = answer.place;
         verdict_.hook = answer.hook;
@@ -323,6 +333,8 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     std::string stopped_at_, stopped_before_;
+    std::uint64_t last_sight_{0};  ///< at any router
+    bool in_circles_{false};       ///< a router saw it come in more often than it was sent
 };
 
 }  // namespace
