@@ -125,7 +125,7 @@ Result<Netns> Netns::open_unread(const std::string& path, std::string name) {
     if (fstatfs(netns.fd_.get(), &filesystem) != 0 || fstat(netns.fd_.get(), &status) != 0)
         return fail_errno(errno, fmt::format("look at the namespace {} ({})", netns.name_, path));
     if (filesystem.f_type != NSFS_MAGIC || ioctl(netns.fd_.get(), NS_GET_NSTYPE) != CLONE_NEWNET)
-        return fail(Code::not_found, fmt::format("{} is not a network namespace", path),
+        return fail(Code::usage, fmt::format("{} is not a network namespace", path),
                     "a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, or host");
     netns.inode_ = static_cast<std::uint32_t>(status.st_ino);
     return netns;

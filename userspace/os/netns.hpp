@@ -27,7 +27,7 @@ public:
     static Result<Netns> open(std::string_view spec);
     /// Where this process stands.
     static Result<Netns> current();
-    /// @param path  an nsfs file; anything else is Code::not_found
+    /// @param path  an nsfs file; anything else is Code::usage
     /// @param name  what people shall read
     static Result<Netns> open_path(const std::string& path, std::string name);
 
