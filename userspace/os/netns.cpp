@@ -23,6 +23,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/nearest.hpp"
+
 namespace ksms {
 namespace {
 
@@ -53,34 +55,10 @@ bool is_plain_name(std::string_view name) {
            std::ranges::all_of(name, [](unsigned char c) { return std::isprint(c) != 0; });
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const auto above = row[j];
-            row[j] =
-                std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-            diagonal = above;
-        }
-    }
-    return row[b.size()];
-}
-
 std::string nearest_hint(std::string_view name) {
-    std::string best;
-    std::size_t distance = 3;
-    for (const auto& known : directory_entries(kNamed)) {
-        const auto d = edit_distance(name, known);
-        if (d < distance) {
-            distance = d;
-            best = known;
-        }
-    }
-    return best.empty() ? "`ip netns list` shows the names; pid:N, a path or host name others"
-                        : fmt::format("did you mean {}?", best);
+    const auto hint = did_you_mean(name, directory_entries(kNamed));
+    return hint.empty() ? "`ip netns list` shows the names; pid:N, a path or host name others"
+                        : hint;
 }
 
 std::uint64_t socket_cookie(int fd) {

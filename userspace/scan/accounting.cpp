@@ -112,14 +112,16 @@ void Accounting::refuse(std::uint32_t probe, const std::string& why) {
 }
 
 Status Accounting::send(const std::vector<std::uint32_t>& probes, std::uint64_t rate_pps) {
-    const auto stop = [this] {
+    const auto stop = [this, before = sent_](std::size_t done) {
+        sent_ = before + done;
         report("probe");
         return stopped();
     };
+    const auto sent_before = sent_;
     for (const auto probe : probes)
         if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
     KSMS_TRY(const auto refused, prober_.send(probes, rate_pps, stop));
-    sent_ += probes.size() - refused.size();
+    sent_ = sent_before + probes.size() - refused.size();
     for (const auto& [probe, err] : refused) {
         if (err == EPERM) continue;  // the source's own firewall: its drop tells
         --accounts_.sent[probe];

@@ -162,16 +162,16 @@ Status Prober::send_batch(std::span<const std::uint32_t> probes, std::vector<Ref
     return {};
 }
 
-Result<std::vector<Prober::Refused>> Prober::send(std::span<const std::uint32_t> probes,
-                                                  std::uint64_t rate_pps,
-                                                  const std::function<bool()>& stop) {
+Result<std::vector<Prober::Refused>> Prober::send(
+    std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
+    const std::function<bool(std::size_t done)>& stop) {
     std::vector<Refused> refused;
     const auto per_entry = static_cast<std::uint32_t>(services_->size());
     const auto start = monotonic_ns();
     const std::size_t largest =
         rate_pps == 0 ? kBatch : std::min<std::uint64_t>(kBatch, 1 + rate_pps / 1000);
     std::size_t done = 0;
-    while (done < probes.size() && !stop()) {
+    while (done < probes.size() && !stop(done)) {
         std::size_t count = 0;  // one entry at a time: another entry is another socket
         while (count < largest && done + count < probes.size() &&
                probes[done + count] / per_entry == probes[done] / per_entry)
@@ -180,7 +180,7 @@ Result<std::vector<Prober::Refused>> Prober::send(std::span<const std::uint32_t>
         done += count;
         if (rate_pps == 0) continue;
         const auto due = start + done * 1'000'000'000ull / rate_pps;
-        for (auto now = monotonic_ns(); now < due && !stop(); now = monotonic_ns()) {
+        for (auto now = monotonic_ns(); now < due && !stop(done); now = monotonic_ns()) {
             const auto rest = std::min<std::uint64_t>(due - now, 50'000'000);
             const timespec pause{0, static_cast<long>(rest)};
             nanosleep(&pause, nullptr);

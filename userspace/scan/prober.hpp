@@ -33,7 +33,7 @@ public:
         int err;
     };
     Result<std::vector<Refused>> send(std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
-                                      const std::function<bool()>& stop);
+                                      const std::function<bool(std::size_t done)>& stop);
     [[nodiscard]] const ProbeHeader& header() const { return header_; }
 
 private:
