@@ -86,7 +86,6 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
          5,
          {lab.address(4, 30, 1)}},
         {"an option that is none", with({"--prots", "22"}), 2, {"--ports"}},
-        {"-p for -P", {"scan", "-s", source, "-d", destination, "-p", "80"}, 2, {"-P"}},
         {"a command that is none", {"scna"}, 2, {"scan"}},
         {"a rate that is none", with({"--rate", "fast"}), 2, {"fast"}},
         {"a timeout below 0", with({"--timeout", "-1"}), 2, {"-1"}},
@@ -96,6 +95,15 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
     };
     for (const auto& bad : table) check_bad(lab, bad);
     CHECK(difference(before, full_state(lab)) == "");
+}
+
+TEST_CASE("bad input: -p for -P asks whether -P was meant") {
+    Lab lab;
+    const auto outcome =
+        run(ksmsctl(lab, {"scan", "-s", "10.0.0.1", "-d", "10.0.0.2", "-p", "80"}));
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.exit == 2);
+    CHECK(outcome.err.find("did you mean -P") != std::string::npos);
 }
 
 TEST_CASE("bad input: KSMS_ATTACH is clsact or tcx") {

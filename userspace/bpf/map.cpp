@@ -55,7 +55,7 @@ Status RawMap::update_batch(const void* keys, const void* values, std::size_t co
             continue;
         }
         const int err = errno;
-        if (err != EINVAL && err != ENOTSUP && err != EOPNOTSUPP)
+        if (err != EINVAL && err != EOPNOTSUPP)
             return fail_errno(err, "write the map " + name_,
                               err == E2BIG ? fmt::format("it is full ({} entries)", max_entries_)
                                            : std::string());

@@ -184,7 +184,7 @@ Status Undoer::unpin(const ksms_journal_entry& entry) const {
 }
 
 std::string Undoer::interface_in(const ksms_journal_entry& entry, std::string& netns) {
-    const auto number = fmt::format("interface {}", entry.ifindex);
+    auto number = fmt::format("interface {}", entry.ifindex);
     netns = "a namespace that is gone";
     const auto place = find(entry);
     if (!place) return number;

@@ -7,10 +7,14 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <future>
+#include <thread>
 
 #include "base/clock.hpp"
 
@@ -20,6 +24,8 @@ namespace {
 constexpr std::size_t kBatch = 64;
 constexpr int kSendBuffer = 4 << 20;
 constexpr int kPortAttempts = 64;
+constexpr std::size_t kManyProbes = 4096;
+constexpr std::size_t kMostSenders = 4;
 
 struct SocketAddress {
     sockaddr_storage storage{};
@@ -97,7 +103,7 @@ Result<Prober> Prober::open(const Plan& plan, const std::vector<Service>& servic
                             ProbeHeader header, const std::function<std::uint16_t()>& next_port) {
     Prober prober;
     prober.services_ = &services;
-    prober.header_ = std::move(header);
+    prober.header_ = header;
     for (const auto& entry : plan.entries) {
         KSMS_TRY(auto raw, open_raw(entry.netns, prober.header_));
         prober.entries_.push_back({std::move(raw), Fd(), Fd(), entry.netns.name()});
@@ -162,7 +168,7 @@ Status Prober::send_batch(std::span<const std::uint32_t> probes, std::vector<Ref
     return {};
 }
 
-Result<std::vector<Prober::Refused>> Prober::send(
+Result<std::vector<Prober::Refused>> Prober::send_part(
     std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
     const std::function<bool(std::size_t done)>& stop) {
     std::vector<Refused> refused;
@@ -187,6 +193,36 @@ Result<std::vector<Prober::Refused>> Prober::send(
         }
     }
     for (std::size_t i = done; i < probes.size(); ++i) refused.push_back({probes[i], EINTR});
+    return refused;
+}
+
+/// A burst through veth is forwarded by the CPU that sends it, router after router: several send.
+Result<std::vector<Prober::Refused>> Prober::send(
+    std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
+    const std::function<bool(std::size_t done)>& stop) {
+    const std::size_t senders =
+        std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostSenders);
+    if (rate_pps != 0 || senders == 1 || probes.size() < kManyProbes)
+        return send_part(probes, rate_pps, stop);
+    const auto share = probes.size() / senders;
+    std::atomic<bool> ended{false};
+    std::vector<std::future<Result<std::vector<Refused>>>> others;
+    for (std::size_t i = 1; i < senders; ++i) {
+        const auto part = probes.subspan(i * share, i + 1 == senders ? std::dynamic_extent : share);
+        others.push_back(std::async(std::launch::async, [this, part, &ended] {
+            return send_part(part, 0, [&ended](std::size_t) { return ended.load(); });
+        }));
+    }
+    auto refused = send_part(probes.first(share), 0, [&](std::size_t done) {
+        if (stop(done * senders)) ended = true;
+        return ended.load();
+    });
+    if (!refused) ended = true;
+    for (auto& other : others) {
+        auto more = other.get();
+        if (!more) return more;
+        if (refused) refused->insert(refused->end(), more->begin(), more->end());
+    }
     return refused;
 }
 
