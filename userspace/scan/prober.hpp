@@ -42,6 +42,9 @@ private:
         std::string name;
     };
     Status reserve_port(const Plan& plan, const std::function<std::uint16_t()>& next_port);
+    Result<std::vector<Refused>> send_part(std::span<const std::uint32_t> probes,
+                                           std::uint64_t rate_pps,
+                                           const std::function<bool(std::size_t done)>& stop);
     Status send_batch(std::span<const std::uint32_t> probes, std::vector<Refused>& refused);
 
     std::vector<Entry> entries_;
