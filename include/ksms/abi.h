@@ -56,13 +56,14 @@ enum ksms_tap_kind {
 enum ksms_store { KSMS_STORE_NONE = 0, KSMS_STORE_HASH = 1, KSMS_STORE_DENSE = 2 };
 
 /* the table of leases: array[64], index = DSCP. `state` alone says who has it: generation << 8 |
- * what, changed by compare-and-exchange. The other fields are written while it says BUSY, by
- * whoever set it so. */
+ * what, changed by compare-and-exchange. The other fields are written while it says BUSY or
+ * CHANGING, by whoever set it so. */
 enum ksms_lease_state {
     KSMS_LEASE_FREE = 0,
     KSMS_LEASE_BUSY = 1, /* one caller writes its fields */
     KSMS_LEASE_HELD = 2,
     KSMS_LEASE_CLAIMED = 3, /* written; the caller looks whether the job is claimed elsewhere too */
+    KSMS_LEASE_CHANGING = 4, /* held; one caller renews it, or looks whether it is to be reaped */
 };
 
 struct ksms_lease {
@@ -400,27 +401,31 @@ enum ksms_registry_op {
 };
 
 struct ksms_registry_call {
-    ksms_u64 allowed; /* in: bit n: DSCP n may be given out */
-    ksms_u64 ttl_ns;  /* in: 0: none (allocate with an owner only) */
-    ksms_u64 owner_start;
+    ksms_u64 allowed;      /* in: bit n: DSCP n may be given out */
+    ksms_u64 ttl_ns;       /* in: 0: none (with an owner only) */
+    ksms_u64 owner_start;  /* in: allocate; reap: of the lease as the caller saw it */
     ksms_u64 now_realtime; /* in: ns since the epoch, written into the lease */
     ksms_u64 generation;   /* in: release, renew, reap: of the lease meant; out: of the lease */
-    ksms_u32 owner_pid;
-    ksms_u32 dscp;   /* in: release, renew, reap; out: what was allocated */
-    ksms_u32 op;     /* enum ksms_registry_op */
-    ksms_u32 result; /* out: 0, or an errno:
-                        EBUSY   nothing allowed is free, or max_jobs are held
-                        EEXIST  the same owner holds the job: dscp and generation say what
-                        EUSERS  another owner holds the job: dscp says which
-                        EAGAIN  another caller claims the same job at this moment: try again
-                        ESTALE  held under another generation
-                        ENOENT  not held */
+    ksms_u64 expires_ns;   /* in: reap: of the lease as the caller saw it; out: allocate, renew */
+    ksms_u32 owner_pid;    /* in: as owner_start */
+    ksms_u32 dscp;         /* in: release, renew, reap; out: what was allocated */
+    ksms_u32 op;           /* enum ksms_registry_op */
+    ksms_u32 result;       /* out: 0, or an errno:
+                              EBUSY   nothing allowed is free, or max_jobs are held
+                              EEXIST  the same owner holds the job: dscp and generation say what
+                              EUSERS  another owner or user holds the job: dscp says which
+                              EAGAIN  another caller is between two steps: try again
+                              ESTALE  held under another generation; reap: renewed since
+                              ENOENT  not held
+                              EINVAL  no such op; neither an owner nor a time to live */
     ksms_u32 max_jobs;
-    ksms_u32 uid; /* in: of the caller */
+    ksms_u32 pad;
     char job[KSMS_NAME_LENGTH];
     char user[KSMS_NAME_LENGTH];
 };
-KSMS_ASSERT_SIZE(struct ksms_registry_call, 192);
+KSMS_ASSERT_SIZE(struct ksms_registry_call, 200);
+KSMS_ASSERT_OFFSET(struct ksms_registry_call, owner_pid, 48);
+KSMS_ASSERT_OFFSET(struct ksms_registry_call, job, 72);
 
 /* reasons: hash, enum skb_drop_reason of the running kernel -> its name without the prefix, written
  * at installation from the kernel's BTF */

@@ -1,84 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The registry's transactions against the kernel: unique for all processes, gone with their owners,
 // never another's.
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
-#include <functional>
 #include <set>
 
 #include "base/clock.hpp"
-#include "bpf/objects.hpp"
-#include "guard_actor.hpp"
-#include "lab/lab.hpp"
-#include "lab/wait.hpp"
-#include "registry/registry.hpp"
+#include "registry_bench.hpp"
 
 using namespace ksms;
 using namespace ksms::lab;
 
 namespace {
 
-class Bench {
-public:
-    Bench()
-        : objects(value(Objects::open(PinRoot{lab.pin_root()}))),
-          registry(objects, RegistryLimits{}) {}
-    Lab lab;
-    Objects objects;
-    Registry registry;
-
-    [[nodiscard]] static LeaseRequest request(const std::string& job) {
-        LeaseRequest result;
-        result.job = job;
-        result.user = "tester";
-        result.owner = value(this_process());
-        return result;
-    }
-};
-
-/// A process that does something and then waits to be killed.
-class Owner {
-public:
-    explicit Owner(const std::function<void()>& deed) {
-        int ends[2];
-        REQUIRE(pipe(ends) == 0);
-        pid_ = fork();
-        REQUIRE(pid_ >= 0);
-        if (pid_ == 0) {
-            close(ends[0]);
-            try {
-                deed();
-            } catch (...) {
-                _exit(1);
-            }
-            [[maybe_unused]] const auto told = write(ends[1], "x", 1);
-            while (true) pause();
-        }
-        close(ends[1]);
-        char byte = 0;
-        const auto got = read(ends[0], &byte, 1);
-        close(ends[0]);
-        REQUIRE(got == 1);
-    }
-    Owner(const Owner&) = delete;
-    Owner& operator=(const Owner&) = delete;
-    ~Owner() { kill(); }
-    void kill() {
-        if (pid_ <= 0) return;
-        ::kill(pid_, SIGKILL);
-        waitpid(pid_, nullptr, 0);
-        pid_ = -1;
-    }
-    [[nodiscard]] pid_t pid() const { return pid_; }
-
-private:
-    pid_t pid_{-1};
-};
+using Bench = RegistryBench;
 
 struct SharedResults {
     int ready, go;
@@ -229,6 +165,47 @@ TEST_CASE("registry: a PID that was used again is another owner") {
     CHECK(value(bench.registry.list()).empty());
 }
 
+TEST_CASE("registry: a lease is over on the second, also where no process owns it") {
+    const Bench bench;
+    auto request = Bench::request("brief");
+    request.owner.reset();
+    request.ttl_ns = 60'000'000'000;
+    const auto expires = value(bench.registry.allocate(request)).record.expires_ns;
+    const auto at = [&](std::uint64_t moment) {
+        Surroundings moved;
+        moved.monotonic = [moment] { return moment; };
+        return Registry(bench.objects, RegistryLimits{}, moved);
+    };
+    CHECK(value(at(expires - 1).reap()).empty());
+    CHECK(value(at(expires - 1).list()).size() == 1);
+    CHECK(value(at(expires).allocate(Bench::request("next"))).dscp == 32);
+    CHECK_FALSE(bench.registry.find_job("brief"));
+}
+
+TEST_CASE("registry: a lease that is renewed after it was found expired is not reaped") {
+    const Bench bench;
+    const auto lease = value(bench.registry.allocate(Bench::request("last-moment")));
+    Surroundings late;
+    late.monotonic = [&] {
+        ok(bench.registry.renew(lease.dscp, lease.generation, 3600'000'000'000));
+        return lease.record.expires_ns;
+    };
+    CHECK(value(Registry(bench.objects, RegistryLimits{}, late).reap()).empty());
+    CHECK(value(bench.registry.find_job("last-moment")).expires_ns > lease.record.expires_ns);
+}
+
+TEST_CASE("registry: a lease that nobody owns cannot be made endless") {
+    const Bench bench;
+    auto request = Bench::request("nobodys");
+    request.owner.reset();
+    request.ttl_ns = 60'000'000'000;
+    const auto lease = value(bench.registry.allocate(request));
+    const auto refused = bench.registry.renew(lease.dscp, lease.generation, 0);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::usage);
+    CHECK(value(bench.registry.find_job("nobodys")).expires_ns == lease.record.expires_ns);
+}
+
 TEST_CASE("registry: a lease ends with its time to live, and renewing starts it again") {
     Bench bench;
     auto request = Bench::request("brief");
@@ -252,32 +229,4 @@ TEST_CASE("registry: an old generation can neither release nor renew the lease a
     CHECK_FALSE(value(bench.registry.release(old.dscp, old.generation)));
     CHECK_FALSE(bench.registry.renew(old.dscp, old.generation, 1));
     CHECK(value(bench.registry.find_job("new")).dscp == next.dscp);
-}
-
-TEST_CASE("registry: who waits is served when a holder dies, and when a lease expires") {
-    Bench bench;
-    RegistryLimits one;
-    one.max_jobs = 1;
-    const Registry narrow(bench.objects, one);
-    auto holder =
-        std::make_unique<Owner>([&] { value(bench.registry.allocate(Bench::request("holder"))); });
-    CHECK(narrow.allocate(Bench::request("impatient")).error().code == Code::no_dscp);
-    std::vector<int> order;
-    Owner waiter([&] {
-        // The child's child kills the holder while we wait.
-        if (fork() == 0) {
-            ::kill(holder->pid(), SIGKILL);
-            _exit(0);
-        }
-        value(narrow.allocate(Bench::request("patient"), 10'000'000'000));
-    });
-    CHECK(value(bench.registry.list()).size() == 1);
-    CHECK(value(bench.registry.find_job("patient")).owner_pid ==
-          static_cast<std::uint32_t>(waiter.pid()));
-    holder.reset();
-    waiter.kill();
-    auto brief = Bench::request("brief");
-    brief.ttl_ns = 30'000'000;
-    REQUIRE(narrow.allocate(brief));
-    CHECK(narrow.allocate(Bench::request("after-brief"), 5'000'000'000));
 }

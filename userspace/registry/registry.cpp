@@ -2,72 +2,32 @@
 #include "registry/registry.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <poll.h>
+#include <sched.h>
 
 #include <algorithm>
-#include <bit>
-#include <cctype>
 #include <cerrno>
-#include <cstring>
 
 #include "base/clock.hpp"
 #include "bpf/attach.hpp"
+#include "registry/refusal.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr int kClaimAttempts =
-    1000;  // EAGAIN: another caller is between two steps, microseconds away
+// Who stands in the way is between two steps of a program that the kernel finishes, microseconds
+// away; but the scheduler may have taken it off its processor there, or a cgroup's quota.
+constexpr std::uint64_t kPatience = 5'000'000'000;  // ns
+constexpr int kSpins = 64, kYields = 1024;
+constexpr int kReads = 1000;
 
-std::uint64_t range_mask(const RegistryLimits& limits) {
-    std::uint64_t mask = 0;
-    for (unsigned dscp = limits.dscp_min; dscp <= limits.dscp_max && dscp < KSMS_DSCPS; ++dscp)
-        mask |= std::uint64_t{1} << dscp;
-    return mask & ~limits.excluded;
-}
-
-ksms_lease_state what(const ksms_lease& lease) {
-    return static_cast<ksms_lease_state>(lease.state & 0xff);
-}
-
-std::uint64_t generation(const ksms_lease& lease) {
-    return lease.state >> 8;
-}
-
-std::string text_of(const char* padded) {
-    return {padded, strnlen(padded, KSMS_NAME_LENGTH)};
-}
+constexpr const char* kListHint = "`ksmsctl registry list` shows all";
 
 void put_text(char (&into)[KSMS_NAME_LENGTH], const std::string& text) {
     text.copy(into, sizeof into - 1);
 }
 
-std::string holder(const ksms_lease& lease) {
-    const auto owner =
-        lease.owner_pid == 0 ? std::string("no process") : fmt::format("pid {}", lease.owner_pid);
-    return fmt::format("job {} of {} ({})", text_of(lease.job), text_of(lease.user), owner);
-}
-
-bool expired(const ksms_lease& lease) {
-    return lease.expires_ns != 0 && lease.expires_ns <= monotonic_ns();
-}
-
-bool owner_dead(const ksms_lease& lease) {
-    return lease.owner_pid != 0 && !is_alive({lease.owner_pid, lease.owner_start});
-}
-
-Result<std::uint32_t> transact(const Objects& objects, ksms_registry_call& call) {
-    const int program = objects.program(Program::lease);
-    for (int attempt = 0; attempt < kClaimAttempts; ++attempt) {
-        KSMS_TRY(const auto done, call_program(program, &call, sizeof call));
-        if (done != 0)
-            return fail(Code::failed, fmt::format("the registry's program answered {}", done));
-        if (call.result != EAGAIN) return call.result;
-    }
-    return fail(Code::failed, "the registry is too busy", "try again");
-}
-
-ksms_registry_call call_for(std::uint8_t dscp, std::uint64_t generation, ksms_registry_op op) {
+ksms_registry_call call_for(std::uint32_t dscp, std::uint64_t generation, ksms_registry_op op) {
     ksms_registry_call call{};
     call.dscp = dscp;
     call.generation = generation;
@@ -75,145 +35,178 @@ ksms_registry_call call_for(std::uint8_t dscp, std::uint64_t generation, ksms_re
     return call;
 }
 
-}  // namespace
-
-bool is_job_name(const std::string& job) {
-    return !job.empty() && job.size() < KSMS_NAME_LENGTH &&
-           std::ranges::all_of(
-               job,
-               [](unsigned char c) {
-                   return std::isalnum(c) != 0 || std::strchr("._:@+-", c) != nullptr;
-               });
+void step_aside(int attempt) {
+    if (attempt < kSpins) return;
+    if (attempt < kYields)
+        sched_yield();
+    else
+        poll(nullptr, 0, 1);
 }
 
-std::string make_job_name() {
-    return fmt::format("scan-{}-{:04x}", getpid(), (monotonic_ns() / 1000) & 0xffff);
+Error too_busy() {
+    return fail(Code::failed, "the registry is too busy: other callers have not finished",
+                "try again")
+        .error();
+}
+
+}  // namespace
+
+Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
+    const int program = objects_.program(Program::lease);
+    const auto until = monotonic_ns() + kPatience;
+    for (int attempt = 0;; ++attempt) {
+        KSMS_TRY(const auto done, call_program(program, &call, sizeof call));
+        if (done != 0)
+            return fail(Code::failed, fmt::format("the registry's program answered {}", done));
+        if (call.result != EAGAIN) return call.result;
+        if (monotonic_ns() >= until) return std::unexpected(too_busy());
+        step_aside(attempt);
+    }
+}
+
+/// The record between two sights of the same generation, so that it is of one lease.
+Result<std::optional<ksms_lease>> Registry::read(std::uint32_t dscp) const {
+    for (int attempt = 0; attempt < kReads; ++attempt) {
+        KSMS_TRY(const auto first, objects_.leases.lookup(dscp));
+        if (!first || !is_held(*first)) return std::nullopt;
+        KSMS_TRY(const auto second, objects_.leases.lookup(dscp));
+        if (second && is_held(*second) && generation_of(*second) == generation_of(*first))
+            return first;
+    }
+    return std::unexpected(too_busy());
 }
 
 Result<std::vector<ksms_lease>> Registry::list() const {
     std::vector<ksms_lease> held;
     for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
-        KSMS_TRY(const auto lease, objects_.leases.lookup(dscp));
-        if (lease && what(*lease) == KSMS_LEASE_HELD) held.push_back(*lease);
+        KSMS_TRY(const auto lease, read(dscp));
+        if (lease) held.push_back(*lease);
     }
     return held;
 }
 
 Result<ksms_lease> Registry::find_job(const std::string& job) const {
     KSMS_TRY(const auto held, list());
-    const auto found =
-        std::ranges::find_if(held, [&](const auto& lease) { return text_of(lease.job) == job; });
+    const auto found = std::ranges::find(held, job, job_of);
     if (found != held.end()) return *found;
-    return fail(Code::not_found, fmt::format("no job {} holds a DSCP", job),
-                "`ksmsctl registry list` shows all");
+    return fail(Code::not_found, fmt::format("no job {} holds a DSCP", job), kListHint);
 }
 
 Result<ksms_lease> Registry::find_dscp(std::uint8_t dscp) const {
-    KSMS_TRY(const auto lease, objects_.leases.lookup(dscp));
-    if (lease && what(*lease) == KSMS_LEASE_HELD) return *lease;
-    return fail(Code::not_found, fmt::format("nobody holds DSCP {}", dscp),
-                "`ksmsctl registry list` shows all");
+    KSMS_TRY(const auto lease, read(dscp));
+    if (lease) return *lease;
+    return fail(Code::not_found, fmt::format("nobody holds DSCP {}", dscp), kListHint);
 }
 
 Result<std::vector<ksms_lease>> Registry::reap() const {
     std::vector<ksms_lease> reaped;
     KSMS_TRY(const auto held, list());
     for (const auto& lease : held) {
-        if (!expired(lease) && !owner_dead(lease)) continue;
-        auto call =
-            call_for(static_cast<std::uint8_t>(lease.dscp), generation(lease), KSMS_OP_REAP);
-        KSMS_TRY(const auto result, transact(objects_, call));
+        if (!is_over(lease, surroundings_)) continue;
+        auto call = call_for(lease.dscp, generation_of(lease), KSMS_OP_REAP);
+        call.owner_pid = lease.owner_pid;
+        call.owner_start = lease.owner_start;
+        call.expires_ns = lease.expires_ns;
+        KSMS_TRY(const auto result, transact(call));
         if (result == 0) reaped.push_back(lease);
     }
     return reaped;
 }
 
-Status Registry::check(const LeaseRequest& request) const {
-    if (!is_job_name(request.job))
-        return fail(Code::usage, fmt::format("'{}' is no name of a job", request.job),
-                    "1 to 63 letters, digits or any of . _ : @ + -");
-    if (!request.dscp) return {};
-    const auto dscp = *request.dscp;
-    if (dscp >= KSMS_DSCPS || (range_mask(limits_) >> dscp & 1) == 0)
-        return fail(
-            Code::usage,
-            fmt::format("DSCP {} is not one of the registry's ({} to {})", dscp, limits_.dscp_min,
-                        limits_.dscp_max),
-            "dscp_range_min, dscp_range_max and dscp_exclude of the configuration say which are");
-    return {};
-}
-
-std::unexpected<Error> Registry::refused(const LeaseRequest& request,
-                                         const ksms_registry_call& call,
-                                         std::uint32_t result) const {
-    const std::string hint = "`ksmsctl registry list` shows all; --wait SECONDS waits for one";
-    if (result == EUSERS) {
-        const auto lease = find_dscp(static_cast<std::uint8_t>(call.dscp));
-        return fail(Code::no_dscp,
-                    fmt::format("the job {} holds DSCP {} already, by another owner{}", request.job,
-                                call.dscp, lease ? ": " + holder(*lease) : std::string()),
-                    "choose another --job");
-    }
-    if (request.dscp) {
-        const auto lease = find_dscp(*request.dscp);
-        if (lease)
-            return fail(Code::no_dscp,
-                        fmt::format("DSCP {} is held by {}", *request.dscp, holder(*lease)), hint);
-    }
-    const auto held = list();
-    const auto count = held ? held->size() : 0;
-    return fail(Code::no_dscp,
-                fmt::format("no DSCP is free: {} of {} are held", count,
-                            std::min<std::size_t>(
-                                limits_.max_jobs,
-                                static_cast<std::size_t>(std::popcount(range_mask(limits_))))),
-                hint);
-}
-
-Result<Lease> Registry::allocate(const LeaseRequest& request) const {
-    KSMS_CHECK(check(request));
+/// One attempt: the call as the kernel answered it.
+Result<ksms_registry_call> Registry::ask(const LeaseRequest& request) const {
+    KSMS_CHECK(check_request(request, limits_));
     KSMS_CHECK(reap());
     const auto range = request.dscp ? std::uint64_t{1} << *request.dscp : range_mask(limits_);
     ksms_registry_call call{};
     call.op = KSMS_OP_ALLOCATE;
+    call.allowed = range & ~request.avoid;
     call.ttl_ns = request.ttl_ns == 0 ? limits_.ttl_ns : request.ttl_ns;
     call.now_realtime = realtime_ns();
     call.max_jobs = limits_.max_jobs;
-    call.uid = getuid();
     if (request.owner) {
         call.owner_pid = request.owner->pid;
         call.owner_start = request.owner->start;
     }
     put_text(call.job, request.job);
     put_text(call.user, request.user);
-    std::uint32_t result = EBUSY;
-    for (const auto allowed : {range & ~request.avoid, range}) {
-        call.allowed = allowed;
-        KSMS_TRY(result, transact(objects_, call));
-        if (result != EBUSY) break;
+    KSMS_TRY(const auto result, transact(call));
+    if (result != EBUSY || call.allowed == range) return call;
+    call.allowed = range;
+    KSMS_CHECK(transact(call));
+    return call;
+}
+
+std::unexpected<Error> Registry::refused(const LeaseRequest& request,
+                                         const ksms_registry_call& call) const {
+    if (call.result == EUSERS) {
+        KSMS_TRY(const auto by, read(call.dscp));
+        if (by) return std::unexpected(job_taken(*by));
+        return fail(Code::no_dscp,
+                    fmt::format("another owner gave the job {} up only now", request.job),
+                    "try again");
     }
-    if (result != 0 && result != EEXIST) return refused(request, call, result);
+    if (request.dscp) {
+        KSMS_TRY(const auto by, read(*request.dscp));
+        if (by) return std::unexpected(dscp_taken(*by));
+    }
+    KSMS_TRY(const auto held, list());
+    return std::unexpected(none_free(held, limits_));
+}
+
+Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_call& call) const {
+    if (call.result == EBUSY || call.result == EUSERS) return refused(request, call);
+    if (call.result != 0 && call.result != EEXIST)
+        return fail_errno(static_cast<int>(call.result), "allocate a DSCP for " + request.job);
     Lease lease;
     lease.dscp = static_cast<std::uint8_t>(call.dscp);
     lease.generation = call.generation;
-    lease.found = result == EEXIST;
-    KSMS_TRY(lease.record, find_dscp(lease.dscp));
+    lease.found = call.result == EEXIST;
+    KSMS_TRY(const auto record, read(call.dscp));
+    if (!record || generation_of(*record) != call.generation)
+        return fail(Code::no_dscp,
+                    fmt::format("the lease of DSCP {} for the job {} ended at once", call.dscp,
+                                request.job),
+                    "a longer time to live");
+    lease.record = *record;
     return lease;
 }
 
-Status Registry::renew(std::uint8_t dscp, std::uint64_t lease_generation,
-                       std::uint64_t ttl_ns) const {
-    auto call = call_for(dscp, lease_generation, KSMS_OP_RENEW);
-    call.ttl_ns = ttl_ns;
-    KSMS_TRY(const auto result, transact(objects_, call));
-    if (result == 0) return {};
-    return fail(Code::not_found, fmt::format("DSCP {} is not held under generation {} any more",
-                                             dscp, lease_generation));
+Result<Lease> Registry::allocate(const LeaseRequest& request) const {
+    KSMS_TRY(const auto call, ask(request));
+    return answer(request, call);
 }
 
-Result<bool> Registry::release(std::uint8_t dscp, std::uint64_t lease_generation) const {
-    auto call = call_for(dscp, lease_generation, KSMS_OP_RELEASE);
-    KSMS_TRY(const auto result, transact(objects_, call));
+Result<Lease> Registry::allocate(const LeaseRequest& request, std::uint64_t wait_ns,
+                                 const std::atomic<int>* stop) const {
+    const auto until = monotonic_ns() + wait_ns;
+    while (true) {
+        KSMS_TRY(const auto call, ask(request));
+        const bool stopped = stop != nullptr && stop->load() != 0;
+        if (call.result != EBUSY || stopped || monotonic_ns() >= until)
+            return answer(request, call);
+        KSMS_TRY(const auto held, list());
+        wait_for_change(held, until);
+    }
+}
+
+Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const {
+    auto call = call_for(dscp, generation, KSMS_OP_RENEW);
+    call.ttl_ns = ttl_ns;
+    KSMS_TRY(const auto result, transact(call));
+    if (result == 0) return {};
+    if (result == EINVAL)
+        return fail(
+            Code::usage,
+            fmt::format("no process owns the lease of DSCP {}: it needs a time to live", dscp));
+    return fail(Code::not_found,
+                fmt::format("DSCP {} is not held under generation {} any more", dscp, generation),
+                kListHint);
+}
+
+Result<bool> Registry::release(std::uint8_t dscp, std::uint64_t generation) const {
+    auto call = call_for(dscp, generation, KSMS_OP_RELEASE);
+    KSMS_TRY(const auto result, transact(call));
     return result == 0;
 }
 

@@ -3,25 +3,21 @@
 // transaction of the BPF program `ksms_lease`, atomic for every process on the machine.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "ksms/abi.h"
 #include "os/process.hpp"
+#include "registry/limits.hpp"
+#include "registry/record.hpp"
 
 namespace ksms {
-
-/// dscp_registry of the configuration, as far as leases go.
-struct RegistryLimits {
-    std::uint8_t dscp_min{32}, dscp_max{63};
-    std::uint64_t excluded{0};  ///< bit n: DSCP n is never given out
-    std::uint32_t max_jobs{32};
-    std::uint64_t ttl_ns{3600'000'000'000};  ///< allocation_timeout
-};
 
 struct LeaseRequest {
     std::string job;  ///< 1 to 63 characters of [A-Za-z0-9._:@+-]
@@ -41,16 +37,22 @@ struct Lease {
 
 class Registry {
 public:
-    Registry(const Objects& objects, RegistryLimits limits) : objects_(objects), limits_(limits) {}
+    Registry(const Objects& objects, RegistryLimits limits, Surroundings surroundings = {})
+        : objects_(objects), limits_(limits), surroundings_(std::move(surroundings)) {}
 
     /// Reaps what is dead or expired, then takes the lowest free DSCP.
-    /// @return Code::no_dscp where none is free (how many are held, and by whom the oldest), or the
-    /// one asked for is somebody else's
-    ///         (who); Code::usage for a DSCP out of range or a bad job name
+    /// @return Code::no_dscp where none is free (how many are held, and by whom the oldest), where
+    /// the one asked for or the job is somebody else's (who); Code::usage for a DSCP out of range
+    /// or a bad name
     Result<Lease> allocate(const LeaseRequest& request) const;
-    /// Tries again until one is free or the time is over; woken by the release of a lease or the
-    /// end of a holder (pidfd), by the next expiry, at the latest every 100 ms.
-    Result<Lease> allocate(const LeaseRequest& request, std::uint64_t wait_ns) const;
+    /// Where none is free it tries again until one is or the time is over; woken by the end of a
+    /// holder (pidfd), by the next expiry, at the latest every 100 ms. A job that another owner
+    /// holds is refused at once.
+    /// @param stop  once it is not 0, it waits no longer
+    Result<Lease> allocate(const LeaseRequest& request, std::uint64_t wait_ns,
+                           const std::atomic<int>* stop = nullptr) const;
+    /// @param ttl_ns  from now on; 0: none (Code::usage where there is no owner either)
+    /// @return Code::not_found where it is not held under this generation any more
     Status renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const;
     /// @return false: it was not held under this generation any more
     Result<bool> release(std::uint8_t dscp, std::uint64_t generation) const;
@@ -63,12 +65,17 @@ public:
     [[nodiscard]] const RegistryLimits& limits() const { return limits_; }
 
 private:
-    Status check(const LeaseRequest& request) const;
-    std::unexpected<Error> refused(const LeaseRequest& request, const ksms_registry_call& call,
-                                   std::uint32_t result) const;
+    Result<ksms_registry_call> ask(const LeaseRequest& request) const;
+    std::unexpected<Error> refused(const LeaseRequest& request,
+                                   const ksms_registry_call& call) const;
+    Result<Lease> answer(const LeaseRequest& request, const ksms_registry_call& call) const;
+    Result<std::optional<ksms_lease>> read(std::uint32_t dscp) const;
+    Result<std::uint32_t> transact(ksms_registry_call& call) const;
+    void wait_for_change(const std::vector<ksms_lease>& held, std::uint64_t until) const;
 
     const Objects& objects_;
     RegistryLimits limits_;
+    Surroundings surroundings_;
 };
 
 [[nodiscard]] bool is_job_name(const std::string& job);
