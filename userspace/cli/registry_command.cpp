@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <array>
-#include <bit>
 #include <limits>
 
 #include "cli/command.hpp"
@@ -49,6 +49,28 @@ Result<int> run_list(Context& context, const Arguments&) {
     return 0;
 }
 
+Result<int> run_status(Context& context, const Arguments&) {
+    KSMS_CHECK(require_root("status"));
+    KSMS_TRY(const auto objects, Objects::open(context.root));
+    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto leases, registry.list());
+    RegistryUse use;
+    use.capacity = capacity(context.config.limits);
+    use.dscps = range_mask(context.config.limits);
+    const auto over = std::ranges::count_if(
+        leases, [](const auto& lease) { return is_over(lease, Surroundings{}); });
+    use.over = static_cast<std::uint32_t>(over);
+    use.in_use = static_cast<std::uint32_t>(leases.size()) - use.over;
+    if (utilization(use) >= context.config.utilization_warning)
+        context.console.warn(fmt::format("{} of {} DSCPs are in use", use.in_use, use.capacity));
+    if (context.console.json())
+        write_use_json(use, context.console.pretty(),
+                       [&](std::string_view piece) { context.console.write(piece); });
+    else
+        context.console.write(use_text(use));
+    return 0;
+}
+
 Result<int> run_show(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_root("show"));
     KSMS_TRY(const auto objects, Objects::open(context.root));
@@ -88,7 +110,7 @@ Result<int> run_allocate(Context& context, const Arguments& arguments) {
     request.user = arguments.text("user").value_or(user_name());
     KSMS_TRY(const auto objects, Objects::open(context.root));
     const Registry registry(objects, context.config.limits);
-    KSMS_TRY(const auto lease, registry.allocate(request, wait.value_or(0)));
+    KSMS_TRY(const auto lease, registry.allocate(request, wait.value_or(0), &context.stop));
     print(context, {lease.record}, fmt::format("{}\n", lease.dscp));
     return 0;
 }
@@ -103,7 +125,11 @@ Result<int> run_release(Context& context, const Arguments& arguments) {
         return 0;
     }
     if (!lease) return std::unexpected(lease.error());
-    KSMS_CHECK(registry.release(static_cast<std::uint8_t>(lease->dscp), lease->state >> 8));
+    const auto dscp = static_cast<std::uint8_t>(lease->dscp);
+    KSMS_TRY(const bool released, registry.release(dscp, generation_of(*lease)));
+    if (!released && !arguments.has("if-exists"))
+        return fail(Code::not_found,
+                    fmt::format("DSCP {} is not held by {} any more", dscp, holder_of(*lease)));
     print(context, {*lease}, "");
     return 0;
 }
@@ -115,7 +141,8 @@ Result<int> run_renew(Context& context, const Arguments& arguments) {
     const Registry registry(objects, context.config.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
-    KSMS_CHECK(registry.renew(dscp, lease.state >> 8, ttl.value_or(context.config.limits.ttl_ns)));
+    KSMS_CHECK(
+        registry.renew(dscp, generation_of(lease), ttl.value_or(context.config.limits.ttl_ns)));
     KSMS_TRY(const auto renewed, registry.find_dscp(dscp));
     print(context, {renewed}, "");
     return 0;
@@ -150,6 +177,7 @@ constexpr std::array kAllocate{
 
 constexpr std::array kCommands{
     Command{"registry list", "", "who holds which DSCP", {}, 0, 0, false, run_list},
+    Command{"registry status", "", "how many DSCPs are in use", {}, 0, 0, false, run_status},
     Command{"registry show", "--job ID | --dscp N", "one lease", kNaming, 0, 0, false, run_show},
     Command{"registry allocate", "--job ID (--pid PID | --no-owner --ttl SECONDS)",
             "take a DSCP; prints its number", kAllocate, 0, 0, false, run_allocate},

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/clock.hpp"
@@ -47,7 +48,44 @@ std::string left_text(const ksms_lease& lease, const Moment& now) {
                                   : "in " + span_text(lease.expires_ns - now.monotonic_ns);
 }
 
+std::uint32_t free_of(const RegistryUse& use) {
+    return use.capacity - std::min(use.capacity, use.in_use);
+}
+
+/// "32-39, 41"
+std::string dscps_text(std::uint64_t mask) {
+    std::vector<std::string> ranges;
+    for (int first = 0; first < KSMS_DSCPS; ++first) {
+        if ((mask >> first & 1) == 0) continue;
+        const int last = first + std::countr_one(mask >> first) - 1;
+        ranges.push_back(first == last ? std::to_string(first) : fmt::format("{}-{}", first, last));
+        first = last;
+    }
+    return joined(ranges, ", ");
+}
+
 }  // namespace
+
+double utilization(const RegistryUse& use) {
+    return use.capacity == 0 ? 1.0 : static_cast<double>(use.in_use) / use.capacity;
+}
+
+std::string use_text(const RegistryUse& use) {
+    return fmt::format("in use  {} of {} ({:.0f} %)\nfree    {}\nover    {}\nDSCPs   {}\n",
+                       use.in_use, use.capacity, 100 * utilization(use), free_of(use), use.over,
+                       dscps_text(use.dscps));
+}
+
+void write_use_json(const RegistryUse& use, bool pretty, const Sink& sink) {
+    JsonWriter json(sink, pretty);
+    json.begin_object().field("schema", "ksms.registry-status/1");
+    json.field("capacity", use.capacity).field("in_use", use.in_use).field("free", free_of(use));
+    json.field("over", use.over).key("utilization").value(utilization(use), 3);
+    json.key("dscps").begin_array();
+    for (int dscp = 0; dscp < KSMS_DSCPS; ++dscp)
+        if ((use.dscps >> dscp & 1) != 0) json.value(dscp);
+    json.end_array().end_object();
+}
 
 Moment Moment::now() {
     return {ksms::monotonic_ns(), ksms::realtime_ns()};

@@ -18,6 +18,19 @@ struct Moment {
 };
 
 std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now);
+/// How much of the registry is taken.
+struct RegistryUse {
+    std::uint64_t dscps{0};     ///< bit n: DSCP n may be given out
+    std::uint32_t capacity{0};  ///< leases that there can be at once
+    std::uint32_t in_use{0};
+    std::uint32_t over{0};  ///< of dead owners or past their time: free for the next that asks
+};
+/// 0 to 1, more where the limits were lowered under leases that stand.
+[[nodiscard]] double utilization(const RegistryUse& use);
+std::string use_text(const RegistryUse& use);
+/// ksms.registry-status/1
+void write_use_json(const RegistryUse& use, bool pretty, const Sink& sink);
+
 /// One lease as an object.
 void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now);
 /// ksms.registry/1

@@ -106,7 +106,7 @@ private:
         KSMS_TRY(wanted.owner, this_process());
         wanted.dscp = request_.dscp;
         wanted.avoid = plan_.routed_dscps;
-        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns));
+        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns, hooks_.stop));
         return guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation)));
     }
 

@@ -177,6 +177,21 @@ TEST_CASE("documents: leases", "[documents]") {
     CHECK(leases_text({}, kNow) == "no leases\n");
 }
 
+TEST_CASE("documents: how much of the registry is taken", "[documents]") {
+    const RegistryUse use{0xff'00ff'0000'0000, 16, 12, 2};
+    const auto text = written([&](const Sink& sink) { write_use_json(use, false, sink); });
+    keep("registry-status", text);
+    const auto read = nlohmann::json::parse(text);
+    CHECK(read["free"] == 4);
+    CHECK(read["utilization"] == 0.75);
+    CHECK(read["dscps"].size() == 16);
+    CHECK(read["dscps"][8] == 48);
+    CHECK(use_text(use) ==
+          "in use  12 of 16 (75 %)\nfree    4\nover    2\nDSCPs   32-39, 48-55\n");
+    CHECK(use_text({1ull << 40, 1, 2, 0}) ==
+          "in use  2 of 1 (200 %)\nfree    0\nover    0\nDSCPs   40\n");
+}
+
 TEST_CASE("documents: taps", "[documents]") {
     const ProgramStats stats{1, 0, 0, 0, 0, 0, 0, 9};
     const std::vector<TapRow> rows{tap(true), tap(false)};
