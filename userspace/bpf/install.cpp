@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
@@ -173,7 +174,10 @@ void remove_stale(const PinRoot& root) {
     while (const dirent* entry = readdir(directory)) {
         const std::string name = entry->d_name;
         if (!name.starts_with(prefix)) continue;
-        const int pid = std::atoi(name.c_str() + prefix.size());
+        int pid = 0;
+        const auto* digits = name.data() + prefix.size();
+        const auto [end, error] = std::from_chars(digits, name.data() + name.size(), pid);
+        if (error != std::errc() || end != name.data() + name.size()) continue;
         if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) stale.push_back(parent + "/" + name);
     }
     closedir(directory);

@@ -100,7 +100,8 @@ Result<bool> take_port(const Netns& netns, const ProbeHeader& header, int type, 
 }  // namespace
 
 Result<Prober> Prober::open(const Plan& plan, const std::vector<Service>& services,
-                            ProbeHeader header, const std::function<std::uint16_t()>& next_port) {
+                            const ProbeHeader& header,
+                            const std::function<std::uint16_t()>& next_port) {
     Prober prober;
     prober.services_ = &services;
     prober.header_ = header;

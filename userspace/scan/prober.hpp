@@ -21,7 +21,8 @@ public:
     /// a UDP socket bound to it, so that no other program of that host is given our answers).
     /// @param next_port  gives the next candidate; another is asked for where one is taken
     static Result<Prober> open(const Plan& plan, const std::vector<Service>& services,
-                               ProbeHeader header, const std::function<std::uint16_t()>& next_port);
+                               const ProbeHeader& header,
+                               const std::function<std::uint16_t()>& next_port);
 
     /// Sends these probes, paced at `rate_pps` (0: as fast as it goes). `stop` is asked between
     /// batches.
