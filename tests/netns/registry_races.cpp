@@ -3,10 +3,11 @@
 // holders, and nobody is refused while there is one DSCP for each.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
-#include <memory>
 #include <random>
+#include <string_view>
 
 #include "bpf/attach.hpp"
 #include "registry_bench.hpp"
@@ -110,6 +111,24 @@ private:
     std::minstd_rand random_;
 };
 
+/// A process that renews a lease as fast as it can, until it is killed.
+class Renewer {
+public:
+    Renewer(const RegistryBench& bench, const Lease& lease) : pid_(fork()) {
+        while (pid_ == 0)
+            if (!bench.registry.renew(lease.dscp, lease.generation, 3600'000'000'000)) _exit(1);
+    }
+    Renewer(const Renewer&) = delete;
+    Renewer& operator=(const Renewer&) = delete;
+    ~Renewer() {
+        ::kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+
+private:
+    pid_t pid_;
+};
+
 }  // namespace
 
 TEST_CASE("registry: eight processes allocate, renew, reap and release at once") {
@@ -135,4 +154,27 @@ TEST_CASE("registry: eight processes allocate, renew, reap and release at once")
     CHECK(beliefs->done > kRounds);
     CHECK(value(bench.registry.list()).empty());
     munmap(beliefs, sizeof(Beliefs));
+}
+
+TEST_CASE("registry: a lease is never overlooked while it is being renewed") {
+    const RegistryBench bench;
+    const auto lease = value(bench.registry.allocate(RegistryBench::request("renewed")));
+    const Renewer renewer(bench, lease);
+    ksms_registry_call ask{};
+    ask.op = KSMS_OP_ALLOCATE;
+    ask.allowed = kAllowed;
+    ask.max_jobs = kProcesses;
+    ask.ttl_ns = 1;
+    std::ranges::copy(std::string_view("renewed"), ask.job);
+    int told = 0, busy = 0;
+    for (int round = 0; round < 50'000; ++round) {
+        auto call = ask;
+        REQUIRE(call_program(bench.objects.program(Program::lease), &call, sizeof call));
+        told += call.result == EUSERS ? 1 : 0;
+        busy += call.result == EAGAIN ? 1 : 0;
+    }
+    CHECK(told + busy == 50'000);
+    CHECK(told > 0);
+    CHECK(value(bench.registry.find_job("renewed")).expires_ns > lease.record.expires_ns);
+    for (int round = 0; round < 500; ++round) REQUIRE(value(bench.registry.list()).size() == 1);
 }
