@@ -29,6 +29,15 @@ Result<bool> RawMap::lookup(const void* key, void* value) const {
     return fail_errno(errno, "read the map " + name_);
 }
 
+Status RawMap::lookup_array(void* values) const {
+    std::vector<std::uint32_t> keys(max_entries_);
+    std::uint32_t next = 0, count = max_entries_;
+    if (bpf_map_lookup_batch(fd(), nullptr, &next, keys.data(), values, &count, nullptr) == 0 ||
+        (errno == ENOENT && count == max_entries_))
+        return {};
+    return fail_errno(errno, "read the map " + name_);
+}
+
 Status RawMap::update(const void* key, const void* value, Update how) const {
     if (bpf_map_update_elem(fd(), key, value, static_cast<std::uint64_t>(how)) == 0) return {};
     const int err = errno;

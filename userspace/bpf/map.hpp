@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.hpp"
@@ -27,6 +28,9 @@ public:
 
     /// @return false: no such key
     Result<bool> lookup(const void* key, void* value) const;
+    /// Every value of an array, in order, by one BPF_MAP_LOOKUP_BATCH (Linux 5.6).
+    /// @param values  max_entries() of them, each rounded up to 8 bytes
+    Status lookup_array(void* values) const;
     Status update(const void* key, const void* value, Update how) const;
     /// @return false: there was none
     Result<bool> erase(const void* key) const;
@@ -59,6 +63,13 @@ public:
         V value{};
         KSMS_TRY(const bool found, raw_.lookup(&key, &value));
         return found ? std::optional<V>(value) : std::nullopt;
+    }
+    /// Of an array: every value, the index is the key.
+    [[nodiscard]] Result<std::vector<V>> array() const {
+        static_assert(std::is_same_v<K, std::uint32_t> && sizeof(V) % 8 == 0);
+        std::vector<V> values(raw_.max_entries());
+        KSMS_CHECK(raw_.lookup_array(values.data()));
+        return values;
     }
     [[nodiscard]] Status update(const K& key, const V& value, Update how = Update::any) const {
         return raw_.update(&key, &value, how);

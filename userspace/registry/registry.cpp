@@ -35,6 +35,10 @@ ksms_registry_call call_for(std::uint32_t dscp, std::uint64_t generation, ksms_r
     return call;
 }
 
+bool same_lease(const ksms_lease& first, const ksms_lease& second) {
+    return is_held(second) && generation_of(first) == generation_of(second);
+}
+
 void step_aside(int attempt) {
     if (attempt < kSpins) return;
     if (attempt < kYields)
@@ -70,15 +74,22 @@ Result<std::optional<ksms_lease>> Registry::read(std::uint32_t dscp) const {
         KSMS_TRY(const auto first, objects_.leases.lookup(dscp));
         if (!first || !is_held(*first)) return std::nullopt;
         KSMS_TRY(const auto second, objects_.leases.lookup(dscp));
-        if (second && is_held(*second) && generation_of(*second) == generation_of(*first))
-            return first;
+        if (second && same_lease(*first, *second)) return first;
     }
     return std::unexpected(too_busy());
 }
 
 Result<std::vector<ksms_lease>> Registry::list() const {
+    KSMS_TRY(const auto first, objects_.leases.array());
+    if (std::ranges::none_of(first, is_held)) return std::vector<ksms_lease>();
+    KSMS_TRY(const auto second, objects_.leases.array());
     std::vector<ksms_lease> held;
     for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+        if (!is_held(first[dscp])) continue;
+        if (same_lease(first[dscp], second[dscp])) {
+            held.push_back(first[dscp]);
+            continue;
+        }
         KSMS_TRY(const auto lease, read(dscp));
         if (lease) held.push_back(*lease);
     }
