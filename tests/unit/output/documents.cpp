@@ -186,8 +186,7 @@ TEST_CASE("documents: how much of the registry is taken", "[documents]") {
     CHECK(read["utilization"] == 0.75);
     CHECK(read["dscps"].size() == 16);
     CHECK(read["dscps"][8] == 48);
-    CHECK(use_text(use) ==
-          "in use  12 of 16 (75 %)\nfree    4\nover    2\nDSCPs   32-39, 48-55\n");
+    CHECK(use_text(use) == "in use  12 of 16 (75 %)\nfree    4\nover    2\nDSCPs   32-39, 48-55\n");
     CHECK(use_text({1ull << 40, 1, 2, 0}) ==
           "in use  2 of 1 (200 %)\nfree    0\nover    0\nDSCPs   40\n");
 }
