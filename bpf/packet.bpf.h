@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "ksms/abi.h"
+#include "ksms/token.h"
 
 /* Where bytes come from. `how` is a constant in every program, so that only one branch of
  * ksms_load() is compiled into it. */

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ksms/abi.h"
+#include "ksms/token.h"
 
 namespace ksms {
 namespace {

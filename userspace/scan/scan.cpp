@@ -11,6 +11,7 @@
 #include "guard/guard.hpp"
 #include "os/process.hpp"
 #include "scan/accounting.hpp"
+#include "scan/borrow.hpp"
 #include "scan/collect.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
@@ -100,6 +101,16 @@ private:
     }
 
     Status take_lease() {
+        if (!request_.job.empty()) {
+            KSMS_CHECK(registry_.reap());
+            auto borrowed = borrow_lease(objects_, registry_, request_.job);
+            if (borrowed) {
+                lease_ = borrowed->lease;
+                occupied_ = std::move(borrowed->occupied);
+                return {};
+            }
+            if (borrowed.error().code != Code::not_found) return std::unexpected(borrowed.error());
+        }
         LeaseRequest wanted;
         wanted.job = request_.job.empty() ? make_job_name() : request_.job;
         wanted.user = request_.user.empty() ? user_name() : request_.user;
@@ -256,6 +267,7 @@ private:
     std::uint64_t started_{0};
     Plan plan_;
     Lease lease_;
+    Fd occupied_;  ///< of a borrowed lease
     ScanSites sites_;
     std::vector<ScanTaps> taps_;  ///< of the routers, of the hosts
     Fd drop_link_;

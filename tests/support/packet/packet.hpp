@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ksms/abi.h"
+#include "ksms/token.h"
 
 namespace ksms::test {
 

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "ksms/abi.h"
+#include "ksms/token.h"
 
 using namespace ksms;
 
