@@ -61,6 +61,14 @@ std::string nearest_hint(std::string_view name) {
                         : hint;
 }
 
+/// The machine's own namespace is that of PID 1. Where ptrace(2)'s access check keeps it from us (a
+/// container's init with more capabilities than we have), it is ours.
+const char* host_path() {
+    constexpr const char* init = "/proc/1/ns/net";
+    const Fd readable(::open(init, O_RDONLY | O_CLOEXEC));
+    return readable ? init : "/proc/self/ns/net";
+}
+
 std::uint64_t socket_cookie(int fd) {
     std::uint64_t cookie = 0;
     socklen_t size = sizeof cookie;
@@ -123,7 +131,7 @@ Result<Netns> Netns::current() {
 
 Result<Netns> Netns::open(std::string_view spec) {
     const std::string text(spec);
-    if (spec == "host") return open_path("/proc/1/ns/net", "host");
+    if (spec == "host") return open_path(host_path(), "host");
     if (spec.starts_with("pid:")) {
         std::uint32_t pid = 0;
         const auto* end = text.data() + text.size();
@@ -168,7 +176,7 @@ Result<std::vector<Netns>> all_netns() {
         if (netns && known.insert(netns->inode()).second) found.push_back(std::move(*netns));
     };
     for (const auto& name : directory_entries(kNamed)) add(kNamed + name, name);
-    add("/proc/1/ns/net", "host");
+    add(host_path(), "host");
     for (const auto& pid : directory_entries("/proc")) {
         if (std::isdigit(static_cast<unsigned char>(pid.front())) == 0) continue;
         struct stat status{};
