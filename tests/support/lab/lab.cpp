@@ -22,11 +22,11 @@ namespace {
 void batch(const std::string& netns, const std::vector<std::string>& lines, bool six = false) {
     std::string input;
     for (const auto& line : lines) input += line + '\n';
+    // Not `ip -n`: it wants / to be a mount point, which it is not in a chroot.
     std::vector<std::string> arguments{"ip"};
-    if (!netns.empty()) arguments.insert(arguments.end(), {"-n", netns});
     if (six) arguments.emplace_back("-6");
     arguments.insert(arguments.end(), {"-batch", "-"});
-    must({.arguments = arguments, .netns = "", .input = input});
+    must({.arguments = arguments, .netns = netns, .input = input});
 }
 
 std::string mac(int link, int host) {

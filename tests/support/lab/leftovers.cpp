@@ -19,14 +19,14 @@ std::string out(const std::vector<std::string>& arguments, const std::string& ne
     return run({.arguments = arguments, .netns = netns, .input = input}).out;
 }
 
-json out_json(const std::vector<std::string>& arguments) {
-    return json::parse(out(arguments), nullptr, false);
+json out_json(const std::vector<std::string>& arguments, const std::string& netns = "") {
+    return json::parse(out(arguments, netns), nullptr, false);
 }
 
 /// Temporary entries of ours by their lladdr, and every permanent one.
 std::string neighbours(const std::string& netns) {
     std::string found;
-    for (const auto& entry : out_json({"ip", "-n", netns, "-j", "neigh", "show", "nud", "all"})) {
+    for (const auto& entry : out_json({"ip", "-j", "neigh", "show", "nud", "all"}, netns)) {
         const auto mac = entry.value("lladdr", "");
         const auto state = entry.value("state", json::array()).dump();
         const auto to = entry.value("dst", "");
@@ -40,7 +40,7 @@ std::string neighbours(const std::string& netns) {
 
 void look_at_hooks(const std::string& netns, State& state) {
     std::string commands, xdp;
-    for (const auto& link : out_json({"ip", "-n", netns, "-j", "-d", "link", "show"})) {
+    for (const auto& link : out_json({"ip", "-j", "-d", "link", "show"}, netns)) {
         const auto name = link.value("ifname", "");
         commands += fmt::format("filter show dev {0} ingress\nfilter show dev {0} egress\n", name);
         if (link.contains("xdp") && link["xdp"].value("mode", 0) != 0) xdp += name + '\n';
@@ -48,8 +48,8 @@ void look_at_hooks(const std::string& netns, State& state) {
     // The noqueue of a veth goes with its peer, whoever removed that.
     static const std::regex defaults(R"(qdisc noqueue[^\n]*\n)");
     state[netns + " qdiscs"] =
-        std::regex_replace(out({"tc", "-n", netns, "qdisc", "show"}), defaults, "");
-    state[netns + " filters"] = out({"tc", "-n", netns, "-force", "-batch", "-"}, "", commands);
+        std::regex_replace(out({"tc", "qdisc", "show"}, netns), defaults, "");
+    state[netns + " filters"] = out({"tc", "-force", "-batch", "-"}, netns, commands);
     state[netns + " xdp"] = xdp;
     state[netns + " neighbours"] = neighbours(netns);
 }
@@ -135,8 +135,7 @@ State full_state(const Lab& lab) {
         const auto netns = lab.netns(node);
         for (const char* family : {"-4", "-6"}) {
             for (const char* what : {"route show table all", "rule show", "addr show"}) {
-                const auto shown =
-                    out({"ip", "-n", netns, "-force", family, "-batch", "-"}, "", what);
+                const auto shown = out({"ip", "-force", family, "-batch", "-"}, netns, what);
                 static const std::regex ages(R"(expires [0-9]+sec|valid_lft [^\n]*)");
                 state[fmt::format("{} {} {}", netns, family, what)] =
                     std::regex_replace(shown, ages, "");
@@ -146,7 +145,7 @@ State full_state(const Lab& lab) {
                                     "ip6tables-nft-save", "ip6tables-legacy-save"})
             state[fmt::format("{} {}", netns, program)] = without_counters(out({program}, netns));
         state[netns + " nft"] = out({"nft", "-s", "list", "ruleset"}, netns);
-        state[netns + " links"] = out({"ip", "-n", netns, "link", "show"});
+        state[netns + " links"] = out({"ip", "link", "show"}, netns);
     }
     return state;
 }
