@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "os/message.hpp"
 #include "os/netlink.hpp"
@@ -32,6 +33,12 @@ Link parse_link(const nlmsghdr* message) {
         static_cast<int>(attributes.u32(IFLA_LINK_NETNSID, static_cast<std::uint32_t>(-1)));
     link.kind = Attributes(attributes[IFLA_LINKINFO], IFLA_INFO_MAX).text(IFLA_INFO_KIND);
     link.xdp_program = Attributes(attributes[IFLA_XDP], IFLA_XDP_MAX).u32(IFLA_XDP_PROG_ID);
+    if (const auto* stats = attributes[IFLA_STATS64];
+        stats != nullptr && mnl_attr_get_payload_len(stats) >= sizeof(rtnl_link_stats64)) {
+        rtnl_link_stats64 counted;
+        std::memcpy(&counted, mnl_attr_get_payload(stats), sizeof counted);
+        link.sent_packets = counted.tx_packets;
+    }
     if (const auto* mac = attributes[IFLA_ADDRESS];
         mac != nullptr && info->ifi_type == ARPHRD_ETHER && mnl_attr_get_payload_len(mac) == 6) {
         link.mac.emplace();

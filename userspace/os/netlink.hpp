@@ -59,7 +59,8 @@ struct Link {
     std::uint32_t peer{0};    ///< IFLA_LINK; of a veth the index of the other end
     int peer_nsid{-1};        ///< IFLA_LINK_NETNSID; -1: the same namespace
     std::optional<Mac> mac;
-    std::uint32_t xdp_program{0};  ///< id of an XDP program on it; 0: none
+    std::uint32_t xdp_program{0};   ///< id of an XDP program on it; 0: none
+    std::uint64_t sent_packets{0};  ///< IFLA_STATS64, tx_packets
 };
 Result<std::vector<Link>> links(Netlink& netlink);
 

@@ -19,6 +19,7 @@
 #include "scan/store.hpp"
 #include "scan/summary.hpp"
 #include "scan/verdict.hpp"
+#include "taps/traffic.hpp"
 
 namespace ksms {
 namespace {
@@ -124,11 +125,13 @@ private:
     Status attach() {
         stage("attach");
         sites_ = ScanSites::of(plan_);
+        KSMS_CHECK(traffic_.look(sites_.routers));
+        KSMS_CHECK(traffic_.look(sites_.hosts));
         KSMS_TRY(auto routers, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
-                                                request_.hooks, sites_.routers));
+                                                request_.hooks, traffic_, sites_.routers));
         taps_.push_back(std::move(routers));
         KSMS_TRY(auto hosts, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
-                                              TapHooks::tc, sites_.hosts));
+                                              TapHooks::tc, traffic_, sites_.hosts));
         taps_.push_back(std::move(hosts));
         sites_.stand(taps_[0], taps_[1]);
         attach_drops();
@@ -269,6 +272,7 @@ private:
     Lease lease_;
     Fd occupied_;  ///< of a borrowed lease
     ScanSites sites_;
+    Traffic traffic_;
     std::vector<ScanTaps> taps_;  ///< of the routers, of the hosts
     Fd drop_link_;
     std::optional<Resolver> resolver_;

@@ -14,6 +14,7 @@
 #include "os/netlink.hpp"
 #include "taps/table.hpp"
 #include "taps/taps.hpp"
+#include "taps/traffic.hpp"
 
 namespace ksms {
 namespace {
@@ -55,11 +56,13 @@ Result<AttachWay> attach_way_from_environment() {
 }
 
 struct ScanTaps::State {
-    State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how)
-        : objects(all), guard(watched), table(all), dscp(mark), way(how) {}
+    State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how,
+          const Traffic& flowing)
+        : objects(all), guard(watched), traffic(flowing), table(all), dscp(mark), way(how) {}
 
     const Objects& objects;
     Guard& guard;
+    const Traffic& traffic;
     TapTable table;
     std::uint8_t dscp;
     AttachWay way;
@@ -71,6 +74,7 @@ struct ScanTaps::State {
                                            TapHooks hooks);
     Result<bool> use_standing(const TapSite& site, std::size_t number, ksms_direction direction,
                               ksms_tap_kind kind);
+    Result<bool> foreign_tcx(const TapSite& site, ksms_direction direction) const;
     Result<bool> needs_tcx(const TapSite& site, Netlink& netlink, ksms_direction direction) const;
     Status attach_links(const TapSite& site, std::size_t number, ksms_direction direction,
                         ksms_tap_kind kind);
@@ -101,11 +105,7 @@ Result<bool> ScanTaps::State::use_standing(const TapSite& site, std::size_t numb
     return !site.interfaces.empty();
 }
 
-/// A foreign TCX program in front may end the hook before a filter is reached; an ingress qdisc
-/// leaves no room for clsact.
-Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
-                                        ksms_direction direction) const {
-    if (objects.program(program_for(KSMS_TAP_TCX, direction)) < 0) return false;
+Result<bool> ScanTaps::State::foreign_tcx(const TapSite& site, ksms_direction direction) const {
     bool foreign = false;
     KSMS_CHECK(in_netns(*site.netns, [&]() -> Status {
         for (const auto ifindex : site.interfaces) {
@@ -116,12 +116,29 @@ Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
         }
         return {};
     }));
+    return foreign;
+}
+
+/// A foreign TCX program in front may end the hook before a filter is reached; an ingress qdisc
+/// leaves no room for clsact; making one where packets flow would lose some of them.
+Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
+                                        ksms_direction direction) const {
+    if (objects.program(program_for(KSMS_TAP_TCX, direction)) < 0) return false;
+    KSMS_TRY(const bool foreign, foreign_tcx(site, direction));
     if (foreign) return true;
     KSMS_TRY(const auto all, qdiscs(netlink));
-    return std::ranges::any_of(all, [&](const Qdisc& qdisc) {
-        return qdisc.kind == "ingress" &&
-               std::ranges::find(site.interfaces, qdisc.ifindex) != site.interfaces.end();
-    });
+    const auto has = [&](std::uint32_t ifindex, const char* kind) {
+        return std::ranges::any_of(all, [&](const Qdisc& qdisc) {
+            return qdisc.ifindex == ifindex && qdisc.kind == kind;
+        });
+    };
+    std::vector<std::uint32_t> without_clsact;
+    for (const auto ifindex : site.interfaces) {
+        if (has(ifindex, "ingress")) return true;
+        if (!has(ifindex, "clsact")) without_clsact.push_back(ifindex);
+    }
+    if (without_clsact.empty()) return false;
+    return traffic.flows(site, without_clsact, netlink);
 }
 
 Status ScanTaps::State::attach_link(const TapPlace& place, std::size_t number,
@@ -267,9 +284,9 @@ ScanTaps::~ScanTaps() {
 }
 
 Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
-                                  AttachWay way, TapHooks hooks,
+                                  AttachWay way, TapHooks hooks, const Traffic& traffic,
                                   const std::vector<TapSite>& sites) {
-    ScanTaps taps(std::make_unique<State>(objects, guard, dscp, way));
+    ScanTaps taps(std::make_unique<State>(objects, guard, dscp, way, traffic));
     for (std::size_t number = 0; number < sites.size(); ++number) {
         const auto& site = sites[number];
         KSMS_TRY(auto netlink, Netlink::open(*site.netns));

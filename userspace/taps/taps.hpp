@@ -31,6 +31,8 @@ struct TapSite {
     bool ingress{true}, egress{true};
 };
 
+class Traffic;
+
 /// What stands on a site after attach(): which kind of tap counts there, for scan_routers.
 struct SiteTaps {
     ksms_tap_kind ingress{KSMS_TAP_NONE};
@@ -43,10 +45,12 @@ class ScanTaps {
 public:
     /// Puts an ingress and an egress tap on every interface of every site, or uses the ones that
     /// stand there (TCX taps of `tap attach`, if they cover all interfaces of that site). clsact
-    /// unless the way says TCX or a hook carries a foreign TCX program. On an error everything
-    /// attached so far is gone. Journals before each step.
+    /// unless the way says TCX, a hook carries a foreign TCX program, or packets flow where clsact
+    /// would have to be made. On an error everything attached so far is gone. Journals before each
+    /// step.
+    /// @param traffic  has looked at these sites; outlives the taps
     static Result<ScanTaps> attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
-                                   AttachWay way, TapHooks hooks,
+                                   AttachWay way, TapHooks hooks, const Traffic& traffic,
                                    const std::vector<TapSite>& sites);
     [[nodiscard]] const std::vector<SiteTaps>& sites() const { return sites_; }
 
