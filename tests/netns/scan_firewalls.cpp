@@ -177,4 +177,38 @@ TEST_CASE("a bridge in a third namespace between two routers") {
     }
 }
 
+TEST_CASE("of two routers that own the next hop, the one that answers for it is judged") {
+    Lab lab;
+    lab.host("src");
+    lab.router("r1");  // has the gateway's address on this link
+    lab.router("r2");  // has it on another one, and answers all the same
+    lab.host("segment");
+    lab.host("dst");
+    lab.ip("segment", {"link add br0 type bridge", "link set br0 up", "link add br1 type bridge",
+                       "link set br1 up"});
+    lab.plug({"src", "eth1", 1}, "segment", "br0", 1);
+    lab.plug({"r1", "eth0", 2}, "segment", "br0", 1);
+    lab.plug({"r2", "eth0", 3}, "segment", "br0", 1);
+    lab.plug({"r1", "eth1", 1}, "segment", "br1", 2);
+    lab.plug({"r2", "eth1", 2}, "segment", "br1", 2);
+    lab.plug({"dst", "eth0", 3}, "segment", "br1", 2);
+    lab.default_route("src", 1, 2);
+    lab.default_route("dst", 2, 1);
+    lab.ip("r2", {"addr add " + lab.address(4, 1, 2) + "/32 dev eth1"});
+    lab.rules("r2", Firewall::iptables_nft,
+              "*filter\n-A FORWARD -p tcp --dport 25 -j DROP\nCOMMIT\n", 4);
+    const bool first = GENERATE(true, false);
+    lab.ip(first ? "r2" : "r1", {"link set eth0 arp off"});
+    lab.ip("src", {"neigh flush all nud all"});
+    const std::string router = first ? "r1" : "r2", other = first ? "r2" : "r1";
+    const auto result = scan(lab, lab.address(4, 1, 1), lab.address(4, 2, 3), "22,25");
+    INFO(router << " answers\n" << result.text());
+    REQUIRE(result.exit() == 0);
+    CHECK(result.verdict(router, "tcp", 22) == "YES");
+    CHECK(result.verdict(router, "tcp", 25) == (first ? "YES" : "NO"));
+    CHECK(result.verdict(other, "tcp", 22) == "-");
+    CHECK(result.result("tcp", 25) == (first ? "YES" : "NO"));
+    CHECK(result.outcome().seconds < 1);
+}
+
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/clock.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 
@@ -77,6 +78,29 @@ Status use_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& add
     info.ndm_state = NUD_NONE;
     info.ndm_flags = NTF_USE;
     return netlink.request(message.header(), describe("resolve", address, netlink.netns()));
+}
+
+bool neighbour_works(std::uint16_t state) {
+    return (state &
+            (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)) != 0;
+}
+
+Status resolve_neighbour(Netlink& netlink, Netlink& listening, std::uint32_t ifindex,
+                         const Address& address) {
+    KSMS_TRY(const auto entry, neighbour(netlink, ifindex, address));
+    if (entry && neighbour_works(entry->state)) return {};
+    KSMS_CHECK(use_neighbour(netlink, ifindex, address));
+    const auto deadline = monotonic_ns() + kNeighbourPatience;
+    for (bool answered = false; !answered && monotonic_ns() < deadline;) {
+        const auto rest = static_cast<int>((deadline - monotonic_ns()) / 1'000'000 + 1);
+        const auto came = listening.wait(rest, [&](const nlmsghdr* message) {
+            const auto seen = parse_neighbour(message);
+            answered |= seen && seen->ifindex == ifindex && seen->address == address &&
+                        neighbour_works(seen->state);
+        });
+        if (!came) return std::unexpected(came.error());
+    }
+    return {};
 }
 
 Status add_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address,

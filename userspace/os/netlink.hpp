@@ -123,6 +123,10 @@ struct RoutingRule {
 };
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family);
 
+/// How long to wait for who answers for an address: a veth does within 1 ms, waiting longer finds
+/// nobody.
+constexpr std::uint64_t kNeighbourPatience = 50'000'000;  // ns
+
 struct Neighbour {
     std::uint32_t ifindex{0};
     Address address;
@@ -135,6 +139,13 @@ Result<std::optional<Neighbour>> neighbour(Netlink& netlink, std::uint32_t ifind
                                            const Address& address);
 /// Asks the kernel to resolve it now, as if a packet needed it (NTF_USE). Does not wait.
 Status use_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address);
+/// Can packets go out by an entry in this state (NUD_VALID of include/net/neighbour.h)?
+[[nodiscard]] bool neighbour_works(std::uint16_t state);
+/// use_neighbour(), unless the entry works already, and waits for an answer: some milliseconds at
+/// most where nobody gives one.
+/// @param listening  a socket of the same namespace that is in RTMGRP_NEIGH
+Status resolve_neighbour(Netlink& netlink, Netlink& listening, std::uint32_t ifindex,
+                         const Address& address);
 /// RTM_NEWNEIGH with NLM_F_CREATE alone: fills a missing, INCOMPLETE or FAILED entry with
 /// NUD_REACHABLE, leaves a working one as it is.
 Status add_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "scan/network.hpp"
 
+#include <linux/rtnetlink.h>
+
 #include <algorithm>
 #include <map>
 
@@ -10,7 +12,7 @@ namespace {
 /// Answers are kept: a plan sees one picture of the network, and asks each thing once.
 class KernelNetwork : public Network {
 public:
-    explicit KernelNetwork(std::vector<Netns> all) {
+    KernelNetwork(std::vector<Netns> all, bool may_send) : may_send_(may_send) {
         for (auto& netns : all) nodes_.push_back(std::make_unique<Node>(std::move(netns)));
     }
 
@@ -76,9 +78,17 @@ public:
 
     Result<std::optional<Mac>> neighbour_mac(std::size_t number, std::uint32_t ifindex,
                                              const Address& address) override {
-        KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
+        auto& node = *nodes_.at(number);
+        const auto key = std::pair(ifindex, address.text());
+        if (const auto known = node.macs.find(key); known != node.macs.end()) return known->second;
+        KSMS_TRY(auto* netlink, socket(node));
+        if (may_send_) {
+            KSMS_TRY(auto listening, Netlink::open(node.netns, RTMGRP_NEIGH));
+            KSMS_CHECK(resolve_neighbour(*netlink, listening, ifindex, address));
+        }
         KSMS_TRY(const auto found, neighbour(*netlink, ifindex, address));
-        return found ? found->mac : std::nullopt;
+        const bool works = found && neighbour_works(found->state);
+        return node.macs[key] = works ? found->mac : std::nullopt;
     }
 
 private:
@@ -90,6 +100,7 @@ private:
         std::map<int, std::vector<RoutingRule>> rules;
         std::map<std::pair<int, std::uint32_t>, bool> forwards;
         std::map<int, std::size_t> by_nsid;
+        std::map<std::pair<std::uint32_t, std::string>, std::optional<Mac>> macs;
     };
 
     static Result<Netlink*> socket(Node& node) {
@@ -100,6 +111,7 @@ private:
     }
 
     std::vector<std::unique_ptr<Node>> nodes_;
+    bool may_send_;
 };
 
 }  // namespace
@@ -120,9 +132,9 @@ bool Interfaces::owns_on(const Address& address, std::uint32_t ifindex) const {
     });
 }
 
-Result<std::unique_ptr<Network>> kernel_network() {
+Result<std::unique_ptr<Network>> kernel_network(bool may_send) {
     KSMS_TRY(auto all, all_netns());
-    return std::make_unique<KernelNetwork>(std::move(all));
+    return std::make_unique<KernelNetwork>(std::move(all), may_send);
 }
 
 }  // namespace ksms

@@ -37,11 +37,14 @@ public:
     virtual Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) = 0;
     /// The namespace that `number` knows by this id; nothing where it is out of sight.
     virtual Result<std::optional<std::size_t>> by_nsid(std::size_t number, int nsid) = 0;
+    /// Who answers for an address on a link: asked only where several could. Nothing where nobody
+    /// has answered within some milliseconds.
     virtual Result<std::optional<Mac>> neighbour_mac(std::size_t number, std::uint32_t ifindex,
                                                      const Address& address) = 0;
 };
 
 /// The network of this machine.
-Result<std::unique_ptr<Network>> kernel_network();
+/// @param may_send  whether neighbour_mac() may have the kernel ask for an address (ARP, NDP)
+Result<std::unique_ptr<Network>> kernel_network(bool may_send);
 
 }  // namespace ksms

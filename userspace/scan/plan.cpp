@@ -188,12 +188,19 @@ private:
             router_of_.emplace(number, plan_.routers.size());
             plan_.routers.push_back(std::move(router));
         }
+        plan_.first.resize(entries_.size());
         for (const auto& [from, behind] : tracer_.next()) {
             const auto router = router_of_.find(from.first);
-            if (router == router_of_.end()) continue;
-            for (const auto number : behind)
-                if (const auto next = router_of_.find(number); next != router_of_.end())
+            const auto entry = std::ranges::find(entries_, from.first);
+            for (const auto number : behind) {
+                const auto next = router_of_.find(number);
+                if (next == router_of_.end()) continue;
+                if (router != router_of_.end())
                     plan_.next[{router->second, from.second}].push_back(next->second);
+                if (entry != entries_.end())
+                    plan_.first[static_cast<std::size_t>(entry - entries_.begin())].push_back(
+                        next->second);
+            }
         }
         return {};
     }

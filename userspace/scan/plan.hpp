@@ -93,6 +93,7 @@ struct Plan {
     /// (router, egress ifindex) -> routers that may come next; used where the evidence leaves the
     /// prediction
     std::map<std::pair<std::size_t, std::uint32_t>, std::vector<std::size_t>> next;
+    std::vector<std::vector<std::size_t>> first;  ///< per entry: routers that may come first
     std::vector<PlanNeighbour> neighbours;
     std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
     std::vector<bool>

@@ -11,18 +11,6 @@
 #include "base/clock.hpp"
 
 namespace ksms {
-namespace {
-
-constexpr std::uint64_t kPatience =
-    50'000'000;  // ns; a veth answers within 1 ms, waiting longer finds nobody
-
-// include/net/neighbour.h, NUD_VALID: packets go out by it
-bool works(std::uint16_t state) {
-    return (state &
-            (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)) != 0;
-}
-
-}  // namespace
 
 Result<Resolver> Resolver::run(const Plan& plan, Guard& guard, std::uint8_t dscp) {
     Resolver resolver;
@@ -57,7 +45,7 @@ Status Resolver::ask(const Plan& plan) {
             const auto& wanted = plan.neighbours[i];
             KSMS_TRY(const auto entry,
                      neighbour(netlink, wanted.interface.ifindex, wanted.address));
-            if (entry && works(entry->state)) continue;
+            if (entry && neighbour_works(entry->state)) continue;
             pending_[i] = true;
             KSMS_CHECK(use_neighbour(netlink, wanted.interface.ifindex, wanted.address));
         }
@@ -66,7 +54,7 @@ Status Resolver::ask(const Plan& plan) {
 }
 
 Status Resolver::wait(const Plan& plan) {
-    const auto deadline = monotonic_ns() + kPatience;
+    const auto deadline = monotonic_ns() + kNeighbourPatience;
     while (std::ranges::find(pending_, true) != pending_.end()) {
         const auto now = monotonic_ns();
         if (now >= deadline) break;
@@ -78,7 +66,7 @@ Status Resolver::wait(const Plan& plan) {
             if (ready[w].revents == 0) continue;
             const auto read = watches_[w].netlink.wait(0, [&](const nlmsghdr* message) {
                 const auto seen = parse_neighbour(message);
-                if (!seen || !works(seen->state)) return;
+                if (!seen || !neighbour_works(seen->state)) return;
                 for (const auto i : watches_[w].wanted) {
                     const auto& wanted = plan.neighbours[i];
                     if (wanted.interface.ifindex == seen->ifindex &&

@@ -74,7 +74,7 @@ private:
 
     Status plan_and_lease() {
         stage("plan");
-        KSMS_TRY(const auto network, kernel_network());
+        KSMS_TRY(const auto network, kernel_network(true));
         KSMS_TRY(plan_, make_plan(*network, request_, 0));
         stage("lease");
         KSMS_CHECK(take_lease());

@@ -72,7 +72,8 @@ Result<bool> Tracer::link_is_up(std::size_t netns, std::uint32_t ifindex) {
 }
 
 /// Who on the link takes a packet for `next_hop`: the namespace that owns it; of several, the one
-/// that the neighbour entry names, else the one whose interface has the address.
+/// that the neighbour entry names, else the one whose interface has the address. The others may
+/// answer the next question for it.
 Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                                   std::set<std::size_t>* bridges) {
     KSMS_TRY(const auto* wire, segment(netns, egress));
@@ -87,15 +88,31 @@ Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const
     Step result;
     result.leaves_sight = wire->leaves_sight;
     if (owners.empty()) return result;
-    result.to = owners.front();
-    if (owners.size() == 1) return result;
-    KSMS_TRY(const auto mac, network_.neighbour_mac(netns, egress, next_hop));
-    for (const auto& owner : owners) {
-        KSMS_TRY(const auto* interfaces, network_.interfaces(owner.netns));
-        const auto* link = interfaces->link(owner.ifindex);
-        if (mac && link != nullptr && link->mac == mac) result.to = owner;
+    auto taken = owners.begin();
+    if (owners.size() > 1) {
+        KSMS_TRY(const auto mac, network_.neighbour_mac(netns, egress, next_hop));
+        for (auto owner = owners.begin(); mac && owner != owners.end(); ++owner) {
+            KSMS_TRY(const auto* interfaces, network_.interfaces(owner->netns));
+            const auto* link = interfaces->link(owner->ifindex);
+            if (link != nullptr && link->mac == mac) taken = owner;
+        }
     }
+    result.to = *taken;
+    owners.erase(taken);
+    result.others = std::move(owners);
     return result;
+}
+
+/// An entry of the neighbour table may change its mind while the scan runs: taps belong on all who
+/// could take the packet.
+Status Tracer::meet_others(std::size_t netns, std::uint32_t egress, const Step& step) {
+    for (const auto& [other, arrives] : step.others) {
+        KSMS_TRY(const bool forwards, network_.forwards(other, destination_.family, arrives));
+        if (!forwards) continue;
+        next_[{netns, egress}].insert(other);
+        meet(other, arrives);
+    }
+    return {};
 }
 
 void Tracer::meet(std::size_t router, std::uint32_t ingress) {
@@ -162,8 +179,9 @@ Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
             stop(trace, PathEnd::destination, at, target);
             return trace;
         }
-        if (!source) next_[{at, answer.oif}].insert(next);
+        next_[{at, answer.oif}].insert(next);
         meet(next, arrives);
+        KSMS_CHECK(meet_others(at, answer.oif, taken));
         trace.hops.push_back({next, arrives, 0, false});
         at = next;
         ingress = arrives;
@@ -185,7 +203,7 @@ Status Tracer::explore_from(std::size_t netns, std::uint32_t ingress, std::uint3
     if (!forwards) return {};
     next_[{netns, answer.oif}].insert(next);
     meet(next, arrives);
-    return {};
+    return meet_others(netns, answer.oif, taken);
 }
 
 Status Tracer::explore_marks(const Service& service) {

@@ -57,7 +57,7 @@ public:
     [[nodiscard]] const std::set<std::size_t>& asked() const { return asked_; }
     /// Routers in the order they were met.
     [[nodiscard]] const std::vector<std::size_t>& routers() const { return routers_; }
-    /// (router, egress) -> routers behind it
+    /// (router or entry, egress) -> routers behind it
     [[nodiscard]] const std::map<std::pair<std::size_t, std::uint32_t>, std::set<std::size_t>>&
     next() const {
         return next_;
@@ -65,12 +65,14 @@ public:
 
 private:
     struct Step {
-        std::optional<Segment::Endpoint> to;  ///< who takes the packet
+        std::optional<Segment::Endpoint> to;    ///< who takes the packet
+        std::vector<Segment::Endpoint> others;  ///< who owns the next hop too
         bool leaves_sight{false};
     };
     RouteQuestion question(const Service& service, std::uint32_t iif, std::uint32_t mark) const;
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
+    Status meet_others(std::size_t netns, std::uint32_t egress, const Step& step);
     Result<const Segment*> segment(std::size_t netns, std::uint32_t ifindex);
     Result<bool> link_is_up(std::size_t netns, std::uint32_t ifindex);
     void meet(std::size_t router, std::uint32_t ingress);

@@ -72,7 +72,7 @@ public:
           path_(plan.paths[plan.path_of[probe_]]) {}
 
     ProbeVerdict run() {
-        const auto steps = walk(plan_, path_, evidence_);
+        const auto steps = walk(plan_, entry_, path_, evidence_);
         for (const auto& router : evidence_.routers) {
             last_sight_ = std::max({last_sight_, router.in.last_ns, router.out.last_ns});
             in_circles_ |= router.in.packets > evidence_.sent;

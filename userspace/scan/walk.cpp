@@ -71,7 +71,7 @@ bool led_past(const Plan& plan, const PlanPath& path, const ProbeEvidence& evide
 
 /// Every router that saw it was predicted: those of the prediction up to the last that saw it,
 /// without those that it was led past.
-std::vector<std::size_t> along_prediction(const Plan& plan, const PlanPath& path,
+std::vector<std::size_t> along_prediction(const Plan& plan, std::size_t entry, const PlanPath& path,
                                           const ProbeEvidence& evidence) {
     std::vector<std::size_t> order, unseen;
     for (const auto& hop : path.hops) {
@@ -79,8 +79,9 @@ std::vector<std::size_t> along_prediction(const Plan& plan, const PlanPath& path
             unseen.push_back(hop.router);
             continue;
         }
-        const bool past =
-            !order.empty() && led_past(plan, path, evidence, order.back(), hop.router);
+        const bool past = order.empty()
+                              ? entry < plan.first.size() && holds(plan.first[entry], hop.router)
+                              : led_past(plan, path, evidence, order.back(), hop.router);
         if (!past) order.insert(order.end(), unseen.begin(), unseen.end());
         unseen.clear();
         order.push_back(hop.router);
@@ -114,11 +115,12 @@ void add_unseen_tail(const Plan& plan, const PlanPath& path, const ProbeEvidence
 
 }  // namespace
 
-std::vector<WalkStep> walk(const Plan& plan, const PlanPath& path, const ProbeEvidence& evidence) {
+std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& path,
+                           const ProbeEvidence& evidence) {
     auto order = in_order_of_sight(evidence);
     const bool as_predicted = std::ranges::all_of(
         order, [&](std::size_t router) { return predicted(path, router) != nullptr; });
-    if (as_predicted) order = along_prediction(plan, path, evidence);
+    if (as_predicted) order = along_prediction(plan, entry, path, evidence);
     add_unseen_tail(plan, path, evidence, order);
     std::vector<WalkStep> steps;
     steps.reserve(order.size());

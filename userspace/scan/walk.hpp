@@ -20,6 +20,7 @@ struct WalkStep {
 /// that was not predicted (a mark, a translation or the DSCP led it another way), the routers come
 /// in the order in which they saw it, and the prediction goes on behind the last of them where it
 /// can.
-std::vector<WalkStep> walk(const Plan& plan, const PlanPath& path, const ProbeEvidence& evidence);
+std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& path,
+                           const ProbeEvidence& evidence);
 
 }  // namespace ksms
