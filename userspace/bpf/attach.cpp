@@ -97,8 +97,11 @@ Status pin(int object, const std::string& path) {
     return fail_errno(errno, "pin " + path);
 }
 
-Result<Fd> open_pin(const std::string& path) {
-    const int fd = bpf_obj_get(path.c_str());
+Result<Fd> open_pin(const std::string& path, bool read_only) {
+    struct bpf_obj_get_opts options{};
+    options.sz = sizeof options;
+    options.file_flags = read_only ? BPF_F_RDONLY : 0;
+    const int fd = bpf_obj_get_opts(path.c_str(), &options);
     if (fd >= 0) return Fd(fd);
     if (errno == ENOENT) return fail(Code::not_found, "there is no pin " + path);
     return fail_errno(errno, "open the pin " + path);

@@ -30,7 +30,8 @@ Result<std::uint32_t> program_id(int program);
 /// BPF_LINK_GET_FD_BY_ID: a second hold on a link that somebody has.
 Result<Fd> link_by_id(std::uint32_t id);
 Status pin(int object, const std::string& path);
-Result<Fd> open_pin(const std::string& path);
+/// @param read_only  a map that the caller may not write (BPF_F_RDONLY)
+Result<Fd> open_pin(const std::string& path, bool read_only = false);
 
 /// Programs on a TCX hook (BPF_PROG_QUERY), ids in the order they run; call it inside the
 /// namespace.

@@ -33,6 +33,7 @@ namespace ksms {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
+constexpr const char* kExitHook = "exit_hook";
 
 struct DestroySkeleton {
     void operator()(ksms_bpf* skeleton) const { ksms_bpf::destroy(skeleton); }
@@ -106,6 +107,10 @@ Status fill_config(const ksms_bpf& skeleton) {
     const std::uint32_t zero = 0;
     if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.config), &zero, &config, BPF_ANY) != 0)
         return fail_errno(errno, "write the map config");
+    ksms_registry figures{};
+    figures.abi = KSMS_ABI_VERSION;
+    if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.registry), &zero, &figures, BPF_ANY) != 0)
+        return fail_errno(errno, "write the map registry");
     return {};
 }
 
@@ -184,6 +189,14 @@ void remove_stale(const PinRoot& root) {
     for (const auto& path : stale) remove_tree(path);
 }
 
+/// The timers of the leases, and the hook on the end of processes.
+Status start_registry(const std::string& root, int setup, int exit) {
+    std::uint64_t nothing = 0;
+    KSMS_CHECK(call_program(setup, &nothing, sizeof nothing));
+    KSMS_TRY(const auto hook, attach_tracing(exit, 0));
+    return pin(hook.get(), root + "/" + kExitHook);
+}
+
 Status install(const PinRoot& root) {
     remove_stale(root);
     KSMS_TRY(const auto skeleton, load(""));
@@ -196,6 +209,9 @@ Status install(const PinRoot& root) {
         return fail_errno(errno, "make the directory " + beside + "/links");
     KSMS_CHECK(pin_maps(*skeleton, beside));
     KSMS_CHECK(pin_programs(*skeleton, beside));
+    KSMS_CHECK(start_registry(beside, bpf_program__fd(skeleton->progs.ksms_setup),
+                              bpf_program__fd(skeleton->progs.ksms_exit)));
+    KSMS_CHECK(open_to_group(beside));
     if (rename(beside.c_str(), root.path.c_str()) == 0) return {};
     if (errno == ENOTEMPTY || errno == EEXIST)
         return {};  // another was faster: its objects are as good
@@ -218,6 +234,10 @@ Status replace_programs(const PinRoot& root) {
         unlink(path.c_str());
         KSMS_CHECK(pin(bpf_program__fd(program), path));
     }
+    unlink((root.path + "/" + kExitHook).c_str());
+    KSMS_CHECK(start_registry(root.path, bpf_program__fd(skeleton->progs.ksms_setup),
+                              bpf_program__fd(skeleton->progs.ksms_exit)));
+    KSMS_CHECK(open_to_group(root.path));
     config.values()[0].object_hash = object_hash();
     return {};
 }
@@ -257,7 +277,7 @@ Status ensure_bpf_fs(const PinRoot& root) {
     if (statfs(kBpfFs, &filesystem) != 0)
         return fail_errno(errno, std::string("look at ") + kBpfFs);
     if (filesystem.f_type == BPF_FS_MAGIC) return {};
-    if (mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0) return {};
+    if (mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0711") == 0) return {};
     return fail_errno(errno, std::string("mount the BPF file system on ") + kBpfFs,
                       "mount -t bpf bpf /sys/fs/bpf (needs root), or name another --pin-root");
 }
@@ -279,8 +299,22 @@ Status ensure_installed(const PinRoot& root, bool may_install) {
             return fail(Code::failed,
                         "the pins under " + root.path + " vanished while they were installed");
     }
-    if (installed_hash != object_hash() && may_install) return replace_programs(root);
+    if (!may_install) return {};
+    if (installed_hash != object_hash()) return replace_programs(root);
+    KSMS_TRY([[maybe_unused]] const bool missing, ensure_exit_hook(root));
     return {};
+}
+
+Result<bool> ensure_exit_hook(const PinRoot& root) {
+    const auto path = root.path + "/" + kExitHook;
+    if (access(path.c_str(), F_OK) == 0) return false;
+    const Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
+    if (access(path.c_str(), F_OK) == 0) return false;  // the one before us did it
+    KSMS_TRY(const auto setup, open_pin(root.path + "/" + name_of(Program::setup)));
+    KSMS_TRY(const auto exit, open_pin(root.path + "/" + name_of(Program::exit)));
+    KSMS_CHECK(start_registry(root.path, setup.get(), exit.get()));
+    return true;
 }
 
 Status uninstall(const PinRoot& root) {

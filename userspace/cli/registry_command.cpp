@@ -42,8 +42,8 @@ Result<ksms_lease> named_lease(const Registry& registry, const Arguments& argume
 
 Result<int> run_list(Context& context, const Arguments&) {
     KSMS_CHECK(require_root("list"));
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto leases, registry.list());
     print(context, leases, leases_text(leases, Moment::now()));
     return 0;
@@ -51,8 +51,8 @@ Result<int> run_list(Context& context, const Arguments&) {
 
 Result<int> run_status(Context& context, const Arguments&) {
     KSMS_CHECK(require_root("status"));
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto leases, registry.list());
     RegistryUse use;
     use.capacity = capacity(context.config.limits);
@@ -73,8 +73,8 @@ Result<int> run_status(Context& context, const Arguments&) {
 
 Result<int> run_show(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_root("show"));
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     print(context, {lease}, leases_text({lease}, Moment::now()));
     return 0;
@@ -108,8 +108,8 @@ Result<int> run_allocate(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestWait));
     KSMS_CHECK(require_root("allocate"));
     request.user = arguments.text("user").value_or(user_name());
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto lease, registry.allocate(request, wait.value_or(0), &context.stop));
     print(context, {lease.record}, fmt::format("{}\n", lease.dscp));
     return 0;
@@ -117,8 +117,8 @@ Result<int> run_allocate(Context& context, const Arguments& arguments) {
 
 Result<int> run_release(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_root("release"));
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     const auto lease = named_lease(registry, arguments);
     if (!lease && lease.error().code == Code::not_found && arguments.has("if-exists")) {
         print(context, {}, "");
@@ -137,8 +137,8 @@ Result<int> run_release(Context& context, const Arguments& arguments) {
 Result<int> run_renew(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto ttl, arguments.seconds("ttl", 0.001, kLongestTtl));
     KSMS_CHECK(require_root("renew"));
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
     KSMS_CHECK(
@@ -150,8 +150,8 @@ Result<int> run_renew(Context& context, const Arguments& arguments) {
 
 Result<int> run_reap(Context& context, const Arguments&) {
     KSMS_CHECK(require_root("reap"));
-    KSMS_TRY(const auto objects, Objects::open(context.root));
-    const Registry registry(objects, context.config.limits);
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto reaped, registry.reap());
     print(context, reaped,
           reaped.empty() ? "nothing to reap\n" : "reaped:\n" + leases_text(reaped, Moment::now()));
