@@ -28,4 +28,10 @@ const std::atomic<int>& catch_signals() {
     return caught;
 }
 
+void release_signals() {
+    struct sigaction action{};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(SIGPIPE, &action, nullptr);
+}
+
 }  // namespace ksms

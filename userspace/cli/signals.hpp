@@ -9,4 +9,8 @@ namespace ksms {
 /// (nohup) keeps them ignored. SIGPIPE is ignored: a write says EPIPE.
 const std::atomic<int>& catch_signals();
 
+/// As a program wants them that takes our place (execve(2) resets what was caught, not what was
+/// ignored).
+void release_signals();
+
 }  // namespace ksms

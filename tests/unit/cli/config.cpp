@@ -98,6 +98,15 @@ TEST_CASE("config: somebody else's keys only warn") {
     CHECK(config->warnings[1] == "c.json:2: web: not a key of ksms, passed over");
 }
 
+TEST_CASE("config: a registry that is not enabled gives one DSCP, to one job at a time") {
+    const auto config = parse_config(R"({"dscp_registry":{"enabled":false}})", "c.json");
+    REQUIRE(config);
+    CHECK(config->limits.dscp_min == 32);
+    CHECK(config->limits.dscp_max == 32);
+    CHECK(config->limits.max_jobs == 1);
+    CHECK(config->warnings.empty());
+}
+
 TEST_CASE("config: a named file must be there, the default need not") {
     const auto missing = load_config("/nonexistent/config.json");
     REQUIRE_FALSE(missing);
