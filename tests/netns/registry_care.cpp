@@ -93,6 +93,9 @@ TEST_CASE("registry check: each thing that cannot be is found, explained and put
     }
     SECTION("an owner that the exit hook does not know") {}
     write_lease(bench, 40, lease);
+    // The timers that were set up a moment ago look once at every lease, and may be the first to
+    // see that this one is over.
+    if (!value(bench.registry.holds(40, 7))) write_lease(bench, 40, lease);
     const auto found = check(bench);
     REQUIRE_FALSE(found.empty());
     CHECK(found.front().what.find("40") != std::string::npos);
