@@ -142,7 +142,7 @@ static __always_inline int ksms_claim(struct ksms_waiter *call, struct ksms_look
 
 /* @param promised  DSCPs that somebody waits for
  * @return 0 or an errno of ksms_registry_call; EAGAIN: a DSCP may have been freed again by this */
-static __noinline int ksms_allocate(struct ksms_waiter *call, ksms_u64 promised) {
+__noinline int ksms_allocate(struct ksms_waiter *call, ksms_u64 promised) {
     struct ksms_look look;
     if (!call) return EINVAL;
     __builtin_memcpy(look.job, call->request.job, sizeof(look.job));

@@ -194,7 +194,9 @@ struct {
 } reasons __weak SEC(".maps");
 
 /* The maps of maps. key: DSCP. value: an array of the scan's own size (BPF_F_INNER_MAP, Linux 5.10)
- * that user space maps into its memory; set and taken away by the scan. */
+ * that user space maps into its memory; set and taken away by the scan. Sizes and no types: the
+ * scan's arrays have none either, and Linux 6.1 tells an array of structs from one without a type
+ * (bpf_map_meta_equal(), timer_off) and refuses it. */
 #define KSMS_DENSE_MAP(name, value_type)                             \
     struct {                                                         \
         __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                    \
@@ -205,8 +207,8 @@ struct {
                 __uint(type, BPF_MAP_TYPE_ARRAY);                    \
                 __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP); \
                 __uint(max_entries, 1);                              \
-                __type(key, ksms_u32);                               \
-                __type(value, value_type);                           \
+                __uint(key_size, sizeof(ksms_u32));                  \
+                __uint(value_size, sizeof(value_type));              \
             });                                                      \
     } name __weak SEC(".maps")
 

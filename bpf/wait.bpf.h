@@ -125,7 +125,7 @@ static long ksms_serve_round(KSMS_UNUSED ksms_u32 number, struct ksms_service *s
 }
 
 /* A DSCP was freed, or somebody began to wait. */
-static __noinline int ksms_serve(struct ksms_registry *figures) {
+__noinline int ksms_serve(struct ksms_registry *figures) {
     if (!figures || !ksms_read(&figures->waiting)) return 0;
     if (__sync_fetch_and_add(&figures->serving, 1)) return 0;
     struct ksms_service service = {};
