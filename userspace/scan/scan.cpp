@@ -118,8 +118,16 @@ private:
         KSMS_TRY(wanted.owner, this_process());
         wanted.dscp = request_.dscp;
         wanted.avoid = plan_.routed_dscps;
-        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns, hooks_.stop));
+        KSMS_TRY(lease_, registry_.allocate(wanted, patience_for_lease(), hooks_.stop));
         return guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation)));
+    }
+
+    /// --wait, but the deadline is for the whole scan.
+    std::uint64_t patience_for_lease() const {
+        if (request_.deadline_ns == 0) return request_.wait_ns;
+        const auto gone = monotonic_ns() - started_;
+        return std::min(request_.wait_ns,
+                        request_.deadline_ns - std::min(gone, request_.deadline_ns));
     }
 
     Status attach() {
