@@ -37,8 +37,9 @@ public:
     }
     Status twice() const {
         if (lines_.repeated().empty()) return {};
-        const auto& path = lines_.repeated().front();
-        return fail(Code::usage, fmt::format("{}: {} stands there twice", name_, path));
+        const auto& [path, line] = lines_.repeated().front();
+        return fail(Code::usage, fmt::format("{}:{}: {}: stands there twice, first on line {}",
+                                             name_, line, path, lines_.of(path)));
     }
     Status object(const json& parent, const std::string& key, json& into) const {
         into = json::object();
@@ -143,14 +144,17 @@ Status read_own(const Reader& read, const json& root, Config& config) {
 }
 
 Result<std::string> read_file(const std::string& path) {
+    constexpr const char* hint =
+        "--config names a JSON file that can be read; without it /etc/ksms/config.json is read "
+        "where there is one";
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd) return fail_errno(errno, "read " + path);
+    if (!fd) return fail_errno(errno, "read " + path, hint);
     std::string text;
     std::array<char, 16384> buffer;
     while (true) {
         const auto got = ::read(fd.get(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(errno, "read " + path);
+        if (got < 0) return fail_errno(errno, "read " + path, hint);
         if (got == 0) return text;
         text.append(buffer.data(), static_cast<std::size_t>(got));
         if (text.size() > kLargestFile)
