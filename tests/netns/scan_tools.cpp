@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The commands beside scan, as their users run them.
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -137,6 +138,26 @@ TEST_CASE("tap attach that fails leaves none of its taps, and those from before"
     }
     CHECK(std::distance(std::filesystem::directory_iterator(lab.pin_root() + "/links"), {}) == 4);
     CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r1")})).exit == 0);
+}
+
+TEST_CASE("tap detach under a running scan does it, and says what becomes of the scan") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns("r1"), lab.netns("r2")})).exit == 0);
+    CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r2")})).err.empty());
+    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
+                                            "22,8000-8999", {"--rate", "400", "--dscp", "47"})));
+    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    const auto detached = run(ksmsctl(lab, {"tap", "detach", lab.netns("r1"), lab.netns("r3")}));
+    INFO(detached.out << detached.err);
+    CHECK(detached.exit == 0);
+    CHECK(detached.out.find(lab.netns("r1") + ": 4 taps detached") != std::string::npos);
+    CHECK(detached.err == "warning: the scan of dscp 47 that runs now used these taps: " +
+                              lab.netns("r1") + " will be UNKNOWN in its answer\n");
+    child.signal(SIGINT);
+    const Scan result(lab, child.wait());
+    INFO(result.text());
+    CHECK(result.verdict("r1", "tcp", 8999) == "UNKNOWN");
 }
 
 TEST_CASE("tap attach names a router without what its name would do to a terminal") {

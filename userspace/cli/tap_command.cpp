@@ -116,15 +116,27 @@ Result<int> attach(Context& context, const Arguments& arguments) {
     return tell(context, text);
 }
 
+/// A scan that finds its taps gone judges nothing there.
+void warn_of_scans(Console& console, const Netns& router, const std::vector<std::uint32_t>& dscps) {
+    for (const auto dscp : dscps)
+        console.warn(
+            fmt::format("the scan of dscp {} that runs now used these taps: {} will be "
+                        "UNKNOWN in its answer",
+                        dscp, router.name()));
+}
+
 Result<int> detach(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_capabilities("detaching taps"));
     KSMS_TRY(const auto routers, open_routers(arguments.words));
     KSMS_TRY(const auto objects, installed(context.root));
+    if (objects) KSMS_CHECK(reconcile(*objects));
     std::string text;
     for (const auto& router : routers) {
         std::size_t removed = 0;
         if (objects) {
+            KSMS_TRY(const auto scans, scans_on(*objects, router));
             KSMS_TRY(removed, detach_standing(*objects, router));
+            if (removed > 0) warn_of_scans(context.console, router, scans);
         }
         text += fmt::format("{}: {} taps detached\n", printable(router.name()), removed);
     }

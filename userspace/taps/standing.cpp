@@ -118,6 +118,21 @@ Result<std::size_t> detach_standing(const Objects& objects, const Netns& netns) 
     return standing.size();
 }
 
+Result<std::vector<std::uint32_t>> scans_on(const Objects& objects, const Netns& netns) {
+    const auto is_link = [](std::uint8_t kind) {
+        return kind == KSMS_TAP_TCX || kind == KSMS_TAP_XDP;
+    };
+    std::vector<std::uint32_t> dscps;
+    KSMS_CHECK(objects.scan_routers.for_each(
+        [&](const ksms_scan_router_key& key, const ksms_scan_router& router) {
+            if (key.router == netns.inode() &&
+                (is_link(router.ingress_kind) || is_link(router.egress_kind)))
+                dscps.push_back(key.dscp);
+        }));
+    std::ranges::sort(dscps);
+    return dscps;
+}
+
 Result<std::vector<TapRow>> list_taps(const Objects& objects) {
     std::vector<TapRow> rows;
     KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t& id, const ksms_tap& tap) {

@@ -82,6 +82,8 @@ Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, Guard
                                                    const Netns& netns, TapHooks hooks);
 /// @return taps removed; 0 where there were none
 Result<std::size_t> detach_standing(const Objects& objects, const Netns& netns);
+/// The DSCPs of the scans that run and count with links on this namespace.
+Result<std::vector<std::uint32_t>> scans_on(const Objects& objects, const Netns& netns);
 /// Takes these back that attach_standing() attached.
 Status detach_standing(const Objects& objects, const std::vector<std::uint32_t>& taps);
 
