@@ -37,8 +37,9 @@ public:
     }
     Status twice() const {
         if (lines_.repeated().empty()) return {};
-        const auto& path = lines_.repeated().front();
-        return fail(Code::usage, fmt::format("{}: {} stands there twice", name_, path));
+        const auto& [path, line] = lines_.repeated().front();
+        return fail(Code::usage, fmt::format("{}:{}: {}: stands there twice, first on line {}",
+                                             name_, line, path, lines_.of(path)));
     }
     Status object(const json& parent, const std::string& key, json& into) const {
         into = json::object();
@@ -176,7 +177,9 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
 
 Result<Config> load_config(const std::string& option) {
     const std::string path = option.empty() ? kDefaultFile : option;
-    auto text = read_file(path);
+    auto text = read_file(path,
+                          "--config names a JSON file that can be read; without it "
+                          "/etc/ksms/config.json is read where there is one");
     if (!text && option.empty() && text.error().err == ENOENT) return Config{};
     if (!text) return std::unexpected(std::move(text).error());
     return parse_config(*text, path);

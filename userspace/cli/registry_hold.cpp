@@ -12,6 +12,7 @@
 
 #include "cli/registry_command.hpp"
 #include "cli/signals.hpp"
+#include "os/descriptor_limit.hpp"
 #include "output/leases.hpp"
 
 namespace ksms {
@@ -82,6 +83,7 @@ Result<int> run_exec(Context& context, const Arguments& arguments) {
     // It keeps the registry alive with it, should somebody remove the pins: its DSCP is in use.
     fcntl(pins.program.get(), F_SETFD, 0);
     release_signals();
+    restore_descriptor_limit();
     execvp(line.front(), line.data());
     const int err = errno;
     const Registry registry(pins, context.config.limits);

@@ -90,6 +90,8 @@ private:
         for (std::size_t i = 0; i < network_.size(); ++i) {
             const auto interfaces = network_.interfaces(i);
             if (interfaces && (*interfaces)->owns(request_.source)) entries_.push_back(i);
+            if (!interfaces && is_out_of_descriptors(interfaces.error()))
+                return std::unexpected(interfaces.error());
         }
         if (entries_.empty())
             return fail(Code::not_found,
@@ -300,7 +302,7 @@ private:
             ++on_path;
         }
         if (on_path == 0)
-            return fail(Code::failed, "none of the routers named is on the way",
+            return fail(Code::not_found, "none of the routers named is on the way",
                         "--dry-run without --router shows the way");
         return {};
     }

@@ -119,10 +119,18 @@ private:
         wanted.dscp = request_.dscp;
         // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
         wanted.avoid = plan_.routed_dscps | objects_.config.values()[0].active_scans;
-        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns, hooks_.stop));
+        KSMS_TRY(lease_, registry_.allocate(wanted, patience_for_lease(), hooks_.stop));
         KSMS_CHECK(
             guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation))));
         return registry_.occupy(lease_);
+    }
+
+    /// --wait, but the deadline is for the whole scan.
+    std::uint64_t patience_for_lease() const {
+        if (request_.deadline_ns == 0) return request_.wait_ns;
+        const auto gone = monotonic_ns() - started_;
+        return std::min(request_.wait_ns,
+                        request_.deadline_ns - std::min(gone, request_.deadline_ns));
     }
 
     Status attach() {
