@@ -50,10 +50,11 @@ std::string nearest_owner(Network& network, const Address& wanted) {
 
 class Planner {
 public:
-    Planner(Network& network, const ScanRequest& request, std::uint8_t tos)
+    Planner(Network& network, const ScanRequest& request, std::uint8_t tos,
+            std::uint16_t source_port)
         : network_(network),
           request_(request),
-          tracer_(network, request.source, request.destination, tos) {}
+          tracer_(network, request.source, request.destination, tos, source_port) {}
 
     Result<Plan> run() {
         KSMS_CHECK(check(request_));
@@ -213,10 +214,17 @@ private:
 
     Status build_paths() {
         std::vector<std::uint32_t> path_of_trace;
-        for (const auto& trace : traces_) {
+        for (std::size_t number = 0; number < traces_.size(); ++number) {
+            const auto& trace = traces_[number];
             PlanPath path;
             path.end = trace.end;
             path.detail = trace.detail;
+            path.by_socket = trace.by_socket;
+            const auto entry = number / representatives_.size();
+            // What passes its own source once more is seen leaving by other interfaces too.
+            if (trace.leaves != 0 && !plan_.entries[entry].source_is_router) {
+                KSMS_TRY(path.leaves, named(entries_[entry], trace.leaves));
+            }
             for (const auto& hop : trace.hops) {
                 KSMS_TRY(auto ingress, named(hop.netns, hop.ingress));
                 PlanInterface egress;
@@ -332,8 +340,9 @@ private:
 
 }  // namespace
 
-Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos) {
-    return Planner(network, request, tos).run();
+Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
+                       std::uint16_t source_port) {
+    return Planner(network, request, tos, source_port).run();
 }
 
 }  // namespace ksms
