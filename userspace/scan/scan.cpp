@@ -25,10 +25,6 @@
 namespace ksms {
 namespace {
 
-// Source ports: above the registered ones that daemons listen on, below what Linux gives to clients
-// last (32768–60999 is its default range; a port in use is passed over).
-constexpr std::uint32_t kFirstPort = 33000, kPorts = 27000;
-
 double milliseconds(std::uint64_t from, std::uint64_t to) {
     return static_cast<double>(to - from) / 1e6;
 }
@@ -203,7 +199,8 @@ private:
     Result<JudgeContext> judge_context(const Accounts& accounts) {
         JudgeContext context;
         context.drops_seen = static_cast<bool>(drop_link_);
-        context.interrupted = accounts.interrupted || accounts.out_of_time;
+        context.interrupted = accounts.interrupted;
+        context.out_of_time = accounts.out_of_time;
         context.dscp = lease_.dscp;
         KSMS_TRY(context.broken_routers, broken_routers());
         context.source_gateway_missing.assign(plan_.entries.size(), false);
@@ -262,8 +259,9 @@ private:
         for (std::size_t i = 0; i < context.broken_routers.size(); ++i) {
             if (context.broken_routers[i].empty()) continue;
             report.state = accounts.interrupted ? ScanState::interrupted : ScanState::partial;
-            report.warnings.push_back(fmt::format(
-                "{} is not judged: {}", plan_.routers[i].netns.name(), context.broken_routers[i]));
+            report.warnings.push_back(fmt::format("{}: {}; what it counted before is judged",
+                                                  plan_.routers[i].netns.name(),
+                                                  context.broken_routers[i]));
         }
         if (report.unknown != report.services.size() || report.services.empty()) return;
         report.failure = "no service has a verdict: " + report.services.front().why;
