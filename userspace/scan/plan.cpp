@@ -288,29 +288,31 @@ private:
     }
 
     Status choose_routers() {
+        plan_.entry_only = request_.entry_only;
         if (request_.entry_only) {
             for (auto& router : plan_.routers) router.wanted = false;
-            for (const auto index : plan_.path_of)
-                if (!plan_.paths[index].hops.empty())
-                    plan_.routers[plan_.paths[index].hops.front().router].wanted = true;
+            for (const auto& path : plan_.paths)
+                if (!path.hops.empty()) plan_.routers[path.hops.front().router].wanted = true;
         }
         if (request_.routers.empty()) return {};
-        for (auto& router : plan_.routers) router.wanted = false;
-        std::size_t on_path = 0;
+        std::set<std::size_t> named;
         for (const auto& name : request_.routers) {
             KSMS_TRY(const auto number, network_.find(name));
             const auto found = router_of_.find(number);
-            if (found == router_of_.end()) {
-                plan_.warnings.push_back(fmt::format("--router {}: it is on no path", name));
-                continue;
-            }
-            plan_.routers[found->second].wanted = true;
-            ++on_path;
+            if (found != router_of_.end() && plan_.routers[found->second].wanted)
+                named.insert(found->second);
+            else
+                plan_.warnings.push_back(
+                    fmt::format("--router {}: it is {}", name,
+                                found == router_of_.end() ? "on no path" : "the first of no path"));
         }
-        if (on_path == 0)
-            return fail(Code::failed, "none of the routers named is on the way",
-                        "--dry-run without --router shows the way");
-        return {};
+        for (std::size_t i = 0; i < plan_.routers.size(); ++i)
+            plan_.routers[i].wanted = named.contains(i);
+        if (!named.empty()) return {};
+        return fail(Code::failed,
+                    fmt::format("none of the routers named is {}",
+                                request_.entry_only ? "the first on a way" : "on the way"),
+                    "--dry-run without --router shows the way");
     }
 
     Status find_routed_dscps() {

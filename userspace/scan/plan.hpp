@@ -102,8 +102,13 @@ struct Plan {
     std::vector<PlanNeighbour> neighbours;
     std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
     std::vector<bool>
-        dscp_routed;  ///< per probe: its path differs between tos 0 and the job's DSCP
+        dscp_routed;         ///< per probe: its path differs between tos 0 and the job's DSCP
+    bool entry_only{false};  ///< only the first router of a way is in its answer
     std::vector<std::string> warnings;  ///< for people: "--router hq-dmz is on no path"
+    /// Is this router in the answer for a probe that met it as the nth (from 0)?
+    [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
+        return routers[router].wanted && (!entry_only || place == 0);
+    }
     [[nodiscard]] std::size_t services() const {
         return entries.empty() ? 0 : path_of.size() / entries.size();
     }
