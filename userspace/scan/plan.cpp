@@ -2,6 +2,7 @@
 #include "scan/plan.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <set>
@@ -13,6 +14,14 @@
 namespace ksms {
 namespace {
 
+/// Multicast, or 255.255.255.255.
+bool is_group(const Address& address) {
+    if (address.family == AF_INET6) return address.bytes[0] == 0xff;
+    return (address.bytes[0] & 0xf0) == 0xe0 ||
+           std::ranges::all_of(address.bytes.begin(), address.bytes.begin() + 4,
+                               [](std::uint8_t byte) { return byte == 0xff; });
+}
+
 Status check(const ScanRequest& request) {
     if (request.source.family != request.destination.family)
         return fail(Code::usage,
@@ -22,6 +31,19 @@ Status check(const ScanRequest& request) {
     if (request.source == request.destination)
         return fail(Code::usage,
                     fmt::format("{} is source and destination", request.source.text()));
+    for (const auto& address : {request.source, request.destination})
+        if (address.family == AF_INET6 && address.is_link_local())
+            return fail(Code::usage,
+                        address.text() + " is a link-local address: no router forwards it",
+                        "give an address of a wider scope");
+    if (is_group(request.destination))
+        return fail(Code::usage,
+                    fmt::format("{} is a {} address", request.destination.text(),
+                                request.destination.bytes[0] == 0xff &&
+                                        request.destination.family == AF_INET
+                                    ? "broadcast"
+                                    : "multicast"),
+                    "give the address of a host");
     if (request.services.empty()) return fail(Code::usage, "no service to probe", "-P names them");
     return {};
 }
@@ -69,6 +91,7 @@ public:
                 "name one entry with --source-netns, or fewer services");
         KSMS_CHECK(trace_all());
         KSMS_CHECK(some_way());
+        warn_of_idle_entries();
         KSMS_CHECK(build_entries());
         KSMS_CHECK(build_routers());
         KSMS_CHECK(build_paths());
@@ -154,6 +177,21 @@ private:
                     direct ? "ksms judges routers; a direct link needs none"
                            : "`ip route get` in the source's namespace shows the same; "
                              "--source-netns names another");
+    }
+
+    /// Of several entries one may have no way at all: it would be missing without a word.
+    void warn_of_idle_entries() {
+        if (entries_.size() == 1) return;
+        for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+            std::set<std::string> told;
+            for (std::size_t i = 0; i < representatives_.size(); ++i) {
+                const auto& trace = traces_[entry * representatives_.size() + i];
+                if (trace.hops.empty() && told.insert(trace.detail).second)
+                    plan_.warnings.push_back(fmt::format("from {} no router is on the way: {}",
+                                                         network_.netns(entries_[entry]).name(),
+                                                         trace.detail));
+            }
+        }
     }
 
     Result<std::vector<PlanInterface>> tap_interfaces(std::size_t netns) {

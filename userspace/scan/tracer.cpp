@@ -191,6 +191,13 @@ Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
         }
         KSMS_TRY(const auto answer, network_.route(at, question(service, ingress, 0)));
         const bool source = ingress == 0;
+        if (answer.error == 0 && (answer.type == RTN_BROADCAST || answer.type == RTN_ANYCAST))
+            return fail(Code::usage,
+                        fmt::format("{} is {} address of a network of {}", target,
+                                    answer.type == RTN_ANYCAST ? "the subnet-router anycast"
+                                                               : "the broadcast",
+                                    network_.netns(at).name()),
+                        "give the address of a host");
         if (answer.error == 0 && answer.type == RTN_LOCAL) {
             if (!source) trace.hops.back().local = true;
             stop(trace, PathEnd::local, at, target);
