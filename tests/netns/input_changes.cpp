@@ -162,7 +162,29 @@ TEST_CASE("the hint of a partial scan follows the reason") {
     CHECK(removed.find("--deadline") == std::string::npos);
 }
 
-TEST_CASE("pace: the last probe's interval is not waited for, arrivals are counted meanwhile") {
+TEST_CASE("pace: what arrived counts in the progress while others are still to be sent") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    auto command = ksmsctl(lab, {});
+    // script(1) gives it a terminal, for the progress line.
+    command.arguments = {"script", "-qec",
+                         command.arguments.front() + " scan -s " + chain_source(lab, 4) + " -d " +
+                             chain_destination(lab, 4) + " -P 8001-8300 --rate 150",
+                         "/dev/null"};
+    const auto out = run(command).out;
+    INFO(out);
+    REQUIRE(out.find(" of 300 accounted for") != std::string::npos);
+    bool counted = false;
+    for (auto at = out.find(" of 300 accounted for"); at != std::string::npos;
+         at = out.find(" of 300 accounted for", at + 1)) {
+        const auto digits = out.find_last_not_of("0123456789", at - 1) + 1;
+        const auto accounted = std::stoi(out.substr(digits, at - digits));
+        counted |= accounted > 0 && accounted < 290;
+    }
+    CHECK(counted);
+}
+
+TEST_CASE("pace: the last probe's interval is not waited for, the others' are") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     REQUIRE(short_scan(lab).exit() == 0);
