@@ -93,7 +93,8 @@ TEST_CASE("source: rules on protocol and port in the source's namespace lead its
 }
 
 TEST_CASE("source: a rule on the protocol alone, and one on source ports") {
-    for (const char* rule : {"pref 50 ipproto tcp", "pref 50 sport 1024-65534"}) {
+    for (const char* rule : {"pref 50 ipproto tcp", "pref 50 ipproto udp", "pref 50 ipproto icmp",
+                             "pref 50 not ipproto udp", "pref 50 sport 1024-65534"}) {
         TwoWays lab;
         lab.rule({rule});
         for (const int family : {4, 6}) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -132,14 +133,19 @@ void Tracer::stop(Trace& trace, PathEnd end, std::size_t netns, const std::strin
 /// that everybody's packets go.
 Status Tracer::leave(Trace& trace, std::size_t entry, const Service& service,
                      const RouteAnswer& answer) {
-    auto plain = question(service, 0, 0);
-    KSMS_TRY(const bool several, network_.several_ways(entry, plain));
-    plain.protocol = 0;
-    plain.source_port = plain.destination_port = 0;
-    KSMS_TRY(const auto raw, network_.route(entry, plain));
-    trace.by_socket = several || raw.error != answer.error || raw.type != answer.type ||
-                      raw.oif != answer.oif || raw.gateway != answer.gateway;
+    KSMS_TRY(const bool several, network_.several_ways(entry, question(service, 0, 0)));
     KSMS_TRY(const auto* rules, network_.rules(entry, destination_.family));
+    // Nobody can be asked about protocol RAW: ICMP is as little TCP or UDP as that, unless a rule
+    // means it. A question without a protocol is one about UDP (inet_rtm_getroute()).
+    auto portless = question(service, 0, 0);
+    portless.protocol = IPPROTO_ICMP;
+    if (destination_.family == AF_INET6) portless.protocol = IPPROTO_ICMPV6;
+    portless.source_port = portless.destination_port = 0;
+    const bool means_it = std::ranges::any_of(
+        *rules, [&](const RoutingRule& rule) { return rule.protocol == portless.protocol; });
+    KSMS_TRY(const auto raw, network_.route(entry, portless));
+    trace.by_socket = several || means_it || raw.error != answer.error || raw.type != answer.type ||
+                      raw.oif != answer.oif || raw.gateway != answer.gateway;
     KSMS_TRY(const auto* interfaces, network_.interfaces(entry));
     const auto* link = interfaces->link(answer.oif);
     // Its firewall may mark it and lead it another way; what leaves by an interface upon another
