@@ -58,6 +58,8 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
         return all;
     };
     const auto gone = lab.netns("gone");
+    auto anycast = lab.address(6, 4, 0);
+    if (anycast.ends_with("::0")) anycast.pop_back();  // as it is printed (RFC 5952)
     const std::vector<Bad> table{
         {"port 0", ports("0"), 2, {"0"}},
         {"port 99999", ports("99999"), 2, {"99999", "65535"}},
@@ -78,6 +80,34 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
         {"no source", {"scan", "-d", destination, "-P", "22"}, 2, {"-s"}},
         {"no ports", {"scan", "-s", source, "-d", destination}, 2, {"-P"}},
         {"a namespace called ../../etc", with({"--source-netns", "../../etc"}), 2, {"../../etc"}},
+        {"a link-local source",
+         {"scan", "-s", "fe80::1", "-d", chain_destination(lab, 6), "-P", "22"},
+         2,
+         {"fe80::1", "link-local"}},
+        {"a link-local destination",
+         {"scan", "-s", chain_source(lab, 6), "-d", "fe80::1", "-P", "22"},
+         2,
+         {"fe80::1", "link-local"}},
+        {"a multicast destination",
+         {"scan", "-s", source, "-d", "224.0.0.5", "-P", "22"},
+         2,
+         {"224.0.0.5", "multicast"}},
+        {"an IPv6 multicast destination",
+         {"scan", "-s", chain_source(lab, 6), "-d", "ff05::2", "-P", "22"},
+         2,
+         {"ff05::2", "multicast"}},
+        {"everybody as destination",
+         {"scan", "-s", source, "-d", "255.255.255.255", "-P", "22"},
+         2,
+         {"255.255.255.255", "broadcast"}},
+        {"a network's broadcast address",
+         {"scan", "-s", source, "-d", lab.address(4, 4, 7), "-P", "22"},
+         2,
+         {lab.address(4, 4, 7), "broadcast", lab.netns("r3")}},
+        {"a network's anycast address",
+         {"scan", "-s", chain_source(lab, 6), "-d", anycast, "-P", "22"},
+         2,
+         {anycast, "anycast", lab.netns("r3")}},
         {"a router called ../../etc", with({"--router", "../../etc"}), 2, {"../../etc"}},
         {"a router that is gone", with({"--router", gone}), 5, {gone}},
         {"a router that is on no way", with({"--router", lab.netns("dst")}), 5, {"on the way"}},

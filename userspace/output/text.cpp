@@ -56,6 +56,8 @@ std::string stops(const Report& report) {
         routers.push_back(fmt::format("{} {}", printable(router.name), found->second));
         at.erase(found);
     }
+    for (const auto& [router, count] : at)  // on the way, but not asked for
+        routers.push_back(fmt::format("{} {}", printable(router), count));
     return fmt::format("{} stop{}{}", report.no, report.no == 1 ? "s" : "",
                        routers.empty() ? "" : fmt::format(" ({})", joined(routers, ", ")));
 }
@@ -101,13 +103,19 @@ std::string unknown_hint(const Report& report) {
     if (found == report.services.end()) return {};
     const std::string_view reason = found->reason;
     if (report.state == ScanState::interrupted) return "it was interrupted; run it again";
-    if (report.state == ScanState::partial)
+    if (reason == "not_sent:deadline")
         return "the deadline came first: a longer --deadline, or a higher --rate";
+    if (reason == "not_sent:taps-gone")
+        return "something changed on the way while it ran; run it again";
+    if (reason == "not_sent:another way")
+        return "the source's routes changed while it ran; run it again";
+    if (reason == "not_sent:next-hop-missing")
+        return "a next hop does not answer: look at its link and address (ip neighbour)";
+    if (reason == "not_sent:past-its-taps")
+        return "a program in front of the taps may hide packets from them: try --tap xdp";
     if (reason.starts_with("not_sent"))
         return "nothing left the source: look at its routes, links and firewall; "
                "ksmsctl scan --dry-run shows the way";
-    if (reason.starts_with("next-hop-missing"))
-        return "a next hop does not answer: look at its link and address (ip neighbour)";
     if (reason.starts_with("lost"))
         return fmt::format("ksmsctl scan -v -s {} -d {} -P {} --retries 8 --rate 100",
                            report.source.text(), report.destination.text(), unknown_ports(report));

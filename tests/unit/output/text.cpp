@@ -152,15 +152,32 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
     };
     CHECK(contains(hint_for("lost"), "--retries"));
     CHECK(contains(hint_for("not_sent:ENETUNREACH"), "nothing left the source"));
-    CHECK(contains(hint_for("next-hop-missing"), "next hop"));
-    CHECK(contains(hint_for("not_judged:eth0"), "doctor"));
+    CHECK(contains(hint_for("not_sent:next-hop-missing"), "next hop"));
+    CHECK(contains(hint_for("not_sent:taps-gone"), "changed on the way"));
+    CHECK(contains(hint_for("not_sent:another way"), "routes changed"));
+    CHECK(contains(hint_for("stopped_before:r0"), "doctor"));
     ReportBuilder builder({"r1"});
     builder.add(IPPROTO_TCP, 22, "?", "it is so", "lost");
     CHECK_FALSE(contains(scan_text(builder.report, {.hints = false}), "hint"));
     builder.report.state = ScanState::interrupted;
     CHECK(contains(scan_text(builder.report, {}), "hint: it was interrupted; run it again"));
-    builder.report.state = ScanState::partial;
-    CHECK(contains(scan_text(builder.report, {}), "--deadline"));
+    // A scan is partial by its deadline, or because something was taken away.
+    for (const auto& [reason, hint] : {std::pair("not_sent:deadline", "--deadline"),
+                                       std::pair("not_sent:taps-gone", "changed on the way")}) {
+        ReportBuilder partial({"r1"});
+        partial.add(IPPROTO_TCP, 22, "?", "it is so", reason);
+        partial.report.state = ScanState::partial;
+        CHECK(contains(scan_text(partial.report, {}), hint));
+    }
+}
+
+TEST_CASE("text: a router that stops services is named, also where it was not asked for") {
+    ReportBuilder builder({"r2"});
+    builder.add(IPPROTO_TCP, 22, "-", "r1: firewall", "NETFILTER_DROP");
+    builder.report.services[0].result = Verdict::no;
+    builder.report.services[0].stopped_at = "r1";
+    builder.report.no = 1;
+    CHECK(contains(scan_text(builder.report, {}), "1 stops (r1 1)"));
 }
 
 TEST_CASE("text: details name interfaces, the kernel's function and the stages") {
