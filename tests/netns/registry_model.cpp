@@ -2,6 +2,7 @@
 // Random operations of many processes, with SIGKILLs and SIGSTOPs among them; what happened is held
 // against the sequential model of 32 slots, each of which has one holder at a time.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -55,7 +56,7 @@ public:
             event.process = getpid();
             const auto dice = random_() % 8;
             event.kind = held_.empty() || (dice < 3 && held_.size() < 4) ? Kind::allocate
-                         : dice < 5                                     ? Kind::renew
+                         : dice < 5                                      ? Kind::renew
                                                                          : Kind::release;
             event.from = monotonic_ns();
             perform(event);
@@ -81,9 +82,9 @@ private:
     }
 
     void allocate(Event& event) {
-        const auto lease = registry_.allocate(
-            RegistryBench::request(fmt::format("j{}-{}", getpid(), number_++)));
-        event.answer = lease                                  ? Answer::given
+        const auto lease =
+            registry_.allocate(RegistryBench::request(fmt::format("j{}-{}", getpid(), number_++)));
+        event.answer = lease                                 ? Answer::given
                        : lease.error().code == Code::no_dscp ? Answer::refused
                                                              : Answer::wrong;
         if (!lease) return;
@@ -155,7 +156,8 @@ private:
 
     void end(Hold& hold, const std::map<pid_t, Span>& deaths) {
         const auto dscp = slot_of(hold);
-        if (const auto release = released_.find({dscp, hold.generation}); release != released_.end())
+        if (const auto release = released_.find({dscp, hold.generation});
+            release != released_.end())
             hold.over = release->second;
         if (const auto death = deaths.find(hold.owner); death != deaths.end())
             hold.over = {std::min(hold.over.from, death->second.from),
@@ -171,8 +173,8 @@ private:
     /// The earlier lease was over before the later was taken, at moments that their spans allow.
     void follow(std::uint8_t slot, const Hold& earlier, const Hold& later) {
         if (earlier.generation == later.generation)
-            wrong_.push_back(fmt::format("DSCP {} generation {} was given twice", slot,
-                                         later.generation));
+            wrong_.push_back(
+                fmt::format("DSCP {} generation {} was given twice", slot, later.generation));
         else if (earlier.over.from >= later.taken.to)
             wrong_.push_back(fmt::format("DSCP {} was given again (generation {}) while {} held it",
                                          slot, later.generation, earlier.owner));
@@ -186,8 +188,8 @@ private:
             for (std::size_t i = 0; i < holds.size(); ++i) {
                 // What a killed process took and nobody heard of lies in a gap of the generations.
                 const bool gap = i > 0 && holds[i].generation > holds[i - 1].generation + 1;
-                const auto from = std::max(gap ? holds[i - 1].over.from : holds[i].taken.from,
-                                           covered);
+                const auto from =
+                    std::max(gap ? holds[i - 1].over.from : holds[i].taken.from, covered);
                 const auto to = holds[i].over.to;
                 if (from >= to) continue;
                 steps.emplace_back(from, 1);
@@ -280,10 +282,11 @@ private:
 
 }  // namespace
 
-TEST_CASE("registry model: 100,000 operations of 16 processes, killed and stopped, are linearizable") {
+TEST_CASE(
+    "registry model: 100,000 operations of 16 processes, killed and stopped, are linearizable") {
     const RegistryBench bench;
-    void* memory = mmap(nullptr, sizeof(History), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        mmap(nullptr, sizeof(History), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);
     auto* history = new (memory) History;
     Crowd crowd(bench.registry, *history);
@@ -301,7 +304,8 @@ TEST_CASE("registry model: 100,000 operations of 16 processes, killed and stoppe
     CHECK(value(bench.registry.list()).empty());
     std::vector<Lease> all;
     for (int i = 0; i < kSlots; ++i)
-        all.push_back(value(bench.registry.allocate(RegistryBench::request(fmt::format("f{}", i)))));
+        all.push_back(
+            value(bench.registry.allocate(RegistryBench::request(fmt::format("f{}", i)))));
     CHECK(all.back().dscp == 63);
     CHECK(value(check_leases(bench.objects.registry, RegistryLimits{}, false)).empty());
     munmap(memory, sizeof(History));
