@@ -347,7 +347,7 @@ private:
         for (std::size_t i = 0; i < plan_.routers.size(); ++i)
             plan_.routers[i].wanted = named.contains(i);
         if (!named.empty()) return {};
-        return fail(Code::failed,
+        return fail(Code::not_found,
                     fmt::format("none of the routers named is {}",
                                 request_.entry_only ? "the first on a way" : "on the way"),
                     "--dry-run without --router shows the way");
