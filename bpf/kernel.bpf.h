@@ -77,6 +77,71 @@ struct rt6_info {
     __u32 rt6i_flags;
 };
 
+typedef struct {
+    int counter;
+} atomic_t;
+
+typedef struct {
+    unsigned int val;
+} kuid_t;
+
+struct cred {
+    kuid_t uid;
+};
+
+struct hlist_node {
+    struct hlist_node *next;
+};
+
+struct hlist_head {
+    struct hlist_node *first;
+};
+
+struct upid {
+    int nr;
+};
+
+enum ksms_pid_type { KSMS_PIDTYPE_TGID = 1, KSMS_PIDTYPES = 4 }; /* enum pid_type, linux/pid.h */
+
+struct pid {
+    unsigned int level;
+    struct hlist_head tasks[KSMS_PIDTYPES];
+    struct upid numbers[1];
+};
+
+struct inode {
+    void *i_private;
+};
+
+struct file {
+    void *private_data;
+    struct inode *f_inode;
+};
+
+struct fdtable {
+    unsigned int max_fds;
+    struct file **fd;
+};
+
+struct files_struct {
+    struct fdtable *fdt;
+};
+
+struct signal_struct {
+    atomic_t live;
+};
+
+struct task_struct {
+    int tgid;
+    __u64 start_boottime;
+    struct task_struct *group_leader;
+    struct pid *thread_pid;
+    struct hlist_node pid_links[KSMS_PIDTYPES];
+    const struct cred *real_cred;
+    struct files_struct *files;
+    struct signal_struct *signal;
+};
+
 #pragma clang attribute pop
 
 /* Linux 6.2: a program's context as the kernel has it. Weak, so that the object loads without the

@@ -12,10 +12,58 @@
 /* key: DSCP. value: who holds it. Written by ksms_lease, read by everybody. Cannot be full. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
     __uint(max_entries, KSMS_DSCPS);
     __type(key, ksms_u32);
     __type(value, struct ksms_lease);
 } leases __weak SEC(".maps");
+
+/* key: slot. value: a call that allocates, as long as it is not answered. Written by ksms_lease and
+ * whoever serves, read by everybody. Full: ENOSPC. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
+    __uint(max_entries, KSMS_WAITERS);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_waiter);
+} waiters __weak SEC(".maps");
+
+/* key: 0. value: the table's figures. Written by the registry's programs, read by everybody. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
+    __uint(max_entries, 1);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_registry);
+} registry __weak SEC(".maps");
+
+/* key: 0. value: whom a process exit may concern. Written by ksms_lease, read by ksms_exit. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
+    __uint(max_entries, 1);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_owners);
+} owners __weak SEC(".maps");
+
+struct ksms_lease_timer {
+    struct bpf_timer timer;
+};
+
+/* key: DSCP. value: fires when the lease's time is over. Set up once, by ksms_setup. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, KSMS_DSCPS);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_lease_timer);
+} lease_timers __weak SEC(".maps");
+
+/* Who waits polls it (epoll, edge-triggered). Nothing is ever written to it, so it is never full
+ * and nobody needs to empty it: draining it wakes all who wait (Linux 6.1). */
+struct {
+    __uint(type, BPF_MAP_TYPE_USER_RINGBUF);
+    __uint(max_entries, 65536);
+} answers __weak SEC(".maps");
 
 /* key: DSCP. value: what a tap must know of the scan under it. Written by the scan, which sets
  * `active` last; read by taps and the drop program. Cannot be full. */
@@ -146,7 +194,9 @@ struct {
 } reasons __weak SEC(".maps");
 
 /* The maps of maps. key: DSCP. value: an array of the scan's own size (BPF_F_INNER_MAP, Linux 5.10)
- * that user space maps into its memory; set and taken away by the scan. */
+ * that user space maps into its memory; set and taken away by the scan. Sizes and no types: the
+ * scan's arrays have none either, and Linux 6.1 tells an array of structs from one without a type
+ * (bpf_map_meta_equal(), timer_off) and refuses it. */
 #define KSMS_DENSE_MAP(name, value_type)                             \
     struct {                                                         \
         __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                    \
@@ -157,8 +207,8 @@ struct {
                 __uint(type, BPF_MAP_TYPE_ARRAY);                    \
                 __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP); \
                 __uint(max_entries, 1);                              \
-                __type(key, ksms_u32);                               \
-                __type(value, value_type);                           \
+                __uint(key_size, sizeof(ksms_u32));                  \
+                __uint(value_size, sizeof(value_type));              \
             });                                                      \
     } name __weak SEC(".maps")
 

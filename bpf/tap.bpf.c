@@ -37,7 +37,10 @@ static __always_inline struct ksms_tap *ksms_find_tap(struct ksms_place *at) {
 /* Several taps of one direction may stand on an interface: one kind counts for a scan. */
 static __always_inline bool ksms_counts_here(__u32 dscp, const struct ksms_tap *tap,
                                              struct ksms_place *at) {
-    if (at->kind == KSMS_TAP_CLSACT && tap->dscp != dscp) return false;
+    const struct ksms_scan *scan = bpf_map_lookup_elem(&scans, &dscp);
+    if (!scan) return false;
+    if (at->kind == KSMS_TAP_CLSACT && (tap->dscp != dscp || tap->generation != scan->generation))
+        return false;
     struct ksms_scan_router_key key = {.router = at->router, .dscp = dscp};
     const struct ksms_scan_router *router = bpf_map_lookup_elem(&scan_routers, &key);
     if (!router) return false;

@@ -26,7 +26,7 @@ typedef __u64 ksms_u64;
     _Static_assert(offsetof(type, field) == (at), #type "." #field)
 #endif
 
-#define KSMS_ABI_VERSION 1u
+#define KSMS_ABI_VERSION 2u
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
@@ -55,9 +55,9 @@ enum ksms_tap_kind {
 
 enum ksms_store { KSMS_STORE_NONE = 0, KSMS_STORE_HASH = 1, KSMS_STORE_DENSE = 2 };
 
-/* the table of leases: array[64], index = DSCP. `state` alone says who has it: generation << 8 |
- * what, changed by compare-and-exchange. The other fields are written while it says BUSY or
- * CHANGING, by whoever set it so. */
+/* leases: array[64], index = DSCP. `state` alone says who has it: generation << 8 | what, changed
+ * by compare-and-exchange. The other fields are written while it says BUSY or CHANGING, by whoever
+ * set it so. */
 enum ksms_lease_state {
     KSMS_LEASE_FREE = 0,
     KSMS_LEASE_BUSY = 1, /* one caller writes its fields */
@@ -72,16 +72,96 @@ struct ksms_lease {
     ksms_u64 allocated_ns; /* CLOCK_MONOTONIC */
     ksms_u64 expires_ns;   /* CLOCK_MONOTONIC; 0: never */
     ksms_u64 allocated_at; /* ns since the epoch, for people */
+    ksms_u64 ttl_ns;       /* as asked for last; 0: none */
+    ksms_u64 scanning;     /* the scan that runs under it, a ksms_process_word; 0: none */
+    ksms_u64 orphan;       /* the generation whose owner has ended */
     ksms_u32 owner_pid;    /* in the initial PID namespace; 0: no owner, the time to live alone */
-    ksms_u32 uid;          /* of the caller that allocated */
-    ksms_u32 scanning_pid; /* the scan that runs under it now; 0: none */
+    ksms_u32 uid;          /* of the caller that allocated, in the initial user namespace */
     ksms_u32 dscp;
+    ksms_u32 pad;
     char job[KSMS_NAME_LENGTH];
     char user[KSMS_NAME_LENGTH];
 };
-KSMS_ASSERT_SIZE(struct ksms_lease, 184);
-KSMS_ASSERT_OFFSET(struct ksms_lease, owner_pid, 40);
-KSMS_ASSERT_OFFSET(struct ksms_lease, job, 56);
+KSMS_ASSERT_SIZE(struct ksms_lease, 208);
+KSMS_ASSERT_OFFSET(struct ksms_lease, owner_pid, 64);
+KSMS_ASSERT_OFFSET(struct ksms_lease, job, 80);
+
+/* A process in one word: start << 22 | PID (PID_MAX_LIMIT is 2^22). */
+static inline ksms_u64 ksms_process_word(ksms_u64 start, ksms_u32 pid) {
+    return start << 22 | (pid & 0x3fffffu);
+}
+static inline ksms_u32 ksms_process_word_pid(ksms_u64 word) {
+    return word & 0x3fffffu;
+}
+
+/* waiters: array[128]. A call that allocates takes a slot for what it asks; if nothing is free and
+ * it may wait, it stays there until it is answered. `state` is sequence << 8 | what. */
+enum { KSMS_WAITERS = 128 };
+enum ksms_waiter_state {
+    KSMS_WAITER_FREE = 0,
+    KSMS_WAITER_WRITING = 1, /* its caller writes it, or tries for it */
+    KSMS_WAITER_WAITING = 2,
+    KSMS_WAITER_SERVING = 3,  /* somebody who freed a DSCP tries for it */
+    KSMS_WAITER_ANSWERED = 4, /* its process has not fetched the answer yet */
+};
+
+struct ksms_lease_request {
+    ksms_u64 allowed;     /* bit n: DSCP n may be given out */
+    ksms_u64 ttl_ns;      /* 0: none (with an owner only) */
+    ksms_u64 epoch_ns;    /* ns since the epoch at the zero of CLOCK_MONOTONIC */
+    ksms_u64 owner_start; /* as in a lease */
+    ksms_u32 owner_pid;
+    ksms_u32 uid; /* of the caller, whatever user space writes here; KSMS_OWNER_GIVEN: as written */
+    ksms_u32 max_jobs;
+    ksms_u32 pad;
+    char job[KSMS_NAME_LENGTH];
+    char user[KSMS_NAME_LENGTH];
+};
+KSMS_ASSERT_SIZE(struct ksms_lease_request, 176);
+
+struct ksms_waiter {
+    ksms_u64 state;
+    ksms_u64 ticket;        /* the order of asking */
+    ksms_u64 process;       /* who waits, a ksms_process_word */
+    ksms_u64 process_ended; /* the sequence whose process has ended */
+    ksms_u64 owner_ended;   /* the sequence whose owner has ended */
+    ksms_u64 generation;    /* the answer: of the lease */
+    ksms_u64 allocated_ns;
+    ksms_u64 expires_ns;
+    ksms_u32 dscp;
+    ksms_u32 result; /* as in ksms_registry_call */
+    struct ksms_lease_request request;
+};
+KSMS_ASSERT_SIZE(struct ksms_waiter, 248);
+KSMS_ASSERT_OFFSET(struct ksms_waiter, request, 72);
+
+/* registry: array[1]: the table's own figures. */
+struct ksms_registry {
+    ksms_u32 abi; /* KSMS_ABI_VERSION; first, for ever */
+    ksms_u32 pad;
+    ksms_u64 root;        /* hash of the path that it is pinned under */
+    ksms_u64 serving;     /* changes that whoever serves the waiters has not looked at yet */
+    ksms_u64 waiting;     /* waiters that are not answered, or have not fetched it */
+    ksms_u64 next_ticket; /* counts up */
+    ksms_u64 most;        /* leases held at one moment */
+    ksms_u64 allocated;   /* counts up, like all below */
+    ksms_u64 released;
+    ksms_u64 refused;     /* none was free, or the one asked for was not */
+    ksms_u64 waited;      /* calls that had to wait */
+    ksms_u64 reaped_exit; /* the owner ended */
+    ksms_u64 reaped_time; /* the time was over */
+};
+KSMS_ASSERT_SIZE(struct ksms_registry, 96);
+
+/* owners: array[1]: the processes that a process exit may concern, for the exit hook to look at
+ * quickly. A superset: what has ended stays until it is overwritten. PIDs; 0: none. */
+struct ksms_owners {
+    ksms_u32 lease[KSMS_DSCPS]; /* index = DSCP */
+    ksms_u32 scan[KSMS_DSCPS];
+    ksms_u32 waiter[KSMS_WAITERS];
+    ksms_u32 waiter_owner[KSMS_WAITERS];
+};
+KSMS_ASSERT_SIZE(struct ksms_owners, 1536);
 
 /* scans: array[64], index = DSCP: what the taps must know of a scan.
  * */
@@ -251,12 +331,14 @@ struct ksms_tap {
     ksms_u32 ifindex;
     ksms_u64 cookie; /* SO_NETNS_COOKIE of the namespace: inodes are used again, cookies are not */
     ksms_u32 direction;
-    ksms_u32 kind;      /* enum ksms_tap_kind */
-    ksms_u32 dscp;      /* the one scan that a clsact tap counts for */
-    ksms_u32 link;      /* id of the BPF link; 0 for clsact */
-    ksms_u32 owner_pid; /* 0: it stays (tap attach) */
-    ksms_u64 packets;   /* that it parsed and that carried a DSCP with a scan */
-    ksms_u64 own;       /* of those, probes */
+    ksms_u32 kind;       /* enum ksms_tap_kind */
+    ksms_u32 dscp;       /* the one scan that a clsact tap counts for */
+    ksms_u32 link;       /* id of the BPF link; 0 for clsact */
+    ksms_u32 owner_pid;  /* 0: it stays (tap attach) */
+    ksms_u32 generation; /* of the scan's lease: the DSCP may have a new holder before a dead scan's
+                            filters are gone */
+    ksms_u64 packets;    /* that it parsed and that carried a DSCP with a scan */
+    ksms_u64 own;        /* of those, probes */
     ksms_u64 strangers;
     ksms_u64 unparsable; /* truncated, ihl < 5, header chain too long, … */
     ksms_u64 fragments;  /* without a transport header; never counted as a probe */
@@ -287,12 +369,13 @@ struct ksms_config {
     ksms_u32 pad;
     ksms_u64 active_scans;     /* bit n: scans[n] is active; 0: every tap hands on at once */
     ksms_u64 object_hash;      /* of the linked BPF object that is installed */
+    ksms_u64 root;             /* hash of the path that it is pinned under */
     ksms_u32 token_key[4];     /* secret of this machine, until its pins go */
     ksms_u32 next_source_port; /* counts up; a scan takes one, modulo its range */
     ksms_u32 next_tap;         /* counts up, modulo KSMS_MAX_TAPS */
 };
-KSMS_ASSERT_SIZE(struct ksms_config, 48);
-KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 24);
+KSMS_ASSERT_SIZE(struct ksms_config, 56);
+KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 32);
 
 /* journal: hash; what a process did that the kernel does not take back when it dies.
  * */
@@ -329,40 +412,62 @@ struct ksms_journal_entry {
 KSMS_ASSERT_SIZE(struct ksms_journal_key, 16);
 KSMS_ASSERT_SIZE(struct ksms_journal_entry, 88);
 
-/* the context of ksms_lease, SEC("syscall") */
+/* The context of ksms_lease, SEC("syscall"): the registry's one entry, for every user who may open
+ * its pin. */
 enum ksms_registry_op {
     KSMS_OP_ALLOCATE = 1,
-    KSMS_OP_RENEW = 2,
-    KSMS_OP_RELEASE = 3,
-    KSMS_OP_REAP = 4
+    KSMS_OP_FETCH = 2,    /* the answer to a call that waits */
+    KSMS_OP_WITHDRAW = 3, /* waits no longer; the answer if there is one already */
+    KSMS_OP_RENEW = 4,
+    KSMS_OP_RELEASE = 5,
+    KSMS_OP_REAP = 6,   /* root only: a lease that the caller has judged */
+    KSMS_OP_OCCUPY = 7, /* the caller scans under the lease; one at a time */
+    KSMS_OP_VACATE = 8,
+};
+
+enum ksms_owner_kind {
+    KSMS_OWNER_CALLER = 0, /* the calling process */
+    KSMS_OWNER_NONE = 1,
+    KSMS_OWNER_PIDFD = 2, /* the process behind the descriptor owner_fd (pidfd_open(2)) */
+    KSMS_OWNER_GIVEN = 3, /* root only: owner_pid and owner_start as they are */
 };
 
 struct ksms_registry_call {
-    ksms_u64 allowed;      /* in: bit n: DSCP n may be given out */
-    ksms_u64 ttl_ns;       /* in: 0: none (with an owner only) */
-    ksms_u64 owner_start;  /* in: allocate; reap: of the lease as the caller saw it */
-    ksms_u64 now_realtime; /* in: ns since the epoch, written into the lease */
-    ksms_u64 generation;   /* in: release, renew, reap: of the lease meant; out: of the lease */
+    struct ksms_lease_request request; /* in: allocate; out: owner_pid, owner_start and uid */
+    ksms_u64 generation;   /* in: release, renew, reap, occupy: of the lease meant; out: allocate */
     ksms_u64 expires_ns;   /* in: reap: of the lease as the caller saw it; out: allocate, renew */
+    ksms_u64 allocated_ns; /* out: allocate */
+    ksms_u64 sequence;     /* out: of the wait; in: fetch, withdraw */
+    ksms_u64 ttl_ns;       /* in: renew; 0: none */
+    ksms_u64 owner_start;  /* in: reap: of the lease as the caller saw it */
     ksms_u32 owner_pid;    /* in: as owner_start */
-    ksms_u32 dscp;         /* in: release, renew, reap; out: what was allocated */
+    ksms_u32 dscp;         /* in: release, renew, reap, occupy; out: what was allocated */
     ksms_u32 op;           /* enum ksms_registry_op */
-    ksms_u32 result;       /* out: 0, or an errno:
-                              EBUSY   nothing allowed is free, or max_jobs are held
-                              EEXIST  the same owner holds the job: dscp and generation say what
-                              EUSERS  another owner or user holds the job: dscp says which
-                              EAGAIN  another caller is between two steps: try again
-                              ESTALE  held under another generation; reap: renewed since
-                              ENOENT  not held
-                              EINVAL  no such op; neither an owner nor a time to live */
-    ksms_u32 max_jobs;
+    ksms_u32 owner_kind;   /* enum ksms_owner_kind */
+    ksms_u32 owner_fd;
+    ksms_u32 named_pid; /* in: the process behind owner_fd, as the caller's PID namespace has it */
+    ksms_u32 may_wait;  /* in: allocate */
+    ksms_u32 waiter;    /* out: of the wait; in: fetch, withdraw */
+    ksms_u32 result;    /* out: 0, or an errno:
+                           EBUSY    nothing allowed is free, or max_jobs are held; occupy: a scan
+                                    runs under it
+                           EINPROGRESS  waits: fetch the answer
+                           ECANCELED    was withdrawn
+                           EEXIST   the same owner holds the job: dscp and generation say what
+                           EUSERS   another owner or user holds the job: dscp says which
+                           EAGAIN   another caller is between two steps: try again
+                           ESTALE   held under another generation; reap: renewed since
+                           ENOENT   not held; no such wait
+                           EPERM    another user's lease or process
+                           ESRCH    the owner has ended
+                           EBADF    owner_fd is no pidfd of named_pid
+                           ENOSPC   too many calls at once
+                           EINVAL   no such op; neither an owner nor a time to live */
     ksms_u32 pad;
-    char job[KSMS_NAME_LENGTH];
-    char user[KSMS_NAME_LENGTH];
 };
-KSMS_ASSERT_SIZE(struct ksms_registry_call, 200);
-KSMS_ASSERT_OFFSET(struct ksms_registry_call, owner_pid, 48);
-KSMS_ASSERT_OFFSET(struct ksms_registry_call, job, 72);
+KSMS_ASSERT_SIZE(struct ksms_registry_call, 264);
+KSMS_ASSERT_OFFSET(struct ksms_registry_call, generation, 176);
+KSMS_ASSERT_OFFSET(struct ksms_registry_call, owner_pid, 224);
 
 /* reasons: hash, enum skb_drop_reason of the running kernel -> its name without the prefix, written
  * at installation from the kernel's BTF */

@@ -188,6 +188,9 @@ void Bench::tap(const TapProgram& program, std::uint32_t dscp) {
     tap.direction = program.direction;
     tap.kind = program.kind;
     tap.dscp = dscp;
+    const auto scan = get<ksms_scan>(bpf_map__fd(skeleton_->maps.scans), dscp);
+    REQUIRE(scan);
+    tap.generation = scan->generation;
     set(skeleton_->maps.taps, program.tap, tap);
     set(skeleton_->maps.tap_ids,
         ksms_tap_id_key{router_, loopback, static_cast<std::uint32_t>(program.direction),

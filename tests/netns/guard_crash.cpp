@@ -29,19 +29,20 @@ Status take_lease(const Objects& objects, Guard& guard) {
     KSMS_TRY(const auto owner, process_id(static_cast<std::uint32_t>(getppid())));
     ksms_registry_call call{};
     call.op = KSMS_OP_ALLOCATE;
-    call.allowed = 1ull << kDscp;
-    call.ttl_ns = 3600'000'000'000;
-    call.max_jobs = 1;
-    call.owner_pid = owner.pid;
-    call.owner_start = owner.start;
-    std::ranges::copy(std::string_view("guard-test"), call.job);
-    KSMS_CHECK(call_program(objects.program(Program::lease), &call, sizeof call));
+    call.owner_kind = KSMS_OWNER_GIVEN;
+    call.request.allowed = 1ull << kDscp;
+    call.request.ttl_ns = 3600'000'000'000;
+    call.request.max_jobs = 1;
+    call.request.owner_pid = owner.pid;
+    call.request.owner_start = owner.start;
+    std::ranges::copy(std::string_view("guard-test"), call.request.job);
+    KSMS_CHECK(call_program(objects.registry.program.get(), &call, sizeof call));
     if (call.result != 0) return fail_errno(static_cast<int>(call.result), "allocate");
     return guard.will(did_lease(kDscp, static_cast<std::uint32_t>(call.generation)));
 }
 
 bool lease_held(const Objects& objects) {
-    return (value(objects.leases.lookup(kDscp))->state & 0xff) == KSMS_LEASE_HELD;
+    return (value(objects.registry.leases.lookup(kDscp))->state & 0xff) == KSMS_LEASE_HELD;
 }
 
 /// A bit of everything that a scan does.

@@ -212,7 +212,7 @@ TEST_CASE("the slot of a scan that took over the DSCP is not cleared") {
         ksms_lease lease{};
         lease.state = 2ull << 8 | KSMS_LEASE_HELD;
         lease.owner_pid = 1;
-        ok(objects.leases.update(32, lease));
+        ok(objects.registry.leases.update(32, lease));
     }
     actor.kill();
     CHECK(actor.watcher_gone());

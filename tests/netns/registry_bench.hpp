@@ -22,7 +22,7 @@ class RegistryBench {
 public:
     RegistryBench()
         : objects(value(Objects::open(PinRoot{lab.pin_root()}))),
-          registry(objects, RegistryLimits{}) {}
+          registry(objects.registry, RegistryLimits{}) {}
     Lab lab;
     Objects objects;
     Registry registry;

@@ -34,7 +34,7 @@ void count(long& figure) {
 class Contender {
 public:
     Contender(const Objects& objects, Beliefs& beliefs, int jobs)
-        : program_(objects.program(Program::lease)),
+        : program_(objects.registry.program.get()),
           beliefs_(beliefs),
           jobs_(jobs),
           random_(static_cast<unsigned>(getpid())) {}
@@ -68,18 +68,19 @@ private:
     ksms_registry_call transact(ksms_registry_call lease, ksms_registry_op op) {
         lease.op = op;
         lease.result = EAGAIN;
+        lease.ttl_ns = lease.request.ttl_ns;
+        lease.owner_pid = lease.request.owner_pid;
+        lease.owner_start = lease.request.owner_start;
         return transact(lease);
     }
     ksms_registry_call ask(int job) {
         ksms_registry_call call{};
         call.op = KSMS_OP_ALLOCATE;
-        call.allowed = kAllowed;
-        call.max_jobs = kProcesses;
-        call.ttl_ns = 3600'000'000'000;
-        call.owner_pid = static_cast<std::uint32_t>(getpid());
-        call.owner_start = 1;
-        call.job[0] = 'j';
-        call.job[1] = static_cast<char>('A' + job);
+        call.request.allowed = kAllowed;
+        call.request.max_jobs = kProcesses;
+        call.request.ttl_ns = 3600'000'000'000;
+        call.request.job[0] = 'j';
+        call.request.job[1] = static_cast<char>('A' + job);
         return transact(call);
     }
     void expect(const ksms_registry_call& call, std::uint32_t result) {
@@ -162,14 +163,15 @@ TEST_CASE("registry: a lease is never overlooked while it is being renewed") {
     const Renewer renewer(bench, lease);
     ksms_registry_call ask{};
     ask.op = KSMS_OP_ALLOCATE;
-    ask.allowed = kAllowed;
-    ask.max_jobs = kProcesses;
-    ask.ttl_ns = 1;
-    std::ranges::copy(std::string_view("renewed"), ask.job);
+    ask.owner_kind = KSMS_OWNER_NONE;
+    ask.request.allowed = kAllowed;
+    ask.request.max_jobs = kProcesses;
+    ask.request.ttl_ns = 1;
+    std::ranges::copy(std::string_view("renewed"), ask.request.job);
     int told = 0, busy = 0;
     for (int round = 0; round < 50'000; ++round) {
         auto call = ask;
-        REQUIRE(call_program(bench.objects.program(Program::lease), &call, sizeof call));
+        REQUIRE(call_program(bench.objects.registry.program.get(), &call, sizeof call));
         told += call.result == EUSERS ? 1 : 0;
         busy += call.result == EAGAIN ? 1 : 0;
     }

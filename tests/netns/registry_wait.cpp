@@ -40,7 +40,7 @@ public:
         pid_ = fork();
         REQUIRE(pid_ >= 0);
         if (pid_ != 0) return;
-        const Registry narrow(bench.objects, one());
+        const Registry narrow(bench.objects.registry, one());
         const auto lease = narrow.allocate(Bench::request(job), 20 * kSecond);
         _exit(lease ? lease->dscp : 128 + static_cast<int>(lease.error().code));
     }
@@ -101,7 +101,7 @@ TEST_CASE("registry: who waits is served when the holder's time is over") {
 TEST_CASE("registry: waiting ends with the time given, and for a stop at once") {
     const Bench bench;
     value(bench.registry.allocate(Bench::request("holder")));
-    const Registry narrow(bench.objects, one());
+    const Registry narrow(bench.objects.registry, one());
     const auto before = monotonic_ns();
     CHECK(narrow.allocate(Bench::request("impatient"), kSecond / 5).error().code == Code::no_dscp);
     CHECK(monotonic_ns() - before >= kSecond / 5);

@@ -5,12 +5,16 @@
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+
+#include "base/clock.hpp"
 
 namespace ksms {
 namespace {
@@ -19,6 +23,7 @@ namespace {
 constexpr std::uint32_t kTcxIngress = 46, kTcxEgress = 47;
 constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE; relative to nothing: in front of all
 constexpr std::size_t kMostPrograms = 64;   // BPF_MPROG_MAX
+constexpr std::uint64_t kLinkGoes = 1'000'000'000;  // ns; the kernel frees a link a moment later
 
 std::uint32_t tcx_hook(ksms_direction direction) {
     return direction == KSMS_INGRESS ? kTcxIngress : kTcxEgress;
@@ -29,6 +34,34 @@ Result<Fd> create_link(const bpf_attr& attributes, const std::string& what) {
     const auto fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
     if (fd < 0) return fail_errno(errno, what);
     return Fd(static_cast<int>(fd));
+}
+
+Result<Fd> create_tracing(int program, std::uint64_t cookie) {
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
+    attributes.link_create.attach_type = BPF_TRACE_RAW_TP;
+    attributes.link_create.tracing.cookie = cookie;
+    auto link = create_link(attributes, "attach to a tracepoint");
+    if (link || (link.error().err != EINVAL && link.error().err != ENOTSUP)) return link;
+    const int fd = bpf_raw_tracepoint_open(nullptr, program);  // before a cookie was possible
+    if (fd < 0) return fail_errno(errno, "attach to a tracepoint");
+    return Fd(fd);
+}
+
+/// A second hold on the link that a program has already.
+std::optional<Fd> link_of(int program) {
+    const auto wanted = program_id(program);
+    if (!wanted) return std::nullopt;
+    for (std::uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+        Fd link(bpf_link_get_fd_by_id(id));
+        bpf_link_info info{};
+        std::uint32_t size = sizeof info;
+        if (link && bpf_obj_get_info_by_fd(link.get(), &info, &size) == 0 &&
+            info.type == BPF_LINK_TYPE_RAW_TRACEPOINT && info.prog_id == *wanted)
+            return link;
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -55,16 +88,13 @@ Result<Fd> attach_xdp(int program, std::uint32_t ifindex) {
 }
 
 Result<Fd> attach_tracing(int program, std::uint64_t cookie) {
-    bpf_attr attributes;
-    std::memset(&attributes, 0, sizeof attributes);
-    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
-    attributes.link_create.attach_type = BPF_TRACE_RAW_TP;
-    attributes.link_create.tracing.cookie = cookie;
-    auto link = create_link(attributes, "attach to the tracepoint of dropped packets");
-    if (link || (link.error().err != EINVAL && link.error().err != ENOTSUP)) return link;
-    const int fd = bpf_raw_tracepoint_open(nullptr, program);  // before a cookie was possible
-    if (fd < 0) return fail_errno(errno, "attach to the tracepoint of dropped packets");
-    return Fd(fd);
+    const auto until = monotonic_ns() + kLinkGoes;
+    while (true) {
+        auto link = create_tracing(program, cookie);
+        if (link || link.error().err != EEXIST || monotonic_ns() >= until) return link;
+        if (auto shared = link_of(program)) return std::move(*shared);
+        poll(nullptr, 0, 1);
+    }
 }
 
 Result<std::uint32_t> link_id(int link) {
@@ -109,8 +139,11 @@ Status pin(int object, const std::string& path) {
     return fail_errno(errno, "pin " + path);
 }
 
-Result<Fd> open_pin(const std::string& path) {
-    const int fd = bpf_obj_get(path.c_str());
+Result<Fd> open_pin(const std::string& path, bool read_only) {
+    struct bpf_obj_get_opts options{};
+    options.sz = sizeof options;
+    options.file_flags = read_only ? BPF_F_RDONLY : 0;
+    const int fd = bpf_obj_get_opts(path.c_str(), &options);
     if (fd >= 0) return Fd(fd);
     if (errno == ENOENT) return fail(Code::not_found, "there is no pin " + path);
     return fail_errno(errno, "open the pin " + path);

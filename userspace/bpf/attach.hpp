@@ -21,7 +21,8 @@ Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction directi
 /// program is there.
 Result<Fd> attach_xdp(int program, std::uint32_t ifindex);
 /// A tp_btf program; needs CAP_PERFMON. The cookie reaches the program through
-/// bpf_get_attach_cookie (6.10 and later; 0 before).
+/// bpf_get_attach_cookie (6.10 and later; 0 before). Before 6.10 a program has one link to a
+/// tracepoint: who comes second shares the first one's, which stays as long as somebody holds it.
 Result<Fd> attach_tracing(int program, std::uint64_t cookie);
 
 /// The id of a link, map or program behind a descriptor.
@@ -32,7 +33,8 @@ Result<Fd> link_by_id(std::uint32_t id);
 /// A link can be held and yet hang on nothing (`bpftool link detach`). TCX and XDP.
 Result<bool> link_attached(std::uint32_t id);
 Status pin(int object, const std::string& path);
-Result<Fd> open_pin(const std::string& path);
+/// @param read_only  a map that the caller may not write (BPF_F_RDONLY)
+Result<Fd> open_pin(const std::string& path, bool read_only = false);
 
 /// Programs on a TCX hook (BPF_PROG_QUERY), ids in the order they run; call it inside the
 /// namespace.

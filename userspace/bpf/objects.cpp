@@ -13,37 +13,10 @@
 
 #include "bpf/attach.hpp"
 #include "bpf/install.hpp"
+#include "bpf/open_map.hpp"
 
 namespace ksms {
 namespace {
-
-/// A pinned map, refused if its shape is not what abi.h says: somebody else's pin, or another
-/// version's.
-Result<RawMap> open_map(const std::string& root, const std::string& name, std::uint32_t key_size,
-                        std::uint32_t value_size) {
-    const auto path = root + "/" + name;
-    KSMS_TRY(auto fd, open_pin(path));
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
-        return fail_errno(errno, "look at the map " + path);
-    if (info.key_size != key_size || info.value_size != value_size)
-        return fail(
-            Code::failed,
-            fmt::format("{} is not a map of this version: keys of {} bytes and values of {}, "
-                        "expected {} and {}",
-                        path, info.key_size, info.value_size, key_size, value_size),
-            "another build of ksms or another program pinned it; when nothing uses it: rm -r " +
-                root);
-    return RawMap(std::move(fd), name, key_size, value_size, info.max_entries);
-}
-
-template <typename K, typename V>
-Status open_typed(const std::string& root, const char* name, Map<K, V>& into) {
-    KSMS_TRY(auto raw, open_map(root, name, sizeof(K), sizeof(V)));
-    into = Map<K, V>(std::move(raw));
-    return {};
-}
 
 bool on_bpf_fs(const std::string& path) {
     struct statfs filesystem{};
@@ -61,6 +34,8 @@ const char* name_of(Program program) {
         case Program::xdp_ingress: return "ksms_xdp_ingress";
         case Program::drop: return "ksms_drop";
         case Program::lease: return "ksms_lease";
+        case Program::setup: return "ksms_setup";
+        case Program::exit: return "ksms_exit";
         case Program::symbol: return "ksms_symbol";
         case Program::count_: break;
     }
@@ -116,7 +91,7 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
                  open_map(at, "config", sizeof(std::uint32_t), sizeof(ksms_config)));
         KSMS_TRY(objects.config, MappedArray<ksms_config>::map(raw.fd(), 1, "config"));
     }
-    KSMS_CHECK(open_typed(at, "leases", objects.leases));
+    KSMS_TRY(objects.registry, RegistryPins::open_installed(root, false));
     KSMS_CHECK(open_typed(at, "scans", objects.scans));
     KSMS_CHECK(open_typed(at, "scan_routers", objects.scan_routers));
     KSMS_CHECK(open_typed(at, "services", objects.services));

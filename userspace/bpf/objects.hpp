@@ -11,6 +11,8 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "bpf/map.hpp"
+#include "bpf/pin_root.hpp"
+#include "bpf/registry_pins.hpp"
 #include "ksms/abi.h"
 
 namespace ksms {
@@ -24,25 +26,19 @@ enum class Program {
     xdp_ingress,  ///< needs bpf_cast_to_kern_ctx
     drop,         ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
     lease,        ///< SEC("syscall"), context struct ksms_registry_call
+    setup,        ///< SEC("syscall"): the timers of the leases
+    exit,         ///< tp_btf/sched_process_exit: a dead owner's lease is free
     symbol,       ///< SEC("syscall"), context struct ksms_symbol_call
     count_
 };
 [[nodiscard]] const char* name_of(
     Program program);  ///< its function's name, and its pin: "ksms_clsact_ingress"
 
-/// Where things are pinned. Default "/sys/fs/bpf/ksms"; --pin-root and KSMS_PIN_ROOT name another
-/// directory, which must be on a BPF file system.
-struct PinRoot {
-    std::string path{"/sys/fs/bpf/ksms"};
-    /// @param option  the value of --pin-root, "" if it was not given
-    static Result<PinRoot> choose(const std::string& option);
-};
-
 /// Every pinned map and program. Opening costs some 20 system calls; installing (once a boot)
 /// parses the kernel's BTF.
 class Objects {
 public:
-    enum class Missing { install, fail };
+    using Missing = ksms::Missing;
 
     /// Opens the pins. Where there are none (Missing::install) it mounts the BPF file system if
     /// /sys/fs/bpf is none, loads the object and pins everything in a directory beside it that is
@@ -59,7 +55,7 @@ public:
     [[nodiscard]] int program(Program which) const;
     [[nodiscard]] std::string pin_path(const std::string& name) const;
 
-    Map<std::uint32_t, ksms_lease> leases;
+    RegistryPins registry;
     Map<std::uint32_t, ksms_scan> scans;
     Map<ksms_scan_router_key, ksms_scan_router> scan_routers;
     Map<ksms_service_key, ksms_service_value> services;

@@ -19,7 +19,7 @@ Result<std::vector<Removed>> collect(const Context& context) {
     if (!objects) return std::unexpected(objects.error());
     KSMS_TRY(const auto undone, reconcile(*objects));
     for (const auto& each : undone) removed.push_back({each.owner.pid, each.what, each.error});
-    KSMS_TRY(const auto leases, Registry(*objects, context.config.limits).reap());
+    KSMS_TRY(const auto leases, Registry(objects->registry, context.config.limits).reap());
     for (const auto& lease : leases)
         removed.push_back(
             {lease.owner_pid,

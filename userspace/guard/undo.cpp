@@ -138,7 +138,7 @@ Status Undoer::clear_slot(const JournalItem& item) const {
     if (taken && (slot->owner_pid != item.key.pid || slot->generation != entry.generation))
         return {};
     if (!taken) {
-        KSMS_TRY(const auto lease, objects_.leases.lookup(entry.dscp));
+        KSMS_TRY(const auto lease, objects_.registry.leases.lookup(entry.dscp));
         const bool held = lease && (lease->state & 0xff) != KSMS_LEASE_FREE;
         if (held && static_cast<std::uint32_t>(lease->state >> 8) != entry.generation) return {};
     }
@@ -152,7 +152,7 @@ Status Undoer::release_lease(const ksms_journal_entry& entry) const {
         call.op = KSMS_OP_RELEASE;
         call.dscp = entry.dscp;
         call.generation = entry.generation;
-        KSMS_CHECK(call_program(objects_.program(Program::lease), &call, sizeof call));
+        KSMS_CHECK(call_program(objects_.registry.program.get(), &call, sizeof call));
         if (call.result != EAGAIN) break;
     }
     if (call.result == 0 || call.result == ESTALE || call.result == ENOENT) return {};

@@ -123,16 +123,16 @@ std::string unknown_hint(const Report& report) {
 }
 
 /// Interfaces and timing.
-std::string details(const Report& report) {
+std::string details(const Report& report, std::size_t width) {
     Table table({"HOP", "ROUTER", "FROM", "IN", "OUT"});
     for (const auto& router : report.routers)
         table.add({std::to_string(router.hop), router.name, router.entry,
                    router.ingress_iface.empty() ? "-" : router.ingress_iface,
                    router.iface.empty() ? "-" : router.iface});
     const auto& t = report.timing;
-    return table.text() + fmt::format("\nplan {}, attach {}, probe {}, settle {}\n",
-                                      milliseconds(t.plan), milliseconds(t.attach),
-                                      milliseconds(t.probe), milliseconds(t.settle));
+    return table.text(width) + fmt::format("\nplan {}, attach {}, probe {}, settle {}\n",
+                                           milliseconds(t.plan), milliseconds(t.attach),
+                                           milliseconds(t.probe), milliseconds(t.settle));
 }
 
 }  // namespace
@@ -140,7 +140,7 @@ std::string details(const Report& report) {
 std::string scan_text(const Report& report, const TextStyle& style) {
     const auto rows = matrix_rows(report, style.details);
     auto text = head(report, style.width) + '\n' + matrix_text(report, rows, style) + '\n';
-    if (style.details) text += details(report) + '\n';
+    if (style.details) text += details(report, style.width) + '\n';
     text += summary(report, style.width);
     const auto hint = style.hints ? unknown_hint(report) : std::string();
     if (!hint.empty()) text += wrapped_text("hint: " + hint, style.width, 6) + '\n';

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace ksms {
@@ -29,6 +30,23 @@ std::string job_of(const ksms_lease& lease) {
 
 std::string user_of(const ksms_lease& lease) {
     return text_of(lease.user);
+}
+
+ksms_lease record_of(const ksms_registry_call& given) {
+    const auto& asked = given.request;
+    ksms_lease lease{};
+    lease.state = given.generation << 8 | KSMS_LEASE_HELD;
+    lease.owner_start = asked.owner_start;
+    lease.owner_pid = asked.owner_pid;
+    lease.uid = asked.uid;
+    lease.allocated_ns = given.allocated_ns;
+    lease.expires_ns = given.expires_ns;
+    lease.allocated_at = given.allocated_ns + asked.epoch_ns;
+    lease.ttl_ns = asked.ttl_ns;
+    lease.dscp = given.dscp;
+    std::ranges::copy(asked.job, lease.job);
+    std::ranges::copy(asked.user, lease.user);
+    return lease;
 }
 
 std::string holder_of(const ksms_lease& lease) {

@@ -22,6 +22,8 @@ struct Surroundings {
 [[nodiscard]] std::uint64_t generation_of(const ksms_lease& lease);
 [[nodiscard]] std::string job_of(const ksms_lease& lease);
 [[nodiscard]] std::string user_of(const ksms_lease& lease);
+/// What the table says of a lease that was given just now.
+[[nodiscard]] ksms_lease record_of(const ksms_registry_call& given);
 /// "job web-1 of alice (pid 1234)"
 [[nodiscard]] std::string holder_of(const ksms_lease& lease);
 /// Its owner has ended, or its time is over.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "registry/record.hpp"
 
@@ -48,6 +49,43 @@ Error job_taken(const ksms_lease& by) {
 Error dscp_taken(const ksms_lease& by) {
     return fail(Code::no_dscp, fmt::format("DSCP {} is held by {}", by.dscp, holder_of(by)), kHint)
         .error();
+}
+
+Error job_holds_another(const ksms_lease& lease, std::uint8_t wanted) {
+    return fail(Code::no_dscp,
+                fmt::format("the job {} holds DSCP {} already, not {}", job_of(lease), lease.dscp,
+                            wanted),
+                "leave --dscp out, or choose another --job")
+        .error();
+}
+
+Error others_lease(std::uint8_t dscp) {
+    return fail(Code::not_allowed, fmt::format("the lease of DSCP {} is another user's", dscp),
+                "its user may do that, and root (sudo)")
+        .error();
+}
+
+Error not_given(const LeaseRequest& request, std::uint32_t result) {
+    const auto pid = request.owner ? request.owner->pid : 0;
+    switch (result) {
+        case ESRCH:
+            return fail(Code::not_found, fmt::format("the process {} has ended", pid),
+                        "name one that runs: in a shell, --pid $$ is the shell itself")
+                .error();
+        case EPERM:
+            return fail(Code::not_allowed, fmt::format("the process {} is another user's", pid),
+                        "own the lease by a process of yours, or run it as root (sudo)")
+                .error();
+        case EINVAL: return fail(Code::usage, "a lease needs an owner or a time to live").error();
+        case ENOSPC:
+            return fail(Code::no_dscp,
+                        fmt::format("{} calls wait for a DSCP already", int{KSMS_WAITERS}),
+                        "try again later")
+                .error();
+        default:
+            return fail_errno(static_cast<int>(result), "allocate a DSCP for " + request.job)
+                .error();
+    }
 }
 
 Error none_free(const std::vector<ksms_lease>& held, const RegistryLimits& limits) {

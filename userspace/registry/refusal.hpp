@@ -16,6 +16,12 @@ Status check_request(const LeaseRequest& request, const RegistryLimits& limits);
 [[nodiscard]] Error job_taken(const ksms_lease& by);
 /// The very DSCP that was asked for is held.
 [[nodiscard]] Error dscp_taken(const ksms_lease& by);
+/// The job holds another DSCP than the one asked for.
+[[nodiscard]] Error job_holds_another(const ksms_lease& lease, std::uint8_t wanted);
+/// Only its user may renew, release or use it.
+[[nodiscard]] Error others_lease(std::uint8_t dscp);
+/// @param result  an errno of ksms_registry_call
+[[nodiscard]] Error not_given(const LeaseRequest& request, std::uint32_t result);
 /// As many are held as there can be.
 [[nodiscard]] Error none_free(const std::vector<ksms_lease>& held, const RegistryLimits& limits);
 

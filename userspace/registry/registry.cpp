@@ -23,10 +23,6 @@ constexpr int kReads = 1000;
 
 constexpr const char* kListHint = "`ksmsctl registry list` shows all";
 
-void put_text(char (&into)[KSMS_NAME_LENGTH], const std::string& text) {
-    text.copy(into, sizeof into - 1);
-}
-
 ksms_registry_call call_for(std::uint32_t dscp, std::uint64_t generation, ksms_registry_op op) {
     ksms_registry_call call{};
     call.dscp = dscp;
@@ -56,7 +52,7 @@ Error too_busy() {
 }  // namespace
 
 Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
-    const int program = objects_.program(Program::lease);
+    const int program = pins_.program.get();
     const auto until = monotonic_ns() + kPatience;
     for (int attempt = 0;; ++attempt) {
         KSMS_TRY(const auto done, call_program(program, &call, sizeof call));
@@ -71,18 +67,18 @@ Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
 /// The record between two sights of the same generation, so that it is of one lease.
 Result<std::optional<ksms_lease>> Registry::read(std::uint32_t dscp) const {
     for (int attempt = 0; attempt < kReads; ++attempt) {
-        KSMS_TRY(const auto first, objects_.leases.lookup(dscp));
+        KSMS_TRY(const auto first, pins_.leases.lookup(dscp));
         if (!first || !is_held(*first)) return std::nullopt;
-        KSMS_TRY(const auto second, objects_.leases.lookup(dscp));
+        KSMS_TRY(const auto second, pins_.leases.lookup(dscp));
         if (second && same_lease(*first, *second)) return first;
     }
     return std::unexpected(too_busy());
 }
 
 Result<std::vector<ksms_lease>> Registry::list() const {
-    KSMS_TRY(const auto first, objects_.leases.array());
+    KSMS_TRY(const auto first, pins_.leases.array());
     if (std::ranges::none_of(first, is_held)) return std::vector<ksms_lease>();
-    KSMS_TRY(const auto second, objects_.leases.array());
+    KSMS_TRY(const auto second, pins_.leases.array());
     std::vector<ksms_lease> held;
     for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
         if (!is_held(first[dscp])) continue;
@@ -124,30 +120,6 @@ Result<std::vector<ksms_lease>> Registry::reap() const {
     return reaped;
 }
 
-/// One attempt: the call as the kernel answered it.
-Result<ksms_registry_call> Registry::ask(const LeaseRequest& request) const {
-    KSMS_CHECK(check_request(request, limits_));
-    KSMS_CHECK(reap());
-    const auto range = request.dscp ? std::uint64_t{1} << *request.dscp : range_mask(limits_);
-    ksms_registry_call call{};
-    call.op = KSMS_OP_ALLOCATE;
-    call.allowed = range & ~request.avoid;
-    call.ttl_ns = request.ttl_ns == 0 ? limits_.ttl_ns : request.ttl_ns;
-    call.now_realtime = realtime_ns();
-    call.max_jobs = limits_.max_jobs;
-    if (request.owner) {
-        call.owner_pid = request.owner->pid;
-        call.owner_start = request.owner->start;
-    }
-    put_text(call.job, request.job);
-    put_text(call.user, request.user);
-    KSMS_TRY(const auto result, transact(call));
-    if (result != EBUSY || call.allowed == range) return call;
-    call.allowed = range;
-    KSMS_CHECK(transact(call));
-    return call;
-}
-
 std::unexpected<Error> Registry::refused(const LeaseRequest& request,
                                          const ksms_registry_call& call) const {
     if (call.result == EUSERS) {
@@ -168,37 +140,31 @@ std::unexpected<Error> Registry::refused(const LeaseRequest& request,
 Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_call& call) const {
     if (call.result == EBUSY || call.result == EUSERS) return refused(request, call);
     if (call.result != 0 && call.result != EEXIST)
-        return fail_errno(static_cast<int>(call.result), "allocate a DSCP for " + request.job);
+        return std::unexpected(not_given(request, call.result));
     Lease lease;
     lease.dscp = static_cast<std::uint8_t>(call.dscp);
     lease.generation = call.generation;
     lease.found = call.result == EEXIST;
-    KSMS_TRY(const auto record, read(call.dscp));
-    if (!record || generation_of(*record) != call.generation)
-        return fail(Code::no_dscp,
-                    fmt::format("the lease of DSCP {} for the job {} ended at once", call.dscp,
-                                request.job),
-                    "a longer time to live");
-    lease.record = *record;
+    if (lease.found) {
+        KSMS_TRY(const auto record, read(call.dscp));
+        if (!record || generation_of(*record) != call.generation)
+            return fail(Code::no_dscp,
+                        fmt::format("the lease of DSCP {} for the job {} ended at once", call.dscp,
+                                    request.job),
+                        "a longer time to live");
+        lease.record = *record;
+        if (request.dscp && *request.dscp != lease.dscp)
+            return std::unexpected(job_holds_another(lease.record, *request.dscp));
+        return lease;
+    }
+    lease.record = record_of(call);
     return lease;
-}
-
-Result<Lease> Registry::allocate(const LeaseRequest& request) const {
-    KSMS_TRY(const auto call, ask(request));
-    return answer(request, call);
 }
 
 Result<Lease> Registry::allocate(const LeaseRequest& request, std::uint64_t wait_ns,
                                  const std::atomic<int>* stop) const {
-    const auto until = monotonic_ns() + wait_ns;
-    while (true) {
-        KSMS_TRY(const auto call, ask(request));
-        const bool stopped = stop != nullptr && stop->load() != 0;
-        if (call.result != EBUSY || stopped || monotonic_ns() >= until)
-            return answer(request, call);
-        KSMS_TRY(const auto held, list());
-        wait_for_change(held, until);
-    }
+    KSMS_TRY(const auto call, ask(request, wait_ns == 0 ? 0 : monotonic_ns() + wait_ns, stop));
+    return answer(request, call);
 }
 
 Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const {
@@ -210,6 +176,7 @@ Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_
         return fail(
             Code::usage,
             fmt::format("no process owns the lease of DSCP {}: it needs a time to live", dscp));
+    if (result == EPERM) return std::unexpected(others_lease(dscp));
     return fail(Code::not_found,
                 fmt::format("DSCP {} is not held under generation {} any more", dscp, generation),
                 kListHint);
@@ -218,7 +185,40 @@ Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_
 Result<bool> Registry::release(std::uint8_t dscp, std::uint64_t generation) const {
     auto call = call_for(dscp, generation, KSMS_OP_RELEASE);
     KSMS_TRY(const auto result, transact(call));
+    if (result == EPERM) return std::unexpected(others_lease(dscp));
     return result == 0;
+}
+
+Status Registry::occupy(const Lease& lease) const {
+    auto call = call_for(lease.dscp, lease.generation, KSMS_OP_OCCUPY);
+    KSMS_TRY(const auto result, transact(call));
+    if (result == 0) return {};
+    if (result == EPERM) return std::unexpected(others_lease(lease.dscp));
+    if (result != EBUSY)
+        return fail(Code::not_found, fmt::format("the lease of DSCP {} has ended", lease.dscp),
+                    kListHint);
+    KSMS_TRY(const auto record, read(lease.dscp));
+    const auto pid = record ? ksms_process_word_pid(record->scanning) : 0;
+    return fail(
+        Code::no_dscp,
+        fmt::format("a scan (pid {}) runs under the job {} already", pid, job_of(lease.record)),
+        "one scan at a time uses a lease; wait for it, or leave --job out");
+}
+
+Status Registry::vacate(const Lease& lease) const {
+    auto call = call_for(lease.dscp, lease.generation, KSMS_OP_VACATE);
+    KSMS_TRY([[maybe_unused]] const auto result, transact(call));
+    return {};
+}
+
+Result<bool> Registry::holds(std::uint8_t dscp, std::uint64_t generation) const {
+    KSMS_TRY(const auto lease, pins_.leases.lookup(dscp));
+    return lease && is_held(*lease) && generation_of(*lease) == generation;
+}
+
+Result<ksms_registry> Registry::figures() const {
+    KSMS_TRY(const auto figures, pins_.figures.lookup(0));
+    return figures.value_or(ksms_registry{});
 }
 
 }  // namespace ksms

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "bpf/objects.hpp"
+#include "bpf/registry_pins.hpp"
 #include "ksms/abi.h"
 #include "os/process.hpp"
 #include "registry/limits.hpp"
@@ -24,6 +24,7 @@ struct LeaseRequest {
     std::string user;
     std::optional<ProcessId> owner;    ///< none: the time to live alone holds it
     std::uint64_t ttl_ns{0};           ///< 0: the limits' own
+    bool endless{false};               ///< no time to live: the owner alone holds it
     std::optional<std::uint8_t> dscp;  ///< exactly this one
     std::uint64_t avoid{0};            ///< bit n: rather not DSCP n, but better than none
 };
@@ -35,45 +36,64 @@ struct Lease {
     bool found{false};  ///< the same owner held it for this job already
 };
 
+struct SavedLease;
+
 class Registry {
 public:
-    Registry(const Objects& objects, RegistryLimits limits, Surroundings surroundings = {})
-        : objects_(objects), limits_(limits), surroundings_(std::move(surroundings)) {}
+    /// @param pins  outlive it
+    Registry(const RegistryPins& pins, RegistryLimits limits, Surroundings surroundings = {})
+        : pins_(pins), limits_(limits), surroundings_(std::move(surroundings)) {}
 
-    /// Reaps what is dead or expired, then takes the lowest free DSCP.
+    /// Takes the lowest free DSCP. Whose owner has ended or whose time is over is free already: the
+    /// kernel saw to that.
     /// @return Code::no_dscp where none is free (how many are held, and by whom the oldest), where
     /// the one asked for or the job is somebody else's (who); Code::usage for a DSCP out of range
-    /// or a bad name
-    Result<Lease> allocate(const LeaseRequest& request) const;
-    /// Where none is free it tries again until one is or the time is over; woken by the end of a
-    /// holder (pidfd), by the next expiry, at the latest every 100 ms. A job that another owner
-    /// holds is refused at once.
+    /// or a bad name; Code::not_found for an owner that has ended; Code::not_allowed for another
+    /// user's process
+    Result<Lease> allocate(const LeaseRequest& request) const { return allocate(request, 0); }
+    /// Where none is free it waits its turn, in the order of asking; woken by whoever answers it. A
+    /// job that another owner holds is refused at once.
     /// @param stop  once it is not 0, it waits no longer
     Result<Lease> allocate(const LeaseRequest& request, std::uint64_t wait_ns,
                            const std::atomic<int>* stop = nullptr) const;
+    /// A lease as it was saved, for the owner that it names. Root only.
+    Result<Lease> give(const SavedLease& saved, std::uint64_t now_epoch_ns) const;
     /// @param ttl_ns  from now on; 0: none (Code::usage where there is no owner either)
-    /// @return Code::not_found where it is not held under this generation any more
+    /// @return Code::not_found where it is not held under this generation any more;
+    /// Code::not_allowed where it is another user's
     Status renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const;
-    /// @return false: it was not held under this generation any more
+    /// @return false: it was not held under this generation any more; Code::not_allowed where it is
+    /// another user's
     Result<bool> release(std::uint8_t dscp, std::uint64_t generation) const;
-    /// Frees the leases of dead owners and those past their time.
+    /// One scan at a time under a lease: this process, until it vacates it or ends.
+    /// @return Code::no_dscp where another scan runs under it
+    Status occupy(const Lease& lease) const;
+    Status vacate(const Lease& lease) const;
+    /// Is it held under this generation still?
+    [[nodiscard]] Result<bool> holds(std::uint8_t dscp, std::uint64_t generation) const;
+
+    /// Frees the leases of dead owners and those past their time that the kernel did not: where its
+    /// hook was missing. Root only.
     Result<std::vector<ksms_lease>> reap() const;
     /// Everything held now, in the order of the DSCPs.
     Result<std::vector<ksms_lease>> list() const;
     Result<ksms_lease> find_job(const std::string& job) const;  ///< Code::not_found
     Result<ksms_lease> find_dscp(std::uint8_t dscp) const;      ///< Code::not_found
+    Result<ksms_registry> figures() const;
     [[nodiscard]] const RegistryLimits& limits() const { return limits_; }
 
 private:
-    Result<ksms_registry_call> ask(const LeaseRequest& request) const;
+    Result<ksms_registry_call> ask(const LeaseRequest& request, std::uint64_t until,
+                                   const std::atomic<int>* stop) const;
+    Result<ksms_registry_call> await(ksms_registry_call call, std::uint64_t until,
+                                     const std::atomic<int>* stop) const;
     std::unexpected<Error> refused(const LeaseRequest& request,
                                    const ksms_registry_call& call) const;
     Result<Lease> answer(const LeaseRequest& request, const ksms_registry_call& call) const;
     Result<std::optional<ksms_lease>> read(std::uint32_t dscp) const;
     Result<std::uint32_t> transact(ksms_registry_call& call) const;
-    void wait_for_change(const std::vector<ksms_lease>& held, std::uint64_t until) const;
 
-    const Objects& objects_;
+    const RegistryPins& pins_;
     RegistryLimits limits_;
     Surroundings surroundings_;
 };

@@ -38,7 +38,7 @@ void pause_ns(std::uint64_t ns) {
 
 Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store,
                        Prober& prober, Resolver& resolver, KernelNames& names, Patience patience,
-                       const ScanHooks& hooks)
+                       const ScanHooks& hooks, LeaseKeeper& lease)
     : plan_(plan),
       sites_(sites),
       store_(store),
@@ -46,7 +46,8 @@ Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore
       resolver_(resolver),
       names_(names),
       patience_(patience),
-      hooks_(hooks) {
+      hooks_(hooks),
+      lease_(lease) {
     for (const auto& path : plan.paths) {
         Goal goal;
         for (const auto& hop : path.hops) goal.slots.push_back(sites.router_slots[hop.router]);
@@ -103,7 +104,8 @@ bool Accounting::stopped() {
     if (hooks_.stop != nullptr && hooks_.stop->load() != 0) accounts_.interrupted = true;
     if (patience_.deadline != 0 && monotonic_ns() >= patience_.deadline)
         accounts_.out_of_time = true;
-    return accounts_.interrupted || accounts_.out_of_time;
+    if (lease_lost_) lease_lost_ = lease_.keep();
+    return accounts_.interrupted || accounts_.out_of_time || !lease_lost_;
 }
 
 const char* Accounting::why_it_ended() const {
@@ -207,6 +209,7 @@ Result<Accounts> Accounting::run() {
         wait = std::min(wait * 3, patience_.timeout);
     }
     KSMS_CHECK(wait_until(monotonic_ns() + patience_.timeout));
+    KSMS_CHECK(lease_lost_);
     // Answers of the last taps may be a softirq behind.
     if (!accounts_.interrupted) pause_ns(kMillisecond / 5);
     return std::move(accounts_);

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "scan/collect.hpp"
+#include "scan/lease_keeper.hpp"
 #include "scan/plan.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
@@ -41,7 +42,8 @@ struct Accounts {
 class Accounting {
 public:
     Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Prober& prober,
-               Resolver& resolver, KernelNames& names, Patience patience, const ScanHooks& hooks);
+               Resolver& resolver, KernelNames& names, Patience patience, const ScanHooks& hooks,
+               LeaseKeeper& lease);
     Result<Accounts> run();
 
 private:
@@ -75,6 +77,8 @@ private:
     KernelNames& names_;
     Patience patience_;
     const ScanHooks& hooks_;
+    LeaseKeeper& lease_;
+    Status lease_lost_;        ///< an error once the lease is gone
     std::vector<Goal> goals_;  ///< one a path
     std::vector<std::uint32_t> pending_;
     Accounts accounts_;

@@ -114,6 +114,8 @@ private:
         for (std::size_t i = 0; i < network_.size(); ++i) {
             const auto interfaces = network_.interfaces(i);
             if (interfaces && (*interfaces)->owns(request_.source)) entries_.push_back(i);
+            if (!interfaces && is_out_of_descriptors(interfaces.error()))
+                return std::unexpected(interfaces.error());
         }
         if (entries_.empty())
             return fail(Code::not_found,

@@ -14,6 +14,7 @@
 #include "scan/accounting.hpp"
 #include "scan/borrow.hpp"
 #include "scan/collect.hpp"
+#include "scan/lease_keeper.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
 #include "scan/sites.hpp"
@@ -37,13 +38,15 @@ public:
           guard_(guard),
           request_(request),
           hooks_(hooks),
-          registry_(objects, request.limits),
+          registry_(objects.registry, request.limits),
           names_(objects) {}
 
     ~Scan() {
         taps_.clear();
         if (drop_link_) drop_link_.reset();
         guard_.undo_all();
+        if (occupied_) [[maybe_unused]]
+            const auto left = registry_.vacate(lease_);
     }
     Scan(const Scan&) = delete;
     Scan& operator=(const Scan&) = delete;
@@ -106,24 +109,32 @@ private:
     }
 
     Status take_lease() {
-        if (!request_.job.empty()) {
-            KSMS_CHECK(registry_.reap());
-            auto borrowed = borrow_lease(objects_, registry_, request_.job);
-            if (borrowed) {
-                lease_ = borrowed->lease;
-                occupied_ = std::move(borrowed->occupied);
-                return {};
-            }
-            if (borrowed.error().code != Code::not_found) return std::unexpected(borrowed.error());
+        KSMS_TRY(auto borrowed, borrow_lease(registry_, request_.job, request_.dscp));
+        if (borrowed) {
+            KSMS_CHECK(registry_.occupy(*borrowed));
+            lease_ = *borrowed;
+            occupied_ = true;
+            return {};
         }
         LeaseRequest wanted;
         wanted.job = request_.job.empty() ? make_job_name() : request_.job;
         wanted.user = request_.user.empty() ? user_name() : request_.user;
         KSMS_TRY(wanted.owner, this_process());
         wanted.dscp = request_.dscp;
-        wanted.avoid = plan_.routed_dscps;
-        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns, hooks_.stop));
-        return guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation)));
+        // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
+        wanted.avoid = plan_.routed_dscps | objects_.config.values()[0].active_scans;
+        KSMS_TRY(lease_, registry_.allocate(wanted, patience_for_lease(), hooks_.stop));
+        KSMS_CHECK(
+            guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation))));
+        return registry_.occupy(lease_);
+    }
+
+    /// --wait, but the deadline is for the whole scan.
+    std::uint64_t patience_for_lease() const {
+        if (request_.deadline_ns == 0) return request_.wait_ns;
+        const auto gone = monotonic_ns() - started_;
+        return std::min(request_.wait_ns,
+                        request_.deadline_ns - std::min(gone, request_.deadline_ns));
     }
 
     Status attach() {
@@ -181,8 +192,12 @@ private:
         const Patience patience{request_.timeout_ns,
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
                                 request_.retries, request_.rate_pps};
-        Accounting accounting(plan_, sites_, *store_, prober, *resolver_, names_, patience, hooks_);
-        return accounting.run();
+        LeaseKeeper keeper(registry_, lease_);
+        Accounting accounting(plan_, sites_, *store_, prober, *resolver_, names_, patience, hooks_,
+                              keeper);
+        KSMS_TRY(auto accounts, accounting.run());
+        KSMS_CHECK(keeper.look());
+        return accounts;
     }
 
     /// A tap that somebody took away meanwhile would turn into a false verdict.
@@ -277,7 +292,7 @@ private:
     Plan plan_;
     std::uint16_t source_port_{0};  ///< that the plan was asked with
     Lease lease_;
-    Fd occupied_;  ///< of a borrowed lease
+    bool occupied_{false};  ///< a borrowed lease
     ScanSites sites_;
     Traffic traffic_;
     std::vector<ScanTaps> taps_;  ///< of the routers, of the hosts

@@ -36,7 +36,11 @@ ksms_tap describe(const TapPlace& place, std::uint32_t link, std::uint8_t dscp, 
 Result<std::uint32_t> TapTable::add(const TapPlace& place, std::uint32_t link, std::uint8_t dscp,
                                     Guard* guard) const {
     auto& config = objects_.config.values()[0];
-    const auto tap = describe(place, link, dscp, guard == nullptr);
+    auto tap = describe(place, link, dscp, guard == nullptr);
+    if (place.kind == KSMS_TAP_CLSACT) {
+        KSMS_TRY(const auto lease, objects_.registry.leases.lookup(dscp));
+        if (lease) tap.generation = static_cast<std::uint32_t>(lease->state >> 8);
+    }
     for (std::uint32_t attempt = 0; attempt < KSMS_MAX_TAPS; ++attempt) {
         const auto id = __atomic_fetch_add(&config.next_tap, 1u, __ATOMIC_RELAXED) % KSMS_MAX_TAPS;
         if (id == 0) continue;  // a classid of 0 is none

@@ -222,6 +222,46 @@ TEST_CASE("text: 65,535 services, one row or as many") {
     CHECK(after - between < std::chrono::seconds(5));
 }
 
+TEST_CASE("layout: a table that is too wide is folded, never cut") {
+    Table list({"ROUTER", "TAPS ON", ""});
+    std::string interfaces;
+    for (int i = 0; i < 60; ++i) interfaces += fmt::format("eth{} ", i);
+    list.add({"r1", interfaces, "not judged"});
+    const auto folded = list.text();
+    INFO(folded);
+    CHECK(widest(folded) <= 100);
+    CHECK(contains(folded, "ROUTER  TAPS ON\nr1      eth0 eth1 "));
+    for (int i = 0; i < 60; ++i) CHECK(contains(folded, fmt::format("eth{}", i)));
+    CHECK(contains(folded, "not judged\n        eth"));
+
+    Table long_names({"DSCP", "JOB", "USER", "PID"});
+    long_names.add({"32", std::string(63, 'j'), std::string(63, 'u'), "1"});
+    long_names.add({"33", "short", "me", "77"});
+    CHECK(long_names.text() == "DSCP  JOB\n  USER" + std::string(61, ' ') + "PID\n32    " +
+                                   std::string(63, 'j') + "\n  " + std::string(63, 'u') +
+                                   "  1\n33    short\n  me" + std::string(63, ' ') + "77\n");
+    Table broken({"ROUTER", "IN"});
+    broken.add({std::string(255, 'r'), "eth0"});
+    CHECK(widest(broken.text()) <= 100);
+    CHECK(count(broken.text(), "r") == 255);
+}
+
+TEST_CASE("text: details of routers with long names are folded") {
+    ReportBuilder builder({std::string(60, 'r')}, {std::string(60, 'e')});
+    builder.add(IPPROTO_TCP, 22, "Y");
+    const auto text = scan_text(builder.report, {.details = true});
+    INFO(text);
+    CHECK(widest(text) <= 100);
+    CHECK(contains(text, "HOP  ROUTER\n  FROM"));
+}
+
+TEST_CASE("layout: control characters of any kind are seen, not obeyed") {
+    CHECK(printable("a\nb\x1b[31m\x7f") == "a?b?[31m?");
+    CHECK(printable("\xc2\x9b"
+                    "31m\xc2\xa0ü") == "?31m\xc2\xa0ü");
+    CHECK(printable("\xc2") == "\xc2");
+}
+
 TEST_CASE("layout: widths are columns, not bytes") {
     CHECK(width_of("über") == 4);
     CHECK(padded("ü", 3) == "ü  ");

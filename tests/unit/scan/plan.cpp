@@ -286,7 +286,10 @@ TEST_CASE("plan: --router leaves the others on the way out of the answer") {
     asked.routers = {"nowhere"};
     CHECK(make_plan(network, asked, 0).error().code == Code::not_found);
     asked.routers = {"dst"};
-    CHECK(make_plan(network, asked, 0).error().code == Code::not_found);
+    const auto off_the_way = make_plan(network, asked, 0);
+    REQUIRE_FALSE(off_the_way);
+    CHECK(off_the_way.error().code == Code::not_found);
+    CHECK(off_the_way.error().message.find("on the way") != std::string::npos);
 }
 
 TEST_CASE("plan: more probes than a token can number are refused") {

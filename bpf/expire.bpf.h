@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A lease's time is over. */
+#pragma once
+
+#include "wait.bpf.h"
+
+enum { KSMS_SOON = 1000000 }; /* ns: whoever changes the lease now is done by then */
+
+static int ksms_expire(KSMS_UNUSED void *map, ksms_u32 *dscp, struct ksms_lease_timer *timer) {
+    struct ksms_lease *lease = ksms_lease_of(*dscp);
+    struct ksms_registry *figures = ksms_figures();
+    if (!lease || !figures) return 0;
+    ksms_u64 state = ksms_read(&lease->state);
+    if (ksms_what(state) == KSMS_LEASE_CHANGING) {
+        bpf_timer_start(&timer->timer, KSMS_SOON, 0);
+        return 0;
+    }
+    if (ksms_what(state) != KSMS_LEASE_HELD) return 0;
+    ksms_u64 end = lease->expires_ns, now = bpf_ktime_get_ns();
+    if (!end) return 0;
+    if (end > now) {
+        bpf_timer_start(&timer->timer, end - now, 0);
+        return 0;
+    }
+    if (!ksms_change(&lease->state, state, ksms_state(ksms_number(state), KSMS_LEASE_CHANGING))) {
+        bpf_timer_start(&timer->timer, KSMS_SOON, 0);
+        return 0;
+    }
+    /* Ours now: renewed since we looked, or not. */
+    end = lease->expires_ns;
+    if (end && end <= now) {
+        ksms_free(lease, ksms_number(state), KSMS_LEASE_CHANGING);
+        ksms_add(&figures->reaped_time, 1);
+    } else {
+        ksms_hold(lease, ksms_number(state), KSMS_LEASE_CHANGING);
+        if (end) bpf_timer_start(&timer->timer, end - now, 0);
+    }
+    ksms_serve(figures);
+    return 0;
+}
+
+static long ksms_set_timer(ksms_u32 dscp, KSMS_UNUSED void *context) {
+    struct ksms_lease_timer *timer = bpf_map_lookup_elem(&lease_timers, &dscp);
+    if (!timer) return 0;
+    bpf_timer_init(&timer->timer, &lease_timers, 1 /* CLOCK_MONOTONIC */);
+    bpf_timer_set_callback(&timer->timer, ksms_expire);
+    /* Whatever end an earlier build's timer waits for: this one looks for itself. */
+    bpf_timer_start(&timer->timer, KSMS_SOON, 0);
+    return 0;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bpf/registry_pins.hpp"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <linux/bpf.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "bpf/attach.hpp"
+#include "bpf/install.hpp"
+#include "bpf/open_map.hpp"
+
+namespace ksms {
+
+Result<RawMap> open_map(const std::string& root, const std::string& name, std::uint32_t key_size,
+                        std::uint32_t value_size, bool read_only) {
+    const auto path = root + "/" + name;
+    KSMS_TRY(auto fd, open_pin(path, read_only));
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
+        return fail_errno(errno, "look at the map " + path);
+    if (info.key_size != key_size || info.value_size != value_size)
+        return fail(
+            Code::failed,
+            fmt::format("{} is not a map of this version: keys of {} bytes and values of {}, "
+                        "expected {} and {}",
+                        path, info.key_size, info.value_size, key_size, value_size),
+            "another build of ksms or another program pinned it; when nothing uses it: rm -r " +
+                root);
+    return RawMap(std::move(fd), name, key_size, value_size, info.max_entries);
+}
+
+namespace {
+
+struct Opened {
+    const char* name;
+    mode_t mode;
+};
+// What the group may open; everything else is root's alone. A program is run by who may write its
+// pin, too.
+constexpr std::array kOpened{Opened{"leases", 0640}, Opened{"waiters", 0640},
+                             Opened{"registry", 0640}, Opened{"answers", 0640},
+                             Opened{"ksms_lease", 0660}};
+
+Result<gid_t> group_id() {
+    std::array<char, 16384> buffer;
+    group entry{};
+    group* found = nullptr;
+    if (getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+        return fail(Code::not_found, fmt::format("there is no group {}", kGroup));
+    return entry.gr_gid;
+}
+
+Status give(const std::string& path, gid_t group, mode_t mode) {
+    struct stat now{};
+    if (stat(path.c_str(), &now) != 0) return fail_errno(errno, "look at " + path);
+    if (now.st_gid == group && (now.st_mode & 0777) == mode) return {};
+    if (chown(path.c_str(), static_cast<uid_t>(-1), group) != 0 || chmod(path.c_str(), mode) != 0)
+        return fail_errno(errno, fmt::format("open {} to the group {}", path, kGroup));
+    return {};
+}
+
+std::unexpected<Error> not_for_you(const PinRoot& root) {
+    return fail(
+        Code::not_allowed,
+        fmt::format("the registry under {} is for root and the group {}", root.path, kGroup),
+        fmt::format("run it as root (sudo), or become a member of {} (`sudo ksmsctl doctor` "
+                    "says whether its members can reach {})",
+                    kGroup, root.path));
+}
+
+}  // namespace
+
+Status open_to_group(const std::string& path) {
+    const auto group = group_id();
+    if (!group) return {};
+    for (const auto& [name, mode] : kOpened) {
+        const auto given = give(path + "/" + name, *group, mode);
+        if (!given && given.error().err != ENOENT) return given;
+    }
+    // Last: who comes in finds everything as it should be.
+    return give(path, *group, 0750);
+}
+
+Result<RegistryPins> RegistryPins::open_installed(const PinRoot& root, bool read_only) {
+    RegistryPins pins;
+    KSMS_CHECK(open_typed(root.path, "registry", pins.figures, read_only));
+    KSMS_CHECK(open_typed(root.path, "leases", pins.leases, read_only));
+    KSMS_CHECK(open_typed(root.path, "waiters", pins.waiters, read_only));
+    KSMS_TRY(pins.answers, open_pin(root.path + "/answers", true));
+    KSMS_TRY(pins.program, open_pin(root.path + "/ksms_lease"));
+    if (!read_only) KSMS_CHECK(open_typed(root.path, "owners", pins.owners));
+    return pins;
+}
+
+Result<RegistryPins> RegistryPins::open(const PinRoot& root, Missing missing) {
+    if (geteuid() == 0) {
+        KSMS_CHECK(ensure_installed(root, missing == Missing::install));
+        KSMS_CHECK(open_to_group(root.path));
+        auto pins = open_installed(root, false);
+        if (pins || pins.error().code != Code::not_found) return pins;
+        return fail(Code::failed, pins.error().message,
+                    "`ksmsctl registry check --repair` finds what it named");
+    }
+    auto pins = open_installed(root, true);
+    if (!pins && pins.error().code == Code::not_allowed) return not_for_you(root);
+    if (!pins && pins.error().code == Code::not_found)
+        return fail(Code::not_found, "nothing is installed under " + root.path,
+                    "`sudo ksmsctl registry list` installs it");
+    if (!pins) return pins;
+    KSMS_TRY(const auto figures, pins->figures.lookup(0));
+    if (figures && figures->abi == KSMS_ABI_VERSION) return pins;
+    return fail(Code::failed,
+                fmt::format("the registry under {} has ABI version {}, this program has {}",
+                            root.path, figures ? figures->abi : 0, KSMS_ABI_VERSION),
+                "use the ksmsctl that belongs to it");
+}
+
+}  // namespace ksms

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Asking for a DSCP, and waiting for the answer.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/clock.hpp"
+#include "base/fd.hpp"
+#include "registry/refusal.hpp"
+#include "registry/registry.hpp"
+#include "registry/restore.hpp"
+
+namespace ksms {
+namespace {
+
+void put_text(char (&into)[KSMS_NAME_LENGTH], const std::string& text) {
+    text.copy(into, sizeof into - 1);
+}
+
+/// Names the owner to the kernel, which finds out itself what it is called there.
+/// @param held  keeps the process's number from being used again until the call is over
+Status name_owner(const LeaseRequest& request, ksms_registry_call& call, Fd& held) {
+    call.owner_kind = KSMS_OWNER_NONE;
+    if (!request.owner) return {};
+    call.owner_kind = KSMS_OWNER_CALLER;
+    if (request.owner->pid == static_cast<std::uint32_t>(getpid())) return {};
+    call.owner_kind = KSMS_OWNER_PIDFD;
+    call.named_pid = request.owner->pid;
+    // glibc 2.36 declares pidfd_open for C only.
+    held = Fd(static_cast<int>(syscall(SYS_pidfd_open, request.owner->pid, 0)));
+    if (!held && errno == ESRCH) return std::unexpected(not_given(request, ESRCH));
+    if (!held) return fail_errno(errno, fmt::format("open the process {}", request.owner->pid));
+    call.owner_fd = static_cast<std::uint32_t>(held.get());
+    // It may be another process by now.
+    if (is_alive(*request.owner)) return {};
+    return std::unexpected(not_given(request, ESRCH));
+}
+
+ksms_registry_call call_of(const LeaseRequest& request, const RegistryLimits& limits) {
+    ksms_registry_call call{};
+    call.op = KSMS_OP_ALLOCATE;
+    auto& asked = call.request;
+    asked.ttl_ns = request.ttl_ns == 0 ? limits.ttl_ns : request.ttl_ns;
+    if (request.endless) asked.ttl_ns = 0;
+    asked.epoch_ns = realtime_ns() - monotonic_ns();
+    asked.max_jobs = limits.max_jobs;
+    put_text(asked.job, request.job);
+    put_text(asked.user, request.user);
+    return call;
+}
+
+/// Signals come only while it waits, so that none is missed between a look at `stop` and the wait.
+class SignalsWhileWaiting {
+public:
+    SignalsWhileWaiting() {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsWhileWaiting(const SignalsWhileWaiting&) = delete;
+    SignalsWhileWaiting& operator=(const SignalsWhileWaiting&) = delete;
+    ~SignalsWhileWaiting() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    [[nodiscard]] const sigset_t* mask() const { return &before_; }
+
+private:
+    sigset_t before_{};
+};
+
+/// Every answer to anybody is an edge; none is missed, for an edge stays until it is taken.
+Result<Fd> answers_edge(int answers) {
+    Fd poller(epoll_create1(EPOLL_CLOEXEC));
+    if (!poller) return fail_errno(errno, "make an epoll instance");
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLET;
+    if (epoll_ctl(poller.get(), EPOLL_CTL_ADD, answers, &event) != 0)
+        return fail_errno(errno, "poll the registry's answers");
+    return poller;
+}
+
+}  // namespace
+
+/// The call as the kernel answered it.
+/// @param until  CLOCK_MONOTONIC; 0: waits not at all
+Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::uint64_t until,
+                                         const std::atomic<int>* stop) const {
+    KSMS_CHECK(check_request(request, limits_));
+    auto call = call_of(request, limits_);
+    Fd owner;
+    KSMS_CHECK(name_owner(request, call, owner));
+    const auto range = request.dscp ? std::uint64_t{1} << *request.dscp : range_mask(limits_);
+    for (const auto allowed : {range & ~request.avoid, range}) {
+        if (allowed == 0) continue;
+        call.request.allowed = allowed;
+        KSMS_TRY(const auto result, transact(call));
+        if (result != EBUSY) return call;
+    }
+    // The kernel frees what is over at once; where its hook was missing, somebody has to look.
+    if (geteuid() == 0) KSMS_CHECK(reap());
+    call.may_wait = until != 0 ? 1 : 0;
+    KSMS_CHECK(transact(call));
+    if (call.result != EINPROGRESS) return call;
+    return await(call, until, stop);
+}
+
+Result<ksms_registry_call> Registry::await(ksms_registry_call call, std::uint64_t until,
+                                           const std::atomic<int>* stop) const {
+    KSMS_TRY(const auto edge, answers_edge(pins_.answers.get()));
+    const SignalsWhileWaiting signals;
+    while (true) {
+        call.op = KSMS_OP_FETCH;
+        KSMS_CHECK(transact(call));
+        if (call.result != EINPROGRESS) return call;
+        const auto now = monotonic_ns();
+        if ((stop != nullptr && stop->load() != 0) || now >= until) {
+            call.op = KSMS_OP_WITHDRAW;
+            KSMS_CHECK(transact(call));
+            if (call.result == ECANCELED) call.result = EBUSY;
+            return call;
+        }
+        const auto rest = std::min<std::uint64_t>((until - now) / 1'000'000 + 1, 3'600'000);
+        epoll_event event{};
+        epoll_pwait(edge.get(), &event, 1, static_cast<int>(rest), signals.mask());
+    }
+}
+
+Result<Lease> Registry::give(const SavedLease& saved, std::uint64_t now_epoch_ns) const {
+    LeaseRequest request;
+    request.job = saved.job;
+    request.user = saved.user;
+    request.dscp = saved.dscp;
+    request.endless = !saved.expires_at;
+    if (saved.expires_at) request.ttl_ns = *saved.expires_at - now_epoch_ns;
+    KSMS_CHECK(check_request(request, limits_));
+    auto call = call_of(request, limits_);
+    call.owner_kind = KSMS_OWNER_GIVEN;
+    if (saved.pid) {
+        KSMS_TRY(const auto process, process_id(*saved.pid));
+        request.owner = process;
+        call.request.owner_pid = process.pid;
+        call.request.owner_start = process.start;
+    }
+    call.request.uid = saved.uid;
+    call.request.allowed = std::uint64_t{1} << saved.dscp;
+    KSMS_CHECK(transact(call));
+    return answer(request, call);
+}
+
+}  // namespace ksms
