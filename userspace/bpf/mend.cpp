@@ -203,6 +203,9 @@ Status set_timers(const PinRoot& root) {
 Status adopt_orphans(const PinRoot& root, const std::string& directory) {
     Installation living(root);
     living.find();
+    // Its program is what its users hold. The maps alone outlive it by some milliseconds, until the
+    // kernel has let go of the exit hook.
+    if (living[name_of(Program::lease)] < 0) return {};
     for (const auto* name : kRegistryMaps)
         if (living[name] < 0) return {};  // a part of it alone is of no use
     KSMS_TRY(const auto names, expected_names());
