@@ -209,7 +209,6 @@ TEST_CASE("of two routers that own the next hop, the one that answers for it is 
     CHECK(result.verdict(router, "tcp", 25) == (first ? "YES" : "NO"));
     CHECK(result.verdict(other, "tcp", 22) == "-");
     CHECK(result.result("tcp", 25) == (first ? "YES" : "NO"));
-    CHECK(result.outcome().seconds < 1);
 }
 
 }  // namespace

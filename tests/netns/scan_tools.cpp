@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -103,11 +104,13 @@ TEST_CASE("a scan under a job that the caller holds uses its lease, which stays 
 TEST_CASE("--deadline bounds the wait for a DSCP too") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    REQUIRE(run(ksmsctl(lab, {"registry", "allocate", "--job", "holder", "--no-owner", "--ttl",
-                              "600", "--dscp", "40"}))
-                .exit == 0);
+    const auto config = lab.directory() + "/one.json";
+    std::ofstream(config) << R"({"dscp_registry":{"max_concurrent_jobs":1}})";
+    REQUIRE(
+        run(ksmsctl(lab, {"registry", "allocate", "--job", "holder", "--no-owner", "--ttl", "600"}))
+            .exit == 0);
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22",
-                             {"--dscp", "40", "--wait", "600", "--deadline", "0.3"});
+                             {"--config", config, "--wait", "600", "--deadline", "0.3"});
     INFO(result.text());
     CHECK(result.exit() == 4);
     CHECK(result.error().find("holder") != std::string::npos);

@@ -54,12 +54,14 @@ void look_at_hooks(const std::string& netns, State& state) {
     state[netns + " neighbours"] = neighbours(netns);
 }
 
-/// Links whose program is one of those pinned under the lab's root.
+/// Links whose program is one of those pinned under the lab's root, without the registry's own, on
+/// the end of processes.
 std::string bpf_links(const Lab& lab) {
     std::set<long> programs;
     for (const auto& program : out_json({"bpftool", "-f", "-j", "prog", "show"}))
         for (const auto& pin : program.value("pinned", json::array()))
-            if (pin.get<std::string>().starts_with(lab.pin_root()))
+            if (pin.get<std::string>().starts_with(lab.pin_root()) &&
+                !pin.get<std::string>().ends_with("/ksms_exit"))
                 programs.insert(program["id"].get<long>());
     std::string found;
     for (const auto& link : out_json({"bpftool", "-j", "link", "show"}))
