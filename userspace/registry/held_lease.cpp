@@ -101,7 +101,7 @@ std::expected<HeldLease, LeaseError> LeaseRegistry::allocate(const LeaseOptions&
     request.endless = request.ttl_ns == 0;
     auto lease = state_->registry.allocate(request, ns(options.wait));
     if (!lease) return told(lease.error());
-    return HeldLease(std::make_unique<HeldLease::State>(state_, std::move(*lease), options.job));
+    return HeldLease(std::make_unique<HeldLease::State>(state_, *lease, options.job));
 }
 
 }  // namespace ksms
