@@ -12,6 +12,7 @@
 /* key: DSCP. value: who holds it. Written by ksms_lease, read by everybody. Cannot be full. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
     __uint(max_entries, KSMS_DSCPS);
     __type(key, ksms_u32);
     __type(value, struct ksms_lease);
@@ -21,6 +22,7 @@ struct {
  * whoever serves, read by everybody. Full: ENOSPC. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
     __uint(max_entries, KSMS_WAITERS);
     __type(key, ksms_u32);
     __type(value, struct ksms_waiter);
@@ -29,6 +31,7 @@ struct {
 /* key: 0. value: the table's figures. Written by the registry's programs, read by everybody. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
     __uint(max_entries, 1);
     __type(key, ksms_u32);
     __type(value, struct ksms_registry);
@@ -37,6 +40,7 @@ struct {
 /* key: 0. value: whom a process exit may concern. Written by ksms_lease, read by ksms_exit. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
     __uint(max_entries, 1);
     __type(key, ksms_u32);
     __type(value, struct ksms_owners);

@@ -176,7 +176,7 @@ static __always_inline void ksms_write_waiter(struct ksms_waiter *waiter,
     __builtin_memcpy(asked->user, call->request.user, sizeof(asked->user));
     asked->owner_pid = owner->pid;
     asked->owner_start = owner->start;
-    asked->uid = caller.uid;
+    asked->uid = call->owner_kind == KSMS_OWNER_GIVEN ? call->request.uid : caller.uid;
     waiter->process = ksms_process_word(caller.start, caller.pid);
     waiter->process_ended = 0;
     waiter->owner_ended = 0;

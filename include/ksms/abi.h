@@ -111,7 +111,7 @@ struct ksms_lease_request {
     ksms_u64 epoch_ns;    /* ns since the epoch at the zero of CLOCK_MONOTONIC */
     ksms_u64 owner_start; /* as in a lease */
     ksms_u32 owner_pid;
-    ksms_u32 uid; /* of the caller; what user space writes here is overwritten */
+    ksms_u32 uid; /* of the caller, whatever user space writes here; KSMS_OWNER_GIVEN: as written */
     ksms_u32 max_jobs;
     ksms_u32 pad;
     char job[KSMS_NAME_LENGTH];
@@ -139,6 +139,7 @@ KSMS_ASSERT_OFFSET(struct ksms_waiter, request, 72);
 struct ksms_registry {
     ksms_u32 abi; /* KSMS_ABI_VERSION; first, for ever */
     ksms_u32 pad;
+    ksms_u64 root;        /* hash of the path that it is pinned under */
     ksms_u64 serving;     /* changes that whoever serves the waiters has not looked at yet */
     ksms_u64 waiting;     /* waiters that are not answered, or have not fetched it */
     ksms_u64 next_ticket; /* counts up */
@@ -150,7 +151,7 @@ struct ksms_registry {
     ksms_u64 reaped_exit; /* the owner ended */
     ksms_u64 reaped_time; /* the time was over */
 };
-KSMS_ASSERT_SIZE(struct ksms_registry, 88);
+KSMS_ASSERT_SIZE(struct ksms_registry, 96);
 
 /* owners: array[1]: the processes that a process exit may concern, for the exit hook to look at
  * quickly. A superset: what has ended stays until it is overwritten. PIDs; 0: none. */
@@ -368,12 +369,13 @@ struct ksms_config {
     ksms_u32 pad;
     ksms_u64 active_scans;     /* bit n: scans[n] is active; 0: every tap hands on at once */
     ksms_u64 object_hash;      /* of the linked BPF object that is installed */
+    ksms_u64 root;             /* hash of the path that it is pinned under */
     ksms_u32 token_key[4];     /* secret of this machine, until its pins go */
     ksms_u32 next_source_port; /* counts up; a scan takes one, modulo its range */
     ksms_u32 next_tap;         /* counts up, modulo KSMS_MAX_TAPS */
 };
-KSMS_ASSERT_SIZE(struct ksms_config, 48);
-KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 24);
+KSMS_ASSERT_SIZE(struct ksms_config, 56);
+KSMS_ASSERT_OFFSET(struct ksms_config, token_key, 32);
 
 /* journal: hash; what a process did that the kernel does not take back when it dies.
  * */

@@ -44,6 +44,10 @@ TEST_CASE("SIGTERM ends with 143, a valid document and nothing left") {
     check_signal(SIGTERM);
 }
 
+TEST_CASE("SIGQUIT ends with 131, a valid document and nothing left") {
+    check_signal(SIGQUIT);
+}
+
 TEST_CASE("a reader that goes away ends the scan, and nothing is left") {
     Lab lab;
     build_chain(lab);

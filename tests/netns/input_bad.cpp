@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Bad input: a clear error, the right exit status, nothing left.
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -57,6 +58,8 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
         return all;
     };
     const auto gone = lab.netns("gone");
+    auto anycast = lab.address(6, 4, 0);
+    if (anycast.ends_with("::0")) anycast.pop_back();  // as it is printed (RFC 5952)
     const std::vector<Bad> table{
         {"port 0", ports("0"), 2, {"0"}},
         {"port 99999", ports("99999"), 2, {"99999", "65535"}},
@@ -77,8 +80,37 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
         {"no source", {"scan", "-d", destination, "-P", "22"}, 2, {"-s"}},
         {"no ports", {"scan", "-s", source, "-d", destination}, 2, {"-P"}},
         {"a namespace called ../../etc", with({"--source-netns", "../../etc"}), 2, {"../../etc"}},
+        {"a link-local source",
+         {"scan", "-s", "fe80::1", "-d", chain_destination(lab, 6), "-P", "22"},
+         2,
+         {"fe80::1", "link-local"}},
+        {"a link-local destination",
+         {"scan", "-s", chain_source(lab, 6), "-d", "fe80::1", "-P", "22"},
+         2,
+         {"fe80::1", "link-local"}},
+        {"a multicast destination",
+         {"scan", "-s", source, "-d", "224.0.0.5", "-P", "22"},
+         2,
+         {"224.0.0.5", "multicast"}},
+        {"an IPv6 multicast destination",
+         {"scan", "-s", chain_source(lab, 6), "-d", "ff05::2", "-P", "22"},
+         2,
+         {"ff05::2", "multicast"}},
+        {"everybody as destination",
+         {"scan", "-s", source, "-d", "255.255.255.255", "-P", "22"},
+         2,
+         {"255.255.255.255", "broadcast"}},
+        {"a network's broadcast address",
+         {"scan", "-s", source, "-d", lab.address(4, 4, 7), "-P", "22"},
+         2,
+         {lab.address(4, 4, 7), "broadcast", lab.netns("r3")}},
+        {"a network's anycast address",
+         {"scan", "-s", chain_source(lab, 6), "-d", anycast, "-P", "22"},
+         2,
+         {anycast, "anycast", lab.netns("r3")}},
         {"a router called ../../etc", with({"--router", "../../etc"}), 2, {"../../etc"}},
         {"a router that is gone", with({"--router", gone}), 5, {gone}},
+        {"a router that is on no way", with({"--router", lab.netns("dst")}), 5, {"on the way"}},
         {"a source namespace that is gone", with({"--source-netns", gone}), 5, {gone}},
         {"a path that is no namespace", with({"--router", "/etc/passwd"}), 2, {"/etc/passwd"}},
         {"a source that nobody owns",
@@ -116,13 +148,96 @@ TEST_CASE("bad input: KSMS_ATTACH is clsact or tcx") {
     CHECK(result.error().find("KSMS_ATTACH") != std::string::npos);
 }
 
+/// The program may lie in a directory that others cannot enter.
+std::string program_for_all(const Lab& lab) {
+    auto copy = lab.directory() + "/ksmsctl";
+    std::filesystem::copy_file(KSMSCTL, copy);
+    ::chmod(lab.directory().c_str(), 0755);
+    return copy;
+}
+
+TEST_CASE("bad input: too few descriptors are named, never taken for an answer") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    auto command = ksmsctl(
+        lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "22", {"--dry-run"}));
+    const auto with_limit = [&](const std::string& limit) {
+        auto limited = command;
+        limited.arguments.insert(limited.arguments.begin(), {"prlimit", "--nofile=" + limit});
+        return Scan(lab, run(limited));
+    };
+    int refused = 0;
+    for (int most = 6; most < 4096; most += 3) {
+        const auto result = with_limit(fmt::format("{0}:{0}", most));
+        INFO(most << ": " << result.text());
+        if (result.exit() == 0) break;
+        ++refused;
+        REQUIRE(result.exit() == 1);
+        const auto hint = result.field("error").value("hint", "");
+        REQUIRE(hint.find("RLIMIT_NOFILE allows this process ") == 0);
+    }
+    CHECK(refused > 2);
+    const auto raised = with_limit("6:4096");
+    INFO(raised.text());
+    CHECK(raised.exit() == 0);
+}
+
+TEST_CASE("bad input: without /proc no process is said to be gone") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto refused = run(
+        {.arguments = {"unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"",
+                       "sh", KSMSCTL, "--pin-root", lab.pin_root(), "scan", "-s",
+                       chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", "22"}});
+    INFO(refused.out << refused.err);
+    CHECK(refused.exit == 1);
+    CHECK(refused.err.find("/proc is not mounted") != std::string::npos);
+    CHECK(refused.err.find("mount -t proc") != std::string::npos);
+}
+
+TEST_CASE("bad input: without root, every command names the capabilities") {
+    Lab lab;
+    const auto program = program_for_all(lab);
+    const std::vector<std::vector<std::string>> commands{
+        {"tap", "list"},      {"tap", "counters"},    {"tap", "attach", "host"},
+        {"registry", "list"}, {"registry", "status"}, {"gc"},
+        {"registry", "reap"}};
+    for (const auto& arguments : commands) {
+        auto command = ksmsctl(lab, arguments);
+        command.arguments.front() = program;
+        command.uid = 65534;
+        const auto outcome = run(command);
+        INFO(outcome.err);
+        CHECK(outcome.exit == 6);
+        CHECK(outcome.err.find("CAP_BPF") != std::string::npos);
+    }
+}
+
+TEST_CASE("bad input: the capabilities without the rights on the pins") {
+    Lab lab;
+    REQUIRE(run(ksmsctl(lab, {"registry", "list"})).exit == 0);
+    const auto program = program_for_all(lab);
+    const std::string capabilities = "+net_admin,+net_raw,+sys_admin,+bpf,+perfmon";
+    for (const auto& arguments :
+         std::vector<std::vector<std::string>>{{"tap", "list"}, {"registry", "list"}, {"gc"}}) {
+        auto command = ksmsctl(lab, arguments);
+        command.arguments.front() = program;
+        command.arguments.insert(command.arguments.begin(),
+                                 {"setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps",
+                                  capabilities, "--ambient-caps", capabilities});
+        const auto outcome = run(command);
+        INFO(outcome.err);
+        CHECK(outcome.exit == 6);
+        CHECK(outcome.err.find("hint: " + lab.pin_root() + " and its pins are root's") !=
+              std::string::npos);
+        CHECK(outcome.err.find("CAP_DAC_OVERRIDE") != std::string::npos);
+    }
+}
+
 TEST_CASE("bad input: without root, the missing capability is named") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    // The program may lie in a directory that others cannot enter.
-    const auto copy = lab.directory() + "/ksmsctl";
-    std::filesystem::copy_file(KSMSCTL, copy);
-    ::chmod(lab.directory().c_str(), 0755);
+    const auto copy = program_for_all(lab);
     auto command =
         ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "22"));
     command.arguments.front() = copy;

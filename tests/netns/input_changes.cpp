@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The network changes in the middle of a scan: an error or UNKNOWN with the reason, never a hang,
 // never exit 0 with every verdict UNKNOWN; paths that end nowhere end in a message.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "lab/chain.hpp"
@@ -88,6 +90,116 @@ Scan short_scan(const Lab& lab) {
     return scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22");
 }
 
+/// A scan of some seconds over the chain, and what is done while it runs.
+Scan while_it_runs(const Lab& lab, const std::function<void()>& what,
+                   const std::vector<std::string>& more = {}) {
+    auto arguments = scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
+                                    {"--rate", "300"});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    Child child(ksmsctl(lab, arguments));
+    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    what();
+    return {lab, child.wait()};
+}
+
+TEST_CASE("an interface that no probe needs goes away: everything is judged, the scan is partial") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.ip("r2", {"link add spare type veth peer name spare2", "link set spare up"});
+    const auto result = while_it_runs(lab, [&] { lab.ip("r2", {"link del spare"}); });
+    INFO(result.text().substr(0, 3000));
+    CHECK(result.exit() == 0);
+    CHECK(result.count("yes") == 1000);
+    CHECK(result.field("state") == "partial");
+    CHECK(result.field("warnings").dump().find("spare") != std::string::npos);
+}
+
+TEST_CASE("taps that are detached while they count are named, and nothing is lost by them") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    for (const char* router : {"r1", "r2"})
+        REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns(router)})).exit == 0);
+    const auto result = while_it_runs(
+        lab, [&] { REQUIRE(run(ksmsctl(lab, {"tap", "detach", lab.netns("r2")})).exit == 0); });
+    INFO(result.text().substr(0, 3000));
+    CHECK(result.field("state") == "partial");
+    CHECK(result.field("warnings").dump().find("detached") != std::string::npos);
+    CHECK(result.count("no") == 0);
+    CHECK(result.count("unknown") > 0);
+    const auto services = result.field("services");
+    for (const auto& service : services) {
+        if (service["result"] != "UNKNOWN") continue;
+        REQUIRE(service["reason"] == "not_sent:taps-gone");
+        REQUIRE(service["why"].dump().find(lab.netns("r2")) != std::string::npos);
+    }
+    CHECK(result.verdict("r1", "tcp", 8999) == "YES");
+    CHECK(result.verdict("r3", "tcp", 8999) == "YES");
+    CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r1")})).exit == 0);
+}
+
+TEST_CASE("the hint of a partial scan follows the reason") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto hint_of = [&](const std::vector<std::string>& more, const auto& what) {
+        auto arguments =
+            scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999", more);
+        std::erase(arguments, "-j");
+        Child child(ksmsctl(lab, arguments));
+        REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+        what();
+        const auto out = child.wait().out;
+        const auto at = out.find("hint:");
+        return at == std::string::npos ? out : out.substr(at);
+    };
+    CHECK(hint_of({"--rate", "200", "--deadline", "3"}, [] {}).find("--deadline") !=
+          std::string::npos);
+    const auto removed = hint_of({"--rate", "300"}, [&] {
+        for (const char* interface : {"eth0", "eth1"})
+            lab.in("r3", {"tc", "qdisc", "del", "dev", interface, "clsact"});
+    });
+    INFO(removed);
+    CHECK(removed.find("changed on the way") != std::string::npos);
+    CHECK(removed.find("--deadline") == std::string::npos);
+}
+
+TEST_CASE("pace: what arrived counts in the progress while others are still to be sent") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    auto command = ksmsctl(lab, {});
+    // script(1) gives it a terminal, for the progress line.
+    command.arguments = {"script", "-qec",
+                         command.arguments.front() + " scan -s " + chain_source(lab, 4) + " -d " +
+                             chain_destination(lab, 4) + " -P 8001-8300 --rate 150",
+                         "/dev/null"};
+    const auto out = run(command).out;
+    INFO(out);
+    REQUIRE(out.find(" of 300 accounted for") != std::string::npos);
+    bool counted = false;
+    for (auto at = out.find(" of 300 accounted for"); at != std::string::npos;
+         at = out.find(" of 300 accounted for", at + 1)) {
+        const auto digits = out.find_last_not_of("0123456789", at - 1) + 1;
+        const auto accounted = std::stoi(out.substr(digits, at - digits));
+        counted |= accounted > 0 && accounted < 290;
+    }
+    CHECK(counted);
+}
+
+TEST_CASE("pace: the last probe's interval is not waited for, the others' are") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    REQUIRE(short_scan(lab).exit() == 0);
+    const auto slow =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", {"--rate", "1"});
+    INFO(slow.text());
+    CHECK(slow.result("tcp", 22) == "YES");
+    CHECK(slow.field("timing_ms")["probe"] < 900);
+    const auto paced =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,80,443", {"--rate", "2"});
+    INFO(paced.text());
+    CHECK(paced.field("timing_ms")["probe"] > 900);
+    CHECK(paced.field("timing_ms")["probe"] < 1400);
+}
+
 TEST_CASE("dead ends: a routing loop ends, and is named") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
@@ -96,8 +208,17 @@ TEST_CASE("dead ends: a routing loop ends, and is named") {
     const auto result = short_scan(lab);
     INFO(result.text());
     CHECK_FALSE(result.outcome().timed_out);
-    CHECK(result.result("tcp", 22) != "YES");
     CHECK((result.outcome().err + result.outcome().out).find("loop") != std::string::npos);
+    // It goes to and fro until its TTL is used up: that router says NO, the other passed it on.
+    CHECK(result.result("tcp", 22) == "NO");
+    const auto end = result.end("tcp", 22)["stopped_at"];
+    REQUIRE((end == lab.netns("r1") || end == lab.netns("r2")));
+    const char* stops = end == lab.netns("r1") ? "r1" : "r2";
+    CHECK(result.verdict(stops, "tcp", 22) == "NO");
+    CHECK(result.verdict(end == lab.netns("r1") ? "r2" : "r1", "tcp", 22) == "YES");
+    CHECK(result.at(stops, "tcp", 22)["reason"] == "IP_INHDR");
+    const auto rows = result.field("routers");
+    CHECK(rows.size() == 2);
 }
 
 TEST_CASE("dead ends: no route at a router is its NO") {

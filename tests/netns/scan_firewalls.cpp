@@ -121,7 +121,8 @@ TEST_CASE("one router of the path, and the first one only") {
     CHECK(second.field("routers").size() == 1);
     CHECK(second.verdict("r2", "tcp", 25) == "NO");
     CHECK(second.verdict("r2", "tcp", 443) == "YES");
-    CHECK(second.result("tcp", 443) == "YES");
+    CHECK(second.result("tcp", 443) == "NO");  // r3, which is on the way all the same
+    CHECK(second.end("tcp", 443)["stopped_at"] == lab.netns("r3"));
     const auto first = only({"--entry-only"});
     INFO(first.text());
     REQUIRE(first.exit() == 0);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The commands beside scan, as their users run them.
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -96,6 +98,80 @@ TEST_CASE("a scan under a job that the caller holds uses its lease, which stays 
     CHECK(result.field("dscp") == 44);
     CHECK(result.field("job") == "mine");
     CHECK(run(ksmsctl(lab, {"registry", "show", "--job", "mine"})).exit == 0);
+}
+
+TEST_CASE("--deadline bounds the wait for a DSCP too") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    REQUIRE(run(ksmsctl(lab, {"registry", "allocate", "--job", "holder", "--no-owner", "--ttl",
+                              "600", "--dscp", "40"}))
+                .exit == 0);
+    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22",
+                             {"--dscp", "40", "--wait", "600", "--deadline", "0.3"});
+    INFO(result.text());
+    CHECK(result.exit() == 4);
+    CHECK(result.error().find("holder") != std::string::npos);
+    CHECK(result.outcome().seconds >= 0.3);
+}
+
+TEST_CASE("tap attach that fails leaves none of its taps, and those from before") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto taps = [&] { return document_of(run(ksmsctl(lab, {"tap", "list", "-j"})))["taps"]; };
+    REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns("r1")})).exit == 0);
+    REQUIRE(taps().size() == 4);
+    // A program of somebody else's: no link can stand beside it.
+    lab.in("r3", {"bpftool", "net", "attach", "xdpgeneric", "pinned",
+                  lab.pin_root() + "/ksms_xdp_ingress", "dev", "eth1"});
+    const auto refused = run(ksmsctl(
+        lab, {"tap", "attach", "--tap", "xdp", lab.netns("r1"), lab.netns("r2"), lab.netns("r3")}));
+    INFO(refused.out << refused.err);
+    CHECK(refused.exit == 1);
+    CHECK(refused.err.find("eth1") != std::string::npos);
+    const auto left = taps();
+    INFO(left.dump());
+    REQUIRE(left.size() == 4);
+    for (const auto& tap : left) {
+        CHECK(tap["router"] == lab.netns("r1"));
+        CHECK(tap["kind"] == "tcx");
+        CHECK(tap["present"] == true);
+    }
+    CHECK(std::distance(std::filesystem::directory_iterator(lab.pin_root() + "/links"), {}) == 4);
+    CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r1")})).exit == 0);
+}
+
+TEST_CASE("tap detach under a running scan does it, and says what becomes of the scan") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns("r1"), lab.netns("r2")})).exit == 0);
+    CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r2")})).err.empty());
+    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
+                                            "22,8000-8999", {"--rate", "400", "--dscp", "47"})));
+    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    const auto detached = run(ksmsctl(lab, {"tap", "detach", lab.netns("r1"), lab.netns("r3")}));
+    INFO(detached.out << detached.err);
+    CHECK(detached.exit == 0);
+    CHECK(detached.out.find(lab.netns("r1") + ": 4 taps detached") != std::string::npos);
+    CHECK(detached.err == "warning: the scan of dscp 47 that runs now used these taps: " +
+                              lab.netns("r1") + " will be UNKNOWN in its answer\n");
+    child.signal(SIGINT);
+    const Scan result(lab, child.wait());
+    INFO(result.text());
+    CHECK(result.verdict("r1", "tcp", 8999) == "UNKNOWN");
+}
+
+TEST_CASE("tap attach names a router without what its name would do to a terminal") {
+    Lab lab;
+    lab.router("r1");
+    const auto path = lab.directory() + "/x\x1b[31m";
+    std::filesystem::create_symlink("/run/netns/" + lab.netns("r1"), path);
+    const auto attached = run(ksmsctl(lab, {"tap", "attach", path}));
+    const auto detached = run(ksmsctl(lab, {"tap", "detach", path}));
+    INFO(attached.out << attached.err << detached.out << detached.err);
+    REQUIRE(attached.exit == 0);
+    REQUIRE(detached.exit == 0);
+    CHECK(attached.out.find("/x?[31m: ") != std::string::npos);
+    CHECK(detached.out.find("/x?[31m: ") != std::string::npos);
 }
 
 TEST_CASE("tap list names every tap, tap counters what passed it") {

@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/error.hpp"
 
+#include <sys/resource.h>
+
 #include <cerrno>
 #include <cstring>
 
 namespace ksms {
+namespace {
+
+/// What to do about a limit of descriptors; "" for another errno.
+std::string limit_hint(int err) {
+    if (err == ENFILE)
+        return "the machine's limit of open files is reached: sysctl fs.file-max raises it";
+    rlimit limit{};
+    if (err != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+    return "RLIMIT_NOFILE allows this process " + std::to_string(limit.rlim_cur) +
+           " descriptors: raise it (`ulimit -Hn` as root, LimitNOFILE= of a unit)";
+}
+
+}  // namespace
 
 const char* name_of(Code code) {
     switch (code) {
@@ -29,7 +44,12 @@ std::unexpected<Error> fail(Code code, std::string message, std::string hint) {
 
 std::unexpected<Error> fail_errno(int err, std::string message, std::string hint) {
     const auto code = err == EPERM || err == EACCES ? Code::not_allowed : Code::failed;
+    if (hint.empty()) hint = limit_hint(err);
     return std::unexpected(Error{code, err, std::move(message), std::move(hint)});
+}
+
+bool is_out_of_descriptors(const Error& error) {
+    return error.err == EMFILE || error.err == ENFILE;
 }
 
 }  // namespace ksms

@@ -38,10 +38,14 @@ using Status = std::expected<void, Error>;
 /// An error without errno.
 [[nodiscard]] std::unexpected<Error> fail(Code code, std::string message, std::string hint = {});
 
-/// A failed system call. EPERM and EACCES become Code::not_allowed, all others Code::failed.
+/// A failed system call. EPERM and EACCES become Code::not_allowed, all others Code::failed. Where
+/// descriptors ran out and no hint is given, the limit and the way out are.
 /// @param err  the errno, positive
 [[nodiscard]] std::unexpected<Error> fail_errno(int err, std::string message,
                                                 std::string hint = {});
+
+/// EMFILE or ENFILE: nothing can be concluded about what was to be opened.
+[[nodiscard]] bool is_out_of_descriptors(const Error& error);
 
 /// Runs at the end of the scope, whichever way it is left.
 template <typename F>

@@ -122,6 +122,18 @@ Result<Fd> link_by_id(std::uint32_t id) {
     return Fd(fd);
 }
 
+Result<bool> link_attached(std::uint32_t id) {
+    const auto link = link_by_id(id);
+    if (!link && link.error().code == Code::not_found) return false;
+    if (!link) return std::unexpected(link.error());
+    bpf_link_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(link->get(), &info, &size) != 0)
+        return fail_errno(errno, "read where a link is attached");
+    // info.tcx (Linux 6.6) begins like info.xdp, with the interface.
+    return info.xdp.ifindex != 0;
+}
+
 Status pin(int object, const std::string& path) {
     if (bpf_obj_pin(object, path.c_str()) == 0) return {};
     return fail_errno(errno, "pin " + path);

@@ -30,6 +30,8 @@ Result<std::uint32_t> link_id(int link);
 Result<std::uint32_t> program_id(int program);
 /// BPF_LINK_GET_FD_BY_ID: a second hold on a link that somebody has.
 Result<Fd> link_by_id(std::uint32_t id);
+/// A link can be held and yet hang on nothing (`bpftool link detach`). TCX and XDP.
+Result<bool> link_attached(std::uint32_t id);
 Status pin(int object, const std::string& path);
 /// @param read_only  a map that the caller may not write (BPF_F_RDONLY)
 Result<Fd> open_pin(const std::string& path, bool read_only = false);

@@ -27,7 +27,9 @@
 #include <memory>
 #include <string_view>
 
+#include "base/hash.hpp"
 #include "bpf/attach.hpp"
+#include "bpf/mend.hpp"
 
 namespace ksms {
 namespace {
@@ -40,13 +42,11 @@ struct DestroySkeleton {
 };
 using Skeleton = std::unique_ptr<ksms_bpf, DestroySkeleton>;
 
-/// FNV-1a over the linked object: whether the installed programs are this build's.
+/// Over the linked object: whether the installed programs are this build's.
 std::uint64_t object_hash() {
     std::size_t size = 0;
-    const auto* bytes = static_cast<const unsigned char*>(ksms_bpf::elf_bytes(&size));
-    std::uint64_t hash = 0xcbf29ce484222325;
-    for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
-    return hash;
+    const auto* bytes = static_cast<const char*>(ksms_bpf::elf_bytes(&size));
+    return fnv1a({bytes, size});
 }
 
 /// libbpf speaks to stderr; its last words belong into our error instead.
@@ -74,7 +74,7 @@ void choose_programs(ksms_bpf& skeleton) {
     if (!features.drop_reasons) bpf_program__set_autoload(skeleton.progs.ksms_drop, false);
 }
 
-/// @param maps  a root whose maps are to be used; "" for new ones
+/// @param maps  a directory whose pinned maps are to be used; what is not pinned there is made
 Result<Skeleton> load(const std::string& maps) {
     libbpf_set_print(keep_words);
     Skeleton skeleton(ksms_bpf::open());
@@ -84,11 +84,13 @@ Result<Skeleton> load(const std::string& maps) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
         const std::string_view name = bpf_map__name(map);
-        if (maps.empty() || name.find('.') != std::string_view::npos) continue;
-        KSMS_TRY(auto fd, open_pin(maps + "/" + std::string(name)));
-        if (bpf_map__reuse_fd(map, fd.get()) != 0)
+        if (name.find('.') != std::string_view::npos) continue;
+        auto fd = open_pin(maps + "/" + std::string(name));
+        if (!fd && fd.error().code == Code::not_found) continue;
+        if (!fd) return std::unexpected(std::move(fd).error());
+        if (bpf_map__reuse_fd(map, fd->get()) != 0)
             return fail_errno(errno, fmt::format("use the map {}", name));
-        reused.push_back(std::move(fd));
+        reused.push_back(std::move(*fd));
     }
     if (ksms_bpf::load(skeleton.get()) != 0) {
         const int err = errno;
@@ -98,17 +100,24 @@ Result<Skeleton> load(const std::string& maps) {
     return skeleton;
 }
 
-Status fill_config(const ksms_bpf& skeleton) {
+Status fill_config(const ksms_bpf& skeleton, const PinRoot& root) {
     ksms_config config{};
     config.abi = KSMS_ABI_VERSION;
     config.object_hash = object_hash();
+    config.root = fnv1a(root.path);
     if (getrandom(config.token_key, sizeof config.token_key, 0) != sizeof config.token_key)
         return fail_errno(errno, "make a secret");
     const std::uint32_t zero = 0;
     if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.config), &zero, &config, BPF_ANY) != 0)
         return fail_errno(errno, "write the map config");
+    return {};
+}
+
+Status fill_registry(const ksms_bpf& skeleton, const PinRoot& root) {
+    const std::uint32_t zero = 0;
     ksms_registry figures{};
     figures.abi = KSMS_ABI_VERSION;
+    figures.root = fnv1a(root.path);
     if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.registry), &zero, &figures, BPF_ANY) != 0)
         return fail_errno(errno, "write the map registry");
     return {};
@@ -146,8 +155,9 @@ Status pin_maps(const ksms_bpf& skeleton, const std::string& root) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton.obj) {
         const std::string name = bpf_map__name(map);
-        if (name.find('.') == std::string::npos)
-            KSMS_CHECK(pin(bpf_map__fd(map), root + "/" + name));
+        const auto path = root + "/" + name;
+        if (name.find('.') == std::string::npos && access(path.c_str(), F_OK) != 0)
+            KSMS_CHECK(pin(bpf_map__fd(map), path));
     }
     return {};
 }
@@ -197,35 +207,17 @@ Status start_registry(const std::string& root, int setup, int exit) {
     return pin(hook.get(), root + "/" + kExitHook);
 }
 
-Status install(const PinRoot& root) {
-    remove_stale(root);
-    KSMS_TRY(const auto skeleton, load(""));
-    KSMS_CHECK(fill_config(*skeleton));
-    fill_reasons(*skeleton);
-    const auto beside = fmt::format("{}_new_{}", root.path, getpid());
-    if (mkdir(beside.c_str(), 0700) != 0) return fail_errno(errno, "make the directory " + beside);
-    const Defer cleanup([&] { remove_tree(beside); });
-    if (mkdir((beside + "/links").c_str(), 0700) != 0)
-        return fail_errno(errno, "make the directory " + beside + "/links");
-    KSMS_CHECK(pin_maps(*skeleton, beside));
-    KSMS_CHECK(pin_programs(*skeleton, beside));
-    KSMS_CHECK(start_registry(beside, bpf_program__fd(skeleton->progs.ksms_setup),
-                              bpf_program__fd(skeleton->progs.ksms_exit)));
-    KSMS_CHECK(open_to_group(beside));
-    if (rename(beside.c_str(), root.path.c_str()) == 0) return {};
-    if (errno == ENOTEMPTY || errno == EEXIST)
-        return {};  // another was faster: its objects are as good
-    return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
-}
-
 /// Programs of another build: new ones over the same maps. Taps that stand keep running the old
 /// ones until they are attached again; the ABI is the same.
-Status replace_programs(const PinRoot& root) {
+enum class Replace { if_other, always };
+
+Status replace_programs(const PinRoot& root, Replace when) {
     const Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
     KSMS_TRY(const auto raw, open_pin(root.path + "/config"));
     KSMS_TRY(const auto config, MappedArray<ksms_config>::map(raw.get(), 1, "config"));
-    if (config.values()[0].object_hash == object_hash()) return {};  // the one before us did it
+    if (when == Replace::if_other && config.values()[0].object_hash == object_hash())
+        return {};  // the one before us did it
     KSMS_TRY(const auto skeleton, load(root.path));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj) {
@@ -240,6 +232,39 @@ Status replace_programs(const PinRoot& root) {
     KSMS_CHECK(open_to_group(root.path));
     config.values()[0].object_hash = object_hash();
     return {};
+}
+
+/// Everything that is not pinned in the directory yet.
+Status install_in(const std::string& directory, const PinRoot& root) {
+    const auto is_new = [&](const char* name) {
+        return access((directory + "/" + name).c_str(), F_OK) != 0;
+    };
+    const bool config_is_new = is_new("config"), registry_is_new = is_new("registry");
+    KSMS_TRY(const auto skeleton, load(directory));
+    if (config_is_new) KSMS_CHECK(fill_config(*skeleton, root));
+    if (registry_is_new) KSMS_CHECK(fill_registry(*skeleton, root));
+    fill_reasons(*skeleton);
+    KSMS_CHECK(pin_maps(*skeleton, directory));
+    KSMS_CHECK(pin_programs(*skeleton, directory));
+    return start_registry(directory, bpf_program__fd(skeleton->progs.ksms_setup),
+                          bpf_program__fd(skeleton->progs.ksms_exit));
+}
+
+Status install(const PinRoot& root) {
+    remove_stale(root);
+    const auto beside = fmt::format("{}_new_{}", root.path, getpid());
+    if (mkdir(beside.c_str(), 0700) != 0) return fail_errno(errno, "make the directory " + beside);
+    const Defer cleanup([&] { remove_tree(beside); });
+    if (mkdir((beside + "/links").c_str(), 0700) != 0)
+        return fail_errno(errno, "make the directory " + beside + "/links");
+    // Somebody may still run on an installation whose pins are gone: its leases are in use.
+    KSMS_CHECK(adopt_orphans(root, beside));
+    KSMS_CHECK(install_in(beside, root));
+    KSMS_CHECK(open_to_group(beside));
+    if (rename(beside.c_str(), root.path.c_str()) == 0) return {};
+    if (errno == ENOTEMPTY || errno == EEXIST)
+        return {};  // another was faster: its objects are as good
+    return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
 }
 
 /// @return whether config is there
@@ -296,11 +321,11 @@ Status ensure_installed(const PinRoot& root, bool may_install) {
             KSMS_TRY(there, check_abi(root, installed_hash));
         }
         if (!there)
-            return fail(Code::failed,
-                        "the pins under " + root.path + " vanished while they were installed");
+            return fail(Code::failed, root.path + " lacks pins: somebody removed them",
+                        "`ksmsctl registry check --repair` finds what they named");
     }
     if (!may_install) return {};
-    if (installed_hash != object_hash()) return replace_programs(root);
+    if (installed_hash != object_hash()) return replace_programs(root, Replace::if_other);
     KSMS_TRY([[maybe_unused]] const bool missing, ensure_exit_hook(root));
     return {};
 }
@@ -315,6 +340,10 @@ Result<bool> ensure_exit_hook(const PinRoot& root) {
     KSMS_TRY(const auto exit, open_pin(root.path + "/" + name_of(Program::exit)));
     KSMS_CHECK(start_registry(root.path, setup.get(), exit.get()));
     return true;
+}
+
+Status reinstall_programs(const PinRoot& root) {
+    return replace_programs(root, Replace::always);
 }
 
 Status uninstall(const PinRoot& root) {

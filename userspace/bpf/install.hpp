@@ -15,6 +15,9 @@ Status ensure_installed(const PinRoot& root, bool may_install);
 /// Mounts the BPF file system on /sys/fs/bpf if the root lies below it and nothing is mounted.
 Status ensure_bpf_fs(const PinRoot& root);
 
+/// New programs over the maps that are pinned, the exit hook and the timers with them.
+Status reinstall_programs(const PinRoot& root);
+
 /// Where the group `ksms` exists, its members may open what the registry's users need.
 Status open_to_group(const std::string& path);
 

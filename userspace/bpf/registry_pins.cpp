@@ -103,7 +103,10 @@ Result<RegistryPins> RegistryPins::open(const PinRoot& root, Missing missing) {
     if (geteuid() == 0) {
         KSMS_CHECK(ensure_installed(root, missing == Missing::install));
         KSMS_CHECK(open_to_group(root.path));
-        return open_installed(root, false);
+        auto pins = open_installed(root, false);
+        if (pins || pins.error().code != Code::not_found) return pins;
+        return fail(Code::failed, pins.error().message,
+                    "`ksmsctl registry check --repair` finds what it named");
     }
     auto pins = open_installed(root, true);
     if (!pins && pins.error().code == Code::not_allowed) return not_for_you(root);

@@ -3,6 +3,7 @@
 #include "cli/cli.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include "cli/command.hpp"
 #include "cli/help.hpp"
 #include "cli/signals.hpp"
+#include "os/descriptor_limit.hpp"
 #include "output/json.hpp"
 
 namespace ksms {
@@ -25,17 +27,33 @@ struct GlobalWord {
     bool known{false}, takes_next{false};
 };
 
-GlobalWord global_word(const std::string& word) {
+/// "--output", "--output=FILE"
+GlobalWord global_long(const std::string& word) {
     const bool joined = word.find('=') != std::string::npos;
     for (const auto& option : global_options()) {
         const std::string_view names = option.names;
-        const auto comma = std::min(names.find(','), names.size());
-        if (word.substr(0, word.find('=')) == "--" + std::string(names.substr(0, comma)))
+        if (word.substr(0, word.find('=')) == "--" + std::string(names.substr(0, names.find(','))))
             return {true, option.value != nullptr && !joined};
-        if (comma < names.size() && word[0] == '-' && word[1] == names[comma + 1])
-            return {true, option.value != nullptr && word.size() == 2};
     }
     return {};
+}
+
+/// "-j", "-jo", "-joFILE": switches, and at most one option with a value behind them.
+GlobalWord global_bundle(const std::string& word) {
+    for (std::size_t at = 1; at < word.size(); ++at) {
+        const auto options = global_options();
+        const auto found = std::ranges::find_if(options, [&](const Option& option) {
+            const std::string_view names = option.names;
+            return names.size() > 2 && names[names.size() - 2] == ',' && names.back() == word[at];
+        });
+        if (found == options.end()) return {};
+        if (found->value != nullptr) return {true, at + 1 == word.size()};
+    }
+    return {true, false};
+}
+
+GlobalWord global_word(const std::string& word) {
+    return word.starts_with("--") ? global_long(word) : global_bundle(word);
 }
 
 /// Takes the first word that is no option out of the line; "" where there is none, or an option
@@ -124,6 +142,15 @@ Result<int> print_information(const GlobalOptions& options, const std::string& s
     return 0;
 }
 
+/// The way out for who has the capabilities, but not the rights on the files.
+std::string rights_hint(const Error& error, const PinRoot& root) {
+    if (error.code != Code::not_allowed || error.err != EACCES || ::geteuid() == 0) return {};
+    return fmt::format(
+        "{} and its pins are root's: run it as root (sudo), or give it "
+        "CAP_DAC_OVERRIDE too",
+        root.path);
+}
+
 Result<int> run_command(const Command& command, const GlobalOptions& options,
                         const Arguments& arguments, const std::atomic<int>& stop) {
     KSMS_TRY(const auto config, load_config(options.config));
@@ -135,6 +162,8 @@ Result<int> run_command(const Command& command, const GlobalOptions& options,
     auto status = command.run(context, arguments);
     console.end_progress();
     if (!status) {
+        auto& error = status.error();
+        if (error.hint.empty()) error.hint = rights_hint(error, context.root);
         console.abandon();
         return status;
     }
@@ -169,6 +198,7 @@ int exit_status(const Error& error, int signal) {
 
 int cli_main(int argc, char** argv) {
     const auto& stop = catch_signals();
+    raise_descriptor_limit();
     const Line line(argv + std::min(argc, 1), argv + argc);
     Result<int> status = 0;
     try {

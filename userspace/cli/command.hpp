@@ -21,9 +21,10 @@ struct Context {
     const Config& config;
     PinRoot root;
     Console& console;
-    /// The number of SIGINT, SIGTERM or SIGHUP once it came, 0 before. These signals end nothing by
-    /// themselves: a command that waits looks here (system calls end with EINTR), cleans up and
-    /// returns 128 + the number. SIGPIPE is ignored: who runs another program sets it to SIG_DFL.
+    /// The number of SIGINT, SIGTERM, SIGHUP or SIGQUIT once it came, 0 before. These signals end
+    /// nothing by themselves: a command that waits looks here (system calls end with EINTR), cleans
+    /// up and returns 128 + the number. SIGPIPE is ignored: who runs another program sets it to
+    /// SIG_DFL.
     const std::atomic<int>& stop;
 };
 

@@ -14,6 +14,7 @@
 #include "base/fd.hpp"
 #include "base/nearest.hpp"
 #include "cli/json_lines.hpp"
+#include "cli/read_file.hpp"
 
 namespace ksms {
 namespace {
@@ -21,7 +22,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kDefaultFile = "/etc/ksms/config.json";
-constexpr std::size_t kLargestFile = 1024 * 1024;
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kYear = 365 * 24 * 3600;
 
@@ -37,8 +37,9 @@ public:
     }
     Status twice() const {
         if (lines_.repeated().empty()) return {};
-        const auto& path = lines_.repeated().front();
-        return fail(Code::usage, fmt::format("{}: {} stands there twice", name_, path));
+        const auto& [path, line] = lines_.repeated().front();
+        return fail(Code::usage, fmt::format("{}:{}: {}: stands there twice, first on line {}",
+                                             name_, line, path, lines_.of(path)));
     }
     Status object(const json& parent, const std::string& key, json& into) const {
         into = json::object();
@@ -108,9 +109,11 @@ Status read_registry(const Reader& read, const json& root, Config& config) {
         return read.wrong(path + key, fmt::format("the range {}-{} is backwards", limits.dscp_min,
                                                   limits.dscp_max));
     }
-    if (!enabled)
-        config.warnings.push_back(read.place(path + "enabled") +
-                                  ": has no effect, every scan takes a lease");
+    // One DSCP for all, one job after the other.
+    if (!enabled) {
+        limits.dscp_max = limits.dscp_min;
+        limits.max_jobs = 1;
+    }
     return {};
 }
 
@@ -140,22 +143,6 @@ Status read_own(const Reader& read, const json& root, Config& config) {
         if ((limits.excluded >> dscp & 1) == 0) return {};
     return read.wrong("ksms.dscp_exclude",
                       fmt::format("leaves none of {}-{}", limits.dscp_min, limits.dscp_max));
-}
-
-Result<std::string> read_file(const std::string& path) {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd) return fail_errno(errno, "read " + path);
-    std::string text;
-    std::array<char, 16384> buffer;
-    while (true) {
-        const auto got = ::read(fd.get(), buffer.data(), buffer.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(errno, "read " + path);
-        if (got == 0) return text;
-        text.append(buffer.data(), static_cast<std::size_t>(got));
-        if (text.size() > kLargestFile)
-            return fail(Code::usage, path + " is larger than 1 MiB: no configuration");
-    }
 }
 
 }  // namespace
@@ -190,7 +177,9 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
 
 Result<Config> load_config(const std::string& option) {
     const std::string path = option.empty() ? kDefaultFile : option;
-    auto text = read_file(path);
+    auto text = read_file(path,
+                          "--config names a JSON file that can be read; without it "
+                          "/etc/ksms/config.json is read where there is one");
     if (!text && option.empty() && text.error().err == ENOENT) return Config{};
     if (!text) return std::unexpected(std::move(text).error());
     return parse_config(*text, path);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "output/json.hpp"
+#include "output/layout.hpp"
 
 namespace ksms {
 namespace {
@@ -85,7 +86,8 @@ void Console::abandon() {
 
 void Console::say(const std::string& line) {
     end_progress();
-    write_all(STDERR_FILENO, line + "\n");
+    // What a name or an argument holds must not steer the terminal.
+    write_all(STDERR_FILENO, printable(line) + "\n");
 }
 
 void Console::error(const Error& error) {
@@ -103,7 +105,7 @@ void Console::hint(const std::string& text) {
 
 void Console::progress(const std::string& line) {
     if (!terminal_error_ || options_.quiet) return;
-    write_all(STDERR_FILENO, "\r\x1b[K" + line);
+    write_all(STDERR_FILENO, "\r\x1b[K" + printable(line));
     progress_shown_ = true;
 }
 

@@ -23,6 +23,13 @@ HealthCheck check(const char* group, std::string name, bool ok, Health otherwise
             std::move(remedy)};
 }
 
+/// What is found out by loading a program that does nothing: without these the kernel's refusal
+/// says nothing of the kernel.
+bool may_load_programs() {
+    return has_capability(CAP_SYS_ADMIN) ||
+           (has_capability(CAP_BPF) && has_capability(CAP_NET_ADMIN));
+}
+
 void kernel_checks(const KernelFeatures& kernel, std::vector<HealthCheck>& checks) {
     const auto add = [&checks](const char* name, bool ok, Health otherwise, const char* detail,
                                const char* remedy) {
@@ -32,9 +39,15 @@ void kernel_checks(const KernelFeatures& kernel, std::vector<HealthCheck>& check
     checks.push_back(check("kernel", "release", true, missing, kernel.release, ""));
     add("BTF", kernel.btf, missing, "types of the running kernel, /sys/kernel/btf/vmlinux",
         "a kernel with CONFIG_DEBUG_INFO_BTF=y");
-    add("clsact and cls_bpf", kernel.cls_bpf, missing, "taps of a scan",
-        "modprobe cls_bpf sch_ingress, or a kernel with CONFIG_NET_CLS_BPF");
-    add("tcx links", kernel.tcx, limited, "taps that stay (tap attach)", "Linux 6.6 or later");
+    if (kernel.cls_bpf || may_load_programs()) {
+        add("clsact and cls_bpf", kernel.cls_bpf, missing, "taps of a scan",
+            "modprobe cls_bpf sch_ingress, or a kernel with CONFIG_NET_CLS_BPF");
+        add("tcx links", kernel.tcx, limited, "taps that stay (tap attach)", "Linux 6.6 or later");
+    } else {
+        for (const char* name : {"clsact and cls_bpf", "tcx links"})
+            add(name, false, Health::unknown, "cannot tell without CAP_BPF and CAP_NET_ADMIN",
+                "run it as root (sudo)");
+    }
     add("bpf_cast_to_kern_ctx", kernel.kern_ctx, limited, "a tap that reads its namespace",
         "Linux 6.2 or later");
     add("xdp links", kernel.xdp_link, limited, "--tap xdp", "Linux 5.9 or later");
@@ -77,11 +90,14 @@ void mount_checks(const KernelFeatures& kernel, const PinRoot& root,
                            may_mount ? "the next scan mounts it" : "mount -t bpf bpf /sys/fs/bpf"));
     const auto objects = Objects::open(root, Objects::Missing::fail);
     const bool absent = !objects && objects.error().code == Code::not_found;
+    const bool refused = !objects && objects.error().code == Code::not_allowed;
     checks.push_back(check("mounts", root.path, objects || absent, Health::missing,
                            objects  ? "programs and maps are installed"
                            : absent ? "nothing is installed yet, the first scan does it"
                                     : objects.error().text(),
-                           objects ? "" : objects.error().hint));
+                           objects   ? ""
+                           : refused ? "run it as root (sudo)"
+                                     : objects.error().hint));
     checks.push_back(check("mounts", "/proc", is_filesystem("/proc", PROC_SUPER_MAGIC),
                            Health::missing, "finding processes and their namespaces",
                            "mount -t proc proc /proc"));

@@ -2,6 +2,7 @@
 #include "cli/json_lines.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace ksms {
 namespace {
@@ -21,8 +22,11 @@ bool is_key(std::string_view text, std::size_t behind_string) {
 }  // namespace
 
 JsonLines::JsonLines(std::string_view text) {
-    // One name a level: that of the key whose value is being read; "" inside an array.
-    std::vector<std::string> levels;
+    struct Level {
+        std::string key;            ///< whose value is being read; "" inside an array
+        std::set<std::string> had;  ///< by this object
+    };
+    std::vector<Level> levels;
     for (std::size_t at = 0; at < text.size(); ++at) {
         const char c = text[at];
         if (c == '{' || c == '[') levels.emplace_back();
@@ -30,10 +34,13 @@ JsonLines::JsonLines(std::string_view text) {
         if (c != '"') continue;
         const auto end = end_of_string(text, at);
         if (is_key(text, end) && !levels.empty()) {
-            levels.back() = text.substr(at + 1, end - at - 2);
+            auto& object = levels.back();
+            object.key = text.substr(at + 1, end - at - 2);
             std::string path;
-            for (const auto& level : levels) path += (path.empty() ? "" : ".") + level;
-            if (!lines_.emplace(path, line_of(text, at)).second) repeated_.push_back(path);
+            for (const auto& level : levels) path += (path.empty() ? "" : ".") + level.key;
+            const auto line = line_of(text, at);
+            lines_.emplace(path, line);
+            if (!object.had.insert(object.key).second) repeated_.push_back({path, line});
         }
         at = end - 1;
     }

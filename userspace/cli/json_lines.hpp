@@ -17,15 +17,19 @@ public:
     /// @param path  keys joined by dots: "dscp_registry.enabled"
     /// @return the line, 1 is the first; 0 where there is no such key
     [[nodiscard]] std::size_t of(const std::string& path) const;
-    /// Paths that stand there twice.
-    [[nodiscard]] const std::vector<std::string>& repeated() const { return repeated_; }
+    /// A key that its object has had before.
+    struct Repeated {
+        std::string path;
+        std::size_t line{0};  ///< of the later one
+    };
+    [[nodiscard]] const std::vector<Repeated>& repeated() const { return repeated_; }
 
     /// @param at  a byte of the text
     static std::size_t line_of(std::string_view text, std::size_t at);
 
 private:
     std::map<std::string, std::size_t> lines_;
-    std::vector<std::string> repeated_;
+    std::vector<Repeated> repeated_;
 };
 
 }  // namespace ksms

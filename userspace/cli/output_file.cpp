@@ -28,6 +28,11 @@ std::string resolved(const std::string& path) {
     return found;
 }
 
+std::unexpected<Error> cannot_write(int err, const std::string& path) {
+    return fail_errno(err, "write " + path,
+                      "-o needs a file in a directory that is there and can be written to");
+}
+
 }  // namespace
 
 OutputFile::~OutputFile() {
@@ -49,17 +54,17 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
     file.path_ = resolved(path);
     struct stat status{};
     if (::stat(file.path_.c_str(), &status) == 0) {
-        if (S_ISDIR(status.st_mode)) return fail_errno(EISDIR, "write " + path);
+        if (S_ISDIR(status.st_mode)) return cannot_write(EISDIR, path);
         if (!S_ISREG(status.st_mode)) {
             KSMS_CHECK(file.open_existing());
             return file;
         }
-        if (::access(file.path_.c_str(), W_OK) != 0) return fail_errno(errno, "write " + path);
+        if (::access(file.path_.c_str(), W_OK) != 0) return cannot_write(errno, path);
         file.mode_ = static_cast<int>(status.st_mode & 07777);
         file.uid_ = status.st_uid;
         file.gid_ = status.st_gid;
     } else if (errno != ENOENT) {
-        return fail_errno(errno, "write " + path);
+        return cannot_write(errno, path);
     }
     KSMS_CHECK(file.open_new());
     return file;
@@ -68,7 +73,7 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
 Status OutputFile::open_existing() {
     in_place_ = true;
     fd_ = Fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd_) return fail_errno(errno, "write " + path_);
+    if (!fd_) return cannot_write(errno, path_);
     return {};
 }
 
@@ -77,10 +82,10 @@ Status OutputFile::open_new() {
     fd_ = Fd(::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
     if (fd_) return {};
     if (errno != EOPNOTSUPP && errno != EISDIR)
-        return fail_errno(errno, "write " + path_ + " in " + directory);
+        return cannot_write(errno, path_ + " in " + directory);
     auto name = path_ + ".XXXXXX";
     fd_ = Fd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd_) return fail_errno(errno, "write " + path_ + " in " + directory);
+    if (!fd_) return cannot_write(errno, path_ + " in " + directory);
     temporary_ = name;
     const auto mask = ::umask(0);
     ::umask(mask);

@@ -39,7 +39,7 @@ constexpr Option kOptions[] = {
     {"job", "ID", "the job that the lease is under (made up)"},
     {"dscp", "N", "exactly this one; also KSMS_JOB_DSCP (the lowest free)"},
     {"user", "NAME", "what the lease is entered under (the caller)"},
-    {"wait", "SECONDS", "how long to wait for a DSCP (30; with --dscp 0)"},
+    {"wait", "SECONDS", "how long to wait for a DSCP (30)"},
     {"fail-on", "yes|no|unknown[,…]", "end with 3 if a service's result is one of these"},
     {"dry-run", nullptr, "print the plan, send nothing"},
     {"max-services", "N", nullptr},
@@ -120,10 +120,12 @@ Status read_services(const Arguments& arguments, ScanRequest& request) {
 Status read_way(const Arguments& arguments, ScanRequest& request) {
     const auto mode = arguments.text("mode").value_or("path");
     if (mode != "path")
-        return fail(Code::usage, fmt::format("--mode {}: this build knows path only", mode));
+        return fail(Code::usage, fmt::format("--mode {}: this build knows path only", mode),
+                    "--mode path, the default, judges each router as far as the probes get");
     const auto tap = arguments.text("tap").value_or("tc");
     if (tap != "tc" && tap != "xdp")
-        return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap));
+        return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap),
+                    "--tap tc, the default, counts the same packets");
     request.hooks = tap == "tc" ? TapHooks::tc : TapHooks::xdp;
     request.source_netns = arguments.text("source-netns").value_or("");
     if (arguments.has("source-netns") && request.source_netns.empty())
@@ -138,6 +140,11 @@ Status read_way(const Arguments& arguments, ScanRequest& request) {
 
 Status read_pace(const Arguments& arguments, ScanRequest& request) {
     constexpr double shortest = 0.001;
+    // Two names of one option, and none may be given twice.
+    if (arguments.has("timeout") && arguments.has("tcp-timeout"))
+        return fail(Code::usage,
+                    fmt::format("--timeout {} and --tcp-timeout {} are the same option",
+                                *arguments.text("timeout"), *arguments.text("tcp-timeout")));
     const char* timeout = arguments.has("timeout") ? "timeout" : "tcp-timeout";
     KSMS_TRY(const auto timeout_ns, arguments.seconds(timeout, shortest, kDay));
     KSMS_TRY(const auto deadline_ns, arguments.seconds("deadline", shortest, kDay));
@@ -148,9 +155,7 @@ Status read_pace(const Arguments& arguments, ScanRequest& request) {
     request.deadline_ns = deadline_ns.value_or(0);
     request.retries = static_cast<std::uint32_t>(retries.value_or(request.retries));
     request.rate_pps = rate.value_or(0);
-    // One that somebody holds may be held for an hour: wait for it only where that was asked for.
-    const bool certain_one = arguments.has("dscp");
-    request.wait_ns = wait_ns.value_or(certain_one ? 0 : request.wait_ns);
+    request.wait_ns = wait_ns.value_or(request.wait_ns);
     return {};
 }
 

@@ -20,12 +20,18 @@ const std::atomic<int>& catch_signals() {
     action.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &action, nullptr);
     action.sa_handler = note_signal;  // without SA_RESTART: a wait ends with EINTR
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
         struct sigaction before{};
         ::sigaction(number, nullptr, &before);
         if (before.sa_handler != SIG_IGN) ::sigaction(number, &action, nullptr);
     }
     return caught;
+}
+
+void release_signals() {
+    struct sigaction action{};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(SIGPIPE, &action, nullptr);
 }
 
 }  // namespace ksms

@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "guard/guard.hpp"
 #include "os/process.hpp"
+#include "output/layout.hpp"
 #include "output/taps.hpp"
 #include "taps/taps.hpp"
 
@@ -69,10 +70,12 @@ Result<int> show(Context& context, bool counters) {
 }
 
 Result<int> list(Context& context, const Arguments&) {
+    KSMS_CHECK(require_capabilities("`ksmsctl tap list`"));
     return show(context, false);
 }
 
 Result<int> counters(Context& context, const Arguments&) {
+    KSMS_CHECK(require_capabilities("`ksmsctl tap counters`"));
     return show(context, true);
 }
 
@@ -80,7 +83,8 @@ Result<TapHooks> read_hooks(const Arguments& arguments) {
     const auto tap = arguments.text("tap").value_or("tc");
     if (tap == "tc") return TapHooks::tc;
     if (tap == "xdp") return TapHooks::xdp;
-    return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap));
+    return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap),
+                "--tap tc is the default");
 }
 
 /// One line a router, or the list of what stands now.
@@ -98,24 +102,43 @@ Result<int> attach(Context& context, const Arguments& arguments) {
     KSMS_CHECK(reconcile(objects));
     KSMS_TRY(auto guard, Guard::start(objects));
     std::string text;
+    std::vector<std::uint32_t> all;
     for (const auto& router : routers) {
-        KSMS_TRY(const auto added, attach_standing(objects, guard, router, hooks));
-        text += fmt::format("{}: {} taps attached\n", router.name(), added);
+        const auto added = attach_standing(objects, guard, router, hooks);
+        if (!added) {
+            // All or nothing: who asks again finds what was there before.
+            KSMS_CHECK(detach_standing(objects, all));
+            return std::unexpected(added.error());
+        }
+        all.insert(all.end(), added->begin(), added->end());
+        text += fmt::format("{}: {} taps attached\n", printable(router.name()), added->size());
     }
     return tell(context, text);
+}
+
+/// A scan that finds its taps gone judges nothing there.
+void warn_of_scans(Console& console, const Netns& router, const std::vector<std::uint32_t>& dscps) {
+    for (const auto dscp : dscps)
+        console.warn(
+            fmt::format("the scan of dscp {} that runs now used these taps: {} will be "
+                        "UNKNOWN in its answer",
+                        dscp, router.name()));
 }
 
 Result<int> detach(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_capabilities("detaching taps"));
     KSMS_TRY(const auto routers, open_routers(arguments.words));
     KSMS_TRY(const auto objects, installed(context.root));
+    if (objects) KSMS_CHECK(reconcile(*objects));
     std::string text;
     for (const auto& router : routers) {
         std::size_t removed = 0;
         if (objects) {
+            KSMS_TRY(const auto scans, scans_on(*objects, router));
             KSMS_TRY(removed, detach_standing(*objects, router));
+            if (removed > 0) warn_of_scans(context.console, router, scans);
         }
-        text += fmt::format("{}: {} taps detached\n", router.name(), removed);
+        text += fmt::format("{}: {} taps detached\n", printable(router.name()), removed);
     }
     return tell(context, text);
 }

@@ -92,7 +92,8 @@ void undo_everything_of(const ProcessId& owner, const Objects& objects, int pare
 [[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {
     // A signal to the scan's process group or terminal is the scan's business.
     setsid();
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
+        std::signal(number, SIG_IGN);
     prctl(PR_SET_NAME, "ksms-watcher");
     const Fd parent(static_cast<int>(syscall(SYS_pidfd_open, owner.pid, 0)));
     if (!close_inherited(socket, parent.get()) || chdir("/") != 0) _exit(1);

@@ -84,6 +84,8 @@ struct RouteQuestion {
     std::uint16_t destination_port{0};
     std::uint8_t tos{0};  ///< the whole byte
     std::uint32_t mark{0};
+    bool whole_route{false};  ///< answer with the table's entry (RTM_F_FIB_MATCH), not with the one
+                              ///< next hop that this packet gets
 };
 struct RouteAnswer {
     int error{0};  ///< 0, or the errno that the kernel refused with (ENETUNREACH, EHOSTUNREACH,
@@ -95,6 +97,7 @@ struct RouteAnswer {
     Address preferred_source;
     std::uint32_t table{0};
     std::uint32_t mtu{0};  ///< 0: the interface's
+    bool several{false};   ///< several next hops; only seen in a whole route
     bool operator==(const RouteAnswer&) const = default;
 };
 /// Refusals of the kernel are answers (`error`); errors are those of asking.

@@ -18,6 +18,7 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <memory>
 #include <set>
 #include <system_error>
@@ -37,10 +38,15 @@ struct CloseDirectory {
     void operator()(DIR* directory) const { closedir(directory); }
 };
 
-std::vector<std::string> directory_entries(const char* path) {
+/// @return nothing where there is no such directory; an error where descriptors ran out
+Result<std::vector<std::string>> directory_entries(const char* path) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, CloseDirectory> directory(opendir(path));
-    if (!directory) return names;
+    if (!directory) {
+        auto error = fail_errno(errno, fmt::format("read the directory {}", path));
+        if (is_out_of_descriptors(error.error())) return error;
+        return names;
+    }
     while (const dirent* entry = readdir(directory.get())) {
         const std::string name = entry->d_name;
         if (name != "." && name != "..") names.push_back(name);
@@ -49,14 +55,16 @@ std::vector<std::string> directory_entries(const char* path) {
     return names;
 }
 
+/// What can be a file below /run/netns, in any script and encoding.
 bool is_plain_name(std::string_view name) {
-    return !name.empty() && name.size() < 256 && name != "." && name != ".." &&
+    return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
            name.find('/') == std::string_view::npos && name.front() != '-' &&
-           std::ranges::all_of(name, [](unsigned char c) { return std::isprint(c) != 0; });
+           std::ranges::none_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 std::string nearest_hint(std::string_view name) {
-    const auto hint = did_you_mean(name, directory_entries(kNamed));
+    const auto names = directory_entries(kNamed);
+    const auto hint = names ? did_you_mean(name, *names) : std::string();
     return hint.empty() ? "`ip netns list` shows the names; pid:N, a path or host name others"
                         : hint;
 }
@@ -76,21 +84,26 @@ std::uint64_t socket_cookie(int fd) {
     return cookie;
 }
 
-/// The cookies of many namespaces by one thread: entering is cheap, a thread is not.
+/// The cookies of many namespaces by one thread: entering is cheap, a thread is not. 0 for one that
+/// we may not enter.
 Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
     cookies.assign(namespaces.size(), 0);
+    Status result;
     try {
         std::thread([&] {
             for (std::size_t i = 0; i < namespaces.size(); ++i) {
                 if (setns(namespaces[i], CLONE_NEWNET) != 0) continue;
                 const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-                if (probe) cookies[i] = socket_cookie(probe.get());
+                if (probe)
+                    cookies[i] = socket_cookie(probe.get());
+                else if (errno == EMFILE || errno == ENFILE)
+                    result = fail_errno(errno, "open a socket in a namespace");
             }
         }).join();
     } catch (const std::system_error& error) {
         return fail_errno(error.code().value(), "start a thread");
     }
-    return {};
+    return result;
 }
 
 }  // namespace
@@ -171,19 +184,25 @@ bool Netns::is_named_still() const {
 Result<std::vector<Netns>> all_netns() {
     std::vector<Netns> found;
     std::set<std::uint32_t> known;
-    const auto add = [&](const std::string& path, std::string name) {
+    // One that goes away or is no namespace is passed over. Where descriptors run out the list
+    // would be short, and somebody would be told that a namespace is gone.
+    const auto add = [&](const std::string& path, std::string name) -> Status {
         auto netns = Netns::open_unread(path, std::move(name));
+        if (!netns && is_out_of_descriptors(netns.error())) return std::unexpected(netns.error());
         if (netns && known.insert(netns->inode()).second) found.push_back(std::move(*netns));
+        return {};
     };
-    for (const auto& name : directory_entries(kNamed)) add(kNamed + name, name);
-    add(host_path(), "host");
-    for (const auto& pid : directory_entries("/proc")) {
+    KSMS_TRY(const auto names, directory_entries(kNamed));
+    for (const auto& name : names) KSMS_CHECK(add(kNamed + name, name));
+    KSMS_CHECK(add(host_path(), "host"));
+    KSMS_TRY(const auto pids, directory_entries("/proc"));
+    for (const auto& pid : pids) {
         if (std::isdigit(static_cast<unsigned char>(pid.front())) == 0) continue;
         struct stat status{};
         const auto path = "/proc/" + pid + "/ns/net";
         if (stat(path.c_str(), &status) == 0 &&
             !known.contains(static_cast<std::uint32_t>(status.st_ino)))
-            add(path, "pid:" + pid);
+            KSMS_CHECK(add(path, "pid:" + pid));
     }
     std::vector<int> descriptors;
     for (const auto& netns : found) descriptors.push_back(netns.fd());

@@ -22,9 +22,12 @@ namespace {
 Result<std::string> read_stat(std::uint32_t pid) {
     const Fd fd(open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) {
-        if (errno == ENOENT)
-            return fail(Code::not_found, fmt::format("there is no process {}", pid));
-        return fail_errno(errno, fmt::format("read /proc/{}/stat", pid));
+        const int err = errno;
+        if (err == ENOENT && access("/proc/self", F_OK) != 0)
+            return fail(Code::failed, "/proc is not mounted: processes cannot be looked at",
+                        "mount -t proc proc /proc");
+        if (err == ENOENT) return fail(Code::not_found, fmt::format("there is no process {}", pid));
+        return fail_errno(err, fmt::format("read /proc/{}/stat", pid));
     }
     std::array<char, 1024> buffer;
     const auto got = read(fd.get(), buffer.data(), buffer.size());

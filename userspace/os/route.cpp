@@ -28,6 +28,7 @@ RouteAnswer parse_route(const nlmsghdr* message) {
     answer.table = attributes.u32(RTA_TABLE, info->rtm_table);
     answer.gateway = attributes.address(RTA_GATEWAY, info->rtm_family);
     answer.preferred_source = attributes.address(RTA_PREFSRC, info->rtm_family);
+    answer.several = attributes[RTA_MULTIPATH] != nullptr;
     answer.mtu = Attributes(attributes[RTA_METRICS], RTAX_MAX).u32(RTAX_MTU);
     if (const auto* via = attributes[RTA_VIA];
         via != nullptr && mnl_attr_get_payload_len(via) >= sizeof(rtvia) + 4) {
@@ -87,6 +88,7 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
     info.rtm_family = static_cast<unsigned char>(question.destination.family);
     info.rtm_dst_len = static_cast<unsigned char>(question.destination.size() * 8);
     info.rtm_tos = question.tos;
+    if (question.whole_route) info.rtm_flags = RTM_F_FIB_MATCH;
     message.put(RTA_DST, question.destination);
     if (question.source) {
         info.rtm_src_len = static_cast<unsigned char>(question.source.size() * 8);

@@ -18,12 +18,13 @@ Words words_of(Health health) {
     switch (health) {
         case Health::ok: return {"OK", "ok", "\x1b[32m"};
         case Health::limited: return {"LIMITED", "limited", "\x1b[33m"};
+        case Health::unknown: return {"UNKNOWN", "unknown", "\x1b[33m"};
         case Health::missing: break;
     }
     return {"MISSING", "missing", "\x1b[31m"};
 }
 
-constexpr std::size_t kState = 9, kName = 26;  // columns
+constexpr std::size_t kState = 9, kName = 26, kIndent = 2 + kState + kName;  // columns
 
 }  // namespace
 
@@ -40,10 +41,12 @@ std::string health_text(const HealthReport& report, bool color, std::size_t widt
         const auto words = words_of(check.health);
         const auto state = padded(words.text, kState);
         text += "  " + (color ? words.color + state + "\x1b[0m" : state) +
-                padded(check.name, kName) +
-                wrapped_text(printable(check.detail), width - 2 - kState - kName, 0) + "\n";
+                padded(printable(check.name), kName) +
+                (width_of(check.name) < kName ? "" : "\n" + std::string(kIndent, ' ')) +
+                wrapped_text(printable(check.detail), width, kIndent) + "\n";
         if (check.health == Health::ok || check.remedy.empty()) continue;
-        text += std::string(2 + kState, ' ') + wrapped_text(check.remedy, width, 2 + kState) + "\n";
+        text += std::string(2 + kState, ' ') +
+                wrapped_text(printable(check.remedy), width, 2 + kState) + "\n";
     }
     return text + (report.can_scan() ? "\na scan can run\n" : "\nno scan can run here\n");
 }
@@ -66,11 +69,11 @@ std::string removed_text(const std::vector<Removed>& removed) {
     if (removed.empty()) return "nothing was left behind\n";
     std::string text;
     for (const auto& each : removed) {
-        text += each.error.empty() ? "removed " : "not removed: ";
-        text += printable(each.what);
-        if (each.pid != 0) text += fmt::format(" (of the dead process {})", each.pid);
-        if (!each.error.empty()) text += ": " + each.error;
-        text += "\n";
+        std::string line = each.error.empty() ? "removed " : "not removed: ";
+        line += each.what;
+        if (each.pid != 0) line += fmt::format(" (of the dead process {})", each.pid);
+        if (!each.error.empty()) line += ": " + each.error;
+        text += wrapped_text(printable(line), kWidestText, 2) + "\n";
     }
     return text;
 }

@@ -14,6 +14,7 @@ enum class Health {
     ok,
     limited,  ///< something is missing that a plain scan can do without
     missing,  ///< no scan without it
+    unknown,  ///< it could not be tried
 };
 
 struct HealthCheck {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace ksms {
 namespace {
@@ -20,12 +21,50 @@ std::size_t bytes_of(std::string_view text, std::size_t columns) {
     return at;
 }
 
+constexpr std::size_t kGap = 2;  // columns between two of a table
+
+std::size_t longest_word(std::string_view text) {
+    std::size_t longest = 0;
+    for (std::size_t at = 0; at <= text.size();) {
+        const auto space = std::min(text.find(' ', at), text.size());
+        longest = std::max(longest, width_of(text.substr(at, space - at)));
+        at = space + 1;
+    }
+    return longest;
+}
+
+/// The columns from `first` to before `last` of one row, as many lines as its highest cell needs.
+/// Columns that had no room behind the first ones are indented.
+void add_lines(const std::vector<std::string>& row, const std::vector<std::size_t>& widths,
+               std::size_t first, std::size_t last, std::string& text) {
+    std::vector<std::vector<std::string>> cells;
+    std::size_t lines = first == 0 ? 1 : 0;
+    for (auto i = first; i < last; ++i) {
+        cells.push_back(wrapped(printable(row[i]), widths[i]));
+        lines = std::max(lines, cells.back().size());
+    }
+    for (std::size_t at = 0; at < lines; ++at) {
+        std::string line(first == 0 ? 0 : kGap, ' ');
+        for (std::size_t i = 0; i < cells.size(); ++i)
+            line += padded(at < cells[i].size() ? cells[i][at] : "", widths[first + i] + kGap);
+        while (line.ends_with(' ')) line.pop_back();
+        text += line + "\n";
+    }
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    std::string result;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = [&](std::size_t i) {
+            return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+        };
+        const bool c1 = byte(at) == 0xc2 && byte(at + 1) >= 0x80 && byte(at + 1) < 0xa0;
+        const bool control = byte(at) < 0x20 || byte(at) == 0x7f || c1;
+        result += control ? '?' : text[at];
+        if (c1) ++at;
+    }
     return result;
 }
 
@@ -92,18 +131,39 @@ std::string joined(const std::vector<std::string>& parts, std::string_view betwe
     return fmt::format("{}", fmt::join(parts, between));
 }
 
-std::string Table::text() const {
-    std::vector<std::size_t> widths(rows_.front().size(), 0);
-    for (const auto& row : rows_)
-        for (std::size_t i = 0; i < row.size(); ++i)
+std::vector<std::size_t> Table::columns(std::size_t width) const {
+    std::vector<std::size_t> widths(rows_.front().size(), 0), words = widths;
+    for (const auto& row : rows_) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
             widths[i] = std::max(widths[i], width_of(row[i]));
+            words[i] = std::max(words[i], longest_word(row[i]));
+        }
+    }
+    // The widest one that has spaces to break at gives first.
+    while (std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1)) > width) {
+        std::size_t widest = widths.size();
+        for (std::size_t i = 0; i < widths.size(); ++i)
+            if (widths[i] > words[i] && (widest == widths.size() || widths[i] > widths[widest]))
+                widest = i;
+        if (widest == widths.size()) break;
+        --widths[widest];
+    }
+    for (auto& each : widths) each = std::min(each, width - kGap);
+    return widths;
+}
+
+std::string Table::text(std::size_t width) const {
+    const auto widths = columns(width);
     std::string text;
     for (const auto& row : rows_) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i)
-            line += padded(printable(row[i]), widths[i] + 2);
-        while (line.ends_with(' ')) line.pop_back();
-        text += line + "\n";
+        for (std::size_t first = 0, last = 0; first < row.size(); first = last) {
+            std::size_t used = first == 0 ? 0 : kGap;
+            for (last = first; last < row.size(); ++last) {
+                if (last > first && used + widths[last] > width) break;
+                used += widths[last] + kGap;
+            }
+            add_lines(row, widths, first, last, text);
+        }
     }
     return text;
 }

@@ -11,7 +11,10 @@
 
 namespace ksms {
 
-/// Control characters as '?': a name must not steer a terminal.
+constexpr std::size_t kWidestText = 100;  // columns, where a terminal does not say less
+
+/// Control characters as '?', those beyond ASCII (U+0080 to U+009F) too: a name must not steer a
+/// terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 /// Columns that it takes: code points of UTF-8.
 [[nodiscard]] std::size_t width_of(std::string_view text);
@@ -30,14 +33,19 @@ namespace ksms {
 /// "a, b, c"
 [[nodiscard]] std::string joined(const std::vector<std::string>& parts, std::string_view between);
 
-/// Rows under headings, every column as wide as its widest cell, two spaces between.
+/// Rows under headings, every column as wide as its widest cell, two spaces between. What is wider
+/// than the text may be is folded: cells at their spaces first, then all rows after the same
+/// column.
 class Table {
 public:
     explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
     void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-    [[nodiscard]] std::string text() const;
+    [[nodiscard]] std::string text(std::size_t width = kWidestText) const;
 
 private:
+    /// How wide each column is, for a text of this width.
+    [[nodiscard]] std::vector<std::size_t> columns(std::size_t width) const;
+
     std::vector<std::vector<std::string>> rows_;
 };
 

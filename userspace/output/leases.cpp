@@ -71,9 +71,18 @@ double utilization(const RegistryUse& use) {
 }
 
 std::string use_text(const RegistryUse& use) {
-    return fmt::format("in use  {} of {} ({:.0f} %)\nfree    {}\nover    {}\nDSCPs   {}\n",
-                       use.in_use, use.capacity, 100 * utilization(use), free_of(use), use.over,
-                       dscps_text(use.dscps));
+    const auto& counted = use.figures;
+    return fmt::format(
+        "in use  {} of {} ({:.0f} %), at most {} at once\n"
+        "free    {}\n"
+        "over    {}\n"
+        "DSCPs   {}\n"
+        "waiting {}\n"
+        "since the start  {} allocated, {} released, {} reaped by exit, {} by time, {} waited, {} "
+        "refused\n",
+        use.in_use, use.capacity, 100 * utilization(use), counted.most, free_of(use), use.over,
+        dscps_text(use.dscps), counted.waiting, counted.allocated, counted.released,
+        counted.reaped_exit, counted.reaped_time, counted.waited, counted.refused);
 }
 
 void write_use_json(const RegistryUse& use, bool pretty, const Sink& sink) {
@@ -84,7 +93,13 @@ void write_use_json(const RegistryUse& use, bool pretty, const Sink& sink) {
     json.key("dscps").begin_array();
     for (int dscp = 0; dscp < KSMS_DSCPS; ++dscp)
         if ((use.dscps >> dscp & 1) != 0) json.value(dscp);
-    json.end_array().end_object();
+    json.end_array();
+    const auto& counted = use.figures;
+    json.field("most", counted.most).field("waiting", counted.waiting);
+    json.field("allocated", counted.allocated).field("released", counted.released);
+    json.field("reaped_exit", counted.reaped_exit).field("reaped_time", counted.reaped_time);
+    json.field("waited", counted.waited).field("refused", counted.refused);
+    json.end_object();
 }
 
 Moment Moment::now() {

@@ -23,7 +23,8 @@ struct RegistryUse {
     std::uint64_t dscps{0};     ///< bit n: DSCP n may be given out
     std::uint32_t capacity{0};  ///< leases that there can be at once
     std::uint32_t in_use{0};
-    std::uint32_t over{0};  ///< of dead owners or past their time: free for the next that asks
+    ksms_registry figures{};  ///< what the kernel counted
+    std::uint32_t over{0};    ///< of dead owners or past their time: free for the next that asks
 };
 /// 0 to 1, more where the limits were lowered under leases that stand.
 [[nodiscard]] double utilization(const RegistryUse& use);

@@ -114,7 +114,7 @@ std::string plan_text(const ScanRequest& request, const Plan& plan, std::size_t 
     for (const auto& router : plan.routers)
         table.add({router.netns.name(), joined(names_of(router.interfaces), " "),
                    router.wanted ? "" : "not judged"});
-    return text + "\n" + table.text();
+    return text + "\n" + table.text(width);
 }
 
 void write_plan_json(const ScanRequest& request, const Plan& plan, bool pretty, const Sink& sink) {

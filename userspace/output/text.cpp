@@ -56,6 +56,8 @@ std::string stops(const Report& report) {
         routers.push_back(fmt::format("{} {}", printable(router.name), found->second));
         at.erase(found);
     }
+    for (const auto& [router, count] : at)  // on the way, but not asked for
+        routers.push_back(fmt::format("{} {}", printable(router), count));
     return fmt::format("{} stop{}{}", report.no, report.no == 1 ? "s" : "",
                        routers.empty() ? "" : fmt::format(" ({})", joined(routers, ", ")));
 }
@@ -101,13 +103,19 @@ std::string unknown_hint(const Report& report) {
     if (found == report.services.end()) return {};
     const std::string_view reason = found->reason;
     if (report.state == ScanState::interrupted) return "it was interrupted; run it again";
-    if (report.state == ScanState::partial)
+    if (reason == "not_sent:deadline")
         return "the deadline came first: a longer --deadline, or a higher --rate";
+    if (reason == "not_sent:taps-gone")
+        return "something changed on the way while it ran; run it again";
+    if (reason == "not_sent:another way")
+        return "the source's routes changed while it ran; run it again";
+    if (reason == "not_sent:next-hop-missing")
+        return "a next hop does not answer: look at its link and address (ip neighbour)";
+    if (reason == "not_sent:past-its-taps")
+        return "a program in front of the taps may hide packets from them: try --tap xdp";
     if (reason.starts_with("not_sent"))
         return "nothing left the source: look at its routes, links and firewall; "
                "ksmsctl scan --dry-run shows the way";
-    if (reason.starts_with("next-hop-missing"))
-        return "a next hop does not answer: look at its link and address (ip neighbour)";
     if (reason.starts_with("lost"))
         return fmt::format("ksmsctl scan -v -s {} -d {} -P {} --retries 8 --rate 100",
                            report.source.text(), report.destination.text(), unknown_ports(report));
@@ -115,16 +123,16 @@ std::string unknown_hint(const Report& report) {
 }
 
 /// Interfaces and timing.
-std::string details(const Report& report) {
+std::string details(const Report& report, std::size_t width) {
     Table table({"HOP", "ROUTER", "FROM", "IN", "OUT"});
     for (const auto& router : report.routers)
         table.add({std::to_string(router.hop), router.name, router.entry,
                    router.ingress_iface.empty() ? "-" : router.ingress_iface,
                    router.iface.empty() ? "-" : router.iface});
     const auto& t = report.timing;
-    return table.text() + fmt::format("\nplan {}, attach {}, probe {}, settle {}\n",
-                                      milliseconds(t.plan), milliseconds(t.attach),
-                                      milliseconds(t.probe), milliseconds(t.settle));
+    return table.text(width) + fmt::format("\nplan {}, attach {}, probe {}, settle {}\n",
+                                           milliseconds(t.plan), milliseconds(t.attach),
+                                           milliseconds(t.probe), milliseconds(t.settle));
 }
 
 }  // namespace
@@ -132,7 +140,7 @@ std::string details(const Report& report) {
 std::string scan_text(const Report& report, const TextStyle& style) {
     const auto rows = matrix_rows(report, style.details);
     auto text = head(report, style.width) + '\n' + matrix_text(report, rows, style) + '\n';
-    if (style.details) text += details(report) + '\n';
+    if (style.details) text += details(report, style.width) + '\n';
     text += summary(report, style.width);
     const auto hint = style.hints ? unknown_hint(report) : std::string();
     if (!hint.empty()) text += wrapped_text("hint: " + hint, style.width, 6) + '\n';

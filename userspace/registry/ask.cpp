@@ -13,6 +13,7 @@
 #include "base/fd.hpp"
 #include "registry/refusal.hpp"
 #include "registry/registry.hpp"
+#include "registry/restore.hpp"
 
 namespace ksms {
 namespace {
@@ -125,6 +126,28 @@ Result<ksms_registry_call> Registry::await(ksms_registry_call call, std::uint64_
         epoll_event event{};
         epoll_pwait(edge.get(), &event, 1, static_cast<int>(rest), signals.mask());
     }
+}
+
+Result<Lease> Registry::give(const SavedLease& saved, std::uint64_t now_epoch_ns) const {
+    LeaseRequest request;
+    request.job = saved.job;
+    request.user = saved.user;
+    request.dscp = saved.dscp;
+    request.endless = !saved.expires_at;
+    if (saved.expires_at) request.ttl_ns = *saved.expires_at - now_epoch_ns;
+    KSMS_CHECK(check_request(request, limits_));
+    auto call = call_of(request, limits_);
+    call.owner_kind = KSMS_OWNER_GIVEN;
+    if (saved.pid) {
+        KSMS_TRY(const auto process, process_id(*saved.pid));
+        request.owner = process;
+        call.request.owner_pid = process.pid;
+        call.request.owner_start = process.start;
+    }
+    call.request.uid = saved.uid;
+    call.request.allowed = std::uint64_t{1} << saved.dscp;
+    KSMS_CHECK(transact(call));
+    return answer(request, call);
 }
 
 }  // namespace ksms

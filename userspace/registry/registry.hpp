@@ -36,6 +36,8 @@ struct Lease {
     bool found{false};  ///< the same owner held it for this job already
 };
 
+struct SavedLease;
+
 class Registry {
 public:
     /// @param pins  outlive it
@@ -54,6 +56,8 @@ public:
     /// @param stop  once it is not 0, it waits no longer
     Result<Lease> allocate(const LeaseRequest& request, std::uint64_t wait_ns,
                            const std::atomic<int>* stop = nullptr) const;
+    /// A lease as it was saved, for the owner that it names. Root only.
+    Result<Lease> give(const SavedLease& saved, std::uint64_t now_epoch_ns) const;
     /// @param ttl_ns  from now on; 0: none (Code::usage where there is no owner either)
     /// @return Code::not_found where it is not held under this generation any more;
     /// Code::not_allowed where it is another user's

@@ -69,13 +69,15 @@ bool Accounting::dropped(std::uint32_t probe) const {
 }
 
 bool Accounting::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const {
+    // Whichever way it took: of several next hops the prediction knows one.
+    const bool reached = goal.host && std::ranges::any_of(sites_.host_slots, [&](std::size_t slot) {
+                             return store_.counter(slot, KSMS_INGRESS, probe).packets > 0;
+                         });
+    if (reached) return true;
     const auto seen = store_.counter(goal.last, goal.local ? KSMS_INGRESS : KSMS_EGRESS, probe);
     if (seen.packets == 0) return false;
     if (goal.local) return now > seen.last_ns + kLocalSettle;
-    if (!goal.host || now > seen.last_ns + kSettle) return true;
-    return std::ranges::any_of(sites_.host_slots, [&](std::size_t slot) {
-        return store_.counter(slot, KSMS_INGRESS, probe).packets > 0;
-    });
+    return !goal.host || now > seen.last_ns + kSettle;
 }
 
 bool Accounting::accounted(std::uint32_t probe, std::uint64_t now) const {
@@ -87,10 +89,13 @@ void Accounting::drop_accounted() {
     std::erase_if(pending_, [&](std::uint32_t probe) { return accounted(probe, now); });
 }
 
+bool Accounting::reports_now() const {
+    return hooks_.progress && monotonic_ns() - reported_ns_ >= kProgressEvery;
+}
+
 void Accounting::report(const char* stage) {
-    const auto now = monotonic_ns();
-    if (!hooks_.progress || now - reported_ns_ < kProgressEvery) return;
-    reported_ns_ = now;
+    if (!reports_now()) return;
+    const auto now = reported_ns_ = monotonic_ns();
     const std::size_t probes = accounts_.sent.size();
     hooks_.progress({stage, sent_, probes - pending_.size(), probes, now - started_ns_});
 }
@@ -103,6 +108,10 @@ bool Accounting::stopped() {
     return accounts_.interrupted || accounts_.out_of_time || !lease_lost_;
 }
 
+const char* Accounting::why_it_ended() const {
+    return accounts_.out_of_time && !accounts_.interrupted ? "deadline" : "interrupted";
+}
+
 void Accounting::refuse(std::uint32_t probe, const std::string& why) {
     auto& texts = accounts_.not_sent_why;
     auto found = std::ranges::find(texts, why);
@@ -113,9 +122,12 @@ void Accounting::refuse(std::uint32_t probe, const std::string& why) {
     accounts_.not_sent[probe] = static_cast<std::uint8_t>(1 + (found - texts.begin()));
 }
 
-Status Accounting::send(const std::vector<std::uint32_t>& probes, std::uint64_t rate_pps) {
-    const auto stop = [this, before = sent_](std::size_t done) {
+Status Accounting::send_pending(std::uint64_t rate_pps) {
+    const auto probes = pending_;  // those that are accounted for meanwhile leave pending_
+    // Arrivals are counted while a paced sender rests; in a burst it would only hold it up.
+    const auto stop = [this, before = sent_, paced = rate_pps != 0](std::size_t done) {
         sent_ = before + done;
+        if (paced && reports_now()) drop_accounted();
         report("probe");
         return stopped();
     };
@@ -128,7 +140,7 @@ Status Accounting::send(const std::vector<std::uint32_t>& probes, std::uint64_t 
         if (err == EPERM) continue;  // the source's own firewall: its drop tells
         --accounts_.sent[probe];
         if (accounts_.sent[probe] == 0)
-            refuse(probe, err == EINTR ? "the scan ended before" : std::strerror(err));
+            refuse(probe, err == EINTR ? why_it_ended() : std::strerror(err));
     }
     return {};
 }
@@ -179,12 +191,12 @@ Result<Accounts> Accounting::run() {
     started_ns_ = reported_ns_ = refreshed_ns_ = monotonic_ns();
     start_with_what_has_a_way();
     accounts_.first_sent_ns = started_ns_;
-    KSMS_CHECK(send(pending_, patience_.rate_pps));
+    auto outstanding = pending_.size();
+    KSMS_CHECK(send_pending(patience_.rate_pps));
     accounts_.all_sent_ns = monotonic_ns();
 
     auto wait = std::min(kFirstRetry, patience_.timeout / 2);
     auto round_start = started_ns_;
-    auto outstanding = pending_.size();
     for (std::uint32_t round = 0; round < patience_.retries; ++round) {
         KSMS_CHECK(wait_until(monotonic_ns() + wait));
         if (pending_.empty() || stopped()) break;
@@ -193,7 +205,7 @@ Result<Accounts> Accounting::run() {
         const auto rate = resend_rate(outstanding - pending_.size(), now - round_start);
         round_start = now;
         outstanding = pending_.size();
-        KSMS_CHECK(send(pending_, rate));
+        KSMS_CHECK(send_pending(rate));
         wait = std::min(wait * 3, patience_.timeout);
     }
     KSMS_CHECK(wait_until(monotonic_ns() + patience_.timeout));

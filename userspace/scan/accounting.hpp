@@ -59,11 +59,13 @@ private:
     /// Its drop was reported, and sending it again would not help.
     [[nodiscard]] bool dropped(std::uint32_t probe) const;
     [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, std::uint64_t took_ns) const;
-    Status send(const std::vector<std::uint32_t>& probes, std::uint64_t rate_pps);
+    Status send_pending(std::uint64_t rate_pps);
     void drop_accounted();
     Status wait_until(std::uint64_t until);
     [[nodiscard]] bool stopped();
+    [[nodiscard]] bool reports_now() const;
     void report(const char* stage);
+    [[nodiscard]] const char* why_it_ended() const;
     void refuse(std::uint32_t probe, const std::string& why);
     void start_with_what_has_a_way();
 

@@ -53,6 +53,14 @@ public:
         return ksms::route(*netlink, question);
     }
 
+    Result<bool> several_ways(std::size_t number, const RouteQuestion& question) override {
+        KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
+        auto whole = question;
+        whole.whole_route = true;
+        KSMS_TRY(const auto answer, ksms::route(*netlink, whole));
+        return answer.several;
+    }
+
     Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) override {
         auto& node = *nodes_.at(number);
         const auto key = std::pair(family, ifindex);

@@ -34,6 +34,8 @@ public:
     virtual Result<const Interfaces*> interfaces(std::size_t number) = 0;
     virtual Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) = 0;
     virtual Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) = 0;
+    /// Has the route that answers this several next hops, of which the kernel takes one by a hash?
+    virtual Result<bool> several_ways(std::size_t number, const RouteQuestion& question) = 0;
     virtual Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) = 0;
     /// The namespace that `number` knows by this id; nothing where it is out of sight.
     virtual Result<std::optional<std::size_t>> by_nsid(std::size_t number, int nsid) = 0;

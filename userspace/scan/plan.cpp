@@ -2,6 +2,7 @@
 #include "scan/plan.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <set>
@@ -13,6 +14,14 @@
 namespace ksms {
 namespace {
 
+/// Multicast, or 255.255.255.255.
+bool is_group(const Address& address) {
+    if (address.family == AF_INET6) return address.bytes[0] == 0xff;
+    return (address.bytes[0] & 0xf0) == 0xe0 ||
+           std::ranges::all_of(address.bytes.begin(), address.bytes.begin() + 4,
+                               [](std::uint8_t byte) { return byte == 0xff; });
+}
+
 Status check(const ScanRequest& request) {
     if (request.source.family != request.destination.family)
         return fail(Code::usage,
@@ -22,6 +31,19 @@ Status check(const ScanRequest& request) {
     if (request.source == request.destination)
         return fail(Code::usage,
                     fmt::format("{} is source and destination", request.source.text()));
+    for (const auto& address : {request.source, request.destination})
+        if (address.family == AF_INET6 && address.is_link_local())
+            return fail(Code::usage,
+                        address.text() + " is a link-local address: no router forwards it",
+                        "give an address of a wider scope");
+    if (is_group(request.destination))
+        return fail(Code::usage,
+                    fmt::format("{} is a {} address", request.destination.text(),
+                                request.destination.bytes[0] == 0xff &&
+                                        request.destination.family == AF_INET
+                                    ? "broadcast"
+                                    : "multicast"),
+                    "give the address of a host");
     if (request.services.empty()) return fail(Code::usage, "no service to probe", "-P names them");
     return {};
 }
@@ -50,10 +72,11 @@ std::string nearest_owner(Network& network, const Address& wanted) {
 
 class Planner {
 public:
-    Planner(Network& network, const ScanRequest& request, std::uint8_t tos)
+    Planner(Network& network, const ScanRequest& request, std::uint8_t tos,
+            std::uint16_t source_port)
         : network_(network),
           request_(request),
-          tracer_(network, request.source, request.destination, tos) {}
+          tracer_(network, request.source, request.destination, tos, source_port) {}
 
     Result<Plan> run() {
         KSMS_CHECK(check(request_));
@@ -68,6 +91,7 @@ public:
                 "name one entry with --source-netns, or fewer services");
         KSMS_CHECK(trace_all());
         KSMS_CHECK(some_way());
+        warn_of_idle_entries();
         KSMS_CHECK(build_entries());
         KSMS_CHECK(build_routers());
         KSMS_CHECK(build_paths());
@@ -90,6 +114,8 @@ private:
         for (std::size_t i = 0; i < network_.size(); ++i) {
             const auto interfaces = network_.interfaces(i);
             if (interfaces && (*interfaces)->owns(request_.source)) entries_.push_back(i);
+            if (!interfaces && is_out_of_descriptors(interfaces.error()))
+                return std::unexpected(interfaces.error());
         }
         if (entries_.empty())
             return fail(Code::not_found,
@@ -155,6 +181,21 @@ private:
                              "--source-netns names another");
     }
 
+    /// Of several entries one may have no way at all: it would be missing without a word.
+    void warn_of_idle_entries() {
+        if (entries_.size() == 1) return;
+        for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+            std::set<std::string> told;
+            for (std::size_t i = 0; i < representatives_.size(); ++i) {
+                const auto& trace = traces_[entry * representatives_.size() + i];
+                if (trace.hops.empty() && told.insert(trace.detail).second)
+                    plan_.warnings.push_back(fmt::format("from {} no router is on the way: {}",
+                                                         network_.netns(entries_[entry]).name(),
+                                                         trace.detail));
+            }
+        }
+    }
+
     Result<std::vector<PlanInterface>> tap_interfaces(std::size_t netns) {
         KSMS_TRY(const auto* interfaces, network_.interfaces(netns));
         std::vector<PlanInterface> result;
@@ -213,10 +254,17 @@ private:
 
     Status build_paths() {
         std::vector<std::uint32_t> path_of_trace;
-        for (const auto& trace : traces_) {
+        for (std::size_t number = 0; number < traces_.size(); ++number) {
+            const auto& trace = traces_[number];
             PlanPath path;
             path.end = trace.end;
             path.detail = trace.detail;
+            path.by_socket = trace.by_socket;
+            const auto entry = number / representatives_.size();
+            // What passes its own source once more is seen leaving by other interfaces too.
+            if (trace.leaves != 0 && !plan_.entries[entry].source_is_router) {
+                KSMS_TRY(path.leaves, named(entries_[entry], trace.leaves));
+            }
             for (const auto& hop : trace.hops) {
                 KSMS_TRY(auto ingress, named(hop.netns, hop.ingress));
                 PlanInterface egress;
@@ -280,29 +328,31 @@ private:
     }
 
     Status choose_routers() {
+        plan_.entry_only = request_.entry_only;
         if (request_.entry_only) {
             for (auto& router : plan_.routers) router.wanted = false;
-            for (const auto index : plan_.path_of)
-                if (!plan_.paths[index].hops.empty())
-                    plan_.routers[plan_.paths[index].hops.front().router].wanted = true;
+            for (const auto& path : plan_.paths)
+                if (!path.hops.empty()) plan_.routers[path.hops.front().router].wanted = true;
         }
         if (request_.routers.empty()) return {};
-        for (auto& router : plan_.routers) router.wanted = false;
-        std::size_t on_path = 0;
+        std::set<std::size_t> named;
         for (const auto& name : request_.routers) {
             KSMS_TRY(const auto number, network_.find(name));
             const auto found = router_of_.find(number);
-            if (found == router_of_.end()) {
-                plan_.warnings.push_back(fmt::format("--router {}: it is on no path", name));
-                continue;
-            }
-            plan_.routers[found->second].wanted = true;
-            ++on_path;
+            if (found != router_of_.end() && plan_.routers[found->second].wanted)
+                named.insert(found->second);
+            else
+                plan_.warnings.push_back(
+                    fmt::format("--router {}: it is {}", name,
+                                found == router_of_.end() ? "on no path" : "the first of no path"));
         }
-        if (on_path == 0)
-            return fail(Code::failed, "none of the routers named is on the way",
-                        "--dry-run without --router shows the way");
-        return {};
+        for (std::size_t i = 0; i < plan_.routers.size(); ++i)
+            plan_.routers[i].wanted = named.contains(i);
+        if (!named.empty()) return {};
+        return fail(Code::not_found,
+                    fmt::format("none of the routers named is {}",
+                                request_.entry_only ? "the first on a way" : "on the way"),
+                    "--dry-run without --router shows the way");
     }
 
     Status find_routed_dscps() {
@@ -332,8 +382,9 @@ private:
 
 }  // namespace
 
-Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos) {
-    return Planner(network, request, tos).run();
+Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
+                       std::uint16_t source_port) {
+    return Planner(network, request, tos, source_port).run();
 }
 
 }  // namespace ksms

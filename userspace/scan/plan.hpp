@@ -51,6 +51,11 @@ struct PlanPath {
     std::vector<PlanHop> hops;
     PathEnd end{PathEnd::destination};
     std::string detail;  ///< for people: "br-core has no route to 10.9.9.9"
+    /// By which the source sends it; ifindex 0: that is not certain.
+    PlanInterface leaves{};
+    /// A raw socket's packet would leave another way than a real one (`ip rule … ipproto … dport …`
+    /// in the source's namespace): a socket of the service's protocol must send it.
+    bool by_socket{false};
     bool operator==(const PlanPath&) const = default;
 };
 
@@ -58,9 +63,9 @@ struct PlanPath {
 struct PlanRouter {
     Netns netns;
     std::vector<PlanInterface>
-        interfaces;  ///< all that are not enslaved and not loopback, up or down
-    bool wanted{
-        true};  ///< false: on the way, but --router or --entry-only leaves it out of the answer
+        interfaces;     ///< all that are not enslaved and not loopback, up or down
+    bool wanted{true};  ///< false: on the way, but --router or --entry-only leaves it out of every
+                        ///< answer
 };
 
 /// A namespace that owns the source: the probes of one entry leave from it.
@@ -97,20 +102,31 @@ struct Plan {
     std::vector<PlanNeighbour> neighbours;
     std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
     std::vector<bool>
-        dscp_routed;  ///< per probe: its path differs between tos 0 and the job's DSCP
+        dscp_routed;         ///< per probe: its path differs between tos 0 and the job's DSCP
+    bool entry_only{false};  ///< only the first router of a way is in its answer
     std::vector<std::string> warnings;  ///< for people: "--router hq-dmz is on no path"
+    /// Is this router in the answer for a probe that met it as the nth (from 0)?
+    [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
+        return routers[router].wanted && (!entry_only || place == 0);
+    }
     [[nodiscard]] std::size_t services() const {
         return entries.empty() ? 0 : path_of.size() / entries.size();
     }
 };
 
+/// Source ports of probes: above the registered ones that daemons listen on, below what Linux gives
+/// to clients last (32768–60999 is its default range; a port in use is passed over).
+inline constexpr std::uint16_t kFirstSourcePort = 33000, kSourcePorts = 27000;
+
 /// @param tos  the whole byte that the probes will carry (dscp << 2); 0 for a first look
+/// @param source_port  that the probes will carry: rules may look at it
 /// @return Code::not_found: nobody owns the source, no such namespace, no such router; Code::usage:
 /// the families differ,
 ///         more than KSMS_MAX_PROBES probes; Code::failed: the path of every service ends before
 ///         any router, with the reason (the source's link is down, no route, the destination is on
 ///         the source's own link, …)
-Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos);
+Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
+                       std::uint16_t source_port = kFirstSourcePort);
 
 /// "br-core has no route to 10.9.9.9" and the like.
 [[nodiscard]] std::string describe_end(PathEnd end, const std::string& router,

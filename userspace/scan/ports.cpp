@@ -53,6 +53,14 @@ bool is_digits(std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// "22 - 25" as "22-25": what stands around a dash of a range is nothing.
+std::string without_blanks_at_dash(std::string_view what) {
+    const auto dash = what.find('-');
+    if (dash == std::string_view::npos) return std::string(what);
+    const auto from = trimmed(what.substr(0, dash)), to = trimmed(what.substr(dash + 1));
+    return std::string(from) + "-" + std::string(to);
+}
+
 /// "80", "22-25", "22-", "-25", "-": digits and at most one dash.
 bool looks_numeric(std::string_view what) {
     const auto dash = what.find('-');
@@ -156,8 +164,10 @@ public:
             what = trimmed(what.substr(0, slash));
             if (what.empty()) return wrong(text, "there is no port before the slash");
         }
-        const auto range = looks_numeric(what) ? numeric_range(text, what, said.value_or(default_))
-                                               : named(text, what, said, default_);
+        const auto numeric = without_blanks_at_dash(what);
+        const auto range = looks_numeric(numeric)
+                               ? numeric_range(text, numeric, said.value_or(default_))
+                               : named(text, what, said, default_);
         if (!range) return std::unexpected(range.error());
         add(*range);
         return {};

@@ -102,10 +102,14 @@ void build_ipv6(const ProbeHeader& header, std::uint8_t protocol, std::size_t pa
 
 }  // namespace
 
+std::uint32_t probe_token(const ProbeHeader& header, std::uint32_t probe) {
+    return ksms_token_seal(ksms_token_pack(header.dscp, probe, header.generation),
+                           header.token_key.data());
+}
+
 std::size_t build_probe(const ProbeHeader& header, const Service& service, std::uint32_t probe,
                         std::span<std::uint8_t, kMaxProbeSize> packet) {
-    const auto token = ksms_token_seal(ksms_token_pack(header.dscp, probe, header.generation),
-                                       header.token_key.data());
+    const auto token = probe_token(header, probe);
     const std::size_t network = header.source.family == AF_INET ? 20 : 40;
     auto* transport = packet.data() + network;
     const auto size = service.protocol == IPPROTO_TCP

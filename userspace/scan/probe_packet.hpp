@@ -24,6 +24,10 @@ struct ProbeHeader {
 /// IPv6 (40) + TCP with its options (40).
 inline constexpr std::size_t kMaxProbeSize = 80;
 
+/// What a probe is known by, as it stands in the packet.
+/// @param probe  its index: entry * services + service
+std::uint32_t probe_token(const ProbeHeader& header, std::uint32_t probe);
+
 /// A TCP SYN (sequence number = token; MSS, SACK, timestamps and window scale as Linux sends them,
 /// since `-m tcpmss` drops a bare one) or a UDP datagram (16 bytes, abi.h), marked, with right
 /// checksums.

@@ -17,6 +17,8 @@
 #include <thread>
 
 #include "base/clock.hpp"
+#include "ksms/token.h"
+#include "scan/probe_socket.hpp"
 
 namespace ksms {
 namespace {
@@ -62,6 +64,12 @@ Status allow_any_source(const Fd& fd, int family) {
     return set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1, "IPV6_FREEBIND");
 }
 
+Status mark(const Fd& fd, const ProbeHeader& header) {
+    const int tos = header.dscp << 2;
+    if (header.source.family == AF_INET) return set_option(fd, IPPROTO_IP, IP_TOS, tos, "IP_TOS");
+    return set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "IPV6_TCLASS");
+}
+
 /// raw(7): IPPROTO_RAW implies that we bring the IP header. The kernel routes by the socket's bound
 /// address and its tos, so both are set like the packet's own.
 Result<Fd> open_raw(const Netns& netns, const ProbeHeader& header) {
@@ -69,12 +77,7 @@ Result<Fd> open_raw(const Netns& netns, const ProbeHeader& header) {
     KSMS_TRY(auto fd,
              socket_in(netns, family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
     KSMS_CHECK(allow_any_source(fd, family));
-    const int tos = header.dscp << 2;
-    if (family == AF_INET) {
-        KSMS_CHECK(set_option(fd, IPPROTO_IP, IP_TOS, tos, "IP_TOS"));
-    } else {
-        KSMS_CHECK(set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "IPV6_TCLASS"));
-    }
+    KSMS_CHECK(mark(fd, header));
     KSMS_CHECK(set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, kSendBuffer, "SO_SNDBUFFORCE"));
     const auto source = socket_address(header.source, 0);
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&source.storage), source.size) != 0)
@@ -83,10 +86,14 @@ Result<Fd> open_raw(const Netns& netns, const ProbeHeader& header) {
     return fd;
 }
 
-/// Binds a socket to the port; false where somebody has it.
+/// Binds a socket to the port; false where somebody has it. Probes can be sent from it.
 Result<bool> take_port(const Netns& netns, const ProbeHeader& header, int type, Fd& held) {
-    KSMS_TRY(auto fd, socket_in(netns, header.source.family, type | SOCK_CLOEXEC, 0));
+    KSMS_TRY(auto fd,
+             socket_in(netns, header.source.family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     KSMS_CHECK(allow_any_source(fd, header.source.family));
+    KSMS_CHECK(mark(fd, header));
+    KSMS_CHECK(deafen(fd));
+    KSMS_CHECK(set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, kSendBuffer, "SO_SNDBUFFORCE"));
     const auto address = socket_address(header.source, header.source_port);
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0) {
         held = std::move(fd);
@@ -103,11 +110,15 @@ Result<Prober> Prober::open(const Plan& plan, const std::vector<Service>& servic
                             const ProbeHeader& header,
                             const std::function<std::uint16_t()>& next_port) {
     Prober prober;
+    prober.plan_ = &plan;
     prober.services_ = &services;
     prober.header_ = header;
     for (const auto& entry : plan.entries) {
         KSMS_TRY(auto raw, open_raw(entry.netns, prober.header_));
-        prober.entries_.push_back({std::move(raw), Fd(), Fd(), entry.netns.name()});
+        Entry added;
+        added.raw = std::move(raw);
+        added.name = entry.netns.name();
+        prober.entries_.push_back(std::move(added));
     }
     KSMS_CHECK(prober.reserve_port(plan, next_port));
     return prober;
@@ -128,25 +139,63 @@ Status Prober::reserve_port(const Plan& plan, const std::function<std::uint16_t(
                                           entries_[0].name, kPortAttempts));
 }
 
+Prober::Way Prober::way(std::uint32_t probe) const {
+    if (!plan_->paths[plan_->path_of[probe]].by_socket) return Way::raw;
+    const auto& service = (*services_)[probe % services_->size()];
+    return service.protocol == IPPROTO_TCP ? Way::connection : Way::datagram;
+}
+
+/// In one batch: from one socket.
+bool Prober::together(std::uint32_t one, std::uint32_t other) const {
+    return one / services_->size() == other / services_->size() && way(one) == way(other);
+}
+
+/// @param probes  at most kBatch, which go together
 Status Prober::send_batch(std::span<const std::uint32_t> probes, std::vector<Refused>& refused) {
+    const auto how = way(probes[0]);
+    if (how != Way::connection) return send_messages(probes, how, refused);
+    send_connections(probes, refused);
+    return {};
+}
+
+void Prober::send_connections(std::span<const std::uint32_t> probes,
+                              std::vector<Refused>& refused) {
+    const auto& entry = entries_[probes[0] / services_->size()];
+    const std::lock_guard one_at_a_time(*entry.one_connection);
+    for (const auto probe : probes) {
+        const auto& service = (*services_)[probe % services_->size()];
+        const auto to = socket_address(header_.destination, service.port);
+        const int err = send_syn(entry.tcp, reinterpret_cast<const sockaddr*>(&to.storage), to.size,
+                                 probe_token(header_, probe));
+        if (err != 0) refused.push_back({probe, err});
+    }
+}
+
+Status Prober::send_messages(std::span<const std::uint32_t> probes, Way way,
+                             std::vector<Refused>& refused) {
     std::array<std::array<std::uint8_t, kMaxProbeSize>, kBatch> packets;
+    std::array<SocketAddress, kBatch> destinations;
     std::array<iovec, kBatch> parts;
     std::array<mmsghdr, kBatch> messages{};
-    auto destination = socket_address(header_.destination, 0);
     const auto per_entry = static_cast<std::uint32_t>(services_->size());
     for (std::size_t i = 0; i < probes.size(); ++i) {
-        const auto size =
-            build_probe(header_, (*services_)[probes[i] % per_entry], probes[i], packets[i]);
-        parts[i] = {packets[i].data(), size};
+        const auto& service = (*services_)[probes[i] % per_entry];
+        const auto size = build_probe(header_, service, probes[i], packets[i]);
+        // The kernel brings the headers of a datagram's socket; a raw one takes no port.
+        const auto skipped = way == Way::raw ? 0 : size - KSMS_PAYLOAD_SIZE;
+        parts[i] = {packets[i].data() + skipped, size - skipped};
+        destinations[i] =
+            socket_address(header_.destination, way == Way::raw ? std::uint16_t{0} : service.port);
         messages[i].msg_hdr.msg_iov = &parts[i];
         messages[i].msg_hdr.msg_iovlen = 1;
-        messages[i].msg_hdr.msg_name = &destination.storage;
-        messages[i].msg_hdr.msg_namelen = destination.size;
+        messages[i].msg_hdr.msg_name = &destinations[i].storage;
+        messages[i].msg_hdr.msg_namelen = destinations[i].size;
     }
     const auto& entry = entries_[probes[0] / per_entry];
+    const int socket = way == Way::raw ? entry.raw.get() : entry.udp.get();
     std::size_t done = 0;
     while (done < probes.size()) {
-        const int sent = sendmmsg(entry.raw.get(), messages.data() + done,
+        const int sent = sendmmsg(socket, messages.data() + done,
                                   static_cast<unsigned>(probes.size() - done), 0);
         if (sent > 0) {
             done += static_cast<std::size_t>(sent);
@@ -155,7 +204,7 @@ Status Prober::send_batch(std::span<const std::uint32_t> probes, std::vector<Ref
         const int err = errno;
         if (err == EINTR) continue;
         if (err == EAGAIN || err == EWOULDBLOCK || err == ENOBUFS) {
-            pollfd wait{entry.raw.get(), POLLOUT, 0};
+            pollfd wait{socket, POLLOUT, 0};
             if (poll(&wait, 1, 1000) == 0)
                 return fail_errno(err, fmt::format("send probes from {}", entry.name),
                                   "the interface does not take packets; is it up?");
@@ -173,25 +222,29 @@ Result<std::vector<Prober::Refused>> Prober::send_part(
     std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
     const std::function<bool(std::size_t done)>& stop) {
     std::vector<Refused> refused;
-    const auto per_entry = static_cast<std::uint32_t>(services_->size());
-    const auto start = monotonic_ns();
-    const std::size_t largest =
-        rate_pps == 0 ? kBatch : std::min<std::uint64_t>(kBatch, 1 + rate_pps / 1000);
-    std::size_t done = 0;
-    while (done < probes.size() && !stop(done)) {
-        std::size_t count = 0;  // one entry at a time: another entry is another socket
-        while (count < largest && done + count < probes.size() &&
-               probes[done + count] / per_entry == probes[done] / per_entry)
-            ++count;
-        KSMS_CHECK(send_batch(probes.subspan(done, count), refused));
-        done += count;
-        if (rate_pps == 0) continue;
-        const auto due = start + done * 1'000'000'000ull / rate_pps;
+    const auto wait_until = [&](std::uint64_t due, std::size_t done) {
         for (auto now = monotonic_ns(); now < due && !stop(done); now = monotonic_ns()) {
             const auto rest = std::min<std::uint64_t>(due - now, 50'000'000);
             const timespec pause{0, static_cast<long>(rest)};
             nanosleep(&pause, nullptr);
         }
+    };
+    // The last probe's interval is waited for when there is another one, here or in the next call.
+    if (rate_pps != 0) wait_until(next_due_ns_, 0);
+    const auto start = monotonic_ns();
+    const std::size_t largest =
+        rate_pps == 0 ? kBatch : std::min<std::uint64_t>(kBatch, 1 + rate_pps / 1000);
+    std::size_t done = 0;
+    while (done < probes.size() && !stop(done)) {
+        std::size_t count = 1;
+        while (count < largest && done + count < probes.size() &&
+               together(probes[done], probes[done + count]))
+            ++count;
+        KSMS_CHECK(send_batch(probes.subspan(done, count), refused));
+        done += count;
+        if (rate_pps == 0) continue;
+        next_due_ns_ = start + done * 1'000'000'000ull / rate_pps;
+        if (done < probes.size()) wait_until(next_due_ns_, done);
     }
     for (std::size_t i = done; i < probes.size(); ++i) refused.push_back({probes[i], EINTR});
     return refused;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sends probes from the source's namespaces: raw, marked from the first packet, in batches.
+// Sends probes from the source's namespaces: marked from the first packet, in batches; raw where
+// that goes the way of a real packet, else from a socket of their protocol.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +22,7 @@ class Prober {
 public:
     /// Opens a raw socket in every entry's namespace and reserves the source port there (a TCP and
     /// a UDP socket bound to it, so that no other program of that host is given our answers).
+    /// @param plan  outlives the prober
     /// @param next_port  gives the next candidate; another is asked for where one is taken
     static Result<Prober> open(const Plan& plan, const std::vector<Service>& services,
                                const ProbeHeader& header,
@@ -38,19 +42,28 @@ public:
     [[nodiscard]] const ProbeHeader& header() const { return header_; }
 
 private:
+    enum class Way { raw, datagram, connection };
     struct Entry {
         Fd raw, tcp, udp;
         std::string name;
+        std::unique_ptr<std::mutex> one_connection{std::make_unique<std::mutex>()};
     };
+    [[nodiscard]] Way way(std::uint32_t probe) const;
+    [[nodiscard]] bool together(std::uint32_t one, std::uint32_t other) const;
     Status reserve_port(const Plan& plan, const std::function<std::uint16_t()>& next_port);
     Result<std::vector<Refused>> send_part(std::span<const std::uint32_t> probes,
                                            std::uint64_t rate_pps,
                                            const std::function<bool(std::size_t done)>& stop);
     Status send_batch(std::span<const std::uint32_t> probes, std::vector<Refused>& refused);
+    Status send_messages(std::span<const std::uint32_t> probes, Way way,
+                         std::vector<Refused>& refused);
+    void send_connections(std::span<const std::uint32_t> probes, std::vector<Refused>& refused);
 
     std::vector<Entry> entries_;
+    const Plan* plan_{nullptr};
     const std::vector<Service>* services_{nullptr};
     ProbeHeader header_;
+    std::uint64_t next_due_ns_{0};  ///< of paced probes: when the next may be sent
 };
 
 }  // namespace ksms

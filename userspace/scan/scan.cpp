@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "bpf/attach.hpp"
@@ -24,10 +25,6 @@
 
 namespace ksms {
 namespace {
-
-// Source ports: above the registered ones that daemons listen on, below what Linux gives to clients
-// last (32768–60999 is its default range; a port in use is passed over).
-constexpr std::uint32_t kFirstPort = 33000, kPorts = 27000;
 
 double milliseconds(std::uint64_t from, std::uint64_t to) {
     return static_cast<double>(to - from) / 1e6;
@@ -75,17 +72,24 @@ private:
             hooks_.progress({name, 0, 0, plan_.path_of.size(), monotonic_ns() - started_});
     }
 
+    std::uint16_t next_source_port() const {
+        auto& config = objects_.config.values()[0];
+        const auto number = __atomic_fetch_add(&config.next_source_port, 1u, __ATOMIC_RELAXED);
+        return static_cast<std::uint16_t>(kFirstSourcePort + number % kSourcePorts);
+    }
+
     Status plan_and_lease() {
         stage("plan");
         KSMS_TRY(const auto network, kernel_network(true));
-        KSMS_TRY(plan_, make_plan(*network, request_, 0));
+        source_port_ = next_source_port();
+        KSMS_TRY(plan_, make_plan(*network, request_, 0, source_port_));
         stage("lease");
         KSMS_CHECK(take_lease());
         if ((plan_.routed_dscps >> lease_.dscp & 1) == 0) return {};
         // A rule on the way looks at the mark: ask again with it, and remember who is led another
         // way.
-        KSMS_TRY(auto marked,
-                 make_plan(*network, request_, static_cast<std::uint8_t>(lease_.dscp << 2)));
+        KSMS_TRY(auto marked, make_plan(*network, request_,
+                                        static_cast<std::uint8_t>(lease_.dscp << 2), source_port_));
         if (marked.path_of.size() == plan_.path_of.size()) {
             marked.dscp_routed.resize(marked.path_of.size());
             for (std::size_t i = 0; i < marked.path_of.size(); ++i)
@@ -119,10 +123,18 @@ private:
         wanted.dscp = request_.dscp;
         // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
         wanted.avoid = plan_.routed_dscps | objects_.config.values()[0].active_scans;
-        KSMS_TRY(lease_, registry_.allocate(wanted, request_.wait_ns, hooks_.stop));
+        KSMS_TRY(lease_, registry_.allocate(wanted, patience_for_lease(), hooks_.stop));
         KSMS_CHECK(
             guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation))));
         return registry_.occupy(lease_);
+    }
+
+    /// --wait, but the deadline is for the whole scan.
+    std::uint64_t patience_for_lease() const {
+        if (request_.deadline_ns == 0) return request_.wait_ns;
+        const auto gone = monotonic_ns() - started_;
+        return std::min(request_.wait_ns,
+                        request_.deadline_ns - std::min(gone, request_.deadline_ns));
     }
 
     Status attach() {
@@ -168,9 +180,9 @@ private:
                            static_cast<std::uint32_t>(lease_.generation),
                            {}};
         std::ranges::copy(config.token_key, header.token_key.begin());
-        const auto next_port = [&config] {
-            const auto number = __atomic_fetch_add(&config.next_source_port, 1u, __ATOMIC_RELAXED);
-            return static_cast<std::uint16_t>(kFirstPort + number % kPorts);
+        // The one that the plan was asked with, as long as nobody has it.
+        const auto next_port = [this, first = true]() mutable {
+            return std::exchange(first, false) ? source_port_ : next_source_port();
         };
         KSMS_TRY(auto prober, Prober::open(plan_, request_.services, header, next_port));
         KSMS_TRY(auto store,
@@ -202,7 +214,8 @@ private:
     Result<JudgeContext> judge_context(const Accounts& accounts) {
         JudgeContext context;
         context.drops_seen = static_cast<bool>(drop_link_);
-        context.interrupted = accounts.interrupted || accounts.out_of_time;
+        context.interrupted = accounts.interrupted;
+        context.out_of_time = accounts.out_of_time;
         context.dscp = lease_.dscp;
         KSMS_TRY(context.broken_routers, broken_routers());
         context.source_gateway_missing.assign(plan_.entries.size(), false);
@@ -261,8 +274,9 @@ private:
         for (std::size_t i = 0; i < context.broken_routers.size(); ++i) {
             if (context.broken_routers[i].empty()) continue;
             report.state = accounts.interrupted ? ScanState::interrupted : ScanState::partial;
-            report.warnings.push_back(fmt::format(
-                "{} is not judged: {}", plan_.routers[i].netns.name(), context.broken_routers[i]));
+            report.warnings.push_back(fmt::format("{}: {}; what it counted before is judged",
+                                                  plan_.routers[i].netns.name(),
+                                                  context.broken_routers[i]));
         }
         if (report.unknown != report.services.size() || report.services.empty()) return;
         report.failure = "no service has a verdict: " + report.services.front().why;
@@ -276,6 +290,7 @@ private:
     KernelNames names_;
     std::uint64_t started_{0};
     Plan plan_;
+    std::uint16_t source_port_{0};  ///< that the plan was asked with
     Lease lease_;
     bool occupied_{false};  ///< a borrowed lease
     ScanSites sites_;

@@ -77,11 +77,14 @@ void Summary::merge(ServiceReport& into, ProbeVerdict verdict) {
 
 void Summary::add(std::size_t entry, std::size_t service, ProbeVerdict verdict,
                   std::uint32_t sent) {
-    for (auto& at : verdict.walk) {
-        if (!plan_.routers[at.router].wanted) continue;
+    for (std::size_t place = 0; place < verdict.walk.size(); ++place) {
+        auto& at = verdict.walk[place];
+        if (!plan_.answers(at.router, place)) continue;
         auto& into = row(entry, at);
-        if (at.answer.result != Verdict::unknown && !at.egress_iface.empty())
-            ++into.egress[at.egress_iface];
+        if (!at.egress_iface.empty()) {
+            const bool judged = at.answer.result != Verdict::unknown;
+            ++(judged ? into.egress : into.planned_egress)[at.egress_iface];
+        }
         if (!at.ingress_iface.empty()) ++into.ingress[at.ingress_iface];
         at.answer.service = static_cast<std::uint32_t>(service);
         at.answer.egress_iface = at.egress_iface;
@@ -99,7 +102,7 @@ void Summary::add(std::size_t entry, std::size_t service, ProbeVerdict verdict,
 
 void Summary::finish_row(Row& row) const {
     auto& report = row.report;
-    report.iface = most_used(row.egress);
+    report.iface = most_used(row.egress.empty() ? row.planned_egress : row.egress);
     report.ingress_iface = most_used(row.ingress);
     for (auto& answer : report.services)
         if (answer.egress_iface == report.iface) answer.egress_iface = Name();

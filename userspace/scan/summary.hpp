@@ -27,6 +27,7 @@ private:
     struct Row {
         RouterReport report;
         std::map<std::string, std::size_t> egress, ingress;  ///< interface -> services by it
+        std::map<std::string, std::size_t> planned_egress;   ///< of services without a verdict
     };
     Row& row(std::size_t entry, const ProbeVerdict::AtRouter& at);
     static void merge(ServiceReport& into, ProbeVerdict verdict);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +14,7 @@ namespace ksms {
 namespace {
 
 constexpr std::size_t kMostHops = 64;  // the TTL of a probe
+constexpr std::uint16_t kHashSamples = 16;
 
 }  // namespace
 
@@ -43,6 +45,7 @@ RouteQuestion Tracer::question(const Service& service, std::uint32_t iif,
     result.source = source_;
     result.iif = iif;
     result.protocol = service.protocol;
+    result.source_port = source_port_;
     result.destination_port = service.port;
     result.tos = tos_;
     result.mark = mark;
@@ -125,6 +128,61 @@ void Tracer::stop(Trace& trace, PathEnd end, std::size_t netns, const std::strin
     trace.detail = describe_end(end, network_.netns(netns).name(), target);
 }
 
+/// How the source sends it. A raw socket's packet is routed without protocol and ports: where a
+/// rule or a hash over several next hops looks at them, only a socket of that protocol goes the way
+/// that everybody's packets go.
+Status Tracer::leave(Trace& trace, std::size_t entry, const Service& service,
+                     const RouteAnswer& answer) {
+    KSMS_TRY(const bool several, network_.several_ways(entry, question(service, 0, 0)));
+    KSMS_TRY(const auto* rules, network_.rules(entry, destination_.family));
+    // Nobody can be asked about protocol RAW: ICMP is as little TCP or UDP as that, unless a rule
+    // means it. A question without a protocol is one about UDP (inet_rtm_getroute()).
+    auto portless = question(service, 0, 0);
+    portless.protocol = IPPROTO_ICMP;
+    if (destination_.family == AF_INET6) portless.protocol = IPPROTO_ICMPV6;
+    portless.source_port = portless.destination_port = 0;
+    const bool means_it = std::ranges::any_of(
+        *rules, [&](const RoutingRule& rule) { return rule.protocol == portless.protocol; });
+    KSMS_TRY(const auto raw, network_.route(entry, portless));
+    trace.by_socket = several || means_it || raw.error != answer.error || raw.type != answer.type ||
+                      raw.oif != answer.oif || raw.gateway != answer.gateway;
+    KSMS_TRY(const auto* interfaces, network_.interfaces(entry));
+    const auto* link = interfaces->link(answer.oif);
+    // Its firewall may mark it and lead it another way; what leaves by an interface upon another
+    // one is seen on both.
+    const bool marks =
+        std::ranges::any_of(*rules, [](const RoutingRule& rule) { return rule.mark != 0; });
+    const bool alone = link != nullptr && link->master == 0 &&
+                       (link->kind == "veth" || link->peer == 0 || link->peer == link->ifindex);
+    if (!several && !marks && alone) trace.leaves = answer.oif;
+    return several ? meet_next_hops(entry, service) : Status{};
+}
+
+/// Of several next hops a question names the one that its ports hash to: other ports, the others.
+Status Tracer::meet_next_hops(std::size_t netns, const Service& service) {
+    auto varied = question(service, 0, 0);
+    for (std::uint16_t i = 1; i <= kHashSamples; ++i) {
+        varied.source_port = static_cast<std::uint16_t>(source_port_ + i);
+        KSMS_TRY(const auto answer, network_.route(netns, varied));
+        KSMS_CHECK(meet_behind(netns, answer));
+    }
+    return {};
+}
+
+/// The router behind this answer, where there is one.
+Status Tracer::meet_behind(std::size_t netns, const RouteAnswer& answer) {
+    if (answer.error != 0 || answer.type != RTN_UNICAST) return {};
+    KSMS_TRY(const auto taken,
+             step(netns, answer.oif, answer.gateway ? answer.gateway : destination_, nullptr));
+    if (!taken.to) return {};
+    const auto [next, arrives] = *taken.to;
+    KSMS_TRY(const bool forwards, network_.forwards(next, destination_.family, arrives));
+    if (!forwards) return {};
+    next_[{netns, answer.oif}].insert(next);
+    meet(next, arrives);
+    return meet_others(netns, answer.oif, taken);
+}
+
 Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
     Trace trace;
     std::size_t at = entry;
@@ -139,6 +197,13 @@ Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
         }
         KSMS_TRY(const auto answer, network_.route(at, question(service, ingress, 0)));
         const bool source = ingress == 0;
+        if (answer.error == 0 && (answer.type == RTN_BROADCAST || answer.type == RTN_ANYCAST))
+            return fail(Code::usage,
+                        fmt::format("{} is {} address of a network of {}", target,
+                                    answer.type == RTN_ANYCAST ? "the subnet-router anycast"
+                                                               : "the broadcast",
+                                    network_.netns(at).name()),
+                        "give the address of a host");
         if (answer.error == 0 && answer.type == RTN_LOCAL) {
             if (!source) trace.hops.back().local = true;
             stop(trace, PathEnd::local, at, target);
@@ -154,6 +219,10 @@ Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
         if (answer.error != 0 || answer.type != RTN_UNICAST) {
             stop(trace, refusal(answer), at, target);
             return trace;
+        }
+        if (source) {
+            KSMS_CHECK(leave(trace, entry, service, answer));
+            ingresses_.insert({entry, 0});  // its own firewall's marks are explored too
         }
         if (!source) trace.hops.back().egress = answer.oif;
         KSMS_TRY(const bool up, link_is_up(at, answer.oif));
@@ -194,16 +263,7 @@ Status Tracer::explore_from(std::size_t netns, std::uint32_t ingress, std::uint3
         return {};
     asked_.insert(netns);
     KSMS_TRY(const auto answer, network_.route(netns, question(service, ingress, mark)));
-    if (answer.error != 0 || answer.type != RTN_UNICAST) return {};
-    KSMS_TRY(const auto taken,
-             step(netns, answer.oif, answer.gateway ? answer.gateway : destination_, nullptr));
-    if (!taken.to) return {};
-    const auto [next, arrives] = *taken.to;
-    KSMS_TRY(const bool forwards, network_.forwards(next, destination_.family, arrives));
-    if (!forwards) return {};
-    next_[{netns, answer.oif}].insert(next);
-    meet(next, arrives);
-    return meet_others(netns, answer.oif, taken);
+    return meet_behind(netns, answer);
 }
 
 Status Tracer::explore_marks(const Service& service) {

@@ -33,6 +33,8 @@ struct Trace {
     };
     std::vector<Hop> hops;
     std::vector<NextHop> neighbours;  ///< that the way needs, the source's first
+    std::uint32_t leaves{0};          ///< the source's interface; 0: the kernel may choose another
+    bool by_socket{false};            ///< see PlanPath
     std::optional<std::size_t> host;  ///< namespace that owns the destination and does not forward
     std::set<std::size_t> bridges;    ///< namespaces of bridges between
     PathEnd end{PathEnd::destination};
@@ -41,11 +43,13 @@ struct Trace {
 
 class Tracer {
 public:
-    Tracer(Network& network, Address source, Address destination, std::uint8_t tos)
+    Tracer(Network& network, Address source, Address destination, std::uint8_t tos,
+           std::uint16_t source_port)
         : network_(network),
           source_(std::move(source)),
           destination_(std::move(destination)),
-          tos_(tos) {}
+          tos_(tos),
+          source_port_(source_port) {}
 
     /// The way of this service's packets from the namespace `entry`.
     Result<Trace> trace(std::size_t entry, const Service& service);
@@ -70,6 +74,10 @@ private:
         bool leaves_sight{false};
     };
     RouteQuestion question(const Service& service, std::uint32_t iif, std::uint32_t mark) const;
+    Status leave(Trace& trace, std::size_t entry, const Service& service,
+                 const RouteAnswer& answer);
+    Status meet_next_hops(std::size_t netns, const Service& service);
+    Status meet_behind(std::size_t netns, const RouteAnswer& answer);
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
     Status meet_others(std::size_t netns, std::uint32_t egress, const Step& step);
@@ -84,6 +92,7 @@ private:
     Network& network_;
     Address source_, destination_;
     std::uint8_t tos_;
+    std::uint16_t source_port_;
     std::set<std::size_t> asked_;
     std::vector<std::size_t> routers_;
     std::set<std::pair<std::size_t, std::uint32_t>> ingresses_;

@@ -6,57 +6,11 @@
 
 #include <algorithm>
 
-#include "ksms/abi.h"
+#include "scan/drop_text.hpp"
 #include "scan/walk.hpp"
 
 namespace ksms {
 namespace {
-
-const char* hook_name(std::uint8_t hook) {
-    switch (hook) {
-        case KSMS_HOOK_PREROUTING: return "PREROUTING";
-        case KSMS_HOOK_INPUT: return "INPUT";
-        case KSMS_HOOK_FORWARD: return "FORWARD";
-        case KSMS_HOOK_OUTPUT: return "OUTPUT";
-        case KSMS_HOOK_POSTROUTING: return "POSTROUTING";
-        default: return "";
-    }
-}
-
-/// "firewall, FORWARD (NETFILTER_DROP)": what a network engineer understands, then the kernel's
-/// word.
-std::string drop_text(const DropEvidence& drop, std::string_view hook) {
-    struct Words {
-        std::string_view reason, text;
-    };
-    static constexpr Words words[] = {
-        {"NETFILTER_DROP", "firewall"},
-        {"IP_INNOROUTES", "no route"},
-        {"IP_OUTNOROUTES", "no route"},
-        {"IP_RPFILTER", "reverse path"},
-        {"IP_INHDR", "TTL"},
-        {"NEIGH_FAILED", "no neighbour"},
-        {"NEIGH_CREATEFAIL", "no neighbour"},
-        {"NEIGH_QUEUEFULL", "no neighbour"},
-        {"NO_SOCKET", "no socket"},
-        {"PKT_TOO_BIG", "MTU"},
-        {"IP_INADDRERRORS", "forwarding is off"},
-        {"IP_LOCALNET", "martian source"},
-        {"IP_LOCAL_SOURCE", "the router's own address as source"},
-        {"TC_EGRESS", "a TC program, egress"},
-        {"TC_INGRESS", "a TC program, ingress"},
-        {"QDISC_DROP", "queueing discipline"},
-        {"XDP", "an XDP program"},
-    };
-    if (drop.reason.empty())
-        return drop.place.empty() ? "dropped" : fmt::format("dropped in {}", drop.place.text());
-    const auto word =
-        std::ranges::find(words, std::string_view(drop.reason.text()), &Words::reason);
-    const auto text = word == std::end(words) ? std::string_view("dropped") : word->text;
-    const bool firewall = drop.reason == "NETFILTER_DROP" && !hook.empty();
-    return fmt::format("{}{}{} ({})", text, firewall ? ", " : "", firewall ? hook : "",
-                       drop.reason.text());
-}
 
 /// Judges one probe, router by router along its walk.
 class Judge {
@@ -72,6 +26,7 @@ public:
           path_(plan.paths[plan.path_of[probe_]]) {}
 
     ProbeVerdict run() {
+        if (went_astray()) return nothing_judged();
         const auto steps = walk(plan_, entry_, path_, evidence_);
         for (const auto& router : evidence_.routers) {
             last_sight_ = std::max({last_sight_, router.in.last_ns, router.out.last_ns});
@@ -91,9 +46,35 @@ public:
     }
 
 private:
-    const DropEvidence& drop_at(std::size_t router) const { return evidence_.routers[router].drop; }
+    /// It left the source by another interface than a real packet: what became of it says nothing.
+    bool went_astray() const {
+        return path_.leaves.ifindex != 0 && evidence_.source.packets > 0 &&
+               evidence_.source.ifindex != path_.leaves.ifindex;
+    }
 
-    void judge_router(const WalkStep& step, bool seen_behind, bool last) {
+    ProbeVerdict nothing_judged() {
+        const auto& interfaces = plan_.entries[entry_].interfaces;
+        const auto by =
+            std::ranges::find(interfaces, evidence_.source.ifindex, &PlanInterface::ifindex);
+        const auto why =
+            fmt::format("{} sent it by {}, its routes say {}", plan_.entries[entry_].netns.name(),
+                        by == interfaces.end() ? std::string("another interface") : by->name,
+                        path_.leaves.name);
+        for (const auto& hop : path_.hops) {
+            if (std::ranges::find(verdict_.walk, hop.router, &ProbeVerdict::AtRouter::router) !=
+                verdict_.walk.end())
+                continue;
+            auto row = row_of({hop.router, hop.ingress, hop.egress, hop.local});
+            unknown(row.answer, "not_sent:another way", why);
+            verdict_.walk.push_back(std::move(row));
+        }
+        end_to_end();
+        return std::move(verdict_);
+    }
+
+    const std::string& name(std::size_t router) const { return plan_.routers[router].netns.name(); }
+
+    ProbeVerdict::AtRouter row_of(const WalkStep& step) const {
         ProbeVerdict::AtRouter row;
         row.router = step.router;
         row.hop = static_cast<std::uint32_t>(verdict_.walk.size() + 1);
@@ -107,22 +88,26 @@ private:
         answer.egress_packets = static_cast<std::uint32_t>(seen.out.packets);
         answer.egress_bytes = static_cast<std::uint32_t>(seen.out.bytes);
         answer.strangers = seen.in.strangers + seen.out.strangers;
-        if (!stopped_at_.empty()) {
+        return row;
+    }
+
+    void judge_router(const WalkStep& step, bool seen_behind, bool last) {
+        auto row = row_of(step);
+        auto& answer = row.answer;
+        const auto& seen = evidence_.routers[step.router];
+        const bool came = seen.in.packets > 0 || seen.out.packets > 0;
+        if (!stopped_at_.empty() && !(in_circles_ && seen.out.packets > 0)) {
             answer.stopped_before = true;
             answer.reason = stopped_before_;
-        } else if (!context_.broken_routers.empty() &&
-                   !context_.broken_routers[step.router].empty()) {
-            unknown(answer, "not_judged:" + context_.broken_routers[step.router],
-                    context_.broken_routers[step.router]);
-        } else if (seen.in.packets > 0 || seen.out.packets > 0) {
+        } else if (came) {
             came_in(step, seen, seen_behind, last, answer);
         } else if (seen.drop.count > 0) {
-            no(answer, step.router, seen.drop);
+            no(answer, step, seen.drop);
         } else {
-            never_came(answer, step.router);
+            never_came(answer, step.router, seen_behind);
         }
         if (answer.result == Verdict::no) {
-            stopped_at_ = plan_.routers[step.router].netns.name();
+            stopped_at_ = name(step.router);
             stopped_before_ = "stopped_before:" + stopped_at_;
         }
         verdict_.walk.push_back(std::move(row));
@@ -138,18 +123,20 @@ private:
         } else if (step.local) {
             delivered(step, seen, answer);
         } else if (seen.drop.count > 0 && !seen.drop.neighbour) {
-            no(answer, step.router, seen.drop);
+            no(answer, step, seen.drop);
+        } else if (is_broken(step.router)) {
+            taps_gone(answer, step.router);
         } else if (context_.missing_gateways.contains({step.router, step.egress.ifindex})) {
             note(answer, "next-hop-missing");
-            unknown(answer, "next-hop-missing",
-                    fmt::format("{}: the next hop on {} does not answer",
-                                plan_.routers[step.router].netns.name(), step.egress.name));
+            unknown(answer, "not_sent:next-hop-missing",
+                    fmt::format("{}: the next hop on {} does not answer", name(step.router),
+                                step.egress.name));
         } else if (seen.drop.count > 0) {
-            no(answer, step.router, seen.drop);
-        } else if (context_.interrupted) {
-            unknown(answer, "interrupted", "interrupted before the answer was certain");
+            no(answer, step, seen.drop);
+        } else if (context_.cut_short()) {
+            ended_before(answer);
         } else {
-            no(answer, step.router, seen.drop);
+            no(answer, step, seen.drop);
         }
     }
 
@@ -166,7 +153,7 @@ private:
             seen.drop.at_ns >= (in_circles_ ? last_sight_ : seen.out.last_ns) &&
             (in_circles_ || !seen_behind);
         if (dropped_behind) {
-            no(answer, step.router, seen.drop);
+            no(answer, step, seen.drop);
             return;
         }
         answer.result = Verdict::yes;
@@ -199,63 +186,93 @@ private:
     void delivered(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
         note(answer, "local");
         if (seen.drop.count > 0 && !seen.drop.no_socket) {
-            no(answer, step.router, seen.drop);
+            no(answer, step, seen.drop);
         } else if (seen.drop.count > 0) {
             answer.result = Verdict::yes;
             if (verdict_.why.empty())
-                verdict_.why =
-                    plan_.routers[step.router].netns.name() + ": accepted, nobody listens";
-        } else if (context_.drops_seen && !context_.interrupted) {
+                verdict_.why = name(step.router) + ": accepted, nobody listens";
+        } else if (context_.cut_short()) {
+            ended_before(answer);
+        } else if (context_.drops_seen) {
             answer.result = Verdict::yes;
         } else {
-            unknown(answer, context_.interrupted ? "interrupted" : "lost",
-                    plan_.routers[step.router].netns.name() +
-                        ": came in, and this kernel does not say what became of it");
+            unknown(
+                answer, "lost",
+                name(step.router) + ": came in, and this kernel does not say what became of it");
         }
     }
 
-    void never_came(ServiceAtRouter& answer, std::size_t router) {
-        const auto& name = plan_.routers[router].netns.name();
+    void never_came(ServiceAtRouter& answer, std::size_t router, bool seen_behind) {
         if (!evidence_.not_sent.empty()) {
             unknown(answer, "not_sent:" + evidence_.not_sent, "not sent: " + evidence_.not_sent);
         } else if (evidence_.source_drop.count > 0 && verdict_.walk.empty()) {
-            const auto& drop = evidence_.source_drop;
-            const bool firewall = drop.reason == "NETFILTER_DROP";
-            if (firewall) note(answer, "source-firewall");
-            const auto what = drop_text(drop, hook_name(drop.hook));
-            unknown(
-                answer, "not_sent:" + (drop.reason.empty() ? what : drop.reason.text()),
-                fmt::format("{} itself dropped it: {}", plan_.entries[entry_].netns.name(), what));
+            source_dropped(answer);
+        } else if (is_broken(router)) {
+            taps_gone(answer, router);
+        } else if (seen_behind) {
+            unknown(answer, "not_sent:past-its-taps",
+                    name(router) + ": its taps saw none, and it was seen behind");
         } else if (entry_ < context_.source_gateway_missing.size() &&
                    context_.source_gateway_missing[entry_] && verdict_.walk.empty()) {
             note(answer, "next-hop-missing");
-            unknown(answer, "next-hop-missing",
+            unknown(answer, "not_sent:next-hop-missing",
                     fmt::format("the gateway of {} does not answer",
                                 plan_.entries[entry_].netns.name()));
         } else if (evidence_.segment_drop.count > 0) {
+            const auto& drop = evidence_.segment_drop;
             note(answer, "dropped-before-router");
             unknown(answer, "lost",
-                    fmt::format(
-                        "dropped on the link before {}: {}", name,
-                        drop_text(evidence_.segment_drop, hook_name(evidence_.segment_drop.hook))));
-        } else if (context_.interrupted) {
-            unknown(answer, "interrupted", "interrupted before the answer was certain");
+                    fmt::format("dropped on the link before {}: {}", name(router),
+                                drop_text(drop, hook_name(drop.hook))));
+        } else if (context_.cut_short()) {
+            ended_before(answer);
         } else {
             unknown(answer, "lost",
                     fmt::format("lost: sent {} time{}, {} saw none", evidence_.sent,
-                                evidence_.sent == 1 ? "" : "s", name));
+                                evidence_.sent == 1 ? "" : "s", name(router)));
         }
     }
 
-    void no(ServiceAtRouter& answer, std::size_t router, const DropEvidence& drop) {
+    void source_dropped(ServiceAtRouter& answer) {
+        const auto& drop = evidence_.source_drop;
+        if (drop.reason == "NETFILTER_DROP") note(answer, "source-firewall");
+        const auto what = drop_text(drop, hook_name(drop.hook));
+        unknown(answer, "not_sent:" + (drop.reason.empty() ? what : drop.reason.text()),
+                fmt::format("{} itself dropped it: {}", plan_.entries[entry_].netns.name(), what));
+    }
+
+    bool is_broken(std::size_t router) const {
+        return router < context_.broken_routers.size() && !context_.broken_routers[router].empty();
+    }
+
+    /// What was counted counts; what was not may have passed a place where a tap had stood.
+    void taps_gone(ServiceAtRouter& answer, std::size_t router) {
+        note(answer, "taps-gone");
+        unknown(answer, "not_sent:taps-gone",
+                fmt::format("{}: {}", name(router), context_.broken_routers[router]));
+    }
+
+    void ended_before(ServiceAtRouter& answer) {
+        if (context_.interrupted)
+            unknown(answer, "not_sent:interrupted", "interrupted before the answer was certain");
+        else
+            unknown(answer, "not_sent:deadline", "the deadline came before the answer was certain");
+    }
+
+    void no(ServiceAtRouter& answer, const WalkStep& step, const DropEvidence& drop) {
         answer.result = Verdict::no;
         answer.reason = drop.reason;
         answer.place = drop.place;
         answer.hook = hook_name(drop.hook);
-        const auto text = drop.count > 0 ? drop_text(drop, answer.hook.text())
-                                         : std::string("came in and did not go out");
-        verdict_.why = fmt::format("{}: {}{}", plan_.routers[router].netns.name(),
-                                   in_circles_ ? "a routing loop, " : "", text);
+        // Back the way it came, the kernel's packet looks the same at both.
+        const bool hairpin =
+            step.ingress.ifindex != 0 && step.ingress.ifindex == step.egress.ifindex;
+        const std::string hook =
+            answer.hook.empty() && hairpin ? "FORWARD or POSTROUTING" : answer.hook.text();
+        const auto text =
+            drop.count > 0 ? drop_text(drop, hook) : std::string("came in and did not go out");
+        verdict_.why =
+            fmt::format("{}: {}{}", name(step.router), in_circles_ ? "a routing loop, " : "", text);
         verdict_.reason = answer.reason;
         verdict_.place = answer.place;
         verdict_.hook = answer.hook;
@@ -276,12 +293,10 @@ private:
     }
 
     void end_to_end() {
-        std::vector<const ProbeVerdict::AtRouter*> rows;
-        for (const auto& row : verdict_.walk)
-            if (plan_.routers[row.router].wanted) rows.push_back(&row);
+        const auto& rows = verdict_.walk;  // also those of routers that nobody asked for
         const auto first = [&](Verdict wanted) {
             return std::ranges::find_if(
-                rows, [wanted](const auto* row) { return row->answer.result == wanted; });
+                rows, [wanted](const auto& row) { return row.answer.result == wanted; });
         };
         if (rows.empty()) {
             verdict_.result = Verdict::unknown;
@@ -289,10 +304,10 @@ private:
             verdict_.why = path_.detail;
         } else if (const auto no = first(Verdict::no); no != rows.end()) {
             verdict_.result = Verdict::no;
-            verdict_.stopped_at = plan_.routers[(*no)->router].netns.name();
+            verdict_.stopped_at = name(no->router);
         } else if (const auto unknown = first(Verdict::unknown); unknown != rows.end()) {
             verdict_.result = Verdict::unknown;
-            verdict_.reason = (*unknown)->answer.reason;
+            verdict_.reason = unknown->answer.reason;
         } else {
             verdict_.result = Verdict::yes;
             if (verdict_.why.empty()) verdict_.why = passing_text();
@@ -312,7 +327,7 @@ private:
     std::string passing_text() const {
         for (const auto& row : verdict_.walk) {
             for (const auto& text : row.answer.notes) {
-                const auto& router = plan_.routers[row.router].netns.name();
+                const auto& router = name(row.router);
                 if (text.starts_with("remarked:"))
                     return fmt::format("{}: remarked to dscp {}", router, text.substr(9));
                 if (text.starts_with("translated:"))

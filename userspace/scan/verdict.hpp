@@ -16,14 +16,16 @@ namespace ksms {
 /// What the judge must know beside the evidence.
 struct JudgeContext {
     bool drops_seen{true};    ///< the kfree_skb hook was on
-    bool interrupted{false};  ///< the scan ended before every probe had its time
+    bool interrupted{false};  ///< a signal ended the scan before every probe had its time
+    bool out_of_time{false};  ///< its deadline did
     std::uint8_t dscp{0};
     /// (router, egress ifindex): the gateway there does not answer
     std::set<std::pair<std::size_t, std::uint32_t>> missing_gateways;
     /// (router, egress ifindex): the destination does not answer and got a temporary entry
     std::set<std::pair<std::size_t, std::uint32_t>> faked_neighbours;
     std::vector<bool> source_gateway_missing;  ///< per entry
-    std::vector<std::string> broken_routers;  ///< per router: "" or why its taps cannot be believed
+    std::vector<std::string> broken_routers;   ///< per router: "" or which of its taps is gone
+    [[nodiscard]] bool cut_short() const { return interrupted || out_of_time; }
 };
 
 /// One row: this entry and service over the routers of the plan.

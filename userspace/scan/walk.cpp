@@ -24,7 +24,9 @@ const PlanHop* predicted(const PlanPath& path, std::size_t router) {
     return hop == path.hops.end() ? nullptr : &*hop;
 }
 
-PlanInterface named(const PlanRouter& router, std::uint32_t ifindex) {
+/// @param planned  its name is known also where no tap is on it
+PlanInterface named(const PlanRouter& router, std::uint32_t ifindex, const PlanInterface& planned) {
+    if (planned.ifindex == ifindex) return planned;
     const auto found = std::ranges::find(router.interfaces, ifindex, &PlanInterface::ifindex);
     return found == router.interfaces.end() ? PlanInterface{ifindex, ""} : *found;
 }
@@ -38,8 +40,10 @@ WalkStep step(const Plan& plan, const PlanPath& path, const ProbeEvidence& evide
         result.local = hop->local;
     }
     const auto& seen = evidence.routers[router];
-    if (seen.in.packets > 0) result.ingress = named(plan.routers[router], seen.in.ifindex);
-    if (seen.out.packets > 0) result.egress = named(plan.routers[router], seen.out.ifindex);
+    if (seen.in.packets > 0)
+        result.ingress = named(plan.routers[router], seen.in.ifindex, result.ingress);
+    if (seen.out.packets > 0)
+        result.egress = named(plan.routers[router], seen.out.ifindex, result.egress);
     return result;
 }
 
@@ -75,6 +79,8 @@ std::vector<std::size_t> along_prediction(const Plan& plan, std::size_t entry, c
                                           const ProbeEvidence& evidence) {
     std::vector<std::size_t> order, unseen;
     for (const auto& hop : path.hops) {
+        // In a loop it comes back to one that has its place already.
+        if (holds(order, hop.router) || holds(unseen, hop.router)) continue;
         if (!touched(evidence.routers[hop.router])) {
             unseen.push_back(hop.router);
             continue;

@@ -42,6 +42,7 @@ struct Placed {
     ksms_tap_kind kind;
     Filter filter;          ///< clsact
     std::uint32_t link{0};  ///< TCX, XDP
+    std::uint32_t id{0};    ///< of its entry in `taps`
 };
 
 }  // namespace
@@ -96,9 +97,9 @@ Result<bool> ScanTaps::State::use_standing(const TapSite& site, std::size_t numb
         const TapPlace place{site.netns, site.interfaces[i], site.names[i], direction, kind};
         KSMS_TRY(auto tap, table.find(place));
         if (!tap || !tap->standing) return false;
-        KSMS_TRY(const auto id, link_id(tap->link.get()));
+        KSMS_TRY(const auto link, link_id(tap->link.get()));
         held.push_back(std::move(tap->link));
-        found.push_back({number, i, direction, kind, {}, id});
+        found.push_back({number, i, direction, kind, {}, link, tap->id});
     }
     std::ranges::move(held, std::back_inserter(links));
     placed.insert(placed.end(), found.begin(), found.end());
@@ -151,7 +152,7 @@ Status ScanTaps::State::attach_link(const TapPlace& place, std::size_t number,
             if (!shared->standing) KSMS_CHECK(guard.will(did_tap(shared->id)));
             KSMS_TRY(const auto id, link_id(shared->link.get()));
             links.push_back(std::move(shared->link));
-            placed.push_back({number, interface, place.direction, place.kind, {}, id});
+            placed.push_back({number, interface, place.direction, place.kind, {}, id, shared->id});
             return {};
         }
         auto link = xdp ? attach_xdp(program, place.ifindex)
@@ -159,8 +160,8 @@ Status ScanTaps::State::attach_link(const TapPlace& place, std::size_t number,
         if (link) {
             KSMS_TRY(const auto id, link_id(link->get()));
             links.push_back(std::move(*link));
-            KSMS_CHECK(table.add(place, id, 0, &guard));
-            placed.push_back({number, interface, place.direction, place.kind, {}, id});
+            KSMS_TRY(const auto tap, table.add(place, id, 0, &guard));
+            placed.push_back({number, interface, place.direction, place.kind, {}, id, tap});
             return {};
         }
         if (link.error().err != EEXIST && link.error().err != EBUSY)
@@ -242,7 +243,7 @@ Status ScanTaps::State::attach_filters(const TapSite& site, std::size_t number, 
         filter.name = kFilterName;
         filter.classid = id;
         KSMS_CHECK(add_filter(site, netlink, filter));
-        placed.push_back({number, i, direction, KSMS_TAP_CLSACT, filter, 0});
+        placed.push_back({number, i, direction, KSMS_TAP_CLSACT, filter, 0, id});
     }
     return {};
 }
@@ -316,7 +317,16 @@ Result<std::string> ScanTaps::State::missing_at(const TapSite& site, std::size_t
         const auto ifindex = site.interfaces[tap.interface];
         const auto link = std::ranges::find(present, ifindex, &Link::ifindex);
         if (link == present.end()) return fmt::format("the interface {} is gone", name);
-        if (tap.kind != KSMS_TAP_CLSACT) continue;  // a held link stays as long as the interface
+        // Without its entry a tap counts nothing, wherever its program still runs.
+        KSMS_TRY(const auto entry, objects.taps.lookup(tap.id));
+        if (!entry || entry->link != tap.link || entry->cookie != site.netns->cookie())
+            return fmt::format("the {} tap on {} was detached", name_of(tap.direction), name);
+        if (tap.kind != KSMS_TAP_CLSACT) {
+            KSMS_TRY(const bool attached, link_attached(tap.link));
+            if (!attached)
+                return fmt::format("the {} link on {} was detached", name_of(tap.direction), name);
+            continue;
+        }
         KSMS_TRY(const auto standing, filters(*netlink, ifindex, tap.filter.direction));
         const bool there = std::ranges::any_of(standing, [&](const Filter& filter) {
             return filter.priority == tap.filter.priority && filter.handle == tap.filter.handle;

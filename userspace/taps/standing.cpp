@@ -22,10 +22,11 @@ std::string pin_name(std::uint64_t cookie, std::uint32_t ifindex, std::uint32_t 
 
 /// A link's pin is the last step: killed before it, the link goes with us and the entry is found
 /// stale.
-Result<bool> attach_one(const Objects& objects, const TapPlace& place) {
+/// @return the tap's id; nothing where one stands already
+Result<std::optional<std::uint32_t>> attach_one(const Objects& objects, const TapPlace& place) {
     const TapTable table(objects);
     KSMS_TRY(const auto there, table.find(place));
-    if (there && there->standing) return false;
+    if (there && there->standing) return std::nullopt;
     const auto ingress = place.direction == KSMS_INGRESS;
     const auto which = place.kind == KSMS_TAP_XDP ? Program::xdp_ingress
                        : ingress                  ? Program::tcx_ingress
@@ -42,13 +43,22 @@ Result<bool> attach_one(const Objects& objects, const TapPlace& place) {
                                 there ? "a scan that runs now" : "another program"),
                     there ? "try again when it has ended" : "`bpftool net` shows which");
     if (!link) return std::unexpected(link.error());
-    KSMS_TRY(const auto id, link_id(link->get()));
-    KSMS_CHECK(table.add(place, id, 0, nullptr));
-    KSMS_CHECK(
+    KSMS_TRY(const auto number, link_id(link->get()));
+    KSMS_TRY(const auto tap, table.add(place, number, 0, nullptr));
+    const auto pinned =
         pin(link->get(), objects.pin_path(pin_name(place.netns->cookie(), place.ifindex,
                                                    static_cast<std::uint32_t>(place.direction),
-                                                   static_cast<std::uint32_t>(place.kind)))));
-    return true;
+                                                   static_cast<std::uint32_t>(place.kind))));
+    if (pinned) return tap;
+    KSMS_CHECK(detach_standing(objects, {tap}));
+    return std::unexpected(pinned.error());
+}
+
+Status detach_one(const Objects& objects, std::uint32_t id, const ksms_tap& tap) {
+    const auto path = objects.pin_path(pin_name(tap.cookie, tap.ifindex, tap.direction, tap.kind));
+    if (unlink(path.c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, "remove the pin " + path);
+    return TapTable(objects).remove(id, tap);
 }
 
 /// @return whether the filter or link of a tap is there
@@ -65,43 +75,62 @@ bool is_present(const ksms_tap& tap, std::uint32_t id) {
 
 }  // namespace
 
-Result<std::size_t> attach_standing(const Objects& objects, Guard&, const Netns& netns,
-                                    TapHooks hooks) {
+Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, Guard&,
+                                                   const Netns& netns, TapHooks hooks) {
     KSMS_TRY(auto netlink, Netlink::open(netns));
     KSMS_TRY(const auto all, links(netlink));
-    std::size_t attached = 0;
-    KSMS_CHECK(in_netns(netns, [&]() -> Status {
+    std::vector<std::uint32_t> attached;
+    const auto attach = [&](const Link& link, ksms_direction direction,
+                            ksms_tap_kind kind) -> Status {
+        KSMS_TRY(const auto tap,
+                 attach_one(objects, {&netns, link.ifindex, link.name, direction, kind}));
+        if (tap) attached.push_back(*tap);
+        return {};
+    };
+    const auto done = in_netns(netns, [&]() -> Status {
         for (const auto& link : all) {
             if (link.loopback || link.master != 0) continue;
-            for (const auto direction : {KSMS_INGRESS, KSMS_EGRESS}) {
-                KSMS_TRY(const bool tcx, attach_one(objects, {&netns, link.ifindex, link.name,
-                                                              direction, KSMS_TAP_TCX}));
-                attached += tcx ? 1 : 0;
-            }
-            if (hooks != TapHooks::xdp) continue;
-            KSMS_TRY(const bool xdp, attach_one(objects, {&netns, link.ifindex, link.name,
-                                                          KSMS_INGRESS, KSMS_TAP_XDP}));
-            attached += xdp ? 1 : 0;
+            for (const auto direction : {KSMS_INGRESS, KSMS_EGRESS})
+                KSMS_CHECK(attach(link, direction, KSMS_TAP_TCX));
+            if (hooks == TapHooks::xdp) KSMS_CHECK(attach(link, KSMS_INGRESS, KSMS_TAP_XDP));
         }
         return {};
-    }));
-    return attached;
+    });
+    if (done) return attached;
+    KSMS_CHECK(detach_standing(objects, attached));
+    return std::unexpected(done.error());
+}
+
+Status detach_standing(const Objects& objects, const std::vector<std::uint32_t>& taps) {
+    for (const auto id : taps) {
+        KSMS_TRY(const auto tap, objects.taps.lookup(id));
+        if (tap) KSMS_CHECK(detach_one(objects, id, *tap));
+    }
+    return {};
 }
 
 Result<std::size_t> detach_standing(const Objects& objects, const Netns& netns) {
-    const TapTable table(objects);
     std::vector<std::pair<std::uint32_t, ksms_tap>> standing;
     KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t& id, const ksms_tap& tap) {
         if (tap.owner_pid == 0 && tap.cookie == netns.cookie()) standing.emplace_back(id, tap);
     }));
-    for (const auto& [id, tap] : standing) {
-        const auto path =
-            objects.pin_path(pin_name(tap.cookie, tap.ifindex, tap.direction, tap.kind));
-        if (unlink(path.c_str()) != 0 && errno != ENOENT)
-            return fail_errno(errno, "remove the pin " + path);
-        KSMS_CHECK(table.remove(id, tap));
-    }
+    for (const auto& [id, tap] : standing) KSMS_CHECK(detach_one(objects, id, tap));
     return standing.size();
+}
+
+Result<std::vector<std::uint32_t>> scans_on(const Objects& objects, const Netns& netns) {
+    const auto is_link = [](std::uint8_t kind) {
+        return kind == KSMS_TAP_TCX || kind == KSMS_TAP_XDP;
+    };
+    std::vector<std::uint32_t> dscps;
+    KSMS_CHECK(objects.scan_routers.for_each(
+        [&](const ksms_scan_router_key& key, const ksms_scan_router& router) {
+            if (key.router == netns.inode() &&
+                (is_link(router.ingress_kind) || is_link(router.egress_kind)))
+                dscps.push_back(key.dscp);
+        }));
+    std::ranges::sort(dscps);
+    return dscps;
 }
 
 Result<std::vector<TapRow>> list_taps(const Objects& objects) {

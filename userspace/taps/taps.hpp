@@ -75,12 +75,17 @@ private:
 };
 
 /// `ksmsctl tap attach`: TCX links (and XDP with TapHooks::xdp) on every interface, pinned under
-/// ROOT/links/, until detached. Idempotent: what stands is kept, what is missing is added.
-/// @return taps newly attached
-Result<std::size_t> attach_standing(const Objects& objects, Guard& guard, const Netns& netns,
-                                    TapHooks hooks);
+/// ROOT/links/, until detached. Idempotent: what stands is kept, what is missing is added. On an
+/// error what this call attached is gone again.
+/// @return ids of the taps newly attached
+Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, Guard& guard,
+                                                   const Netns& netns, TapHooks hooks);
 /// @return taps removed; 0 where there were none
 Result<std::size_t> detach_standing(const Objects& objects, const Netns& netns);
+/// The DSCPs of the scans that run and count with links on this namespace.
+Result<std::vector<std::uint32_t>> scans_on(const Objects& objects, const Netns& netns);
+/// Takes these back that attach_standing() attached.
+Status detach_standing(const Objects& objects, const std::vector<std::uint32_t>& taps);
 
 /// One row of `tap list` and `tap counters`.
 struct TapRow {

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
+#include <string_view>
+
 namespace ksms::lab {
 
 using nlohmann::json;
@@ -19,10 +22,30 @@ Command ksmsctl(const Lab& lab, const std::vector<std::string>& arguments,
     return command;
 }
 
+namespace {
+
+/// An UNKNOWN's reason is one of the contract's three.
+void must_be_reason(const json& service) {
+    if (service["result"] != "UNKNOWN") return;
+    const auto reason =
+        service["reason"].is_string() ? service["reason"].get<std::string>() : std::string();
+    for (const std::string_view known : {"stopped_before:", "not_sent:"})
+        if (reason.starts_with(known) && reason.size() > known.size()) return;
+    if (reason != "lost") throw std::runtime_error("not a reason: " + service.dump());
+}
+
+}  // namespace
+
 Scan::Scan(const Lab& lab, Outcome outcome)
     : lab_(lab),
       outcome_(std::move(outcome)),
-      document_(json::parse(outcome_.out, nullptr, false)) {}
+      document_(json::parse(outcome_.out, nullptr, false)) {
+    if (field("schema") != "ksms.scan/1") return;
+    auto tables = field("routers");
+    tables.push_back(document_);  // its services are those end to end
+    for (const auto& table : tables)
+        for (const auto& service : table["services"]) must_be_reason(service);
+}
 
 std::string Scan::text() const {
     return fmt::format("exit {}{}\n{}{}", outcome_.exit, outcome_.timed_out ? " (timed out)" : "",

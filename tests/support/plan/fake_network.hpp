@@ -33,6 +33,7 @@ struct FakeRoute {
     std::uint8_t tos{0};
     std::uint32_t mark{0};
     int error{0};
+    std::uint8_t type{RTN_UNICAST};
 };
 
 class FakeNetwork : public Network {
@@ -117,11 +118,12 @@ public:
             return answer;
         }
         answer.error = best->error;
-        answer.type = RTN_UNICAST;
+        answer.type = best->type;
         answer.oif = best->oif;
         if (!best->via.empty()) answer.gateway = ip(best->via);
         return answer;
     }
+    Result<bool> several_ways(std::size_t, const RouteQuestion&) override { return hashes; }
     Result<bool> forwards(std::size_t number, int, std::uint32_t) override {
         return nodes_[number].forwards;
     }
@@ -132,6 +134,7 @@ public:
         return std::nullopt;
     }
     int questions{0};
+    bool hashes{false};  ///< every route has several next hops
 
 private:
     std::vector<Node> nodes_;

@@ -66,7 +66,9 @@ TEST_CASE("config: errors name the key and the line") {
     CHECK(error_of("{\"dscp_registry\":\n{\"dscp_range_min\": 50,\n\"dscp_range_max\": 40}}") ==
           "c.json:2: dscp_registry.dscp_range_min: the range 50-40 is backwards");
     CHECK(error_of("{\"dscp_registry\":{\"dscp_range_max\": 40}, \"dscp_registry\": {}}") ==
-          "c.json: dscp_registry stands there twice");
+          "c.json:1: dscp_registry: stands there twice, first on line 1");
+    CHECK(error_of("{\"dscp_registry\":{\"enabled\": true,\n\n\"enabled\": true}}") ==
+          "c.json:3: dscp_registry.enabled: stands there twice, first on line 1");
     CHECK(error_of("{\"ksms\":{\"dscp_exclude\":[32,64]}}") ==
           "c.json:1: ksms.dscp_exclude: 64 is not a whole number from 0 to 63");
     CHECK(error_of(
@@ -96,13 +98,24 @@ TEST_CASE("config: somebody else's keys only warn") {
     CHECK(config->warnings[0] ==
           "c.json:3: kmss: not a key of ksms, passed over (did you mean ksms?)");
     CHECK(config->warnings[1] == "c.json:2: web: not a key of ksms, passed over");
+    CHECK(parse_config("{\"web\": [{\"port\": 1}, {\"port\": 2}]}", "c.json"));
+}
+
+TEST_CASE("config: a registry that is not enabled gives one DSCP, to one job at a time") {
+    const auto config = parse_config(R"({"dscp_registry":{"enabled":false}})", "c.json");
+    REQUIRE(config);
+    CHECK(config->limits.dscp_min == 32);
+    CHECK(config->limits.dscp_max == 32);
+    CHECK(config->limits.max_jobs == 1);
+    CHECK(config->warnings.empty());
 }
 
 TEST_CASE("config: a named file must be there, the default need not") {
     const auto missing = load_config("/nonexistent/config.json");
     REQUIRE_FALSE(missing);
     CHECK(missing.error().text() == "read /nonexistent/config.json: No such file or directory");
-    CHECK_FALSE(load_config("/"));
+    CHECK(missing.error().hint.find("--config names") == 0);
+    CHECK(load_config("/").error().hint.find("--config names") == 0);
     CHECK_FALSE(load_config("/dev/zero"));
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
@@ -128,6 +129,42 @@ TEST_CASE("program: global options stand before and behind the command") {
     CHECK(ksmsctl({"--color", "always", "doctor"}).out.find("\x1b[") != std::string::npos);
     CHECK(ksmsctl({"doctor"}).out.find('\x1b') == std::string::npos);
     CHECK(ksmsctl({"doctor", "-p"}).out.find("\n  ") != std::string::npos);
+    const Directory directory;
+    const auto file = directory / "out";
+    CHECK(ksmsctl({"-jo", file, "doctor"}).out.empty());
+    CHECK(json::parse(content(file))["schema"] == "ksms.doctor/1");
+    CHECK(json::parse(ksmsctl({"-qj", "doctor"}).out)["schema"] == "ksms.doctor/1");
+    CHECK(ksmsctl({"-po" + file, "doctor"}).out.empty());
+    CHECK(content(file).starts_with("{\n  "));
+    CHECK(ksmsctl({"-jx", "doctor"}).exit == 2);
+}
+
+TEST_CASE("program: what an argument holds does not steer the terminal") {
+    for (const std::string bad : {"a\nb\x1b[31m", "x\x7f",
+                                  "\xc2\x9b"
+                                  "31m"}) {
+        const auto wrong = ksmsctl({"scan", "-s", bad, "-d", "10.0.0.2", "-P", "22"});
+        CHECK(wrong.exit == 2);
+        CHECK(wrong.err.find(bad) == std::string::npos);
+        for (const char* control : {"\x1b", "\x7f", "\xc2\x9b"})
+            CHECK(wrong.err.find(control) == std::string::npos);
+        CHECK(std::ranges::count(wrong.err, '\n') == 1);
+    }
+}
+
+TEST_CASE("program: doctor does not call missing what it may not try") {
+    const auto who = shell(
+        "without=; ((UID)) || without='setpriv --bounding-set -all --inh-caps -all'; "
+        "$without $K doctor; $without $K doctor -j");
+    INFO(who.out << who.err);
+    REQUIRE(who.out.find("MISSING  CAP_BPF") != std::string::npos);
+    CHECK(who.exit == 1);
+    CHECK(who.out.find("UNKNOWN  clsact and cls_bpf        cannot tell without CAP_BPF") !=
+          std::string::npos);
+    CHECK(who.out.find("UNKNOWN  tcx links                 cannot tell without CAP_BPF") !=
+          std::string::npos);
+    CHECK(who.out.find("modprobe") == std::string::npos);
+    CHECK(who.out.find("\"unknown\"") != std::string::npos);
 }
 
 TEST_CASE("program: -o puts the whole result in place") {
@@ -148,7 +185,7 @@ TEST_CASE("program: -o that cannot be, and a failure, leave the file as it was")
     const Directory directory;
     const auto to_directory = ksmsctl({"-V", "-o", directory.path.string()});
     CHECK(to_directory.exit == 1);
-    CHECK(to_directory.err.find("Is a directory") != std::string::npos);
+    CHECK(to_directory.err.find("Is a directory\nhint: -o needs a file") != std::string::npos);
     CHECK(ksmsctl({"-V", "-o", directory / "no/such"}).exit == 1);
     const auto file = directory / "kept";
     std::ofstream(file) << "before";

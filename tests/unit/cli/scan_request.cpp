@@ -95,6 +95,7 @@ TEST_CASE("scan: every option arrives") {
     CHECK(made->user == "me");
     CHECK(made->wait_ns == 0);
     CHECK(request({"--tcp-timeout", "2"})->timeout_ns == 2'000'000'000);
+    CHECK(request({"--dscp", "40"})->wait_ns == 30'000'000'000);
     CHECK(request({"--default-proto", "udp"})->services.front().protocol == IPPROTO_UDP);
 }
 
@@ -110,8 +111,12 @@ TEST_CASE("scan: what is missing or wrong is named") {
           "-s 10.0.0.1 and -d fd00::1: one is IPv4, the other IPv6");
     CHECK(error_of(request({"--mode", "isolated"})) ==
           "--mode isolated: this build knows path only");
+    CHECK(request({"--mode", "isolated"}).error().hint.find("--mode path") == 0);
     CHECK(error_of(request({"--tap", "netfilter"})) ==
           "--tap netfilter: this build knows tc and xdp only");
+    CHECK(request({"--tap", "netfilter"}).error().hint.find("--tap tc") == 0);
+    CHECK(error_of(request({"--timeout", "1", "--tcp-timeout", "2"})) ==
+          "--timeout 1 and --tcp-timeout 2 are the same option");
     CHECK(error_of(request({"--default-proto", "sctp"})) ==
           "--default-proto sctp: it is tcp or udp");
     CHECK(error_of(request({"--timeout", "0"})) == "--timeout 0: not seconds from 0.001 to 86400");
@@ -141,6 +146,7 @@ TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
     {
         const JobDscp variable("45");
         CHECK(request({})->dscp == 45);
+        CHECK(request({})->wait_ns == 30'000'000'000);
         CHECK(request({"--dscp", "46"})->dscp == 46);
     }
     {

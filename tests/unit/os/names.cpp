@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Namespaces and processes by the names that people give them; no root.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
+#include "os/descriptor_limit.hpp"
 #include "os/netns.hpp"
 #include "os/process.hpp"
 
@@ -25,6 +27,73 @@ TEST_CASE("namespaces: what is no name is refused, what is not there is not foun
         REQUIRE_FALSE(netns);
         CHECK(netns.error().code == Code::not_found);
     }
+}
+
+TEST_CASE("namespaces: names of any script can be asked for, control characters cannot") {
+    for (const auto& name :
+         {std::string("av-ütf"), std::string("北京"), std::string("a b"), std::string(255, 'n')}) {
+        INFO(name);
+        CHECK(Netns::open(name).error().code == Code::not_found);
+    }
+    for (const auto& name : {std::string("a\nb"), std::string("x\x1b[31m"), std::string("\x7f"),
+                             std::string(256, 'n')})
+        CHECK(Netns::open(name).error().code == Code::usage);
+}
+
+/// The soft limit of descriptors, lowered for a scope.
+class DescriptorLimit {
+public:
+    explicit DescriptorLimit(rlim_t most) {
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+        const rlimit lowered{most, before_.rlim_max};
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &lowered) == 0);
+    }
+    DescriptorLimit(const DescriptorLimit&) = delete;
+    DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+    ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+    rlimit before_{};
+};
+
+TEST_CASE("namespaces: where descriptors run out there is an error, never a shorter list") {
+    const auto whole = all_netns();
+    REQUIRE(whole);
+    REQUIRE_FALSE(whole->empty());
+    const int lowest = dup(STDIN_FILENO);
+    close(lowest);
+    std::size_t refused = 0;
+    for (auto most = static_cast<rlim_t>(lowest);; ++most) {
+        const DescriptorLimit limit(most);
+        const auto found = all_netns();
+        if (found) {
+            REQUIRE(found->size() == whole->size());
+            for (std::size_t i = 0; i < found->size(); ++i)
+                CHECK((*found)[i].cookie() == (*whole)[i].cookie());
+            break;
+        }
+        ++refused;
+        REQUIRE(is_out_of_descriptors(found.error()));
+        CHECK(found.error().hint.find("RLIMIT_NOFILE allows this process " +
+                                      std::to_string(most)) == 0);
+    }
+    CHECK(refused >= 2);
+}
+
+TEST_CASE("descriptors: the soft limit is raised to the hard one, and given back for a child") {
+    const auto soft = [] {
+        rlimit limit{};
+        getrlimit(RLIMIT_NOFILE, &limit);
+        return limit.rlim_cur;
+    };
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const DescriptorLimit limit(50);
+    raise_descriptor_limit();
+    CHECK(soft() == before.rlim_max);
+    raise_descriptor_limit();
+    restore_descriptor_limit();
+    CHECK(soft() == 50);
 }
 
 TEST_CASE("namespaces: a path that is none is refused") {

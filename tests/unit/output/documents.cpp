@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "output/findings.hpp"
 #include "output/health.hpp"
 #include "output/json.hpp"
 #include "output/leases.hpp"
@@ -178,7 +179,13 @@ TEST_CASE("documents: leases", "[documents]") {
 }
 
 TEST_CASE("documents: how much of the registry is taken", "[documents]") {
-    const RegistryUse use{0xff'00ff'0000'0000, 16, 12, 2};
+    RegistryUse use;
+    use.dscps = 0xff'00ff'0000'0000;
+    use.capacity = 16;
+    use.in_use = 12;
+    use.over = 2;
+    use.figures.most = 14;
+    use.figures.allocated = 40;
     const auto text = written([&](const Sink& sink) { write_use_json(use, false, sink); });
     keep("registry-status", text);
     const auto read = nlohmann::json::parse(text);
@@ -186,9 +193,26 @@ TEST_CASE("documents: how much of the registry is taken", "[documents]") {
     CHECK(read["utilization"] == 0.75);
     CHECK(read["dscps"].size() == 16);
     CHECK(read["dscps"][8] == 48);
-    CHECK(use_text(use) == "in use  12 of 16 (75 %)\nfree    4\nover    2\nDSCPs   32-39, 48-55\n");
-    CHECK(use_text({1ull << 40, 1, 2, 0}) ==
-          "in use  2 of 1 (200 %)\nfree    0\nover    0\nDSCPs   40\n");
+    CHECK(read["most"] == 14);
+    CHECK(
+        use_text(use).starts_with("in use  12 of 16 (75 %), at most 14 at once\nfree    4\n"
+                                  "over    2\nDSCPs   32-39, 48-55\nwaiting 0\n"));
+    CHECK(use_text(use).find("40 allocated, 0 released") != std::string::npos);
+    use.capacity = 1;
+    CHECK(use_text(use).starts_with("in use  12 of 1 (1200 %), at most 14 at once\nfree    0\n"));
+}
+
+TEST_CASE("documents: what a check of the registry found", "[documents]") {
+    const std::vector<Finding> findings{
+        {"DSCP 40: its owner has ended", "nobody can have it", "freed", true},
+        {"the pin /x/leases is missing", "nobody finds it", "nothing holds it any more", false}};
+    keep("registry-check",
+         written([&](const Sink& sink) { write_findings_json(findings, true, false, sink); }));
+    CHECK(findings_text(findings, true) ==
+          "DSCP 40: its owner has ended\n    nobody can have it\n    repaired: freed\n"
+          "the pin /x/leases is missing\n    nobody finds it\n    left: nothing holds it any "
+          "more\n");
+    CHECK(findings_text({}, false) == "the registry is in order\n");
 }
 
 TEST_CASE("documents: taps", "[documents]") {

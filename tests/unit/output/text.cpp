@@ -152,15 +152,32 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
     };
     CHECK(contains(hint_for("lost"), "--retries"));
     CHECK(contains(hint_for("not_sent:ENETUNREACH"), "nothing left the source"));
-    CHECK(contains(hint_for("next-hop-missing"), "next hop"));
-    CHECK(contains(hint_for("not_judged:eth0"), "doctor"));
+    CHECK(contains(hint_for("not_sent:next-hop-missing"), "next hop"));
+    CHECK(contains(hint_for("not_sent:taps-gone"), "changed on the way"));
+    CHECK(contains(hint_for("not_sent:another way"), "routes changed"));
+    CHECK(contains(hint_for("stopped_before:r0"), "doctor"));
     ReportBuilder builder({"r1"});
     builder.add(IPPROTO_TCP, 22, "?", "it is so", "lost");
     CHECK_FALSE(contains(scan_text(builder.report, {.hints = false}), "hint"));
     builder.report.state = ScanState::interrupted;
     CHECK(contains(scan_text(builder.report, {}), "hint: it was interrupted; run it again"));
-    builder.report.state = ScanState::partial;
-    CHECK(contains(scan_text(builder.report, {}), "--deadline"));
+    // A scan is partial by its deadline, or because something was taken away.
+    for (const auto& [reason, hint] : {std::pair("not_sent:deadline", "--deadline"),
+                                       std::pair("not_sent:taps-gone", "changed on the way")}) {
+        ReportBuilder partial({"r1"});
+        partial.add(IPPROTO_TCP, 22, "?", "it is so", reason);
+        partial.report.state = ScanState::partial;
+        CHECK(contains(scan_text(partial.report, {}), hint));
+    }
+}
+
+TEST_CASE("text: a router that stops services is named, also where it was not asked for") {
+    ReportBuilder builder({"r2"});
+    builder.add(IPPROTO_TCP, 22, "-", "r1: firewall", "NETFILTER_DROP");
+    builder.report.services[0].result = Verdict::no;
+    builder.report.services[0].stopped_at = "r1";
+    builder.report.no = 1;
+    CHECK(contains(scan_text(builder.report, {}), "1 stops (r1 1)"));
 }
 
 TEST_CASE("text: details name interfaces, the kernel's function and the stages") {
@@ -203,6 +220,46 @@ TEST_CASE("text: 65,535 services, one row or as many") {
     // Milliseconds; the limit only tells a slow machine from a quadratic text.
     CHECK(between - before < std::chrono::seconds(2));
     CHECK(after - between < std::chrono::seconds(5));
+}
+
+TEST_CASE("layout: a table that is too wide is folded, never cut") {
+    Table list({"ROUTER", "TAPS ON", ""});
+    std::string interfaces;
+    for (int i = 0; i < 60; ++i) interfaces += fmt::format("eth{} ", i);
+    list.add({"r1", interfaces, "not judged"});
+    const auto folded = list.text();
+    INFO(folded);
+    CHECK(widest(folded) <= 100);
+    CHECK(contains(folded, "ROUTER  TAPS ON\nr1      eth0 eth1 "));
+    for (int i = 0; i < 60; ++i) CHECK(contains(folded, fmt::format("eth{}", i)));
+    CHECK(contains(folded, "not judged\n        eth"));
+
+    Table long_names({"DSCP", "JOB", "USER", "PID"});
+    long_names.add({"32", std::string(63, 'j'), std::string(63, 'u'), "1"});
+    long_names.add({"33", "short", "me", "77"});
+    CHECK(long_names.text() == "DSCP  JOB\n  USER" + std::string(61, ' ') + "PID\n32    " +
+                                   std::string(63, 'j') + "\n  " + std::string(63, 'u') +
+                                   "  1\n33    short\n  me" + std::string(63, ' ') + "77\n");
+    Table broken({"ROUTER", "IN"});
+    broken.add({std::string(255, 'r'), "eth0"});
+    CHECK(widest(broken.text()) <= 100);
+    CHECK(count(broken.text(), "r") == 255);
+}
+
+TEST_CASE("text: details of routers with long names are folded") {
+    ReportBuilder builder({std::string(60, 'r')}, {std::string(60, 'e')});
+    builder.add(IPPROTO_TCP, 22, "Y");
+    const auto text = scan_text(builder.report, {.details = true});
+    INFO(text);
+    CHECK(widest(text) <= 100);
+    CHECK(contains(text, "HOP  ROUTER\n  FROM"));
+}
+
+TEST_CASE("layout: control characters of any kind are seen, not obeyed") {
+    CHECK(printable("a\nb\x1b[31m\x7f") == "a?b?[31m?");
+    CHECK(printable("\xc2\x9b"
+                    "31m\xc2\xa0ü") == "?31m\xc2\xa0ü");
+    CHECK(printable("\xc2") == "\xc2");
 }
 
 TEST_CASE("layout: widths are columns, not bytes") {

@@ -118,6 +118,13 @@ TEST_CASE("plan: several owners of the source are entries, --source-netns names 
     asked.entry_only = true;
     plan = make_plan(network, asked, 0);
     CHECK(plan->routers[0].wanted);
+    CHECK(plan->answers(1, 0));
+    CHECK_FALSE(plan->answers(1, 1));
+    asked.routers = {"r2"};
+    plan = make_plan(network, asked, 0);
+    CHECK_FALSE(plan->answers(0, 0));
+    CHECK(plan->answers(1, 0));
+    asked.routers.clear();
     asked.entry_only = false;
     asked.source_netns = "twin";
     plan = make_plan(network, asked, 0);
@@ -279,7 +286,10 @@ TEST_CASE("plan: --router leaves the others on the way out of the answer") {
     asked.routers = {"nowhere"};
     CHECK(make_plan(network, asked, 0).error().code == Code::not_found);
     asked.routers = {"dst"};
-    CHECK(make_plan(network, asked, 0).error().code == Code::failed);
+    const auto off_the_way = make_plan(network, asked, 0);
+    REQUIRE_FALSE(off_the_way);
+    CHECK(off_the_way.error().code == Code::not_found);
+    CHECK(off_the_way.error().message.find("on the way") != std::string::npos);
 }
 
 TEST_CASE("plan: more probes than a token can number are refused") {
@@ -296,4 +306,77 @@ TEST_CASE("plan: more probes than a token can number are refused") {
     REQUIRE_FALSE(plan);
     CHECK(plan.error().code == Code::usage);
     CHECK(plan.error().hint.find("--source-netns") != std::string::npos);
+}
+
+TEST_CASE("plan: --entry-only with --router is both at once") {
+    Chain network;
+    auto asked = request("10.0.0.2", "10.0.2.2");
+    asked.entry_only = true;
+    asked.routers = {"r1"};
+    const auto plan = make_plan(network, asked, 0);
+    REQUIRE(plan);
+    CHECK(plan->answers(0, 0));
+    asked.routers = {"r2"};
+    const auto none = make_plan(network, asked, 0);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().message == "none of the routers named is the first on a way");
+}
+
+TEST_CASE("plan: what the source's rules tell apart is sent by a socket of its protocol") {
+    Chain network;
+    const auto other = network.node("other", true);
+    network.wire(network.src, network.interface(network.src, "eth1", "veth", {"10.0.3.2/24"}),
+                 other, network.interface(other, "in", "veth", {"10.0.3.1/24"}));
+    network[network.src].routes.push_back({net("0.0.0.0/0"), 2, "10.0.3.1", 80});
+    RoutingRule rule;
+    rule.protocol = IPPROTO_TCP;
+    rule.port_first = rule.port_last = 80;
+    network[network.src].rules.push_back(rule);
+    const auto asked = request("10.0.0.2", "10.0.2.2");
+    auto plan = make_plan(network, asked, 0);
+    REQUIRE(plan);
+    const auto path = [&](std::size_t probe) { return plan->paths[plan->path_of[probe]]; };
+    CHECK_FALSE(path(0).by_socket);
+    CHECK(path(0).leaves.name == "eth0");
+    CHECK(path(1).by_socket);
+    CHECK(path(1).leaves.name == "eth1");
+    CHECK(names(*plan, 1) == Names{"other"});
+    network.hashes = true;
+    plan = make_plan(network, asked, 0);
+    CHECK(path(0).by_socket);
+    CHECK(path(0).leaves.ifindex == 0);
+    network.hashes = false;
+    network[network.src].rules[0].mark = 7;
+    plan = make_plan(network, asked, 0);
+    CHECK(path(0).leaves.ifindex == 0);
+}
+
+TEST_CASE("plan: addresses that no router forwards from or to are refused by name") {
+    Chain network;
+    for (const auto& [source, destination] :
+         {std::pair("fe80::1", "fd00::1"), std::pair("fd00::1", "fe80::1"),
+          std::pair("fd00::1", "ff02::1"), std::pair("10.0.0.2", "224.0.0.5"),
+          std::pair("10.0.0.2", "255.255.255.255")}) {
+        const auto plan = make_plan(network, request(source, destination), 0);
+        INFO(source << " " << destination);
+        REQUIRE_FALSE(plan);
+        CHECK(plan.error().code == Code::usage);
+        const std::string named = std::string(source) == "fe80::1" ? source : destination;
+        CHECK(plan.error().message.find(named) == 0);
+    }
+    network[network.r2].routes.push_back({net("10.0.2.255/32"), 2, "", 0, 0, 0, 0, RTN_BROADCAST});
+    const auto plan = make_plan(network, request("10.0.0.2", "10.0.2.255"), 0);
+    REQUIRE_FALSE(plan);
+    CHECK(plan.error().code == Code::usage);
+    CHECK(plan.error().message == "10.0.2.255 is the broadcast address of a network of r2");
+}
+
+TEST_CASE("plan: an entry without a way is named") {
+    Chain network;
+    const auto twin = network.node("twin", false);
+    network.interface(twin, "eth0", "dummy", {"10.0.0.2/24"});
+    const auto plan = make_plan(network, request("10.0.0.2", "10.0.2.2"), 0);
+    REQUIRE(plan);
+    CHECK(plan->warnings == Names{"from twin no router is on the way: "
+                                  "twin has no route to 10.0.2.2"});
 }

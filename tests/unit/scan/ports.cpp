@@ -89,6 +89,10 @@ TEST_CASE("ports: spaces, empty elements, duplicates, order") {
     CHECK(meaning(" 80 ,, 22 / udp ,\t443,") == "80/tcp 22/udp 443/tcp");
     CHECK(meaning("80,22,80,22-23,80/tcp") == "80/tcp 22-23/tcp");
     CHECK(meaning("443,80,22") == "443/tcp 80/tcp 22/tcp");
+    CHECK(meaning("22 - 25, U: 7 -\t9, 65534 - /tcp") == "22-25/tcp 7-9/udp 65534-65535/tcp");
+    CHECK(meaning(" - ") == "1-65535/tcp");
+    CHECK(meaning("netbios - ns").starts_with("error: "));
+    CHECK(meaning("22 25 - 30").starts_with("error: "));
     CHECK(meaning("5-7,1-9") == "5-7/tcp 1-4/tcp 8-9/tcp");
 }
 

@@ -91,3 +91,46 @@ TEST_CASE("summary: of several entries the worst answer counts") {
     CHECK(report.unknown == 1);
     CHECK(report.yes == 0);
 }
+
+TEST_CASE("summary: the planned interface stands where no service has a verdict") {
+    const auto plan = two_entries_two_routers();
+    const std::vector<Service> services{{6, 22}};
+    Summary summary(plan, services);
+    auto stopped = passing({{0, "out0"}, {1, "planned"}});
+    stopped.result = stopped.walk[0].answer.result = Verdict::no;
+    stopped.walk[1].answer.result = Verdict::unknown;
+    stopped.walk[1].answer.stopped_before = true;
+    summary.add(0, 0, stopped, 1);
+    Report report;
+    summary.finish(report);
+    REQUIRE(report.routers.size() == 2);
+    CHECK(report.routers[1].iface == "planned");
+    CHECK(report.routers[1].ingress_iface == "in0");
+}
+
+TEST_CASE("summary: --entry-only shows the first router of each way, --router those named") {
+    auto plan = two_entries_two_routers();
+    const std::vector<Service> services{{6, 22}, {6, 80}};
+    plan.entry_only = true;
+    {
+        Summary summary(plan, services);
+        summary.add(0, 0, passing({{0, "x"}, {1, "y"}}), 1);
+        summary.add(0, 1, passing({{1, "y"}, {0, "x"}}), 1);
+        Report report;
+        summary.finish(report);
+        REQUIRE(report.routers.size() == 2);
+        for (std::size_t i = 0; i < 2; ++i)
+            for (std::size_t service = 0; service < 2; ++service)
+                CHECK(report.routers[i].services[service].on_path ==
+                      ((report.routers[i].name == "r1") == (service == 0)));
+    }
+    plan.routers[0].wanted = false;
+    Summary summary(plan, services);
+    summary.add(0, 0, passing({{0, "x"}, {1, "y"}}), 1);
+    summary.add(0, 1, passing({{1, "y"}, {0, "x"}}), 1);
+    Report report;
+    summary.finish(report);
+    REQUIRE(report.routers.size() == 1);
+    CHECK(report.routers[0].name == "r2");
+    CHECK_FALSE(report.routers[0].services[0].on_path);
+}

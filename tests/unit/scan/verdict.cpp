@@ -4,73 +4,10 @@
 
 #include <catch2/catch.hpp>
 
-#include "ksms/abi.h"
+#include "evidence_by_hand.hpp"
 
 using namespace ksms;
-
-namespace {
-
-Netns named(const std::string& name) {
-    auto netns = Netns::open_path("/proc/self/ns/net", name);
-    REQUIRE(netns);
-    return std::move(*netns);
-}
-
-/// A chain src -> r1 -> r2 -> …, ingress ifindex 1 and egress ifindex 2 everywhere, one service.
-Plan chain(std::size_t routers, bool last_is_local = false) {
-    Plan plan;
-    plan.entries.push_back({named("src"), {}, false});
-    PlanPath path;
-    for (std::size_t i = 0; i < routers; ++i) {
-        PlanRouter router;
-        router.netns = named("r" + std::to_string(i + 1));
-        router.interfaces = {{1, "in0"}, {2, "out0"}, {3, "side0"}};
-        plan.routers.push_back(std::move(router));
-        const bool local = last_is_local && i + 1 == routers;
-        path.hops.push_back(
-            {i, {1, "in0"}, local ? PlanInterface{} : PlanInterface{2, "out0"}, local});
-        if (i + 1 < routers) plan.next[{i, 2}] = {i + 1};
-    }
-    path.end = last_is_local ? PathEnd::local : PathEnd::destination;
-    plan.paths.push_back(path);
-    plan.path_of = {0};
-    return plan;
-}
-
-Sighting seen(std::uint64_t at, std::uint32_t ifindex) {
-    Sighting sighting;
-    sighting.packets = 1;
-    sighting.bytes = 60;
-    sighting.first_ns = sighting.last_ns = at;
-    sighting.ifindex = ifindex;
-    sighting.seen_dscp = 33;
-    return sighting;
-}
-
-DropEvidence drop(std::uint64_t at, const char* reason, bool no_socket = false) {
-    DropEvidence result;
-    result.count = 1;
-    result.at_ns = at;
-    result.reason = reason;
-    result.place = "somewhere";
-    result.hook = KSMS_HOOK_FORWARD;
-    result.no_socket = no_socket;
-    return result;
-}
-
-ProbeEvidence nothing(const Plan& plan) {
-    ProbeEvidence evidence;
-    evidence.sent = 1;
-    evidence.routers.resize(plan.routers.size());
-    return evidence;
-}
-
-void passes(ProbeEvidence& evidence, std::size_t router, std::uint64_t at) {
-    evidence.routers[router].in = seen(at, 1);
-    evidence.routers[router].out = seen(at + 1, 2);
-}
-
-}  // namespace
+using namespace ksms::test;
 
 TEST_CASE(
     "verdict: every combination of evidence at two routers agrees with the contract's words") {
@@ -203,21 +140,23 @@ TEST_CASE("verdict: a gateway that does not answer is UNKNOWN, a firewall before
     evidence.routers[0].in = seen(100, 1);
     auto verdict = judge(plan, 0, 0, evidence, context);
     CHECK(verdict.result == Verdict::unknown);
-    CHECK(verdict.reason == "next-hop-missing");
+    CHECK(verdict.reason == "not_sent:next-hop-missing");
+    CHECK(verdict.notes == std::vector<std::string>{"next-hop-missing"});
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
     verdict = judge(plan, 0, 0, evidence, context);
     CHECK(verdict.result == Verdict::no);
 }
 
-TEST_CASE("verdict: taps that are gone make UNKNOWN, whatever was counted before") {
-    const auto plan = chain(1);
-    JudgeContext context;
-    context.broken_routers = {"in0: the ingress filter was removed"};
+TEST_CASE("verdict: a firewall's drop on the way back is at one of two hooks") {
+    auto plan = chain(1);
+    plan.paths[0].hops[0].egress = {1, "in0"};
     auto evidence = nothing(plan);
     evidence.routers[0].in = seen(100, 1);
-    const auto verdict = judge(plan, 0, 0, evidence, context);
-    CHECK(verdict.result == Verdict::unknown);
-    CHECK(verdict.reason == "not_judged:in0: the ingress filter was removed");
+    evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
+    evidence.routers[0].drop.hook = KSMS_HOOK_UNKNOWN;
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.hook.empty());
+    CHECK(verdict.why == "r1: firewall, FORWARD or POSTROUTING (NETFILTER_DROP)");
 }
 
 TEST_CASE("verdict: translated and remarked are YES, with the values in the notes") {
@@ -263,8 +202,31 @@ TEST_CASE("verdict: a router that is not asked for is on the way but not in the 
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
     const auto verdict = judge(plan, 0, 0, evidence, {});
-    CHECK(verdict.result == Verdict::unknown);
-    CHECK(verdict.reason == "stopped_before:r1");
+    CHECK(verdict.result == Verdict::no);
+    CHECK(verdict.stopped_at == "r1");
+    CHECK(verdict.why == "r1: firewall, FORWARD (NETFILTER_DROP)");
+    CHECK(verdict.walk[1].answer.reason == "stopped_before:r1");
+}
+
+TEST_CASE("verdict: YES end to end is every router's, also of those that nobody asked for") {
+    auto plan = chain(3);
+    plan.routers[0].wanted = plan.routers[2].wanted = false;
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    passes(evidence, 1, 200);
+    evidence.routers[2].in = seen(300, 1);
+    evidence.routers[2].drop = drop(301, "NETFILTER_DROP");
+    auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::no);
+    CHECK(verdict.stopped_at == "r3");
+    passes(evidence, 2, 300);
+    evidence.routers[2].drop = {};
+    verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.result == Verdict::yes);
+    CHECK(verdict.why.empty());
+    CHECK(verdict.hook.empty());
+    plan.routers[1].wanted = false;  // a way without any router that was asked for
+    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
 }
 
 TEST_CASE("verdict: accepted by the router that is the destination, also where nobody listens") {

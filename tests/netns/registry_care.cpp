@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The registry put right: pins that were removed, entries written by hand, backups, permissions.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "base/clock.hpp"
+#include "lab/ksmsctl.hpp"
+#include "registry/check.hpp"
+#include "registry_bench.hpp"
+
+using namespace ksms;
+using namespace ksms::lab;
+
+namespace {
+
+using Bench = RegistryBench;
+
+std::vector<Finding> check(const Bench& bench, bool repair = false) {
+    return value(check_leases(bench.objects.registry, RegistryLimits{}, repair));
+}
+
+/// As `bpftool map update` would.
+void write_lease(const Bench& bench, std::uint32_t dscp, const ksms_lease& lease) {
+    ok(bench.objects.registry.leases.update(dscp, lease));
+}
+
+ksms_lease lease_of(const char* job, std::uint32_t dscp) {
+    ksms_lease lease{};
+    lease.state = 7ull << 8 | KSMS_LEASE_HELD;
+    lease.owner_pid = static_cast<std::uint32_t>(getpid());
+    lease.owner_start = value(this_process()).start;
+    lease.allocated_ns = monotonic_ns();
+    lease.dscp = dscp;
+    std::strcpy(lease.job, job);
+    std::strcpy(lease.user, "root");
+    return lease;
+}
+
+Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
+    return run(ksmsctl(lab, arguments));
+}
+
+}  // namespace
+
+TEST_CASE("registry check: a table that is in order, under load too, has no finding") {
+    const Bench bench;
+    value(bench.registry.allocate(Bench::request("one")));
+    auto brief = Bench::request("two");
+    brief.owner.reset();
+    brief.ttl_ns = 60'000'000'000;
+    value(bench.registry.allocate(brief));
+    CHECK(check(bench).empty());
+}
+
+TEST_CASE("registry check: each thing that cannot be is found, explained and put right") {
+    const Bench bench;
+    const auto kept = value(bench.registry.allocate(Bench::request("kept")));
+    auto lease = lease_of("by-hand", 40);
+    SECTION("a state that is none") {
+        lease.state = 7ull << 8 | 99;
+    }
+    SECTION("a transaction that never ended") {
+        lease.state = 7ull << 8 | KSMS_LEASE_BUSY;
+    }
+    SECTION("a change that never ended") {
+        lease.state = 7ull << 8 | KSMS_LEASE_CHANGING;
+    }
+    SECTION("a dead owner") {
+        lease.owner_start -= 1;
+    }
+    SECTION("nobody's, without an end") {
+        lease.owner_pid = 0;
+        lease.owner_start = 0;
+    }
+    SECTION("time that is over") {
+        lease.expires_ns = 1;
+    }
+    SECTION("another's DSCP") {
+        lease.dscp = 41;
+    }
+    SECTION("a job that is no name") {
+        std::strcpy(lease.job, "a b\n");
+    }
+    SECTION("a job of another lease's") {
+        std::strcpy(lease.job, "kept");
+    }
+    SECTION("a scan that has ended") {
+        lease.scanning = ksms_process_word(1, 1);
+    }
+    SECTION("an owner that the exit hook does not know") {}
+    write_lease(bench, 40, lease);
+    // The timers that were set up a moment ago look once at every lease, and may be the first to
+    // see that this one is over.
+    if (!value(bench.registry.holds(40, 7))) write_lease(bench, 40, lease);
+    const auto found = check(bench);
+    REQUIRE_FALSE(found.empty());
+    CHECK(found.front().what.find("40") != std::string::npos);
+    CHECK_FALSE(found.front().why.empty());
+    CHECK_FALSE(found.front().repaired);
+    CHECK_FALSE(check(bench).empty());  // looking alone changes nothing
+    const auto repaired = check(bench, true);
+    CAPTURE(repaired.front().what);
+    for (const auto& finding : repaired) CHECK(finding.repaired);
+    const auto after = check(bench);
+    CAPTURE(after.empty() ? "" : after.front().what);
+    CHECK(after.empty());
+    // Whoever held a DSCP holds it still.
+    CHECK(value(bench.registry.holds(kept.dscp, kept.generation)));
+    CHECK(value(bench.registry.find_job("kept")).dscp == kept.dscp);
+}
+
+TEST_CASE("registry check: pins that were removed are found again, no DSCP is given out twice") {
+    const Lab lab;
+    const auto pid = std::to_string(getpid());
+    REQUIRE(ksmsctl_run(lab, {"registry", "allocate", "--job", "mine", "--pid", pid}).out ==
+            "32\n");
+    for (const char* name : {"leases", "waiters", "ksms_lease", "exit_hook", "counters"})
+        REQUIRE(std::filesystem::remove(lab.pin_root() + "/" + name));
+    const auto listed = ksmsctl_run(lab, {"registry", "list"});
+    CHECK(listed.exit == 1);
+    CHECK(listed.err.find("registry check --repair") != std::string::npos);
+    const auto checked = ksmsctl_run(lab, {"registry", "check"});
+    INFO(checked.out << checked.err);
+    CHECK(checked.exit == 1);
+    CHECK(checked.out.find("/leases is missing") != std::string::npos);
+    const auto repaired = ksmsctl_run(lab, {"registry", "check", "--repair"});
+    INFO(repaired.out << repaired.err);
+    CHECK(repaired.exit == 0);
+    CHECK(ksmsctl_run(lab, {"registry", "check"}).out == "the registry is in order\n");
+    CHECK(ksmsctl_run(lab, {"registry", "allocate", "--job", "other", "--pid", pid}).out == "33\n");
+    // The hook works again.
+    Owner owner([&] {
+        must(ksmsctl(lab,
+                     {"registry", "allocate", "--job", "dies", "--pid", std::to_string(getpid())}));
+    });
+    CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "dies"}).exit == 0);
+    owner.kill();
+    CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "dies"}).exit == 5);
+}
+
+TEST_CASE("registry check: where all pins are gone, what somebody still holds is found again") {
+    const Lab lab;
+    Child holder(ksmsctl(lab, {"registry", "exec", "--job", "holder", "--", "sh", "-c",
+                               "echo $KSMS_JOB_DSCP; exec tail -f /dev/null"}));
+    REQUIRE(eventually([&] {
+        (void)holder.ended(milliseconds{1});
+        return holder.out() == "32\n";
+    }));
+    std::filesystem::remove_all(lab.pin_root());
+    const auto next = ksmsctl_run(
+        lab, {"registry", "allocate", "--job", "next", "--pid", std::to_string(getpid())});
+    INFO(next.err);
+    CHECK(next.out == "33\n");
+    holder.signal(SIGKILL);
+    holder.wait();
+    CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "holder"}).exit == 5);
+}
+
+TEST_CASE("registry: an older ABI is refused, and named") {
+    const Bench bench;
+    auto& config = bench.objects.config.values()[0];
+    config.abi = 1;
+    const auto refused = ksmsctl_run(bench.lab, {"registry", "list"});
+    config.abi = KSMS_ABI_VERSION;
+    CHECK(refused.exit == 1);
+    CHECK(refused.err.find("ABI version 1, this program has 2") != std::string::npos);
+}
+
+TEST_CASE("registry backup and restore: what lives comes back, what is dead is named") {
+    const Lab lab;
+    const auto file = lab.directory() + "/backup.json";
+    const auto pid = std::to_string(getpid());
+    must(ksmsctl(lab, {"registry", "allocate", "--job", "alive", "--pid", pid, "--dscp", "40"}));
+    must(ksmsctl(lab, {"registry", "allocate", "--job", "timed", "--no-owner", "--ttl", "600"}));
+    {
+        Owner owner([&] {
+            must(ksmsctl(
+                lab, {"registry", "allocate", "--job", "dead", "--pid", std::to_string(getpid())}));
+        });
+        must(ksmsctl(lab, {"registry", "backup", file}));
+    }
+    for (const char* job : {"alive", "timed"})
+        must(ksmsctl(lab, {"registry", "release", "--job", job}));
+    const auto truncated = lab.directory() + "/truncated.json";
+    std::filesystem::copy_file(file, truncated);
+    std::filesystem::resize_file(truncated, 100);
+    CHECK(ksmsctl_run(lab, {"registry", "restore", truncated}).exit == 2);
+    CHECK(ksmsctl_run(lab, {"registry", "list"}).out == "no leases\n");
+
+    const auto restored = ksmsctl_run(lab, {"registry", "restore", file});
+    INFO(restored.out << restored.err);
+    CHECK(restored.exit == 0);
+    CHECK(restored.out == "2 leases restored, 1 left out\n");
+    CHECK(restored.err.find("job dead") != std::string::npos);
+    const auto alive = nlohmann::json::parse(
+        must(ksmsctl(lab, {"registry", "show", "--job", "alive", "-j"})))["leases"][0];
+    CHECK(alive["dscp"] == 40);
+    CHECK(alive["pid"] == getpid());
+    CHECK(ksmsctl_run(lab, {"registry", "check"}).exit == 0);
+    // In the way of somebody else's: nothing is restored at all.
+    must(ksmsctl(lab, {"registry", "release", "--job", "alive"}));
+    must(ksmsctl(lab, {"registry", "release", "--job", "timed"}));
+    must(ksmsctl(lab, {"registry", "allocate", "--job", "other", "--pid", pid, "--dscp", "40"}));
+    CHECK(ksmsctl_run(lab, {"registry", "restore", file}).exit == 4);
+    CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "timed"}).exit == 5);
+}
+
+TEST_CASE("failure 22: a truncated backup loses nothing") {
+    const Lab lab;
+    const auto pid = std::to_string(getpid());
+    must(ksmsctl(lab, {"registry", "allocate", "--job", "held", "--pid", pid}));
+    const auto file = lab.directory() + "/b.json";
+    must(ksmsctl(lab, {"registry", "backup", file}));
+    std::filesystem::resize_file(file, 20);
+    CHECK(ksmsctl_run(lab, {"registry", "restore", file}).exit == 2);
+    CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "held"}).exit == 0);
+    CHECK(ksmsctl_run(lab, {"registry", "allocate", "--job", "next", "--pid", pid}).out == "33\n");
+}
+
+TEST_CASE("registry exec: the command holds the DSCP, and its end gives it back") {
+    const Lab lab;
+    const auto done = ksmsctl_run(lab, {"registry", "exec", "--job", "j1", "--", "sh", "-c",
+                                        "echo $KSMS_JOB_DSCP $0; exit 7"});
+    CHECK(done.exit == 7);
+    CHECK(done.out == "32 sh\n");
+    CHECK(ksmsctl_run(lab, {"registry", "list"}).out == "no leases\n");
+    const auto missing =
+        ksmsctl_run(lab, {"registry", "exec", "--job", "j1", "--", "/nonexistent"});
+    CHECK(missing.exit == 1);
+    CHECK(ksmsctl_run(lab, {"registry", "list"}).out == "no leases\n");
+    CHECK(ksmsctl_run(lab, {"registry", "exec", "--job", "j1"}).exit == 2);
+}
+
+TEST_CASE("registry: a job that holds one DSCP is not given another for the asking") {
+    const Lab lab;
+    const auto pid = std::to_string(getpid());
+    must(ksmsctl(lab, {"registry", "allocate", "--job", "j", "--pid", pid, "--dscp", "50"}));
+    const auto other =
+        ksmsctl_run(lab, {"registry", "allocate", "--job", "j", "--pid", pid, "--dscp", "51"});
+    CHECK(other.exit == 4);
+    CHECK(other.err.find("holds DSCP 50 already, not 51") != std::string::npos);
+}
+
+TEST_CASE("registry status: a warning from the threshold on") {
+    const Lab lab;
+    const auto config = lab.directory() + "/c.json";
+    std::ofstream(config) << R"({"dscp_registry":{"max_concurrent_jobs":2},)"
+                          << R"("ksms":{"utilization_warning":0.5}})";
+    const auto status = [&] {
+        return ksmsctl_run(lab, {"registry", "status", "--config", config});
+    };
+    CHECK(status().err.empty());
+    must(ksmsctl(lab, {"registry", "allocate", "--job", "j", "--pid", std::to_string(getpid())}));
+    CHECK(status().err.find("1 of 2 DSCPs are in use") != std::string::npos);
+    CHECK(status().out.find("at most 1 at once") != std::string::npos);
+}
+
+/// A machine that has the group, in a mount namespace of its own: members need no root.
+TEST_CASE("registry: members of the group ksms allocate, renew and release, and nothing else") {
+    const Lab lab;
+    const auto directory = lab.directory() + "/machine";
+    std::filesystem::create_directory(directory);
+    std::filesystem::copy_file(KSMSCTL, directory + "/ksmsctl");
+    std::ofstream(directory + "/group") << "root:x:0:\nksms:x:4242:\n";
+    std::ofstream(directory + "/script") << R"(
+set -u
+cd "$1"
+mount --bind group /etc/group
+mkdir -p bpf && mount -t bpf -o mode=0711 bpf bpf
+export KSMS_PIN_ROOT=$1/bpf/ksms
+as() { setpriv --reuid "$1" --regid "$2" --clear-groups ./ksmsctl "${@:3}" 2>&1; echo "exit $?"; }
+as 0 0 registry allocate --job roots --no-owner --ttl 600
+as 4000 4242 registry allocate --job alices --no-owner --ttl 600
+as 4000 4242 registry renew --job alices
+as 4000 4242 registry release --job roots
+as 4000 4242 registry renew --job roots
+as 4001 4242 registry release --job alices
+as 4000 4242 registry allocate --job x --pid 1
+as 4000 4242 registry reap
+as 4000 4242 registry release --job alices
+as 4000 4000 registry list
+setpriv --reuid 4000 --regid 4242 --clear-groups bpftool map update pinned bpf/ksms/leases key 32 0 0 0 value $(printf '0 %.0s' {1..208}) >/dev/null 2>&1; echo "update $?"
+)";
+    std::filesystem::permissions(directory, std::filesystem::perms::all);
+    std::filesystem::permissions(lab.directory(), std::filesystem::perms::owner_all |
+                                                      std::filesystem::perms::others_exec |
+                                                      std::filesystem::perms::group_exec);
+    const auto out = run({.arguments = {"unshare", "--mount", "--propagation", "private", "bash",
+                                        directory + "/script", directory}});
+    INFO(out.out << out.err);
+    const std::vector<std::string> expected{
+        "32\nexit 0",                              // root
+        "33\nexit 0",                              // a member
+        "\nexit 0",                                // renews her own
+        "the lease of DSCP 32 is another user's",  // releases root's
+        "the lease of DSCP 32 is another user's",  // renews root's
+        "the lease of DSCP 33 is another user's",  // another member
+        "the process 1 is another user's",         // owned by root's process
+        "`ksmsctl registry reap` needs",           // root's alone
+        "\nexit 0",                                // releases her own
+        "is for root and the group ksms",          // no member
+    };
+    std::size_t at = 0;
+    for (const auto& each : expected) {
+        const auto found = out.out.find(each, at);
+        CAPTURE(each);
+        REQUIRE(found != std::string::npos);
+        at = found;
+    }
+    CHECK(out.out.find("update 0") == std::string::npos);
+    CHECK(out.out.find("update ") != std::string::npos);
+}
+
+TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {
+    Lab lab;
+    lab.host("src");
+    lab.router("r1");
+    lab.host("dst");
+    lab.link({"src", "eth1", 1}, {"r1", "eth0", 2}, 1);
+    lab.link({"r1", "eth1", 1}, {"dst", "eth0", 2}, 2);
+    lab.default_route("src", 1, 2);
+    lab.default_route("dst", 2, 1);
+    const auto source = lab.address(4, 1, 1), destination = lab.address(4, 2, 2);
+    REQUIRE(scan(lab, source, destination, "22").exit() == 0);
+    Child child(ksmsctl(lab, scan_arguments(source, destination, "8000-8999",
+                                            {"--rate", "200", "--job", "short"})));
+    REQUIRE(eventually(
+        [&] { return ksmsctl_run(lab, {"registry", "show", "--job", "short"}).exit == 0; }));
+    must(ksmsctl(lab, {"registry", "release", "--job", "short"}));
+    const auto outcome = child.wait();
+    INFO(outcome.out.substr(0, 500) << outcome.err);
+    CHECK(outcome.exit == 1);
+    CHECK(outcome.out.find("the lease of DSCP 32 ended while the scan ran") != std::string::npos);
+}
+
+TEST_CASE("a scan that runs longer than its lease's time renews it") {
+    Lab lab;
+    lab.host("src");
+    lab.router("r1");
+    lab.host("dst");
+    lab.link({"src", "eth1", 1}, {"r1", "eth0", 2}, 1);
+    lab.link({"r1", "eth1", 1}, {"dst", "eth0", 2}, 2);
+    lab.default_route("src", 1, 2);
+    lab.default_route("dst", 2, 1);
+    const auto config = lab.directory() + "/c.json";
+    std::ofstream(config) << R"({"dscp_registry":{"allocation_timeout":1}})";
+    const auto result = scan(lab, lab.address(4, 1, 1), lab.address(4, 2, 2), "8000-8999",
+                             {"--rate", "400", "--config", config});
+    INFO(result.text().substr(0, 500));
+    CHECK(result.exit() == 0);
+    CHECK(result.outcome().seconds > 2);
+    CHECK(result.count("yes") == 1000);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/backup_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/fd.hpp"
+#include "cli/json_lines.hpp"
+#include "cli/output_file.hpp"
+#include "cli/read_file.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kVersion = 1;
+constexpr double kSecond = 1e9;             // ns
+constexpr double kLatest = 253402300800.0;  // the year 10000, in seconds since the epoch
+
+Status write_all(int fd, std::string_view text, const std::string& path) {
+    while (!text.empty()) {
+        const auto done = ::write(fd, text.data(), text.size());
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return fail_errno(errno, "write " + path);
+        text.remove_prefix(static_cast<std::size_t>(done));
+    }
+    return {};
+}
+
+/// One entry, checked.
+class Entry {
+public:
+    Entry(const std::string& file, const std::string& job, const json& value)
+        : file_(file), job_(job), value_(value) {}
+
+    Result<SavedLease> read() {
+        if (!value_.is_object()) return wrong("is not an object");
+        SavedLease lease;
+        lease.job = job_;
+        if (!is_job_name(job_)) return wrong("is no name of a job");
+        if (value_.contains("job_id") && value_["job_id"] != job_)
+            return wrong("has another job_id: " + value_["job_id"].dump());
+        KSMS_TRY(const auto dscp, whole("dscp", 0, KSMS_DSCPS - 1, true));
+        lease.dscp = static_cast<std::uint8_t>(*dscp);
+        KSMS_TRY(const auto pid, whole("pid", 1, 0x3fffff, false));
+        if (pid) lease.pid = static_cast<std::uint32_t>(*pid);
+        KSMS_TRY(lease.start, whole("start_time", 0, UINT64_MAX >> 22, false));
+        KSMS_TRY(const auto uid, whole("uid", 0, UINT32_MAX, false));
+        lease.uid = static_cast<std::uint32_t>(uid.value_or(0));
+        KSMS_TRY(const auto allocated, time("allocated_at"));
+        lease.allocated_at = allocated.value_or(0);
+        KSMS_TRY(lease.expires_at, time("expires_at"));
+        KSMS_TRY(lease.user, user());
+        if (!lease.pid && !lease.expires_at)
+            return wrong("has neither a pid nor an expires_at: nothing would end it");
+        return lease;
+    }
+
+private:
+    std::unexpected<Error> wrong(const std::string& what) const {
+        return fail(Code::usage, fmt::format("{}: the allocation {} {}", file_, job_, what),
+                    "nothing was restored");
+    }
+    [[nodiscard]] const json* member(const char* key) const {
+        const auto found = value_.find(key);
+        return found == value_.end() || found->is_null() ? nullptr : &*found;
+    }
+    Result<std::optional<std::uint64_t>> whole(const char* key, std::uint64_t least,
+                                               std::uint64_t most, bool needed) const {
+        const auto* value = member(key);
+        if (value == nullptr && needed) return wrong(fmt::format("has no {}", key));
+        if (value == nullptr) return std::nullopt;
+        if (!value->is_number_unsigned() || value->get<std::uint64_t>() < least ||
+            value->get<std::uint64_t>() > most)
+            return wrong(
+                fmt::format("has the {} {}, not one of {} to {}", key, value->dump(), least, most));
+        return value->get<std::uint64_t>();
+    }
+    Result<std::optional<std::uint64_t>> time(const char* key) const {
+        const auto* value = member(key);
+        if (value == nullptr) return std::nullopt;
+        const auto seconds = value->is_number() ? value->get<double>() : -1;
+        if (!(seconds >= 0 && seconds < kLatest))
+            return wrong(fmt::format("has the {} {}, which is no time", key, value->dump()));
+        return static_cast<std::uint64_t>(seconds * kSecond);
+    }
+    Result<std::string> user() const {
+        const auto* value = member("username");
+        if (value == nullptr) return std::string("unknown");
+        if (!value->is_string()) return wrong("has a username that is no text");
+        return value->get<std::string>();
+    }
+
+    const std::string& file_;
+    const std::string& job_;
+    const json& value_;
+};
+
+}  // namespace
+
+Status write_backup(const std::string& path, const std::vector<ksms_lease>& leases,
+                    const Moment& now) {
+    std::string text;
+    {
+        JsonWriter writer([&](std::string_view piece) { text += piece; }, true);
+        writer.begin_object().field("version", kVersion).key("allocations").begin_object();
+        for (const auto& lease : leases) {
+            writer.key(job_of(lease));
+            lease_object(writer, lease, now);
+        }
+        writer.end_object().end_object();
+    }
+    KSMS_TRY(auto file, OutputFile::create(path));
+    KSMS_CHECK(write_all(file.fd(), text, path));
+    return file.commit();
+}
+
+Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::string& name) {
+    json root;
+    try {
+        root = json::parse(text);
+    } catch (const json::parse_error& error) {
+        const auto line = JsonLines::line_of(text, error.byte == 0 ? 0 : error.byte - 1);
+        return fail(Code::usage, fmt::format("{}:{}: this is not JSON", name, line),
+                    "a truncated file loses nothing: nothing was restored");
+    }
+    const bool known = root.is_object() && root.contains("version") && root["version"] == kVersion;
+    if (!known || !root.contains("allocations") || !root["allocations"].is_object())
+        return fail(Code::usage, fmt::format("{} is no backup of version {}", name, kVersion),
+                    R"(it looks like {"version":1,"allocations":{"JOB":{...}}})");
+    std::vector<SavedLease> leases;
+    std::set<std::uint8_t> dscps;
+    for (const auto& [job, value] : root["allocations"].items()) {
+        KSMS_TRY(auto lease, Entry(name, job, value).read());
+        if (!dscps.insert(lease.dscp).second)
+            return fail(Code::usage,
+                        fmt::format("{}: DSCP {} stands there twice", name, lease.dscp),
+                        "nothing was restored");
+        leases.push_back(std::move(lease));
+    }
+    return leases;
+}
+
+Result<std::vector<SavedLease>> read_backup(const std::string& path) {
+    KSMS_TRY(const auto text, read_file(path));
+    return parse_backup(text, path);
+}
+
+}  // namespace ksms

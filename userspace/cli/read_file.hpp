@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <string>
+
+#include "base/error.hpp"
+
+namespace ksms {
+
+/// A whole file of at most 1 MiB, which is more than any of ours needs (Code::usage).
+/// @param hint  for the error
+Result<std::string> read_file(const std::string& path, const std::string& hint = {});
+
+}  // namespace ksms

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ksmsctl registry reap|check|backup|restore: the registry kept in order.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bpf/mend.hpp"
+#include "cli/backup_file.hpp"
+#include "cli/output_file.hpp"
+#include "cli/registry_command.hpp"
+#include "output/findings.hpp"
+#include "output/leases.hpp"
+#include "registry/check.hpp"
+#include "registry/restore.hpp"
+
+namespace ksms {
+namespace {
+
+Status require_root(const char* what) {
+    return require_capabilities(fmt::format("`ksmsctl registry {}`", what));
+}
+
+Result<int> run_reap(Context& context, const Arguments&) {
+    KSMS_CHECK(require_root("reap"));
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto reaped, registry.reap());
+    print_leases(
+        context, reaped,
+        reaped.empty() ? "nothing to reap\n" : "reaped:\n" + leases_text(reaped, Moment::now()));
+    return 0;
+}
+
+/// What is wrong with the pins, in the words of a finding.
+Status add_pins(const PinRoot& root, bool repair, std::vector<Finding>& findings) {
+    KSMS_TRY(const auto pins, mend_pins(root, repair));
+    for (const auto& pin : pins)
+        findings.push_back({fmt::format("the pin {}/{} is missing", root.path, pin.name),
+                            pin.name == "exit_hook" ? "nobody frees a DSCP whose owner ends"
+                                                    : "who opens the registry does not find it",
+                            pin.lost_words.empty() ? "pinned again" : pin.lost_words, pin.mended});
+    return {};
+}
+
+Result<int> run_check(Context& context, const Arguments& arguments) {
+    KSMS_CHECK(require_root("check"));
+    const bool repair = arguments.has("repair");
+    std::vector<Finding> findings;
+    KSMS_CHECK(add_pins(context.root, repair, findings));
+    if (repair || findings.empty()) {
+        KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+        KSMS_TRY(auto more, check_leases(pins, context.config.limits, repair));
+        findings.insert(findings.end(), more.begin(), more.end());
+        // Whatever was written by hand has no timer: setting them up anew makes each look again.
+        if (repair && !more.empty()) KSMS_CHECK(set_timers(context.root));
+    }
+    if (context.console.json())
+        write_findings_json(findings, repair, context.console.pretty(),
+                            [&](std::string_view piece) { context.console.write(piece); });
+    else
+        context.console.write(findings_text(findings, repair));
+    const bool left =
+        std::ranges::any_of(findings, [](const Finding& finding) { return !finding.repaired; });
+    return left ? static_cast<int>(Code::failed) : 0;
+}
+
+Result<int> run_backup(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    KSMS_TRY(const auto leases, Registry(pins, context.config.limits).list());
+    KSMS_CHECK(write_backup(arguments.words.front(), leases, Moment::now()));
+    print_leases(context, leases,
+                 fmt::format("{} leases written to {}\n", leases.size(), arguments.words.front()));
+    return 0;
+}
+
+Result<int> run_restore(Context& context, const Arguments& arguments) {
+    KSMS_CHECK(require_root("restore"));
+    KSMS_TRY(const auto saved, read_backup(arguments.words.front()));
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto outcome, restore(registry, saved, Moment::now().realtime_ns));
+    for (const auto& word : outcome.left_out) context.console.warn(word);
+    print_leases(context, outcome.restored,
+                 fmt::format("{} leases restored, {} left out\n", outcome.restored.size(),
+                             outcome.left_out.size()));
+    return 0;
+}
+
+constexpr std::array kRepair{Option{"repair", nullptr, "put right what can be put right"}};
+
+constexpr std::array kCommands{
+    Command{"registry reap",
+            "",
+            "free what is over and the kernel's hook did not see",
+            {},
+            0,
+            0,
+            false,
+            run_reap},
+    Command{"registry check", "[--repair]", "is every entry what can be true?", kRepair, 0, 0,
+            false, run_check},
+    Command{"registry backup", "FILE", "write the leases to a file", {}, 1, 1, false, run_backup},
+    Command{"registry restore",
+            "FILE",
+            "take the leases of a backup again",
+            {},
+            1,
+            1,
+            false,
+            run_restore}};
+
+}  // namespace
+
+std::span<const Command> registry_care_commands() {
+    return kCommands;
+}
+
+}  // namespace ksms

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of `ksmsctl registry …` share.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/command.hpp"
+#include "registry/registry.hpp"
+
+namespace ksms {
+
+/// list, status, show are in registry_command.cpp; allocate, exec, renew, release:
+std::span<const Command> registry_hold_commands();
+/// reap, check, backup, restore:
+std::span<const Command> registry_care_commands();
+
+/// As ksms.registry/1, or the text.
+void print_leases(Context& context, const std::vector<ksms_lease>& leases, const std::string& text);
+/// The lease that --job or --dscp names.
+Result<ksms_lease> named_lease(const Registry& registry, const Arguments& arguments);
+
+inline constexpr std::array kNaming{Option{"job", "ID", "the job's name"},
+                                    Option{"dscp", "N", "the DSCP that it holds"}};
+
+}  // namespace ksms

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ksmsctl registry allocate|exec|renew|release: leases taken and given back by hand.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <limits>
+
+#include "cli/registry_command.hpp"
+#include "cli/signals.hpp"
+#include "os/descriptor_limit.hpp"
+#include "output/leases.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr double kLongestTtl = 30.0 * 24 * 3600;  // seconds
+constexpr double kLongestWait = 24.0 * 3600;
+
+/// The owner is always named: the caller's parent may be a shell that is gone in a moment.
+Result<std::optional<ProcessId>> named_owner(const Arguments& arguments) {
+    KSMS_TRY(const auto pid, arguments.number("pid", 1, std::numeric_limits<pid_t>::max()));
+    const bool none = arguments.has("no-owner");
+    if (pid.has_value() == none)
+        return fail(Code::usage, "name the owner: --pid PID, or --no-owner with --ttl SECONDS",
+                    "in a shell, --pid $$ is the shell itself");
+    if (none && !arguments.has("ttl"))
+        return fail(Code::usage,
+                    "--no-owner needs --ttl SECONDS: nothing else would end the lease");
+    if (none) return std::nullopt;
+    KSMS_TRY(const auto process, process_id(static_cast<std::uint32_t>(*pid)));
+    return process;
+}
+
+/// What allocate and exec have in common.
+Result<LeaseRequest> request_of(const char* command, const Arguments& arguments) {
+    LeaseRequest request;
+    const auto job = arguments.text("job");
+    if (!job) return fail(Code::usage, fmt::format("{} needs --job ID", command));
+    request.job = *job;
+    KSMS_TRY(const auto ttl, arguments.seconds("ttl", 0.001, kLongestTtl));
+    request.ttl_ns = ttl.value_or(0);
+    KSMS_TRY(const auto dscp, arguments.number("dscp", 0, KSMS_DSCPS - 1));
+    if (dscp) request.dscp = static_cast<std::uint8_t>(*dscp);
+    request.user = arguments.text("user").value_or(user_name());
+    return request;
+}
+
+Result<Lease> allocate(Context& context, const RegistryPins& pins, const LeaseRequest& request,
+                       const Arguments& arguments) {
+    KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestWait));
+    const Registry registry(pins, context.config.limits);
+    return registry.allocate(request, wait.value_or(0), &context.stop);
+}
+
+Result<int> run_allocate(Context& context, const Arguments& arguments) {
+    KSMS_TRY(auto request, request_of("registry allocate", arguments));
+    KSMS_TRY(request.owner, named_owner(arguments));
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    KSMS_TRY(const auto lease, allocate(context, pins, request, arguments));
+    print_leases(context, {lease.record}, fmt::format("{}\n", lease.dscp));
+    return 0;
+}
+
+/// The command takes our place and with it the lease, which ends when it does.
+Result<int> run_exec(Context& context, const Arguments& arguments) {
+    if (arguments.rest.empty())
+        return fail(Code::usage, "registry exec needs a command: --job ID -- COMMAND…");
+    KSMS_TRY(auto request, request_of("registry exec", arguments));
+    KSMS_TRY(request.owner, this_process());
+    request.endless = request.ttl_ns == 0;
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    KSMS_TRY(const auto lease, allocate(context, pins, request, arguments));
+    setenv("KSMS_JOB_DSCP", std::to_string(lease.dscp).c_str(), 1);
+    setenv("KSMS_JOB_ID", request.job.c_str(), 1);
+    std::vector<char*> line;
+    for (const auto& word : arguments.rest) line.push_back(const_cast<char*>(word.c_str()));
+    line.push_back(nullptr);
+    // It keeps the registry alive with it, should somebody remove the pins: its DSCP is in use.
+    fcntl(pins.program.get(), F_SETFD, 0);
+    release_signals();
+    restore_descriptor_limit();
+    execvp(line.front(), line.data());
+    const int err = errno;
+    const Registry registry(pins, context.config.limits);
+    KSMS_TRY([[maybe_unused]] const bool released, registry.release(lease.dscp, lease.generation));
+    return fail_errno(err, "run " + arguments.rest.front());
+}
+
+Result<int> run_release(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
+    const auto lease = named_lease(registry, arguments);
+    if (!lease && lease.error().code == Code::not_found && arguments.has("if-exists")) {
+        print_leases(context, {}, "");
+        return 0;
+    }
+    if (!lease) return std::unexpected(lease.error());
+    const auto dscp = static_cast<std::uint8_t>(lease->dscp);
+    KSMS_TRY(const bool released, registry.release(dscp, generation_of(*lease)));
+    if (!released && !arguments.has("if-exists"))
+        return fail(Code::not_found,
+                    fmt::format("DSCP {} is not held by {} any more", dscp, holder_of(*lease)));
+    print_leases(context, {*lease}, "");
+    return 0;
+}
+
+Result<int> run_renew(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto ttl, arguments.seconds("ttl", 0.001, kLongestTtl));
+    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto lease, named_lease(registry, arguments));
+    const auto dscp = static_cast<std::uint8_t>(lease.dscp);
+    KSMS_CHECK(
+        registry.renew(dscp, generation_of(lease), ttl.value_or(context.config.limits.ttl_ns)));
+    KSMS_TRY(const auto renewed, registry.find_dscp(dscp));
+    print_leases(context, {renewed}, "");
+    return 0;
+}
+
+constexpr std::array kRelease{
+    Option{"job", "ID", "the job's name"}, Option{"dscp", "N", "the DSCP that it holds"},
+    Option{"if-exists", nullptr, "no error where there is no such lease"}};
+constexpr std::array kRenew{Option{"job", "ID", "the job's name"},
+                            Option{"dscp", "N", "the DSCP that it holds"},
+                            Option{"ttl", "SECONDS", "from now on (the configured time to live)"}};
+constexpr Option kJob{"job", "ID", "the job's name: letters, digits or . _ : @ + -"};
+constexpr Option kDscp{"dscp", "N", "exactly this one (the lowest free)"};
+constexpr Option kUser{"user", "NAME", "what it is entered under (the caller)"};
+constexpr Option kWait{"wait", "SECONDS",
+                       "how long to wait for a free one, in the order of asking (0)"};
+constexpr std::array kAllocate{
+    kJob,
+    Option{"pid", "PID", "the process that owns it; the lease ends with it"},
+    Option{"no-owner", nullptr, "no process owns it: the time to live alone ends it"},
+    Option{"ttl", "SECONDS", "time to live (the configured one)"},
+    kDscp,
+    kUser,
+    kWait};
+constexpr std::array kExec{
+    kJob, Option{"ttl", "SECONDS", "time to live (none: as long as it runs)"}, kDscp, kUser, kWait};
+
+constexpr std::array kCommands{
+    Command{"registry allocate", "--job ID (--pid PID | --no-owner --ttl SECONDS)",
+            "take a DSCP; prints its number", kAllocate, 0, 0, false, run_allocate},
+    Command{"registry exec", "--job ID -- COMMAND…",
+            "hold a DSCP while COMMAND runs, which finds it in KSMS_JOB_DSCP", kExec, 0, 0, true,
+            run_exec},
+    Command{"registry renew", "--job ID | --dscp N", "start the time to live again", kRenew, 0, 0,
+            false, run_renew},
+    Command{"registry release", "--job ID | --dscp N", "give a DSCP back", kRelease, 0, 0, false,
+            run_release}};
+
+}  // namespace
+
+std::span<const Command> registry_hold_commands() {
+    return kCommands;
+}
+
+}  // namespace ksms

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// include/ksms/registry.hpp over the room's own registry.
+#include "ksms/registry.hpp"
+
+#include "bpf/registry_pins.hpp"
+#include "registry/registry.hpp"
+
+namespace ksms {
+namespace {
+
+std::unexpected<LeaseError> told(const Error& error) {
+    return std::unexpected(LeaseError{static_cast<int>(error.code), error.text(), error.hint});
+}
+
+std::uint64_t ns(std::chrono::nanoseconds time) {
+    return time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count());
+}
+
+}  // namespace
+
+struct LeaseRegistry::State {
+    explicit State(RegistryPins opened) : pins(std::move(opened)), registry(pins, {}) {}
+    RegistryPins pins;
+    Registry registry;
+};
+
+struct HeldLease::State {
+    std::shared_ptr<LeaseRegistry::State> of;
+    Lease lease;
+    std::string job;
+};
+
+HeldLease::HeldLease(std::unique_ptr<State> state) : state_(std::move(state)) {}
+HeldLease::HeldLease(HeldLease&&) noexcept = default;
+HeldLease& HeldLease::operator=(HeldLease&& other) noexcept {
+    if (this != &other) {
+        release();
+        state_ = std::move(other.state_);
+    }
+    return *this;
+}
+HeldLease::~HeldLease() {
+    release();
+}
+
+std::uint8_t HeldLease::dscp() const {
+    return state_->lease.dscp;
+}
+
+int HeldLease::tos() const {
+    return state_->lease.dscp << 2;
+}
+
+const std::string& HeldLease::job() const {
+    return state_->job;
+}
+
+bool HeldLease::held() const {
+    if (!state_) return false;
+    const auto held = state_->of->registry.holds(state_->lease.dscp, state_->lease.generation);
+    return held && *held;
+}
+
+std::expected<void, LeaseError> HeldLease::renew(std::chrono::nanoseconds ttl) {
+    const auto& lease = state_->lease;
+    const auto renewed = state_->of->registry.renew(lease.dscp, lease.generation, ns(ttl));
+    if (!renewed) return told(renewed.error());
+    return {};
+}
+
+void HeldLease::release() {
+    if (!state_) return;
+    const auto& lease = state_->lease;
+    // Released by another, or over: nothing is left to give back.
+    [[maybe_unused]] const auto done = state_->of->registry.release(lease.dscp, lease.generation);
+    state_.reset();
+}
+
+LeaseRegistry::LeaseRegistry(std::shared_ptr<State> state) : state_(std::move(state)) {}
+LeaseRegistry::LeaseRegistry(LeaseRegistry&&) noexcept = default;
+LeaseRegistry& LeaseRegistry::operator=(LeaseRegistry&&) noexcept = default;
+LeaseRegistry::~LeaseRegistry() = default;
+
+std::expected<LeaseRegistry, LeaseError> LeaseRegistry::open(const std::string& pin_root) {
+    auto root = PinRoot::choose(pin_root);
+    if (!root) return told(root.error());
+    auto pins = RegistryPins::open(*root);
+    if (!pins) return told(pins.error());
+    return LeaseRegistry(std::make_shared<State>(std::move(*pins)));
+}
+
+std::expected<HeldLease, LeaseError> LeaseRegistry::allocate(const LeaseOptions& options) const {
+    const auto self = this_process();
+    if (!self) return told(self.error());
+    LeaseRequest request;
+    request.job = options.job;
+    request.user = options.user.empty() ? user_name() : options.user;
+    request.owner = *self;
+    request.dscp = options.dscp;
+    request.ttl_ns = ns(options.ttl);
+    request.endless = request.ttl_ns == 0;
+    auto lease = state_->registry.allocate(request, ns(options.wait));
+    if (!lease) return told(lease.error());
+    return HeldLease(std::make_unique<HeldLease::State>(state_, std::move(*lease), options.job));
+}
+
+}  // namespace ksms

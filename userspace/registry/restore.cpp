@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "registry/restore.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "registry/refusal.hpp"
+
+namespace ksms {
+namespace {
+
+/// Why it is not to be restored; "" where it is.
+std::string over(const SavedLease& lease, std::uint64_t now, const Surroundings& surroundings) {
+    const auto name = fmt::format("job {} (DSCP {})", lease.job, lease.dscp);
+    if (lease.expires_at && *lease.expires_at <= now)
+        return fmt::format("{} is left out: its time is over", name);
+    if (!lease.pid) return {};
+    const auto process = process_id(*lease.pid);
+    const bool alive = lease.start ? surroundings.alive({*lease.pid, *lease.start})
+                                   : process && started_before(*process, lease.allocated_at, now);
+    return alive
+               ? std::string()
+               : fmt::format("{} is left out: its owner, process {}, has ended", name, *lease.pid);
+}
+
+}  // namespace
+
+bool started_before(const ProcessId& process, std::uint64_t epoch_ns, std::uint64_t now_epoch_ns) {
+    constexpr std::uint64_t kTick = 10'000'000;  // ns; USER_HZ is 100 (proc(5))
+    timespec up{};
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    const auto up_ns = static_cast<std::uint64_t>(up.tv_sec) * 1'000'000'000 +
+                       static_cast<std::uint64_t>(up.tv_nsec);
+    const auto boot = now_epoch_ns - std::min(now_epoch_ns, up_ns);
+    return boot + process.start * kTick <= epoch_ns + kTick;
+}
+
+Result<Restored> restore(const Registry& registry, const std::vector<SavedLease>& saved,
+                         std::uint64_t now_epoch_ns, const Surroundings& surroundings) {
+    Restored result;
+    std::vector<Lease> taken;
+    const auto give_back = [&] {
+        for (const auto& lease : taken) {
+            [[maybe_unused]] const auto released = registry.release(lease.dscp, lease.generation);
+        }
+    };
+    for (const auto& lease : saved) {
+        auto why = over(lease, now_epoch_ns, surroundings);
+        if (!why.empty()) {
+            result.left_out.push_back(std::move(why));
+            continue;
+        }
+        auto given = registry.give(lease, now_epoch_ns);
+        if (!given) {
+            give_back();
+            return std::unexpected(std::move(given).error());
+        }
+        if (!given->found) taken.push_back(*given);
+        result.restored.push_back(given->record);
+    }
+    return result;
+}
+
+}  // namespace ksms
