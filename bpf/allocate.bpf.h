@@ -140,7 +140,8 @@ static __always_inline int ksms_claim(struct ksms_waiter *call, struct ksms_look
     return 0;
 }
 
-/* @param promised  DSCPs that somebody waits for
+/* Global, as ksms_serve is.
+ * @param promised  DSCPs that somebody waits for
  * @return 0 or an errno of ksms_registry_call; EAGAIN: a DSCP may have been freed again by this */
 __noinline int ksms_allocate(struct ksms_waiter *call, ksms_u64 promised) {
     struct ksms_look look;

@@ -54,7 +54,8 @@ struct KernelFeatures {
     bool xdp_link{false};
     bool drop_reasons{false};   ///< kfree_skb has a reason
     bool attach_cookie{false};  ///< for tp_btf programs
-    bool bpf_fs{false};         ///< /sys/fs/bpf is mounted
+    bool user_ring_buffer{false};
+    bool bpf_fs{false};  ///< /sys/fs/bpf is mounted
     bool netfilter_link{false};
 };
 KernelFeatures probe_kernel();

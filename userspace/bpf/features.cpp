@@ -10,10 +10,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <string_view>
 
 #include "bpf/attach.hpp"
 
@@ -34,6 +36,16 @@ int parameters_of_tracepoint(const btf* kernel, const char* name) {
     type = btf__type_by_id(kernel, type->type);  // pointer
     type = btf__type_by_id(kernel, type->type);  // function prototype
     return btf_vlen(type);
+}
+
+bool has_member(const btf* kernel, const char* structure, std::string_view name) {
+    const int id = btf__find_by_name_kind(kernel, structure, BTF_KIND_STRUCT);
+    if (id < 0) return false;
+    const auto* type = btf__type_by_id(kernel, static_cast<std::uint32_t>(id));
+    const auto* members = btf_members(type);
+    return std::any_of(members, members + btf_vlen(type), [&](const btf_member& member) {
+        return name == btf__name_by_offset(kernel, member.name_off);
+    });
 }
 
 /// A program that does nothing, of a type that needs no more than that.
@@ -80,9 +92,10 @@ KernelFeatures probe_kernel() {
             btf__find_by_name_kind(kernel.get(), "bpf_xdp_link_attach", BTF_KIND_FUNC) > 0;
         features.netfilter_link =
             btf__find_by_name_kind(kernel.get(), "bpf_nf_link_attach", BTF_KIND_FUNC) > 0;
-        features.attach_cookie =
-            btf__find_by_name_kind(kernel.get(), "bpf_get_attach_cookie_tracing", BTF_KIND_FUNC) >
-            0;
+        // Other tracing programs have had cookies since 5.19.
+        features.attach_cookie = has_member(kernel.get(), "bpf_raw_tp_link", "cookie");
+        features.user_ring_buffer =
+            btf__find_by_name_kind(kernel.get(), "bpf_user_ringbuf_drain", BTF_KIND_FUNC) > 0;
     }
     const auto classifier = trivial_program(BPF_PROG_TYPE_SCHED_CLS);
     features.cls_bpf = static_cast<bool>(classifier);

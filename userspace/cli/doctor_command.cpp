@@ -55,6 +55,8 @@ void kernel_checks(const KernelFeatures& kernel, std::vector<HealthCheck>& check
         "Linux 5.17 or later; without them a NO has no reason and waits for --timeout");
     add("cookies of tracing links", kernel.attach_cookie, limited,
         "drops of one scan told apart in the kernel", "Linux 6.10 or later; slower without");
+    add("user ring buffers", kernel.user_ring_buffer, missing, "waking who waits for a DSCP",
+        "Linux 6.1 or later");
 }
 
 void capability_checks(std::vector<HealthCheck>& checks) {
