@@ -48,15 +48,6 @@ constexpr std::array kOpened{Opened{"leases", 0640}, Opened{"waiters", 0640},
                              Opened{"registry", 0640}, Opened{"answers", 0640},
                              Opened{"ksms_lease", 0660}};
 
-Result<gid_t> group_id() {
-    std::array<char, 16384> buffer;
-    group entry{};
-    group* found = nullptr;
-    if (getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-        return fail(Code::not_found, fmt::format("there is no group {}", kGroup));
-    return entry.gr_gid;
-}
-
 Status give(const std::string& path, gid_t group, mode_t mode) {
     struct stat now{};
     if (stat(path.c_str(), &now) != 0) return fail_errno(errno, "look at " + path);
@@ -77,8 +68,17 @@ std::unexpected<Error> not_for_you(const PinRoot& root) {
 
 }  // namespace
 
+Result<gid_t> registry_group() {
+    std::array<char, 16384> buffer;
+    group entry{};
+    group* found = nullptr;
+    if (getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+        return fail(Code::not_found, fmt::format("there is no group {}", kGroup));
+    return entry.gr_gid;
+}
+
 Status open_to_group(const std::string& path) {
-    const auto group = group_id();
+    const auto group = registry_group();
     if (!group) return {};
     for (const auto& [name, mode] : kOpened) {
         const auto given = give(path + "/" + name, *group, mode);

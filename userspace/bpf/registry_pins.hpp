@@ -4,6 +4,8 @@
 // maps.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "base/error.hpp"
@@ -16,6 +18,9 @@ namespace ksms {
 
 /// The group whose members use the registry without being root.
 constexpr const char* kGroup = "ksms";
+
+/// @return Code::not_found where this machine has no such group
+Result<gid_t> registry_group();
 
 struct RegistryPins {
     Map<std::uint32_t, ksms_lease> leases;

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "bpf/attach.hpp"
+#include "bpf/mend.hpp"
+#include "bpf/registry_pins.hpp"
 #include "cli/command.hpp"
 #include "os/process.hpp"
 #include "output/health.hpp"
@@ -107,6 +109,41 @@ void mount_checks(const KernelFeatures& kernel, const PinRoot& root,
                            "ip netns add NAME makes it; pid:N and paths work without"));
 }
 
+/// The first directory on the way to the pins that a group's members cannot pass; "": none.
+std::string closed_to(gid_t group, const std::string& path) {
+    for (auto slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+        const auto directory = path.substr(0, slash);
+        struct stat status{};
+        if (::stat(directory.c_str(), &status) != 0) continue;
+        const auto bit = status.st_gid == group ? S_IXGRP : S_IXOTH;
+        if ((status.st_mode & bit) == 0) return directory;
+    }
+    return {};
+}
+
+void registry_checks(const PinRoot& root, std::vector<HealthCheck>& checks) {
+    const auto group = registry_group();
+    if (!group) {
+        checks.push_back(check("registry", "group ksms", false, Health::limited,
+                               "there is none: root alone uses the registry",
+                               "groupadd ksms, then `ksmsctl registry list` as root"));
+    } else {
+        const auto closed = closed_to(*group, root.path);
+        checks.push_back(check("registry", "group ksms", closed.empty(), Health::limited,
+                               closed.empty() ? "its members use the registry without root"
+                                              : "its members cannot pass " + closed,
+                               "chmod o+x " + closed));
+    }
+    const auto missing = mend_pins(root, false);
+    const bool whole = missing && missing->empty();
+    checks.push_back(check("registry", "pins", whole, Health::limited,
+                           whole     ? "none is missing"
+                           : missing ? missing->front().name + " is missing"
+                                     : missing.error().text(),
+                           "ksmsctl registry check --repair"));
+}
+
 std::string find_tool(std::string_view name) {
     const char* variable = std::getenv("PATH");
     std::string_view places = variable == nullptr ? "" : variable;
@@ -144,6 +181,7 @@ Result<int> doctor(Context& context, const Arguments&) {
     kernel_checks(kernel, report.checks);
     capability_checks(report.checks);
     mount_checks(kernel, context.root, report.checks);
+    registry_checks(context.root, report.checks);
     tool_checks(report.checks);
     auto& console = context.console;
     if (console.json())

@@ -18,7 +18,7 @@ enum class Health {
 };
 
 struct HealthCheck {
-    std::string group;  ///< "kernel", "capabilities", "mounts", "tools"
+    std::string group;  ///< "kernel", "capabilities", "mounts", "registry", "tools"
     std::string name;
     Health health{Health::ok};
     std::string detail;  ///< what was found
