@@ -21,7 +21,7 @@ namespace {
 
 using namespace ksms;
 
-constexpr int kPairs = 200'000, kRuns = 5, kKills = 200, kForks = 2000;
+constexpr int kPairs = 40'000, kRuns = 5, kKills = 200, kForks = 500;
 
 template <typename T>
 T must(Result<T> result) {
@@ -162,6 +162,7 @@ void exit_hook(const PinRoot& root) {
 }  // namespace
 
 int main() {
+    setlinebuf(stdout);
     const PinRoot root{fmt::format("/sys/fs/bpf/ksms_bench_{}", getpid())};
     {
         const auto objects = must(Objects::open(root));

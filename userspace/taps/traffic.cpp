@@ -10,13 +10,15 @@
 namespace ksms {
 namespace {
 
-// What sends less than a packet in this time loses one in fewer than one of five scans at worst:
-// 2 x 0.5 ms of silence, a packet every 5 ms.
-constexpr std::uint64_t kWindow = 5'000'000;  // ns
+// What sends less than a packet in this time loses one in fewer than one of eight scans at worst:
+// 2 x 0.5 ms of silence, a packet every 3 ms that was not seen.
+constexpr std::uint64_t kWindow = 3'000'000;  // ns
 
 void wait_until(std::uint64_t end_ns) {
-    for (auto now = monotonic_ns(); now < end_ns; now = monotonic_ns())
-        poll(nullptr, 0, static_cast<int>((end_ns - now) / 1'000'000 + 1));
+    for (auto now = monotonic_ns(); now < end_ns; now = monotonic_ns()) {
+        const timespec rest{0, static_cast<long>(end_ns - now)};
+        ppoll(nullptr, 0, &rest, nullptr);
+    }
 }
 
 }  // namespace
