@@ -49,8 +49,10 @@ TEST_CASE("failure 15: port 99999 is refused") {
 TEST_CASE("failure 15: the routers are deleted halfway") {
     Lab lab;
     build_chain(lab);
-    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
-                                            "8000-8999", {"--rate", "500"})));
+    Child child(ksmsctl(lab,
+                        scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
+                                       {"--rate", "500"}),
+                        {{"KSMS_ATTACH", "clsact"}}));
     REQUIRE(eventually(
         [&] { return lab.in("r1", {"tc", "qdisc", "show"}).find("clsact") != std::string::npos; }));
     for (const char* router : {"r1", "r2", "r3"}) lab.remove(router);

@@ -185,10 +185,14 @@ TEST_CASE("bad input: too few descriptors are named, never taken for an answer")
 TEST_CASE("bad input: without /proc no process is said to be gone") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    const auto refused = run(
-        {.arguments = {"unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"",
-                       "sh", KSMSCTL, "--pin-root", lab.pin_root(), "scan", "-s",
-                       chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", "22"}});
+    // In a chroot / is no mount point whose propagation could be changed.
+    const auto is_mount_point = run({.arguments = {"mountpoint", "-q", "/"}}).exit == 0;
+    const std::string propagation = is_mount_point ? "private" : "unchanged";
+    const auto refused =
+        run({.arguments = {"unshare", "--mount", "--propagation", propagation, "sh", "-c",
+                           "mount -t tmpfs none /proc && exec \"$@\"", "sh", KSMSCTL, "--pin-root",
+                           lab.pin_root(), "scan", "-s", chain_source(lab, 4), "-d",
+                           chain_destination(lab, 4), "-P", "22"}});
     INFO(refused.out << refused.err);
     CHECK(refused.exit == 1);
     CHECK(refused.err.find("/proc is not mounted") != std::string::npos);

@@ -14,13 +14,18 @@ namespace {
 
 using namespace ksms::lab;
 
+/// Where packets flow a scan would take TCX links, which nobody can remove with tc.
+const Environment kFilters{{"KSMS_ATTACH", "clsact"}};
+
 void check_change(const std::function<void(Lab&)>& change) {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
     auto before = quick_state(lab);
-    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
-                                            "8000-8999", {"--rate", "800"})));
+    Child child(ksmsctl(lab,
+                        scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
+                                       {"--rate", "800"}),
+                        kFilters));
     REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
     change(lab);
     REQUIRE(child.ended(milliseconds{10'000}));
@@ -71,8 +76,10 @@ TEST_CASE("halfway: somebody removes the taps") {
 TEST_CASE("taps that somebody removed are named, and nothing is judged by them") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
-                                            "8000-8999", {"--rate", "800"})));
+    Child child(ksmsctl(lab,
+                        scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
+                                       {"--rate", "800"}),
+                        kFilters));
     REQUIRE(eventually([&] {
         return lab.in("r2", {"tc", "qdisc", "show", "dev", "eth1"}).find("clsact") !=
                std::string::npos;
@@ -96,7 +103,7 @@ Scan while_it_runs(const Lab& lab, const std::function<void()>& what,
     auto arguments = scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
                                     {"--rate", "300"});
     arguments.insert(arguments.end(), more.begin(), more.end());
-    Child child(ksmsctl(lab, arguments));
+    Child child(ksmsctl(lab, arguments, kFilters));
     REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
     what();
     return {lab, child.wait()};
@@ -144,7 +151,7 @@ TEST_CASE("the hint of a partial scan follows the reason") {
         auto arguments =
             scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999", more);
         std::erase(arguments, "-j");
-        Child child(ksmsctl(lab, arguments));
+        Child child(ksmsctl(lab, arguments, kFilters));
         REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
         what();
         const auto out = child.wait().out;
