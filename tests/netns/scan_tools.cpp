@@ -101,7 +101,7 @@ TEST_CASE("a scan under a job that the caller holds uses its lease, which stays 
     CHECK(run(ksmsctl(lab, {"registry", "show", "--job", "mine"})).exit == 0);
 }
 
-TEST_CASE("--deadline bounds the wait for a DSCP too") {
+TEST_CASE("the option --deadline bounds the wait for a DSCP too") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto config = lab.directory() + "/one.json";
