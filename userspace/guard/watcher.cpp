@@ -94,9 +94,10 @@ void undo_everything_of(const ProcessId& owner, const Objects& objects, int pare
     setsid();
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
         std::signal(number, SIG_IGN);
-    prctl(PR_SET_NAME, "ksms-watcher");
     const Fd parent(static_cast<int>(syscall(SYS_pidfd_open, owner.pid, 0)));
     if (!close_inherited(socket, parent.get()) || chdir("/") != 0) _exit(1);
+    // Last: what is called so holds nothing of the caller's any more.
+    prctl(PR_SET_NAME, "ksms-watcher");
     char word = 0;
     ssize_t count = 0;
     do {
