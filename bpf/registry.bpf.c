@@ -51,12 +51,9 @@ static __always_inline int ksms_release(struct ksms_registry_call *call) {
     struct ksms_registry *figures = ksms_figures();
     if (!lease || !figures) return ENOENT;
     int result = ksms_meant(lease, call->generation);
+    if (!result) result = ksms_from_held(lease, call->generation, KSMS_LEASE_CHANGING);
     if (result) return result;
-    if (!ksms_free(lease, call->generation, KSMS_LEASE_HELD)) {
-        ksms_u64 now = lease->state;
-        if (!ksms_held(now)) return ENOENT;
-        return ksms_number(now) == call->generation ? EAGAIN : ESTALE;
-    }
+    ksms_free(lease, call->generation, KSMS_LEASE_CHANGING);
     ksms_add(&figures->released, 1);
     ksms_serve(figures);
     return 0;

@@ -132,6 +132,7 @@ TEST_CASE("registry: a DSCP that somebody else holds is refused, and the holder 
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Code::no_dscp);
     CHECK(refused.error().message.find("holder") != std::string::npos);
+    CHECK(value(bench.registry.figures()).refused == 1);
     wanted.dscp = 10;
     CHECK(bench.registry.allocate(wanted).error().code == Code::usage);
 }

@@ -93,18 +93,23 @@ Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::uint6
     Fd owner;
     KSMS_CHECK(name_owner(request, call, owner));
     const auto range = request.dscp ? std::uint64_t{1} << *request.dscp : range_mask(limits_);
-    for (const auto allowed : {range & ~request.avoid, range}) {
-        if (allowed == 0) continue;
-        call.request.allowed = allowed;
+    const auto preferred = range & ~request.avoid;
+    if (preferred != 0 && preferred != range) {
+        call.request.allowed = preferred;
         KSMS_TRY(const auto result, transact(call));
         if (result != EBUSY) return call;
     }
-    // The kernel frees what is over at once; where its hook was missing, somebody has to look.
-    if (geteuid() == 0) KSMS_CHECK(reap());
+    call.request.allowed = range;
     call.may_wait = until != 0 ? 1 : 0;
-    KSMS_CHECK(transact(call));
-    if (call.result != EINPROGRESS) return call;
-    return await(call, until, stop);
+    KSMS_TRY(const auto result, transact(call));
+    if (result != EBUSY && result != EINPROGRESS) return call;
+    // The kernel frees what is over at once; where its hook was missing, somebody has to look. Who
+    // waits already is served by that.
+    const auto reaped = geteuid() == 0 ? reap() : std::vector<ksms_lease>();
+    if (result == EINPROGRESS) return await(call, until, stop);
+    if (!reaped) return std::unexpected(reaped.error());
+    if (!reaped->empty()) KSMS_CHECK(transact(call));
+    return call;
 }
 
 Result<ksms_registry_call> Registry::await(ksms_registry_call call, std::uint64_t until,
