@@ -185,11 +185,8 @@ TEST_CASE("bad input: too few descriptors are named, never taken for an answer")
 TEST_CASE("bad input: without /proc no process is said to be gone") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    // In a chroot / is no mount point whose propagation could be changed.
-    const auto is_mount_point = run({.arguments = {"mountpoint", "-q", "/"}}).exit == 0;
-    const std::string propagation = is_mount_point ? "private" : "unchanged";
     const auto refused =
-        run({.arguments = {"unshare", "--mount", "--propagation", propagation, "sh", "-c",
+        run({.arguments = {"unshare", "--mount", "--propagation", mount_propagation(), "sh", "-c",
                            "mount -t tmpfs none /proc && exec \"$@\"", "sh", KSMSCTL, "--pin-root",
                            lab.pin_root(), "scan", "-s", chain_source(lab, 4), "-d",
                            chain_destination(lab, 4), "-P", "22"}});
@@ -199,6 +196,14 @@ TEST_CASE("bad input: without /proc no process is said to be gone") {
     CHECK(refused.err.find("mount -t proc") != std::string::npos);
 }
 
+Outcome run_as_nobody(const Lab& lab, const std::string& program,
+                      const std::vector<std::string>& arguments) {
+    auto command = ksmsctl(lab, arguments);
+    command.arguments.front() = program;
+    command.uid = 65534;
+    return run(command);
+}
+
 TEST_CASE("bad input: without root, every command names the capabilities") {
     Lab lab;
     const auto program = program_for_all(lab);
@@ -206,10 +211,7 @@ TEST_CASE("bad input: without root, every command names the capabilities") {
         {"tap", "list"}, {"tap", "counters"},  {"tap", "attach", "host"},
         {"gc"},          {"registry", "reap"}, {"registry", "check"}};
     for (const auto& arguments : commands) {
-        auto command = ksmsctl(lab, arguments);
-        command.arguments.front() = program;
-        command.uid = 65534;
-        const auto outcome = run(command);
+        const auto outcome = run_as_nobody(lab, program, arguments);
         INFO(outcome.err);
         CHECK(outcome.exit == 6);
         CHECK(outcome.err.find("CAP_BPF") != std::string::npos);
@@ -221,10 +223,7 @@ TEST_CASE("bad input: who is neither root nor in the group is told the group") {
     REQUIRE(run(ksmsctl(lab, {"registry", "list"})).exit == 0);
     const auto program = program_for_all(lab);
     for (const char* what : {"list", "status"}) {
-        auto command = ksmsctl(lab, {"registry", what});
-        command.arguments.front() = program;
-        command.uid = 65534;
-        const auto outcome = run(command);
+        const auto outcome = run_as_nobody(lab, program, {"registry", what});
         INFO(outcome.err);
         CHECK(outcome.exit == 6);
         CHECK(outcome.err.find("for root and the group ksms") != std::string::npos);

@@ -40,9 +40,15 @@ ksms_lease lease_of(const char* job, std::uint32_t dscp) {
     return lease;
 }
 
-/// In a chroot / is no mount point whose propagation could be changed.
-std::string propagation() {
-    return run({.arguments = {"mountpoint", "-q", "/"}}).exit == 0 ? "private" : "unchanged";
+/// src - r1 - dst, by links 1 and 2; r1 forwards everything.
+void build_one_router(Lab& lab) {
+    lab.host("src");
+    lab.router("r1");
+    lab.host("dst");
+    lab.link({"src", "eth1", 1}, {"r1", "eth0", 2}, 1);
+    lab.link({"r1", "eth1", 1}, {"dst", "eth0", 2}, 2);
+    lab.default_route("src", 1, 2);
+    lab.default_route("dst", 2, 1);
 }
 
 Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
@@ -294,7 +300,7 @@ setpriv --reuid 4000 --regid 4242 --clear-groups bpftool map update pinned bpf/k
     std::filesystem::permissions(lab.directory(), std::filesystem::perms::owner_all |
                                                       std::filesystem::perms::others_exec |
                                                       std::filesystem::perms::group_exec);
-    const auto out = run({.arguments = {"unshare", "--mount", "--propagation", propagation(),
+    const auto out = run({.arguments = {"unshare", "--mount", "--propagation", mount_propagation(),
                                         "bash", directory + "/script", directory}});
     INFO(out.out << out.err);
     const std::vector<std::string> expected{
@@ -322,13 +328,7 @@ setpriv --reuid 4000 --regid 4242 --clear-groups bpftool map update pinned bpf/k
 
 TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {
     Lab lab;
-    lab.host("src");
-    lab.router("r1");
-    lab.host("dst");
-    lab.link({"src", "eth1", 1}, {"r1", "eth0", 2}, 1);
-    lab.link({"r1", "eth1", 1}, {"dst", "eth0", 2}, 2);
-    lab.default_route("src", 1, 2);
-    lab.default_route("dst", 2, 1);
+    build_one_router(lab);
     const auto source = lab.address(4, 1, 1), destination = lab.address(4, 2, 2);
     REQUIRE(scan(lab, source, destination, "22").exit() == 0);
     Child child(ksmsctl(lab, scan_arguments(source, destination, "8000-8999",
@@ -344,13 +344,7 @@ TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {
 
 TEST_CASE("a scan that runs longer than its lease's time renews it") {
     Lab lab;
-    lab.host("src");
-    lab.router("r1");
-    lab.host("dst");
-    lab.link({"src", "eth1", 1}, {"r1", "eth0", 2}, 1);
-    lab.link({"r1", "eth1", 1}, {"dst", "eth0", 2}, 2);
-    lab.default_route("src", 1, 2);
-    lab.default_route("dst", 2, 1);
+    build_one_router(lab);
     const auto config = lab.directory() + "/c.json";
     std::ofstream(config) << R"({"dscp_registry":{"allocation_timeout":1}})";
     const auto result = scan(lab, lab.address(4, 1, 1), lab.address(4, 2, 2), "8000-8999",

@@ -35,7 +35,6 @@ namespace ksms {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
-constexpr const char* kExitHook = "exit_hook";
 
 struct DestroySkeleton {
     void operator()(ksms_bpf* skeleton) const { ksms_bpf::destroy(skeleton); }

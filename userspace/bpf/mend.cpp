@@ -185,8 +185,8 @@ Result<std::vector<PinFinding>> mend_pins(const PinRoot& root, bool repair) {
         programs_missing = true;
         findings.push_back({name, false, {}});
     }
-    const bool hook_missing = !is_pinned(root, "exit_hook");
-    if (hook_missing) findings.push_back({"exit_hook", false, {}});
+    const bool hook_missing = !is_pinned(root, kExitHook);
+    if (hook_missing) findings.push_back({kExitHook, false, {}});
     if (!repair || !(programs_missing || hook_missing)) return findings;
     KSMS_CHECK(reinstall_programs(root));
     for (auto& finding : findings) finding.mended |= is_pinned(root, finding.name);

@@ -11,6 +11,9 @@
 
 namespace ksms {
 
+/// The pin of the link on the end of processes.
+constexpr const char* kExitHook = "exit_hook";
+
 struct PinFinding {
     std::string name;        ///< of the pin
     bool mended{false};      ///< it is there again, and names what it named before

@@ -172,6 +172,10 @@ std::string must(const Command& command) {
                                          outcome.exit, outcome.err, outcome.out));
 }
 
+std::string mount_propagation() {
+    return run({.arguments = {"mountpoint", "-q", "/"}}).exit == 0 ? "private" : "unchanged";
+}
+
 void inside(const std::string& netns, const std::function<void()>& what) {
     const Fd fd = open_netns(netns);
     std::exception_ptr failure;

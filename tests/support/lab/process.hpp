@@ -66,6 +66,10 @@ Outcome run(const Command& command);
 /// Runs it and throws std::runtime_error with its standard error unless it succeeds.
 std::string must(const Command& command);
 
+/// What `unshare --mount --propagation` takes here: in a chroot / is no mount point that could be
+/// made private.
+std::string mount_propagation();
+
 /// Runs the function inside the namespace, in a thread of its own.
 void inside(const std::string& netns, const std::function<void()>& what);
 
