@@ -6,6 +6,7 @@
 
 struct ksms_look {
     char job[KSMS_NAME_LENGTH];
+    ksms_u64 rest; /* slots that are still to be looked at */
     ksms_u64 same; /* bit n: the lease of DSCP n is held or claimed under this job */
     ksms_u64 held;
     ksms_u64 claimed;
@@ -14,12 +15,20 @@ struct ksms_look {
     ksms_u32 pad;
 };
 
+/* Number of the lowest bit; takes it away. */
+static __always_inline ksms_u32 ksms_take_lowest(ksms_u64 *bits) {
+    ksms_u64 rest = *bits;
+    *bits = rest & (rest - 1);
+    return __builtin_popcountll(~rest & (rest - 1)) & 63;
+}
+
 /* A name that changes while it is compared belongs to a caller that looks later than this one, and
  * finds it. */
-static long ksms_look_at(ksms_u32 dscp, struct ksms_look *look) {
+static long ksms_look_at(KSMS_UNUSED ksms_u32 number, struct ksms_look *look) {
+    ksms_u32 dscp = ksms_take_lowest(&look->rest);
     const struct ksms_lease *lease = ksms_lease_of(dscp);
     if (!lease) return 0;
-    ksms_u64 state = lease->state, slot = 1ull << (dscp & 63);
+    ksms_u64 state = lease->state, slot = 1ull << dscp;
     if (ksms_held(state)) {
         look->held |= slot;
         look->generations += ksms_number(state);
@@ -41,7 +50,9 @@ static __always_inline void ksms_look(struct ksms_look *look) {
     look->claimed = 0;
     look->generations = 0;
     look->last = KSMS_NONE;
-    bpf_loop(KSMS_DSCPS, ksms_look_at, look, 0);
+    struct ksms_registry *figures = ksms_figures();
+    look->rest = figures ? ksms_read(&figures->in_use) : 0;
+    bpf_loop(__builtin_popcountll(look->rest), ksms_look_at, look, 0);
 }
 
 /* Refused only if all were held at one moment. Generations only grow, so the same slots with the
@@ -96,16 +107,19 @@ static __always_inline void ksms_write(struct ksms_lease *lease, struct ksms_wai
 }
 
 struct ksms_choice {
-    ksms_u64 allowed;
+    ksms_u64 rest; /* slots that are still to be tried */
     ksms_u32 dscp;
     ksms_u32 pad;
 };
 
-/* The first allowed slot that is FREE, made BUSY under the next generation. */
-static long ksms_try_slot(ksms_u32 dscp, struct ksms_choice *choice) {
+/* The first slot that is FREE, made BUSY under the next generation. */
+static long ksms_try_slot(KSMS_UNUSED ksms_u32 number, struct ksms_choice *choice) {
+    ksms_u32 dscp = ksms_take_lowest(&choice->rest);
     struct ksms_lease *lease = ksms_lease_of(dscp);
-    if (!lease || !(choice->allowed >> (dscp & 63) & 1)) return 0;
+    if (!lease) return 0;
     ksms_u64 before = lease->state;
+    /* Held since we looked, or written by hand: then nobody else would ever look at it. */
+    if (ksms_held(before)) ksms_mark_used(dscp, true);
     if (ksms_what(before) != KSMS_LEASE_FREE) return 0;
     ksms_u64 busy = ksms_state(ksms_number(before) + 1, KSMS_LEASE_BUSY);
     if (!ksms_change(&lease->state, before, busy)) return 0;
@@ -120,17 +134,19 @@ static __always_inline int ksms_claim(struct ksms_waiter *call, struct ksms_look
                                       struct ksms_lease *lease, ksms_u32 dscp) {
     ksms_u64 generation = ksms_number(lease->state);
     ksms_write(lease, call, dscp);
+    ksms_mark_used(dscp, true);
     ksms_change(&lease->state, ksms_state(generation, KSMS_LEASE_BUSY),
                 ksms_state(generation, KSMS_LEASE_CLAIMED));
     ksms_look(look);
     ksms_u32 others = __builtin_popcountll(look->held | look->claimed);
     if (look->same != 1ull << (dscp & 63) || others > call->request.max_jobs) {
+        ksms_mark_used(dscp, false);
         ksms_change(&lease->state, ksms_state(generation, KSMS_LEASE_CLAIMED),
                     ksms_state(generation, KSMS_LEASE_FREE));
         return EAGAIN;
     }
     if (!ksms_hold(lease, generation, KSMS_LEASE_CLAIMED)) return ESRCH;
-    ksms_arm(dscp, call->request.ttl_ns);
+    ksms_arm(lease, dscp);
     call->dscp = dscp;
     call->generation = generation;
     struct ksms_registry *figures = ksms_figures();
@@ -155,8 +171,8 @@ __noinline int ksms_allocate(struct ksms_waiter *call, ksms_u64 promised) {
         !(allowed & ~look.held))
         return ksms_refuse(&look);
 
-    struct ksms_choice choice = {.allowed = allowed, .dscp = KSMS_NONE};
-    bpf_loop(KSMS_DSCPS, ksms_try_slot, &choice, 0);
+    struct ksms_choice choice = {.rest = allowed & ~look.held, .dscp = KSMS_NONE};
+    bpf_loop(__builtin_popcountll(choice.rest), ksms_try_slot, &choice, 0);
     struct ksms_lease *lease = ksms_lease_of(choice.dscp);
     if (!lease) return EAGAIN;
     return ksms_claim(call, &look, lease, choice.dscp);

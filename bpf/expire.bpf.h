@@ -10,20 +10,22 @@ static int ksms_expire(KSMS_UNUSED void *map, ksms_u32 *dscp, struct ksms_lease_
     struct ksms_lease *lease = ksms_lease_of(*dscp);
     struct ksms_registry *figures = ksms_figures();
     if (!lease || !figures) return 0;
-    ksms_u64 state = ksms_read(&lease->state);
+    /* Before we look at the lease: who holds it from now on starts the timer himself. */
+    __sync_lock_test_and_set(&timer->armed, 0);
+    ksms_u64 state = ksms_read(&lease->state), now = bpf_ktime_get_ns();
     if (ksms_what(state) == KSMS_LEASE_CHANGING) {
-        bpf_timer_start(&timer->timer, KSMS_SOON, 0);
+        ksms_start(timer, now + KSMS_SOON, now);
         return 0;
     }
     if (ksms_what(state) != KSMS_LEASE_HELD) return 0;
-    ksms_u64 end = lease->expires_ns, now = bpf_ktime_get_ns();
+    ksms_u64 end = lease->expires_ns;
     if (!end) return 0;
     if (end > now) {
-        bpf_timer_start(&timer->timer, end - now, 0);
+        ksms_start(timer, end, now);
         return 0;
     }
     if (!ksms_change(&lease->state, state, ksms_state(ksms_number(state), KSMS_LEASE_CHANGING))) {
-        bpf_timer_start(&timer->timer, KSMS_SOON, 0);
+        ksms_start(timer, now + KSMS_SOON, now);
         return 0;
     }
     /* Ours now: renewed since we looked, or not. */
@@ -33,7 +35,7 @@ static int ksms_expire(KSMS_UNUSED void *map, ksms_u32 *dscp, struct ksms_lease_
         ksms_add(&figures->reaped_time, 1);
     } else {
         ksms_hold(lease, ksms_number(state), KSMS_LEASE_CHANGING);
-        if (end) bpf_timer_start(&timer->timer, end - now, 0);
+        if (end) ksms_start(timer, end, now);
     }
     ksms_serve(figures);
     return 0;
@@ -45,6 +47,7 @@ static long ksms_set_timer(ksms_u32 dscp, KSMS_UNUSED void *context) {
     bpf_timer_init(&timer->timer, &lease_timers, 1 /* CLOCK_MONOTONIC */);
     bpf_timer_set_callback(&timer->timer, ksms_expire);
     /* Whatever end an earlier build's timer waits for: this one looks for itself. */
-    bpf_timer_start(&timer->timer, KSMS_SOON, 0);
+    ksms_u64 now = bpf_ktime_get_ns();
+    ksms_start(timer, now + KSMS_SOON, now);
     return 0;
 }

@@ -70,10 +70,23 @@ static __always_inline ksms_u64 ksms_end_of(ksms_u64 now, ksms_u64 ttl_ns) {
     return ttl_ns ? now + ttl_ns : 0;
 }
 
-/* The timer that ends it. Started anew it forgets its earlier end. */
-static __always_inline void ksms_arm(ksms_u32 dscp, ksms_u64 ns) {
+/* Fires at `end`, or earlier if another wants it so. Started anew a timer forgets its earlier end:
+ * of two who start it at once, the one who started it last looks whether the other meant earlier. */
+static __always_inline void ksms_start(struct ksms_lease_timer *timer, ksms_u64 end, ksms_u64 now) {
+    __sync_lock_test_and_set(&timer->armed, end);
+    bpf_timer_start(&timer->timer, end > now ? end - now : 1, 0);
+    ksms_u64 armed = ksms_read(&timer->armed);
+    if (armed && armed < end) bpf_timer_start(&timer->timer, armed > now ? armed - now : 1, 0);
+}
+
+/* The timer that ends it. One that fires before finds the lease as it is then, and is started anew:
+ * so the next holder's end is mostly served by what the last one's has set up. */
+static __always_inline void ksms_arm(struct ksms_lease *lease, ksms_u32 dscp) {
     struct ksms_lease_timer *timer = bpf_map_lookup_elem(&lease_timers, &dscp);
-    if (timer && ns) bpf_timer_start(&timer->timer, ns, 0);
+    ksms_u64 end = ksms_read(&lease->expires_ns);
+    if (!timer || !end) return;
+    ksms_u64 armed = ksms_read(&timer->armed);
+    if (!armed || armed > end) ksms_start(timer, end, bpf_ktime_get_ns());
 }
 
 /* The lease goes from HELD to another state, if it is still that one. */
@@ -87,6 +100,18 @@ static __always_inline int ksms_from_held(struct ksms_lease *lease, ksms_u64 gen
     return ksms_number(now) == generation ? EAGAIN : ESTALE;
 }
 
+/* Of the slots in use, so that who looks at the table looks at those alone. Set and cleared by who
+ * has the slot to himself (BUSY, or his own CLAIMED): a slot that is held is always among them. */
+static __always_inline void ksms_mark_used(ksms_u32 dscp, bool used) {
+    struct ksms_registry *figures = ksms_figures();
+    ksms_u64 slot = 1ull << (dscp & 63);
+    if (!figures) return;
+    if (used)
+        __sync_fetch_and_or(&figures->in_use, slot);
+    else
+        __sync_fetch_and_and(&figures->in_use, ~slot);
+}
+
 /* From `from` to FREE. What it said of its holder goes first, so that who reads the map sees none.
  */
 static __always_inline bool ksms_free(struct ksms_lease *lease, ksms_u64 generation,
@@ -94,6 +119,7 @@ static __always_inline bool ksms_free(struct ksms_lease *lease, ksms_u64 generat
     if (!ksms_change(&lease->state, ksms_state(generation, from),
                      ksms_state(generation, KSMS_LEASE_BUSY)))
         return false;
+    ksms_mark_used(lease->dscp, false);
     lease->owner_start = 0;
     lease->owner_pid = 0;
     lease->expires_ns = 0;

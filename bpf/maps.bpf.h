@@ -48,9 +48,10 @@ struct {
 
 struct ksms_lease_timer {
     struct bpf_timer timer;
+    ksms_u64 armed; /* CLOCK_MONOTONIC: fires then, or somebody is about to see to it; 0: may not */
 };
 
-/* key: DSCP. value: fires when the lease's time is over. Set up once, by ksms_setup. */
+/* key: DSCP. value: fires at the end of the lease or before. Set up once, by ksms_setup. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, KSMS_DSCPS);

@@ -42,7 +42,7 @@ static __always_inline int ksms_renew(struct ksms_registry_call *call) {
         return ESRCH;
     }
     if (endless) return EINVAL;
-    ksms_arm(call->dscp, ttl);
+    ksms_arm(lease, call->dscp);
     return 0;
 }
 

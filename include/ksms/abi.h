@@ -26,7 +26,7 @@ typedef __u64 ksms_u64;
     _Static_assert(offsetof(type, field) == (at), #type "." #field)
 #endif
 
-#define KSMS_ABI_VERSION 2u
+#define KSMS_ABI_VERSION 3u
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
@@ -143,6 +143,7 @@ struct ksms_registry {
     ksms_u64 serving;     /* changes that whoever serves the waiters has not looked at yet */
     ksms_u64 waiting;     /* waiters that are not answered, or have not fetched it */
     ksms_u64 next_ticket; /* counts up */
+    ksms_u64 in_use;      /* bit n: DSCP n is claimed or held; the lease's own state decides */
     ksms_u64 most;        /* leases held at one moment */
     ksms_u64 allocated;   /* counts up, like all below */
     ksms_u64 released;
@@ -151,7 +152,7 @@ struct ksms_registry {
     ksms_u64 reaped_exit; /* the owner ended */
     ksms_u64 reaped_time; /* the time was over */
 };
-KSMS_ASSERT_SIZE(struct ksms_registry, 96);
+KSMS_ASSERT_SIZE(struct ksms_registry, 104);
 
 /* owners: array[1]: the processes that a process exit may concern, for the exit hook to look at
  * quickly. A superset: what has ended stays until it is overwritten. PIDs; 0: none. */

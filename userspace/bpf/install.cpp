@@ -26,10 +26,13 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
+#include "bpf/keeper.hpp"
 #include "bpf/mend.hpp"
+#include "bpf/other_abi.hpp"
 
 namespace ksms {
 namespace {
@@ -96,6 +99,10 @@ Result<Skeleton> load(const std::string& maps) {
         return fail_errno(err, fmt::format("load the BPF programs ({})", last_words),
                           "`ksmsctl doctor` says what this kernel lacks");
     }
+    std::vector<int> kept;
+    for (const char* name : kRegistryMaps)
+        kept.push_back(bpf_object__find_map_fd_by_name(skeleton->obj, name));
+    KSMS_CHECK(bind_maps(bpf_program__fd(skeleton->progs.ksms_keep), kept));
     return skeleton;
 }
 
@@ -206,13 +213,19 @@ Status start_registry(const std::string& root, int setup, int exit) {
     return pin(hook.get(), root + "/" + kExitHook);
 }
 
+/// One at a time changes the pins that stand. Gone with its holder.
+Result<Fd> lock_root(const PinRoot& root) {
+    Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
+    return lock;
+}
+
 /// Programs of another build: new ones over the same maps. Taps that stand keep running the old
 /// ones until they are attached again; the ABI is the same.
 enum class Replace { if_other, always };
 
 Status replace_programs(const PinRoot& root, Replace when) {
-    const Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
+    KSMS_TRY(const auto lock, lock_root(root));
     KSMS_TRY(const auto raw, open_pin(root.path + "/config"));
     KSMS_TRY(const auto config, MappedArray<ksms_config>::map(raw.get(), 1, "config"));
     if (when == Replace::if_other && config.values()[0].object_hash == object_hash())
@@ -249,18 +262,38 @@ Status install_in(const std::string& directory, const PinRoot& root) {
                           bpf_program__fd(skeleton->progs.ksms_exit));
 }
 
+/// A directory beside the root, in which everything is made ready before it takes the root's place.
+class Beside {
+public:
+    static Result<Beside> make(const PinRoot& root) {
+        remove_stale(root);
+        Beside beside;
+        const auto path = fmt::format("{}_new_{}", root.path, getpid());
+        if (mkdir(path.c_str(), 0700) != 0) return fail_errno(errno, "make the directory " + path);
+        beside.path_ = path;
+        if (mkdir((path + "/links").c_str(), 0700) != 0)
+            return fail_errno(errno, "make the directory " + path + "/links");
+        return beside;
+    }
+    Beside(Beside&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    Beside& operator=(Beside&&) = delete;
+    ~Beside() {
+        if (!path_.empty()) remove_tree(path_);
+    }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    Beside() = default;
+    std::string path_;
+};
+
 Status install(const PinRoot& root) {
-    remove_stale(root);
-    const auto beside = fmt::format("{}_new_{}", root.path, getpid());
-    if (mkdir(beside.c_str(), 0700) != 0) return fail_errno(errno, "make the directory " + beside);
-    const Defer cleanup([&] { remove_tree(beside); });
-    if (mkdir((beside + "/links").c_str(), 0700) != 0)
-        return fail_errno(errno, "make the directory " + beside + "/links");
+    KSMS_TRY(const auto beside, Beside::make(root));
     // Somebody may still run on an installation whose pins are gone: its leases are in use.
-    KSMS_CHECK(adopt_orphans(root, beside));
-    KSMS_CHECK(install_in(beside, root));
-    KSMS_CHECK(open_to_group(beside));
-    if (rename(beside.c_str(), root.path.c_str()) == 0) return {};
+    KSMS_CHECK(adopt_orphans(root, beside.path()));
+    KSMS_CHECK(install_in(beside.path(), root));
+    KSMS_CHECK(open_to_group(beside.path()));
+    if (rename(beside.path().c_str(), root.path.c_str()) == 0) return ensure_kept(root);
     if (errno == ENOTEMPTY || errno == EEXIST)
         return {};  // another was faster: its objects are as good
     return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
@@ -287,8 +320,10 @@ Result<bool> check_abi(const PinRoot& root, std::uint64_t& installed_hash) {
             Code::failed,
             fmt::format("the maps under {} have ABI version {}, this program has {}", root.path,
                         config.abi, KSMS_ABI_VERSION),
-            fmt::format("end the ksms that uses them, then `rm -r {}`; or name another --pin-root",
-                        root.path));
+            config.abi < KSMS_ABI_VERSION
+                ? "`ksmsctl registry check --repair` sets them up anew and keeps what is held; or "
+                  "name another --pin-root"
+                : "use the ksmsctl that belongs to them, or name another --pin-root");
     installed_hash = config.object_hash;
     return true;
 }
@@ -306,8 +341,24 @@ Status ensure_bpf_fs(const PinRoot& root) {
                       "mount -t bpf bpf /sys/fs/bpf (needs root), or name another --pin-root");
 }
 
-Status ensure_installed(const PinRoot& root, bool may_install) {
+Status replace_other_abi(
+    const PinRoot& root,
+    const std::function<Status(const PinRoot& from, const PinRoot& to)>& carry) {
+    KSMS_TRY(const auto lock, lock_root(root));
+    KSMS_TRY(const auto beside, Beside::make(root));
+    const PinRoot other{beside.path()};
+    KSMS_CHECK(install_in(other.path, root));
+    KSMS_CHECK(open_to_group(other.path));
+    KSMS_CHECK(carry(root, other));
+    if (renameat2(AT_FDCWD, other.path.c_str(), AT_FDCWD, root.path.c_str(), RENAME_EXCHANGE) != 0)
+        return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
+    KSMS_CHECK(carry(other, root));
+    return ensure_kept(root);
+}
+
+Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
     std::uint64_t installed_hash = 0;
+    bool hook_was_missing = false;
     KSMS_TRY(bool there, check_abi(root, installed_hash));
     if (!there) {
         if (!may_install)
@@ -317,23 +368,38 @@ Status ensure_installed(const PinRoot& root, bool may_install) {
         KSMS_TRY(there, check_abi(root, installed_hash));  // a mount may have brought it back
         if (!there) {
             KSMS_CHECK(install(root));
+            hook_was_missing = true;
             KSMS_TRY(there, check_abi(root, installed_hash));
         }
         if (!there)
             return fail(Code::failed, root.path + " lacks pins: somebody removed them",
                         "`ksmsctl registry check --repair` finds what they named");
     }
-    if (!may_install) return {};
-    if (installed_hash != object_hash()) return replace_programs(root, Replace::if_other);
-    KSMS_TRY([[maybe_unused]] const bool missing, ensure_exit_hook(root));
+    if (!may_install) return false;
+    if (installed_hash != object_hash()) {
+        KSMS_CHECK(replace_programs(root, Replace::if_other));
+        hook_was_missing = true;
+    }
+    KSMS_TRY(const bool missing, ensure_exit_hook(root));
+    KSMS_CHECK(ensure_kept(root));
+    return hook_was_missing || missing;
+}
+
+Status ensure_kept(const PinRoot& root) {
+    const auto program = open_pin(root.path + "/" + name_of(Program::keep));
+    if (!program) return {};  // `registry check` names the missing pin
+    KSMS_TRY(const auto id, program_id(program->get()));
+    if (keeper_path(root).empty() || kept_program(root) == id) return {};
+    KSMS_TRY(const auto lock, lock_root(root));
+    // Where the kernel refuses it the pins alone hold the maps; `ksmsctl doctor` says so.
+    if (kept_program(root) != id) (void)keep(root, program->get());
     return {};
 }
 
 Result<bool> ensure_exit_hook(const PinRoot& root) {
     const auto path = root.path + "/" + kExitHook;
     if (access(path.c_str(), F_OK) == 0) return false;
-    const Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
+    KSMS_TRY(const auto lock, lock_root(root));
     if (access(path.c_str(), F_OK) == 0) return false;  // the one before us did it
     KSMS_TRY(const auto setup, open_pin(root.path + "/" + name_of(Program::setup)));
     KSMS_TRY(const auto exit, open_pin(root.path + "/" + name_of(Program::exit)));
@@ -356,6 +422,7 @@ Status uninstall(const PinRoot& root) {
         return fail(Code::failed, "taps stand that use the maps under " + root.path,
                     "`ksmsctl tap detach` them first");
     remove_tree(root.path);
+    KSMS_TRY([[maybe_unused]] const auto kept, let_go(root));
     return {};
 }
 

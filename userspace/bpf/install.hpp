@@ -10,7 +10,8 @@ namespace ksms {
 /// Makes sure that the pins under `root` are those of this build: checks the ABI, installs where
 /// there is nothing
 /// (`may_install`), replaces the programs where another build's are.
-Status ensure_installed(const PinRoot& root, bool may_install);
+/// @return whether the exit hook was missing: owners may have ended that it did not see
+Result<bool> ensure_installed(const PinRoot& root, bool may_install);
 
 /// Mounts the BPF file system on /sys/fs/bpf if the root lies below it and nothing is mounted.
 Status ensure_bpf_fs(const PinRoot& root);
@@ -20,6 +21,9 @@ Status reinstall_programs(const PinRoot& root);
 
 /// Where the group `ksms` exists, its members may open what the registry's users need.
 Status open_to_group(const std::string& path);
+
+/// The hold on the registry's maps that needs no pin: put back where it is missing.
+Status ensure_kept(const PinRoot& root);
 
 /// The hook that frees a dead owner's lease: attached and pinned, once. Who finds it missing puts
 /// it back.

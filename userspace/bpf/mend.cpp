@@ -18,16 +18,13 @@
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/install.hpp"
+#include "bpf/keeper.hpp"
 #include "bpf/objects.hpp"
 
 namespace ksms {
 namespace {
 
 constexpr std::uint32_t kMostMaps = 64;  // of one program
-
-// Those of ksms_lease, which go with it as long as anybody holds it.
-constexpr std::array<const char*, 6> kRegistryMaps{"leases", "waiters",      "registry",
-                                                   "owners", "lease_timers", "answers"};
 
 /// A program or map that the kernel holds, pinned or not.
 struct Living {
@@ -149,7 +146,7 @@ Result<Names> expected_names() {
         const std::string name = bpf_map__name(map);
         if (name.find('.') == std::string::npos) names.maps.push_back(name);
     }
-    for (const auto program : {Program::lease, Program::setup, Program::exit})
+    for (const auto program : {Program::lease, Program::setup, Program::exit, Program::keep})
         names.programs.emplace_back(name_of(program));
     return names;
 }
@@ -167,6 +164,16 @@ PinFinding mend_map(const PinRoot& root, const std::string& name, const Installa
     else if (repair)
         finding.mended = pin(fd, root.path + "/" + name).has_value();
     return finding;
+}
+
+/// Is any DSCP held?
+bool in_use(const Installation& living) {
+    for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+        ksms_lease lease{};
+        if (bpf_map_lookup_elem(living["leases"], &dscp, &lease) == 0 && (lease.state & 0xff) != 0)
+            return true;
+    }
+    return false;
 }
 
 }  // namespace
@@ -200,12 +207,21 @@ Status set_timers(const PinRoot& root) {
     return {};
 }
 
+Result<bool> drop_unused(const PinRoot& root) {
+    if (access(root.path.c_str(), F_OK) == 0 || kept_program(root) == 0) return false;
+    Installation living(root);
+    living.find();
+    if (in_use(living)) return false;
+    return let_go(root);
+}
+
 Status adopt_orphans(const PinRoot& root, const std::string& directory) {
     Installation living(root);
     living.find();
     // Its program is what its users hold. The maps alone outlive it by some milliseconds, until the
-    // kernel has let go of the exit hook.
-    if (living[name_of(Program::lease)] < 0) return {};
+    // kernel has let go of the exit hook; or for long, where they are kept.
+    const bool used = living[name_of(Program::lease)] >= 0;
+    if (!used && (kept_program(root) == 0 || !in_use(living))) return {};
     for (const auto* name : kRegistryMaps)
         if (living[name] < 0) return {};  // a part of it alone is of no use
     KSMS_TRY(const auto names, expected_names());

@@ -3,6 +3,7 @@
 // be pinned again.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace ksms {
 
 /// The pin of the link on the end of processes.
 constexpr const char* kExitHook = "exit_hook";
+
+/// The maps that say who holds which DSCP. They outlive their pins (bpf/keeper.hpp).
+constexpr std::array<const char*, 6> kRegistryMaps{"leases", "waiters",      "registry",
+                                                   "owners", "lease_timers", "answers"};
 
 struct PinFinding {
     std::string name;        ///< of the pin
@@ -29,8 +34,12 @@ Result<std::vector<PinFinding>> mend_pins(const PinRoot& root, bool repair);
 Status set_timers(const PinRoot& root);
 
 /// What is left of an installation for this root whose pins are all gone (removed by hand, the file
-/// system unmounted), because somebody still holds it: a scan that runs, or a command under
-/// `registry exec`. Pinned again into `directory`.
+/// system unmounted), because a process still uses it, or because DSCPs are held and the maps are
+/// kept for them (bpf/keeper.hpp). Pinned again into `directory`.
 Status adopt_orphans(const PinRoot& root, const std::string& directory);
+
+/// Where the pins are gone and no DSCP is held, nothing needs to be kept for them.
+/// @return whether something was
+Result<bool> drop_unused(const PinRoot& root);
 
 }  // namespace ksms

@@ -36,6 +36,7 @@ const char* name_of(Program program) {
         case Program::lease: return "ksms_lease";
         case Program::setup: return "ksms_setup";
         case Program::exit: return "ksms_exit";
+        case Program::keep: return "ksms_keep";
         case Program::symbol: return "ksms_symbol";
         case Program::count_: break;
     }
@@ -82,7 +83,7 @@ std::string Objects::pin_path(const std::string& name) const {
 }
 
 Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
-    KSMS_CHECK(ensure_installed(root, missing == Missing::install));
+    KSMS_TRY(const bool unwatched, ensure_installed(root, missing == Missing::install));
     Objects objects;
     objects.root_ = root;
     const auto& at = root.path;
@@ -92,6 +93,7 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
         KSMS_TRY(objects.config, MappedArray<ksms_config>::map(raw.fd(), 1, "config"));
     }
     KSMS_TRY(objects.registry, RegistryPins::open_installed(root, false));
+    objects.registry.unwatched.set(unwatched);
     KSMS_CHECK(open_typed(at, "scans", objects.scans));
     KSMS_CHECK(open_typed(at, "scan_routers", objects.scan_routers));
     KSMS_CHECK(open_typed(at, "services", objects.services));

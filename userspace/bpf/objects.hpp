@@ -28,6 +28,7 @@ enum class Program {
     lease,        ///< SEC("syscall"), context struct ksms_registry_call
     setup,        ///< SEC("syscall"): the timers of the leases
     exit,         ///< tp_btf/sched_process_exit: a dead owner's lease is free
+    keep,         ///< SEC("cgroup/sysctl"): never run, see bpf/keeper.hpp
     symbol,       ///< SEC("syscall"), context struct ksms_symbol_call
     count_
 };

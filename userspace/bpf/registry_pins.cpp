@@ -80,9 +80,10 @@ Result<RegistryPins> RegistryPins::open_installed(const PinRoot& root, bool read
 
 Result<RegistryPins> RegistryPins::open(const PinRoot& root, Missing missing) {
     if (geteuid() == 0) {
-        KSMS_CHECK(ensure_installed(root, missing == Missing::install));
+        KSMS_TRY(const bool unwatched, ensure_installed(root, missing == Missing::install));
         KSMS_CHECK(open_to_group(root.path));
         auto pins = open_installed(root, false);
+        if (pins) pins->unwatched.set(unwatched);
         if (pins || pins.error().code != Code::not_found) return pins;
         return fail(Code::failed, pins.error().message,
                     "`ksmsctl registry check --repair` finds what it named");

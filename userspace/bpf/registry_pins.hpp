@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 
 #include "base/error.hpp"
@@ -22,6 +23,22 @@ constexpr const char* kGroup = "ksms";
 /// @return Code::not_found where this machine has no such group
 Result<gid_t> registry_group();
 
+/// True until it is taken, by one thread.
+class OnceTrue {
+public:
+    OnceTrue() = default;
+    OnceTrue(OnceTrue&& other) noexcept : value_(other.value_.load()) {}
+    OnceTrue& operator=(OnceTrue&& other) noexcept {
+        value_ = other.value_.load();
+        return *this;
+    }
+    void set(bool value) { value_ = value; }
+    bool take() { return value_.load(std::memory_order_relaxed) && value_.exchange(false); }
+
+private:
+    std::atomic<bool> value_{false};
+};
+
 struct RegistryPins {
     Map<std::uint32_t, ksms_lease> leases;
     Map<std::uint32_t, ksms_waiter> waiters;
@@ -29,6 +46,8 @@ struct RegistryPins {
     Map<std::uint32_t, ksms_owners> owners;  ///< root only
     Fd answers;                              ///< polled, edge-triggered, by who waits
     Fd program;                              ///< ksms_lease
+    /// The exit hook was missing until now: owners may have ended unseen. Cleared by who looks.
+    mutable OnceTrue unwatched;
 
     /// Root installs what is missing, puts the exit hook back, and opens the pins to the group if
     /// it was made since.

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "bpf/attach.hpp"
+#include "bpf/keeper.hpp"
 #include "bpf/mend.hpp"
 #include "bpf/registry_pins.hpp"
 #include "cli/command.hpp"
@@ -135,6 +136,11 @@ void registry_checks(const PinRoot& root, std::vector<HealthCheck>& checks) {
                                               : "its members cannot pass " + closed,
                                "chmod o+x " + closed));
     }
+    const auto keeper = keeper_path(root);
+    checks.push_back(check("registry", "cgroup v2", !keeper.empty(), Health::limited,
+                           keeper.empty() ? "leases do not outlive the removal of all pins"
+                                          : "keeps the leases where all pins are removed",
+                           "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"));
     const auto missing = mend_pins(root, false);
     const bool whole = missing && missing->empty();
     checks.push_back(check("registry", "pins", whole, Health::limited,

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "bpf/mend.hpp"
 #include "cli/command.hpp"
 #include "guard/guard.hpp"
 #include "os/process.hpp"
@@ -15,7 +16,11 @@ namespace {
 Result<std::vector<Removed>> collect(const Context& context) {
     std::vector<Removed> removed;
     const auto objects = Objects::open(context.root, Objects::Missing::fail);
-    if (!objects && objects.error().code == Code::not_found) return removed;
+    if (!objects && objects.error().code == Code::not_found) {
+        KSMS_TRY(const bool dropped, drop_unused(context.root));
+        if (dropped) removed.push_back({0, "the maps of a registry without pins", ""});
+        return removed;
+    }
     if (!objects) return std::unexpected(objects.error());
     KSMS_TRY(const auto undone, reconcile(*objects));
     for (const auto& each : undone) removed.push_back({each.owner.pid, each.what, each.error});

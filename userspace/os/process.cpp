@@ -2,6 +2,7 @@
 #include "os/process.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <sstream>
@@ -34,6 +36,8 @@ Result<std::string> read_stat(std::uint32_t pid) {
     if (got <= 0) return fail(Code::not_found, fmt::format("process {} is gone", pid));
     return std::string(buffer.data(), static_cast<std::size_t>(got));
 }
+
+std::atomic<std::uint32_t> known_pid{0};
 
 struct NamedCapability {
     int number;
@@ -66,7 +70,18 @@ Result<ProcessId> process_id(std::uint32_t pid) {
 }
 
 Result<ProcessId> this_process() {
-    return process_id(static_cast<std::uint32_t>(getpid()));
+    return process_id(current_pid());
+}
+
+std::uint32_t current_pid() {
+    const auto known = known_pid.load(std::memory_order_relaxed);
+    if (known != 0) return known;
+    // Before it is known, so that no child inherits it.
+    static const bool forgotten_by_children =
+        pthread_atfork(nullptr, nullptr, [] { known_pid.store(0, std::memory_order_relaxed); }) == 0;
+    const auto pid = static_cast<std::uint32_t>(getpid());
+    if (forgotten_by_children) known_pid.store(pid, std::memory_order_relaxed);
+    return pid;
 }
 
 bool is_alive(const ProcessId& process) {

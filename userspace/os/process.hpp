@@ -19,6 +19,9 @@ struct ProcessId {
 /// @return Code::not_found where there is no such process (a zombie counts as gone)
 Result<ProcessId> process_id(std::uint32_t pid);
 Result<ProcessId> this_process();
+/// getpid(2) without the system call, which is a third of what an allocation costs. Right after a
+/// fork(3), not after a raw clone(2).
+[[nodiscard]] std::uint32_t current_pid();
 /// True unless /proc says that it is gone, a zombie, or another process by now.
 [[nodiscard]] bool is_alive(const ProcessId& process);
 /// The name of the calling user, "uid:N" where the user database has none.

@@ -28,7 +28,7 @@ Status name_owner(const LeaseRequest& request, ksms_registry_call& call, Fd& hel
     call.owner_kind = KSMS_OWNER_NONE;
     if (!request.owner) return {};
     call.owner_kind = KSMS_OWNER_CALLER;
-    if (request.owner->pid == static_cast<std::uint32_t>(getpid())) return {};
+    if (request.owner->pid == current_pid()) return {};
     call.owner_kind = KSMS_OWNER_PIDFD;
     call.named_pid = request.owner->pid;
     // glibc 2.36 declares pidfd_open for C only.

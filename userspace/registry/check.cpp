@@ -45,6 +45,7 @@ public:
             if (is_held(now_[dscp])) check_held(dscp);
         }
         check_jobs();
+        KSMS_CHECK(check_used());
         KSMS_CHECK(check_waiters(figures.value_or(ksms_registry{})));
         return std::move(found_);
     }
@@ -90,7 +91,9 @@ private:
         };
     }
     std::function<bool()> freeing(std::uint32_t dscp) {
-        return on_lease(dscp, KSMS_LEASE_FREE, [](ksms_lease& lease) {
+        return on_lease(dscp, KSMS_LEASE_FREE, [this, dscp](ksms_lease& lease) {
+            __atomic_fetch_and(&figures_.values()[0].in_use, ~(std::uint64_t{1} << dscp),
+                               __ATOMIC_SEQ_CST);
             lease.owner_pid = 0;
             lease.owner_start = 0;
             lease.expires_ns = 0;
@@ -210,6 +213,27 @@ private:
                      return true;
                  }));
         }
+    }
+
+    /// By which an allocation knows where to look for the job it is asked for.
+    Status check_used() {
+        KSMS_TRY(const auto figures, pins_.figures.lookup(0));
+        KSMS_TRY(const auto after, pins_.leases.array());
+        for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+            const auto slot = std::uint64_t{1} << dscp;
+            // Marked before it is held, until after: held before and after we looked.
+            if (!is_held(now_[dscp]) || after[dscp].state != now_[dscp].state ||
+                (figures.value_or(ksms_registry{}).in_use & slot) != 0)
+                continue;
+            find(fmt::format("DSCP {} ({}): it is not marked as in use", dscp,
+                             holder_of(now_[dscp])),
+                 "its job could be given a second DSCP; an entry written by hand is like that",
+                 "marked", [this, slot] {
+                     __atomic_fetch_or(&figures_.values()[0].in_use, slot, __ATOMIC_SEQ_CST);
+                     return true;
+                 });
+        }
+        return {};
     }
 
     /// Calls that wait, and the count of them by which a release decides to look for them.

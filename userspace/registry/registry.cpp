@@ -53,13 +53,15 @@ Error too_busy() {
 
 Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
     const int program = pins_.program.get();
-    const auto until = monotonic_ns() + kPatience;
+    std::uint64_t until = 0;
     for (int attempt = 0;; ++attempt) {
         KSMS_TRY(const auto done, call_program(program, &call, sizeof call));
         if (done != 0)
             return fail(Code::failed, fmt::format("the registry's program answered {}", done));
         if (call.result != EAGAIN) return call.result;
-        if (monotonic_ns() >= until) return std::unexpected(too_busy());
+        const auto now = monotonic_ns();
+        if (until == 0) until = now + kPatience;
+        if (now >= until) return std::unexpected(too_busy());
         step_aside(attempt);
     }
 }
@@ -163,6 +165,9 @@ Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_
 
 Result<Lease> Registry::allocate(const LeaseRequest& request, std::uint64_t wait_ns,
                                  const std::atomic<int>* stop) const {
+    if (pins_.unwatched.take()) {
+        KSMS_TRY([[maybe_unused]] const auto reaped, reap());
+    }
     KSMS_TRY(const auto call, ask(request, wait_ns == 0 ? 0 : monotonic_ns() + wait_ns, stop));
     return answer(request, call);
 }
