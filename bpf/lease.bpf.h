@@ -71,7 +71,8 @@ static __always_inline ksms_u64 ksms_end_of(ksms_u64 now, ksms_u64 ttl_ns) {
 }
 
 /* Fires at `end`, or earlier if another wants it so. Started anew a timer forgets its earlier end:
- * of two who start it at once, the one who started it last looks whether the other meant earlier. */
+ * of two who start it at once, the one who started it last looks whether the other meant earlier.
+ */
 static __always_inline void ksms_start(struct ksms_lease_timer *timer, ksms_u64 end, ksms_u64 now) {
     __sync_lock_test_and_set(&timer->armed, end);
     bpf_timer_start(&timer->timer, end > now ? end - now : 1, 0);

@@ -10,7 +10,7 @@ SEC("syscall")
 int ksms_symbol(struct ksms_symbol_call *call) {
     __u64 arguments[] = {call->address};
     static const char format[] = "%ps";
-    char name[sizeof(call->name)];
+    char name[sizeof(call->name)] = {}; /* 6.1 wants what a helper writes to be initialised */
 
     long length = bpf_snprintf(name, sizeof(name), format, arguments, sizeof(arguments));
     if (length < 0) return (int)length;

@@ -45,9 +45,7 @@ public:
         u64 = btf__add_int(btf_.get(), "unsigned long", 8, 0);
         character = btf__add_int(btf_.get(), "char", 1, BTF_INT_CHAR);
     }
-    int text(std::uint32_t length) {
-        return btf__add_array(btf_.get(), u32, character, length);
-    }
+    int text(std::uint32_t length) { return btf__add_array(btf_.get(), u32, character, length); }
     int record(const char* name, std::size_t size) {
         return btf__add_struct(btf_.get(), name, static_cast<std::uint32_t>(size));
     }

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <ksms.skel.h>
 #include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -20,8 +19,6 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstdarg>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -31,6 +28,7 @@
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/keeper.hpp"
+#include "bpf/load.hpp"
 #include "bpf/mend.hpp"
 #include "bpf/other_abi.hpp"
 
@@ -38,73 +36,6 @@ namespace ksms {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
-
-struct DestroySkeleton {
-    void operator()(ksms_bpf* skeleton) const { ksms_bpf::destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<ksms_bpf, DestroySkeleton>;
-
-/// Over the linked object: whether the installed programs are this build's.
-std::uint64_t object_hash() {
-    std::size_t size = 0;
-    const auto* bytes = static_cast<const char*>(ksms_bpf::elf_bytes(&size));
-    return fnv1a({bytes, size});
-}
-
-/// libbpf speaks to stderr; its last words belong into our error instead.
-thread_local std::string last_words;
-
-int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    char line[512];
-    const int length = vsnprintf(line, sizeof line, format, arguments);
-    if (length > 0)
-        last_words.assign(line,
-                          std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
-    while (!last_words.empty() && last_words.back() == '\n') last_words.pop_back();
-    return length;
-}
-
-/// Programs that this kernel may not be able to run; the others must load.
-void choose_programs(ksms_bpf& skeleton) {
-    const auto features = probe_kernel();
-    if (!features.kern_ctx) {
-        bpf_program__set_autoload(skeleton.progs.ksms_tcx_ingress, false);
-        bpf_program__set_autoload(skeleton.progs.ksms_tcx_egress, false);
-        bpf_program__set_autoload(skeleton.progs.ksms_xdp_ingress, false);
-    }
-    if (!features.drop_reasons) bpf_program__set_autoload(skeleton.progs.ksms_drop, false);
-}
-
-/// @param maps  a directory whose pinned maps are to be used; what is not pinned there is made
-Result<Skeleton> load(const std::string& maps) {
-    libbpf_set_print(keep_words);
-    Skeleton skeleton(ksms_bpf::open());
-    if (!skeleton) return fail_errno(errno, "open the BPF object");
-    choose_programs(*skeleton);
-    std::vector<Fd> reused;
-    bpf_map* map = nullptr;
-    bpf_object__for_each_map(map, skeleton->obj) {
-        const std::string_view name = bpf_map__name(map);
-        if (name.find('.') != std::string_view::npos) continue;
-        auto fd = open_pin(maps + "/" + std::string(name));
-        if (!fd && fd.error().code == Code::not_found) continue;
-        if (!fd) return std::unexpected(std::move(fd).error());
-        if (bpf_map__reuse_fd(map, fd->get()) != 0)
-            return fail_errno(errno, fmt::format("use the map {}", name));
-        reused.push_back(std::move(*fd));
-    }
-    if (ksms_bpf::load(skeleton.get()) != 0) {
-        const int err = errno;
-        return fail_errno(err, fmt::format("load the BPF programs ({})", last_words),
-                          "`ksmsctl doctor` says what this kernel lacks");
-    }
-    std::vector<int> kept;
-    for (const char* name : kRegistryMaps)
-        kept.push_back(bpf_object__find_map_fd_by_name(skeleton->obj, name));
-    KSMS_CHECK(bind_maps(bpf_program__fd(skeleton->progs.ksms_keep), kept));
-    return skeleton;
-}
 
 Status fill_config(const ksms_bpf& skeleton, const PinRoot& root) {
     ksms_config config{};
@@ -230,7 +161,7 @@ Status replace_programs(const PinRoot& root, Replace when) {
     KSMS_TRY(const auto config, MappedArray<ksms_config>::map(raw.get(), 1, "config"));
     if (when == Replace::if_other && config.values()[0].object_hash == object_hash())
         return {};  // the one before us did it
-    KSMS_TRY(const auto skeleton, load(root.path));
+    KSMS_TRY(const auto skeleton, load_object(root.path));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj) {
         if (bpf_program__fd(program) < 0) continue;
@@ -252,7 +183,7 @@ Status install_in(const std::string& directory, const PinRoot& root) {
         return access((directory + "/" + name).c_str(), F_OK) != 0;
     };
     const bool config_is_new = is_new("config"), registry_is_new = is_new("registry");
-    KSMS_TRY(const auto skeleton, load(directory));
+    KSMS_TRY(const auto skeleton, load_object(directory));
     if (config_is_new) KSMS_CHECK(fill_config(*skeleton, root));
     if (registry_is_new) KSMS_CHECK(fill_registry(*skeleton, root));
     fill_reasons(*skeleton);

@@ -65,8 +65,8 @@ std::uint32_t kept_program(const PinRoot& root) {
     const Fd cgroup(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     std::array<std::uint32_t, 1> programs{};
     std::uint32_t number = programs.size();
-    if (!cgroup || bpf_prog_query(cgroup.get(), BPF_CGROUP_SYSCTL, 0, nullptr, programs.data(),
-                                  &number) != 0)
+    if (!cgroup ||
+        bpf_prog_query(cgroup.get(), BPF_CGROUP_SYSCTL, 0, nullptr, programs.data(), &number) != 0)
         return 0;
     return number == 0 ? 0 : programs.front();
 }

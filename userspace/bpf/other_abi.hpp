@@ -38,7 +38,8 @@ Result<std::optional<OtherAbi>> find_other_abi(const PinRoot& root);
 /// Everything anew, put in the other's place at one stroke (RENAME_EXCHANGE); its pins go.
 /// @param carry  takes over what is held: from the pins that stand to the new ones before they are
 /// exchanged, and once more after, for what was taken meanwhile
-Status replace_other_abi(const PinRoot& root,
-                         const std::function<Status(const PinRoot& from, const PinRoot& to)>& carry);
+Status replace_other_abi(
+    const PinRoot& root,
+    const std::function<Status(const PinRoot& from, const PinRoot& to)>& carry);
 
 }  // namespace ksms

@@ -2,9 +2,9 @@
 #include "os/process.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,8 +77,9 @@ std::uint32_t current_pid() {
     const auto known = known_pid.load(std::memory_order_relaxed);
     if (known != 0) return known;
     // Before it is known, so that no child inherits it.
-    static const bool forgotten_by_children =
-        pthread_atfork(nullptr, nullptr, [] { known_pid.store(0, std::memory_order_relaxed); }) == 0;
+    static const bool forgotten_by_children = pthread_atfork(nullptr, nullptr, [] {
+                                                  known_pid.store(0, std::memory_order_relaxed);
+                                              }) == 0;
     const auto pid = static_cast<std::uint32_t>(getpid());
     if (forgotten_by_children) known_pid.store(pid, std::memory_order_relaxed);
     return pid;
