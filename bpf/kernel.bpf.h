@@ -132,6 +132,7 @@ struct signal_struct {
 };
 
 struct task_struct {
+    int pid; /* of the thread */
     int tgid;
     __u64 start_boottime;
     struct task_struct *group_leader;

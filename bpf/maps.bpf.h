@@ -194,6 +194,15 @@ struct {
     __type(value, struct ksms_reason_name);
 } reasons __weak SEC(".maps");
 
+/* key: thread, in the initial PID namespace. value: what it injects next. Written and taken away by
+ * the thread itself; what a dead one left is the first to go. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 64);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_injection);
+} injections __weak SEC(".maps");
+
 /* The maps of maps. key: DSCP. value: an array of the scan's own size (BPF_F_INNER_MAP, Linux 5.10)
  * that user space maps into its memory; set and taken away by the scan. Sizes and no types: the
  * scan's arrays have none either, and Linux 6.1 tells an array of structs from one without a type

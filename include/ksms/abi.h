@@ -26,7 +26,7 @@ typedef __u64 ksms_u64;
     _Static_assert(offsetof(type, field) == (at), #type "." #field)
 #endif
 
-#define KSMS_ABI_VERSION 3u
+#define KSMS_ABI_VERSION 4u
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
@@ -476,6 +476,27 @@ struct ksms_reason_name {
     char name[48];
 };
 KSMS_ASSERT_SIZE(struct ksms_reason_name, 48);
+
+/* injections: lru_hash, thread (in the initial PID namespace) -> what it injects next. Packets are
+ * from the IP header on, whole but for the destination port, the token and the transport checksum,
+ * which are 0. */
+enum { KSMS_INJECTION_PROBES = 512, KSMS_INJECTION_BYTES = 80 };
+struct ksms_injected_packet {
+    ksms_u8 bytes[KSMS_INJECTION_BYTES];
+    ksms_u32 size;
+    ksms_u32 sum; /* RFC 1071, of pseudo header and segment, not folded */
+};
+struct ksms_injection {
+    ksms_u32 dscp; /* of the scan */
+    ksms_u32 count;
+    ksms_u32 next; /* 0 */
+    ksms_u8 ethernet[14];
+    ksms_u8 pad[2];
+    struct ksms_injected_packet tcp, udp;
+    ksms_u32 probes[KSMS_INJECTION_PROBES]; /* entry * services + service */
+};
+KSMS_ASSERT_SIZE(struct ksms_injected_packet, 88);
+KSMS_ASSERT_SIZE(struct ksms_injection, 2252);
 
 /* The context of ksms_symbol, SEC("syscall"): the kernel function that an address is in ("%ps" of
  * bpf_snprintf). */

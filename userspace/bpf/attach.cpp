@@ -175,4 +175,22 @@ Result<std::uint32_t> call_program(int program, void* context, std::uint32_t siz
     return options.retval;
 }
 
+Status run_live(int program, std::uint32_t ifindex, std::span<const std::uint8_t> frame,
+                std::uint32_t count) {
+    xdp_md context{};
+    context.data_end = static_cast<std::uint32_t>(frame.size());
+    context.ingress_ifindex = ifindex;
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.data_in = frame.data();
+    options.data_size_in = static_cast<std::uint32_t>(frame.size());
+    options.ctx_in = &context;
+    options.ctx_size_in = sizeof context;
+    options.repeat = static_cast<int>(count);
+    options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+    options.batch_size = std::min<std::uint32_t>(count, 64);
+    if (bpf_prog_test_run_opts(program, &options) == 0) return {};
+    return fail_errno(errno, fmt::format("inject packets at interface {}", ifindex));
+}
+
 }  // namespace ksms

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,11 @@ Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_dire
 /// BPF_PROG_TEST_RUN of a SEC("syscall") program.
 /// @return the program's return value
 Result<std::uint32_t> call_program(int program, void* context, std::uint32_t size);
+
+/// Hands what an XDP program makes of `frame`, `count` times, to the stack, as if it came in by the
+/// interface (BPF_F_TEST_XDP_LIVE_FRAMES, Linux 5.18). Call it inside the interface's namespace.
+Status run_live(int program, std::uint32_t ifindex, std::span<const std::uint8_t> frame,
+                std::uint32_t count);
 
 /// What this kernel can do, each found out by trying it.
 struct KernelFeatures {

@@ -37,6 +37,8 @@ const char* name_of(Program program) {
         case Program::setup: return "ksms_setup";
         case Program::exit: return "ksms_exit";
         case Program::keep: return "ksms_keep";
+        case Program::thread_id: return "ksms_thread_id";
+        case Program::inject: return "ksms_inject";
         case Program::symbol: return "ksms_symbol";
         case Program::count_: break;
     }
@@ -103,6 +105,7 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
     KSMS_CHECK(open_typed(at, "drops", objects.drops));
     KSMS_CHECK(open_typed(at, "taps", objects.taps));
     KSMS_CHECK(open_typed(at, "tap_ids", objects.tap_ids));
+    KSMS_CHECK(open_typed(at, "injections", objects.injections));
     KSMS_CHECK(open_typed(at, "stats", objects.stats));
     KSMS_CHECK(open_typed(at, "journal", objects.journal));
     KSMS_CHECK(open_typed(at, "dense_services", objects.dense_services));

@@ -29,7 +29,8 @@ constexpr Option kOptions[] = {
     {"source-netns", "NETNS", "where the probes leave from (whoever owns the source)"},
     {"entry-only", nullptr, "judge only the first router of each entry"},
     {"router", "NETNS", "only this router; can be repeated", true},
-    {"mode", "path", "the probes run the whole path"},
+    {"mode", "path|isolated", "isolated: every router answers for itself (path)"},
+    {"inject", "ROUTER:INTERFACE", "isolated: here; can be repeated", true},
     {"tap", "tc|xdp", "the hooks that count (tc)"},
     {"timeout", "SECONDS", "how long to wait after a probe was last sent (1)"},
     {"tcp-timeout", "SECONDS", nullptr},
@@ -118,14 +119,20 @@ Status read_services(const Arguments& arguments, ScanRequest& request) {
 }
 
 Status read_way(const Arguments& arguments, ScanRequest& request) {
-    const auto mode = arguments.text("mode").value_or("path");
-    if (mode != "path")
-        return fail(Code::usage, fmt::format("--mode {}: this build knows path only", mode),
-                    "--mode path, the default, judges each router as far as the probes get");
+    static const std::array<std::string, 2> modes{"path", "isolated"};
+    const auto mode = choice(arguments, "mode", "path", modes);
+    if (!mode) return std::unexpected(mode.error());
+    request.isolated = *mode == "isolated";
+    request.inject = arguments.all("inject");
+    if (!request.isolated && !request.inject.empty())
+        return fail(Code::usage, "--inject is for --mode isolated");
     const auto tap = arguments.text("tap").value_or("tc");
     if (tap != "tc" && tap != "xdp")
         return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap),
                     "--tap tc, the default, counts the same packets");
+    if (request.isolated && tap == "xdp")
+        return fail(Code::usage, "--tap xdp does not see what --mode isolated gives the routers",
+                    "it comes in behind XDP; --tap tc, the default, does");
     request.hooks = tap == "tc" ? TapHooks::tc : TapHooks::xdp;
     request.source_netns = arguments.text("source-netns").value_or("");
     if (arguments.has("source-netns") && request.source_netns.empty())

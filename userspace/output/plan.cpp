@@ -23,6 +23,7 @@ constexpr EndWords kEnds[] = {
     {PathEnd::no_next_hop, "no_next_hop", "it ends: nobody owns the next hop"},
     {PathEnd::link_down, "link_down", "it ends: the link is down"},
     {PathEnd::loop, "loop", "it ends: a loop"},
+    {PathEnd::onward, "onward", "to the next router"},
     {PathEnd::not_forwarding, "not_forwarding", "it ends: the last namespace does not forward"},
 };
 
@@ -65,7 +66,7 @@ std::vector<std::string> names_of(const std::vector<PlanInterface>& interfaces) 
 void path_json(JsonWriter& json, const Plan& plan, std::size_t entry, const PlanPath& path,
                const std::vector<Service>& services) {
     json.begin_object();
-    json.field("entry", plan.entries[entry].netns.name());
+    json.field("entry", plan.entries[entry].name());
     json.key("services").strings(service_ranges(services));
     json.key("hops").begin_array();
     for (const auto& hop : path.hops) {
@@ -122,7 +123,7 @@ void write_plan_json(const ScanRequest& request, const Plan& plan, bool pretty, 
     json.begin_object();
     json.field("schema", "ksms.plan/1");
     json.field("source", request.source.text()).field("destination", request.destination.text());
-    json.field("mode", "path");
+    json.field("mode", plan.isolated ? "isolated" : "path");
     json.key("services").begin_array();
     for (const auto& service : request.services) {
         json.begin_object();

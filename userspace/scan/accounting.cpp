@@ -37,12 +37,12 @@ void pause_ns(std::uint64_t ns) {
 }  // namespace
 
 Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store,
-                       Prober& prober, Resolver& resolver, KernelNames& names, Patience patience,
+                       Sender& sender, Resolver& resolver, KernelNames& names, Patience patience,
                        const ScanHooks& hooks, LeaseKeeper& lease)
     : plan_(plan),
       sites_(sites),
       store_(store),
-      prober_(prober),
+      sender_(sender),
       resolver_(resolver),
       names_(names),
       patience_(patience),
@@ -134,7 +134,7 @@ Status Accounting::send_pending(std::uint64_t rate_pps) {
     const auto sent_before = sent_;
     for (const auto probe : probes)
         if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
-    KSMS_TRY(const auto refused, prober_.send(probes, rate_pps, stop));
+    KSMS_TRY(const auto refused, sender_.send(probes, rate_pps, stop));
     sent_ = sent_before + probes.size() - refused.size();
     for (const auto& [probe, err] : refused) {
         if (err == EPERM) continue;  // the source's own firewall: its drop tells
@@ -166,6 +166,7 @@ Status Accounting::wait_until(std::uint64_t until) {
 void Accounting::start_with_what_has_a_way() {
     for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
         const auto& path = plan_.paths[plan_.path_of[probe]];
+        if (path.elsewhere) continue;
         if (path.hops.empty())
             refuse(probe, path.detail);
         else

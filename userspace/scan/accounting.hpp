@@ -11,9 +11,9 @@
 #include "scan/collect.hpp"
 #include "scan/lease_keeper.hpp"
 #include "scan/plan.hpp"
-#include "scan/prober.hpp"
 #include "scan/resolver.hpp"
 #include "scan/scan.hpp"
+#include "scan/sender.hpp"
 #include "scan/sites.hpp"
 #include "scan/store.hpp"
 
@@ -41,7 +41,7 @@ struct Accounts {
 
 class Accounting {
 public:
-    Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Prober& prober,
+    Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Sender& sender,
                Resolver& resolver, KernelNames& names, Patience patience, const ScanHooks& hooks,
                LeaseKeeper& lease);
     Result<Accounts> run();
@@ -72,7 +72,7 @@ private:
     const Plan& plan_;
     const ScanSites& sites_;
     const ScanStore& store_;
-    Prober& prober_;
+    Sender& sender_;
     Resolver& resolver_;
     KernelNames& names_;
     Patience patience_;

@@ -9,6 +9,7 @@
 
 #include "ksms/abi.h"
 #include "scan/classes.hpp"
+#include "scan/plan_parts.hpp"
 #include "scan/tracer.hpp"
 
 namespace ksms {
@@ -22,7 +23,9 @@ bool is_group(const Address& address) {
                                [](std::uint8_t byte) { return byte == 0xff; });
 }
 
-Status check(const ScanRequest& request) {
+}  // namespace
+
+Status check_addresses(const ScanRequest& request) {
     if (request.source.family != request.destination.family)
         return fail(Code::usage,
                     fmt::format("{} and {} are of different families", request.source.text(),
@@ -47,6 +50,8 @@ Status check(const ScanRequest& request) {
     if (request.services.empty()) return fail(Code::usage, "no service to probe", "-P names them");
     return {};
 }
+
+namespace {
 
 /// The addresses that people may have meant: those with the longest common prefix.
 std::string nearest_owner(Network& network, const Address& wanted) {
@@ -79,7 +84,7 @@ public:
           tracer_(network, request.source, request.destination, tos, source_port) {}
 
     Result<Plan> run() {
-        KSMS_CHECK(check(request_));
+        KSMS_CHECK(check_addresses(request_));
         KSMS_CHECK(find_entries());
         if (entries_.size() > KSMS_MAX_ENTRIES ||
             entries_.size() * request_.services.size() > KSMS_MAX_PROBES)
@@ -196,19 +201,11 @@ private:
         }
     }
 
-    Result<std::vector<PlanInterface>> tap_interfaces(std::size_t netns) {
-        KSMS_TRY(const auto* interfaces, network_.interfaces(netns));
-        std::vector<PlanInterface> result;
-        for (const auto& link : interfaces->links)
-            if (!link.loopback && link.master == 0) result.push_back({link.ifindex, link.name});
-        return result;
-    }
-
     Status build_entries() {
         for (const auto entry : entries_) {
             PlanEntry result;
             KSMS_TRY(result.netns, network_.netns(entry).duplicate());
-            KSMS_TRY(result.interfaces, tap_interfaces(entry));
+            KSMS_TRY(result.interfaces, tap_interfaces(network_, entry));
             result.source_is_router =
                 std::ranges::find(tracer_.routers(), entry) != tracer_.routers().end();
             plan_.entries.push_back(std::move(result));
@@ -225,7 +222,7 @@ private:
             }
             PlanRouter router;
             KSMS_TRY(router.netns, network_.netns(number).duplicate());
-            KSMS_TRY(router.interfaces, tap_interfaces(number));
+            KSMS_TRY(router.interfaces, tap_interfaces(network_, number));
             router_of_.emplace(number, plan_.routers.size());
             plan_.routers.push_back(std::move(router));
         }
@@ -246,13 +243,9 @@ private:
         return {};
     }
 
-    Result<PlanInterface> named(std::size_t netns, std::uint32_t ifindex) {
-        KSMS_TRY(const auto* interfaces, network_.interfaces(netns));
-        const auto* link = interfaces->link(ifindex);
-        return PlanInterface{ifindex, link == nullptr ? std::string() : link->name};
-    }
-
     Status build_paths() {
+        WaySurroundings surroundings(network_, request_.destination, plan_,
+                                  [this](std::size_t netns) { return own_netns(netns); });
         std::vector<std::uint32_t> path_of_trace;
         for (std::size_t number = 0; number < traces_.size(); ++number) {
             const auto& trace = traces_[number];
@@ -263,18 +256,18 @@ private:
             const auto entry = number / representatives_.size();
             // What passes its own source once more is seen leaving by other interfaces too.
             if (trace.leaves != 0 && !plan_.entries[entry].source_is_router) {
-                KSMS_TRY(path.leaves, named(entries_[entry], trace.leaves));
+                KSMS_TRY(path.leaves, interface_of(network_, entries_[entry], trace.leaves));
             }
             for (const auto& hop : trace.hops) {
-                KSMS_TRY(auto ingress, named(hop.netns, hop.ingress));
+                KSMS_TRY(auto ingress, interface_of(network_, hop.netns, hop.ingress));
                 PlanInterface egress;
                 if (hop.egress != 0) {
-                    KSMS_TRY(egress, named(hop.netns, hop.egress));
+                    KSMS_TRY(egress, interface_of(network_, hop.netns, hop.egress));
                 }
                 path.hops.push_back(
                     {router_of_.at(hop.netns), std::move(ingress), std::move(egress), hop.local});
             }
-            KSMS_CHECK(note_surroundings(trace));
+            KSMS_CHECK(surroundings.note(trace));
             auto same = std::ranges::find(plan_.paths, path);
             if (same == plan_.paths.end())
                 same = plan_.paths.insert(plan_.paths.end(), std::move(path));
@@ -287,43 +280,12 @@ private:
         return {};
     }
 
-    /// Bridges between, the destination's host, and the neighbours that a way needs.
-    Status note_surroundings(const Trace& trace) {
-        for (const auto bridge : trace.bridges) {
-            if (router_of_.contains(bridge) || !bridges_.insert(bridge).second) continue;
-            KSMS_TRY(auto netns, network_.netns(bridge).duplicate());
-            plan_.segments.push_back(std::move(netns));
-        }
-        if (trace.host && !trace.hops.empty() && hosts_.insert(*trace.host).second) {
-            KSMS_TRY(auto netns, network_.netns(*trace.host).duplicate());
-            KSMS_TRY(auto interfaces, tap_interfaces(*trace.host));
-            plan_.destination_hosts.push_back(std::move(netns));
-            plan_.destination_interfaces.push_back(std::move(interfaces));
-        }
-        for (const auto& next : trace.neighbours) {
-            KSMS_TRY(const auto* interfaces, network_.interfaces(next.netns));
-            const auto* link = interfaces->link(next.ifindex);
-            if (link == nullptr || link->no_arp || link->loopback) continue;
-            const bool known =
-                std::ranges::any_of(plan_.neighbours, [&](const PlanNeighbour& each) {
-                    return each.netns->inode() == network_.netns(next.netns).inode() &&
-                           each.interface.ifindex == next.ifindex && each.address == next.address;
-                });
-            if (known) continue;
-            plan_.neighbours.push_back({own_netns(next.netns),
-                                        {next.ifindex, link->name},
-                                        next.address,
-                                        next.address == request_.destination,
-                                        {}});
-        }
-        return {};
-    }
-
     /// The plan's own handle on a namespace: it outlives the network.
     const Netns* own_netns(std::size_t number) {
         if (const auto router = router_of_.find(number); router != router_of_.end())
             return &plan_.routers[router->second].netns;
         const auto entry = std::ranges::find(entries_, number);
+        if (entry == entries_.end()) return nullptr;
         return &plan_.entries[static_cast<std::size_t>(entry - entries_.begin())].netns;
     }
 
@@ -358,12 +320,7 @@ private:
     Status find_routed_dscps() {
         for (const auto netns : tracer_.asked()) {
             KSMS_TRY(const auto* rules, network_.rules(netns, request_.source.family));
-            for (const auto& rule : *rules) {
-                if (rule.tos_mask == 0) continue;
-                for (unsigned dscp = 0; dscp < KSMS_DSCPS; ++dscp)
-                    if (((dscp << 2) & rule.tos_mask) == (rule.tos & rule.tos_mask))
-                        plan_.routed_dscps |= std::uint64_t{1} << dscp;
-            }
+            plan_.routed_dscps |= caught_dscps(*rules);
         }
         return {};
     }
@@ -377,13 +334,13 @@ private:
     std::vector<std::size_t> representatives_;  ///< per class: a service
     std::vector<Trace> traces_;                 ///< entry * classes + class
     std::map<std::size_t, std::size_t> router_of_;
-    std::set<std::size_t> bridges_, hosts_;
 };
 
 }  // namespace
 
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                        std::uint16_t source_port) {
+    if (request.isolated) return make_isolated_plan(network, request, tos, source_port);
     return Planner(network, request, tos, source_port).run();
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,7 @@ enum class PathEnd {
     no_next_hop,     ///< nobody on the link owns the gateway
     link_down,       ///< the egress interface is down or without carrier
     loop,            ///< a router came twice
+    onward,          ///< isolated: to the next router
     not_forwarding,  ///< a namespace that does not forward and does not own the destination
 };
 
@@ -56,6 +58,7 @@ struct PlanPath {
     /// A raw socket's packet would leave another way than a real one (`ip rule … ipproto … dport …`
     /// in the source's namespace): a socket of the service's protocol must send it.
     bool by_socket{false};
+    bool elsewhere{false};  ///< isolated: this router is not on the service's way
     bool operator==(const PlanPath&) const = default;
 };
 
@@ -68,12 +71,24 @@ struct PlanRouter {
                         ///< answer
 };
 
-/// A namespace that owns the source: the probes of one entry leave from it.
+/// Where a router is given the probes (--mode isolated).
+struct PlanInjection {
+    PlanInterface interface;
+    Mac mac{};             ///< of the interface; zeros where it has none
+    std::uint8_t ttl{64};  ///< that a packet of the source has there
+    std::uint32_t hop{1};  ///< the router's place on the way
+};
+
+/// A namespace that owns the source: the probes of one entry leave from it. In isolated mode one
+/// router at one of its interfaces.
 struct PlanEntry {
     Netns netns;
     std::vector<PlanInterface> interfaces;  ///< an egress tap on each
     bool source_is_router{false};  ///< the source namespace is itself a router of the path (its own
                                    ///< address as source)
+    std::optional<PlanInjection> injection{};
+    std::string source{};  ///< isolated: the namespace that the way begins in; "": none owns it
+    [[nodiscard]] const std::string& name() const { return source.empty() ? netns.name() : source; }
 };
 
 /// A neighbour that a path needs resolved before the first probe.
@@ -104,6 +119,7 @@ struct Plan {
     std::vector<bool>
         dscp_routed;         ///< per probe: its path differs between tos 0 and the job's DSCP
     bool entry_only{false};  ///< only the first router of a way is in its answer
+    bool isolated{false};    ///< every entry is one router that answers for itself
     std::vector<std::string> warnings;  ///< for people: "--router hq-dmz is on no path"
     /// Is this router in the answer for a probe that met it as the nth (from 0)?
     [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
@@ -127,6 +143,11 @@ inline constexpr std::uint16_t kFirstSourcePort = 33000, kSourcePorts = 27000;
 ///         the source's own link, …)
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                        std::uint16_t source_port = kFirstSourcePort);
+/// --mode isolated: the routers on that way, each an entry of its own, or those that are named.
+Result<Plan> make_isolated_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
+                                std::uint16_t source_port);
+/// What no plan can be made of.
+Status check_addresses(const ScanRequest& request);
 
 /// "br-core has no route to 10.9.9.9" and the like.
 [[nodiscard]] std::string describe_end(PathEnd end, const std::string& router,

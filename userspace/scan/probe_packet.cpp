@@ -33,17 +33,17 @@ std::uint16_t fold(std::uint32_t total) {
     return static_cast<std::uint16_t>(~total);
 }
 
-std::uint16_t transport_checksum(const ProbeHeader& header, std::uint8_t protocol,
-                                 std::span<const std::uint8_t> segment) {
+std::uint32_t transport_sum(const ProbeHeader& header, std::uint8_t protocol,
+                            std::span<const std::uint8_t> segment) {
     std::uint32_t total = protocol + static_cast<std::uint32_t>(segment.size());
     total = sum({header.source.bytes.data(), header.source.size()}, total);
     total = sum({header.destination.bytes.data(), header.destination.size()}, total);
-    return fold(sum(segment, total));
+    return sum(segment, total);
 }
 
 std::size_t build_tcp(const ProbeHeader& header, std::uint16_t port, std::uint32_t token,
-                      std::uint8_t* at) {
-    // MSS 1460, SACK permitted, timestamps (value = token, echo 0), NOP, window scale 7
+                      std::uint32_t timestamp, std::uint8_t* at) {
+    // MSS 1460, SACK permitted, timestamps (echo 0), NOP, window scale 7
     static constexpr std::uint8_t options[20] = {2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0,
                                                  0, 0, 0,    0,    0, 0, 1, 3,  3, 7};
     constexpr std::size_t size = 20 + sizeof options;
@@ -55,8 +55,7 @@ std::size_t build_tcp(const ProbeHeader& header, std::uint16_t port, std::uint32
     at[13] = 0x02;  // SYN
     put16(at + 14, 64240);
     std::copy(std::begin(options), std::end(options), at + 20);
-    put32(at + 28, token | 1);  // a timestamp of 0 is "none" to some
-    put16(at + 16, transport_checksum(header, IPPROTO_TCP, {at, size}));
+    put32(at + 28, timestamp);
     return size;
 }
 
@@ -70,34 +69,52 @@ std::size_t build_udp(const ProbeHeader& header, std::uint16_t port, std::uint32
     put32(at + 8, KSMS_PAYLOAD_MAGIC);
     put32(at + 12, token);
     put32(at + 16, header.generation);
-    const auto checksum = transport_checksum(header, IPPROTO_UDP, {at, size});
-    put16(at + 6, checksum == 0 ? 0xffff : checksum);  // RFC 768: 0 says that there is none
     return size;
 }
 
-void build_ipv4(const ProbeHeader& header, std::uint8_t protocol, std::size_t payload,
-                std::uint8_t* at) {
+void build_ipv4(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl,
+                std::size_t payload, std::uint8_t* at) {
     std::fill_n(at, 20, std::uint8_t{0});
     at[0] = 0x45;
     at[1] = static_cast<std::uint8_t>(header.dscp << 2);
     put16(at + 2, static_cast<std::uint32_t>(20 + payload));
     put16(at + 6, 0x4000);  // do not fragment
-    at[8] = 64;
+    at[8] = ttl;
     at[9] = protocol;
     std::copy_n(header.source.bytes.begin(), 4, at + 12);
     std::copy_n(header.destination.bytes.begin(), 4, at + 16);
     put16(at + 10, fold(sum({at, 20}, 0)));
 }
 
-void build_ipv6(const ProbeHeader& header, std::uint8_t protocol, std::size_t payload,
-                std::uint8_t* at) {
+void build_ipv6(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl,
+                std::size_t payload, std::uint8_t* at) {
     std::fill_n(at, 40, std::uint8_t{0});
     put32(at, 6u << 28 | static_cast<std::uint32_t>(header.dscp) << 22);
     put16(at + 4, static_cast<std::uint32_t>(payload));
     at[6] = protocol;
-    at[7] = 64;
+    at[7] = ttl;
     std::copy_n(header.source.bytes.begin(), 16, at + 8);
     std::copy_n(header.destination.bytes.begin(), 16, at + 24);
+}
+
+struct Sizes {
+    std::size_t whole, network;
+};
+
+/// Everything but the transport checksum.
+Sizes build(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl, std::uint16_t port,
+            std::uint32_t token, std::uint32_t timestamp,
+            std::span<std::uint8_t, kMaxProbeSize> packet) {
+    const bool four = header.source.family == AF_INET;
+    const std::size_t network = four ? 20 : 40;
+    auto* transport = packet.data() + network;
+    const auto size = protocol == IPPROTO_TCP ? build_tcp(header, port, token, timestamp, transport)
+                                              : build_udp(header, port, token, transport);
+    if (four)
+        build_ipv4(header, protocol, ttl, size, packet.data());
+    else
+        build_ipv6(header, protocol, ttl, size, packet.data());
+    return {network + size, network};
 }
 
 }  // namespace
@@ -109,17 +126,29 @@ std::uint32_t probe_token(const ProbeHeader& header, std::uint32_t probe) {
 
 std::size_t build_probe(const ProbeHeader& header, const Service& service, std::uint32_t probe,
                         std::span<std::uint8_t, kMaxProbeSize> packet) {
+    constexpr std::uint8_t first_ttl = 64;
     const auto token = probe_token(header, probe);
-    const std::size_t network = header.source.family == AF_INET ? 20 : 40;
+    const bool tcp = service.protocol == IPPROTO_TCP;
+    // A timestamp of 0 is "none" to some.
+    const auto [size, network] =
+        build(header, service.protocol, first_ttl, service.port, token, token | 1, packet);
     auto* transport = packet.data() + network;
-    const auto size = service.protocol == IPPROTO_TCP
-                          ? build_tcp(header, service.port, token, transport)
-                          : build_udp(header, service.port, token, transport);
-    if (header.source.family == AF_INET)
-        build_ipv4(header, service.protocol, size, packet.data());
+    const auto checksum =
+        fold(transport_sum(header, service.protocol, packet.subspan(network, size - network)));
+    if (tcp)
+        put16(transport + 16, checksum);
     else
-        build_ipv6(header, service.protocol, size, packet.data());
-    return network + size;
+        put16(transport + 6, checksum == 0 ? 0xffff : checksum);  // RFC 768: 0 says there is none
+    return size;
+}
+
+ProbeTemplate build_template(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl) {
+    ProbeTemplate result;
+    const auto [size, network] = build(header, protocol, ttl, 0, 0, 0, result.bytes);
+    result.size = size;
+    result.sum =
+        transport_sum(header, protocol, std::span(result.bytes).subspan(network, size - network));
+    return result;
 }
 
 }  // namespace ksms

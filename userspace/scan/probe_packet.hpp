@@ -36,4 +36,15 @@ std::uint32_t probe_token(const ProbeHeader& header, std::uint32_t probe);
 std::size_t build_probe(const ProbeHeader& header, const Service& service, std::uint32_t probe,
                         std::span<std::uint8_t, kMaxProbeSize> packet);
 
+/// A probe without the fields that differ from probe to probe: destination port, token and
+/// transport checksum are 0.
+struct ProbeTemplate {
+    std::array<std::uint8_t, kMaxProbeSize> bytes{};
+    std::size_t size{0};
+    std::uint32_t sum{0};  ///< RFC 1071, of pseudo header and segment, not folded
+};
+
+/// @param ttl  TTL or hop limit
+ProbeTemplate build_template(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl);
+
 }  // namespace ksms

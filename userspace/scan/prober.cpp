@@ -106,22 +106,22 @@ Result<bool> take_port(const Netns& netns, const ProbeHeader& header, int type, 
 
 }  // namespace
 
-Result<Prober> Prober::open(const Plan& plan, const std::vector<Service>& services,
-                            const ProbeHeader& header,
-                            const std::function<std::uint16_t()>& next_port) {
-    Prober prober;
-    prober.plan_ = &plan;
-    prober.services_ = &services;
-    prober.header_ = header;
+Result<std::unique_ptr<Sender>> Prober::open(const Plan& plan, const std::vector<Service>& services,
+                                             const ProbeHeader& header,
+                                             const std::function<std::uint16_t()>& next_port) {
+    auto prober = std::make_unique<Prober>();
+    prober->plan_ = &plan;
+    prober->services_ = &services;
+    prober->header_ = header;
     for (const auto& entry : plan.entries) {
-        KSMS_TRY(auto raw, open_raw(entry.netns, prober.header_));
+        KSMS_TRY(auto raw, open_raw(entry.netns, prober->header_));
         Entry added;
         added.raw = std::move(raw);
         added.name = entry.netns.name();
-        prober.entries_.push_back(std::move(added));
+        prober->entries_.push_back(std::move(added));
     }
-    KSMS_CHECK(prober.reserve_port(plan, next_port));
-    return prober;
+    KSMS_CHECK(prober->reserve_port(plan, next_port));
+    return std::unique_ptr<Sender>(std::move(prober));
 }
 
 Status Prober::reserve_port(const Plan& plan, const std::function<std::uint16_t()>& next_port) {

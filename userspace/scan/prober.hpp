@@ -15,31 +15,24 @@
 #include "base/fd.hpp"
 #include "scan/plan.hpp"
 #include "scan/probe_packet.hpp"
+#include "scan/sender.hpp"
 
 namespace ksms {
 
-class Prober {
+class Prober : public Sender {
 public:
     /// Opens a raw socket in every entry's namespace and reserves the source port there (a TCP and
     /// a UDP socket bound to it, so that no other program of that host is given our answers).
     /// @param plan  outlives the prober
     /// @param next_port  gives the next candidate; another is asked for where one is taken
-    static Result<Prober> open(const Plan& plan, const std::vector<Service>& services,
-                               const ProbeHeader& header,
-                               const std::function<std::uint16_t()>& next_port);
+    static Result<std::unique_ptr<Sender>> open(const Plan& plan,
+                                                const std::vector<Service>& services,
+                                                const ProbeHeader& header,
+                                                const std::function<std::uint16_t()>& next_port);
 
-    /// Sends these probes, paced at `rate_pps` (0: as fast as it goes). `stop` is asked between
-    /// batches.
-    /// @return for each that could not be sent its index and why (EPERM is the source's own
-    /// firewall: it counts as sent, the drop
-    ///         says it)
-    struct Refused {
-        std::uint32_t probe;
-        int err;
-    };
     Result<std::vector<Refused>> send(std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
-                                      const std::function<bool(std::size_t done)>& stop);
-    [[nodiscard]] const ProbeHeader& header() const { return header_; }
+                                      const std::function<bool(std::size_t done)>& stop) override;
+    [[nodiscard]] const ProbeHeader& header() const override { return header_; }
 
 private:
     enum class Way { raw, datagram, connection };

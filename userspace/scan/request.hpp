@@ -20,6 +20,8 @@ struct ScanRequest {
     std::string source_netns;          ///< --source-netns; "": whoever owns the source
     std::vector<std::string> routers;  ///< --router; empty: those on the path
     bool entry_only{false};
+    bool isolated{false};             ///< --mode isolated
+    std::vector<std::string> inject;  ///< --inject ROUTER:INTERFACE; isolated only
     TapHooks hooks{TapHooks::tc};
     std::uint64_t timeout_ns{1'000'000'000};  ///< after a probe was last sent
     std::uint64_t deadline_ns{0};             ///< for the whole scan; 0: none

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/clock.hpp"
@@ -14,6 +15,7 @@
 #include "scan/accounting.hpp"
 #include "scan/borrow.hpp"
 #include "scan/collect.hpp"
+#include "scan/injector.hpp"
 #include "scan/lease_keeper.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
@@ -169,6 +171,19 @@ private:
             warnings_.push_back("drop reasons are off: " + link.error().text());
     }
 
+    Result<std::unique_ptr<Sender>> open_sender(ProbeHeader header) {
+        if (plan_.isolated) {
+            // No socket holds it: there is no source.
+            header.source_port = source_port_;
+            return std::make_unique<Injector>(objects_, plan_, header);
+        }
+        // The one that the plan was asked with, as long as nobody has it.
+        const auto next_port = [this, first = true]() mutable {
+            return std::exchange(first, false) ? source_port_ : next_source_port();
+        };
+        return Prober::open(plan_, request_.services, header, next_port);
+    }
+
     Result<Accounts> probe() {
         KSMS_TRY(resolver_, Resolver::run(plan_, guard_, lease_.dscp));
         stage("probe");
@@ -180,20 +195,16 @@ private:
                            static_cast<std::uint32_t>(lease_.generation),
                            {}};
         std::ranges::copy(config.token_key, header.token_key.begin());
-        // The one that the plan was asked with, as long as nobody has it.
-        const auto next_port = [this, first = true]() mutable {
-            return std::exchange(first, false) ? source_port_ : next_source_port();
-        };
-        KSMS_TRY(auto prober, Prober::open(plan_, request_.services, header, next_port));
+        KSMS_TRY(auto sender, open_sender(header));
         KSMS_TRY(auto store,
-                 ScanStore::begin(objects_, guard_, prober.header(), request_.services,
+                 ScanStore::begin(objects_, guard_, sender->header(), request_.services,
                                   static_cast<std::uint32_t>(plan_.entries.size()), sites_.store));
         store_ = std::move(store);
         const Patience patience{request_.timeout_ns,
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
                                 request_.retries, request_.rate_pps};
         LeaseKeeper keeper(registry_, lease_);
-        Accounting accounting(plan_, sites_, *store_, prober, *resolver_, names_, patience, hooks_,
+        Accounting accounting(plan_, sites_, *store_, *sender, *resolver_, names_, patience, hooks_,
                               keeper);
         KSMS_TRY(auto accounts, accounting.run());
         KSMS_CHECK(keeper.look());
@@ -245,6 +256,7 @@ private:
         ProbeEvidence evidence;
         const auto services = plan_.services();
         for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
+            if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
             collector.collect(probe, evidence);
             evidence.sent = accounts.sent[probe];
             evidence.not_sent = accounts.why_not_sent(probe);
@@ -261,6 +273,7 @@ private:
     void describe(Report& report, const Accounts& accounts, const JudgeContext& context) {
         report.source = request_.source;
         report.destination = request_.destination;
+        if (plan_.isolated) report.mode = "isolated";
         report.job =
             std::string(lease_.record.job, strnlen(lease_.record.job, sizeof lease_.record.job));
         report.dscp = lease_.dscp;

@@ -54,7 +54,7 @@ Summary::Row& Summary::row(std::size_t entry, const ProbeVerdict::AtRouter& at) 
     auto& report = found->second.report;
     if (added) {
         report.name = plan_.routers[at.router].netns.name();
-        report.entry = plan_.entries[entry].netns.name();
+        report.entry = plan_.entries[entry].name();
         report.hop = at.hop;
         report.services.resize(services_.size());
         for (std::uint32_t i = 0; i < services_.size(); ++i) {
@@ -120,7 +120,9 @@ void Summary::finish(Report& report) {
         }
         std::ranges::stable_sort(order, {}, [](const Row* row) { return row->report.hop; });
         for (auto* row : order) report.routers.push_back(std::move(row->report));
-        report.entries.push_back(plan_.entries[entry].netns.name());
+        const auto& name = plan_.entries[entry].name();
+        if (std::ranges::find(report.entries, name) == report.entries.end())
+            report.entries.push_back(name);
     }
     for (const auto& end : ends_) {
         if (end.result == Verdict::yes) ++report.yes;

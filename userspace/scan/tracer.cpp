@@ -33,6 +33,7 @@ std::string describe_end(PathEnd end, const std::string& router, const std::stri
         case PathEnd::link_down: return fmt::format("{}: the link to {} is down", router, target);
         case PathEnd::loop:
             return fmt::format("the way to {} comes back to {}: a loop", target, router);
+        case PathEnd::onward: return fmt::format("{} hands {} on", router, target);
         case PathEnd::not_forwarding: return fmt::format("{} does not forward", router);
     }
     return {};
@@ -184,9 +185,18 @@ Status Tracer::meet_behind(std::size_t netns, const RouteAnswer& answer) {
 }
 
 Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
+    return follow({}, entry, 0, service, kMostHops + 1);
+}
+
+Result<Trace> Tracer::trace_one(std::size_t router, std::uint32_t ingress, const Service& service) {
     Trace trace;
-    std::size_t at = entry;
-    std::uint32_t ingress = 0;
+    trace.hops.push_back({router, ingress, 0, false});
+    return follow(std::move(trace), router, ingress, service, 1);
+}
+
+Result<Trace> Tracer::follow(Trace trace, std::size_t at, std::uint32_t ingress,
+                             const Service& service, std::size_t most) {
+    const auto entry = at;
     std::set<std::pair<std::size_t, std::uint32_t>> visited;
     const auto target = destination_.text();
     while (true) {
@@ -246,6 +256,10 @@ Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
         if (!forwards && interfaces->owns(destination_)) {
             trace.host = next;
             stop(trace, PathEnd::destination, at, target);
+            return trace;
+        }
+        if (trace.hops.size() == most) {
+            stop(trace, PathEnd::onward, at, target);
             return trace;
         }
         next_[{at, answer.oif}].insert(next);

@@ -53,6 +53,8 @@ public:
 
     /// The way of this service's packets from the namespace `entry`.
     Result<Trace> trace(std::size_t entry, const Service& service);
+    /// What this router alone does with what comes in by `ingress`.
+    Result<Trace> trace_one(std::size_t router, std::uint32_t ingress, const Service& service);
     /// Where else a firewall's mark could lead it: asks every router seen so far with each mark
     /// that its rules name, and goes on from there. Adds to routers() and next().
     Status explore_marks(const Service& service);
@@ -74,6 +76,9 @@ private:
         bool leaves_sight{false};
     };
     RouteQuestion question(const Service& service, std::uint32_t iif, std::uint32_t mark) const;
+    /// From here on, until the trace has `most` hops.
+    Result<Trace> follow(Trace trace, std::size_t at, std::uint32_t ingress, const Service& service,
+                         std::size_t most);
     Status leave(Trace& trace, std::size_t entry, const Service& service,
                  const RouteAnswer& answer);
     Status meet_next_hops(std::size_t netns, const Service& service);

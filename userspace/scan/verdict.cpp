@@ -38,8 +38,10 @@ public:
                     const auto& later = evidence_.routers[step.router];
                     return later.in.packets > 0 || later.out.packets > 0;
                 });
-            judge_router(steps[at], later_seen || evidence_.destination.packets > 0,
-                         at + 1 == steps.size());
+            judge_router(
+                steps[at],
+                later_seen || seen_elsewhere(steps[at].router) || evidence_.destination.packets > 0,
+                at + 1 == steps.size());
         }
         end_to_end();
         return std::move(verdict_);
@@ -74,10 +76,21 @@ private:
 
     const std::string& name(std::size_t router) const { return plan_.routers[router].netns.name(); }
 
+    /// Isolated: what was injected at this router was seen at another, so it passed this one.
+    bool seen_elsewhere(std::size_t router) const {
+        if (!plan_.isolated) return false;
+        for (std::size_t i = 0; i < evidence_.routers.size(); ++i) {
+            const auto& seen = evidence_.routers[i];
+            if (i != router && (seen.in.packets > 0 || seen.out.packets > 0)) return true;
+        }
+        return false;
+    }
+
     ProbeVerdict::AtRouter row_of(const WalkStep& step) const {
         ProbeVerdict::AtRouter row;
         row.router = step.router;
-        row.hop = static_cast<std::uint32_t>(verdict_.walk.size() + 1);
+        const auto& injection = plan_.entries[entry_].injection;
+        row.hop = injection ? injection->hop : static_cast<std::uint32_t>(verdict_.walk.size() + 1);
         row.ingress_iface = step.ingress.name;
         row.egress_iface = step.egress.name;
         auto& answer = row.answer;
@@ -205,7 +218,7 @@ private:
     void never_came(ServiceAtRouter& answer, std::size_t router, bool seen_behind) {
         if (!evidence_.not_sent.empty()) {
             unknown(answer, "not_sent:" + evidence_.not_sent, "not sent: " + evidence_.not_sent);
-        } else if (evidence_.source_drop.count > 0 && verdict_.walk.empty()) {
+        } else if (!plan_.isolated && evidence_.source_drop.count > 0 && verdict_.walk.empty()) {
             source_dropped(answer);
         } else if (is_broken(router)) {
             taps_gone(answer, router);

@@ -123,6 +123,10 @@ void add_unseen_tail(const Plan& plan, const PlanPath& path, const ProbeEvidence
 
 std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& path,
                            const ProbeEvidence& evidence) {
+    if (plan.isolated) {  // the routers behind have probes of their own
+        if (path.hops.empty()) return {};
+        return {step(plan, path, evidence, path.hops.front().router)};
+    }
     auto order = in_order_of_sight(evidence);
     const bool as_predicted = std::ranges::all_of(
         order, [&](std::size_t router) { return predicted(path, router) != nullptr; });

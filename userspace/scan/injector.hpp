@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Gives each router the probes at its own ingress interface, without a source host: an XDP program
+// writes them into live frames (bpf/inject.bpf.c).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/error.hpp"
+#include "bpf/objects.hpp"
+#include "scan/plan.hpp"
+#include "scan/sender.hpp"
+
+namespace ksms {
+
+class Injector : public Sender {
+public:
+    /// @param plan  every entry of it has an injection; it and the objects outlive the injector
+    Injector(const Objects& objects, const Plan& plan, const ProbeHeader& header);
+
+    Result<std::vector<Refused>> send(std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
+                                      const std::function<bool(std::size_t done)>& stop) override;
+    [[nodiscard]] const ProbeHeader& header() const override { return header_; }
+
+private:
+    Status inject(std::size_t entry, std::span<const std::uint32_t> probes);
+
+    const Objects& objects_;
+    const Plan& plan_;
+    ProbeHeader header_;
+    std::vector<ksms_injection> templates_;  ///< one an entry
+};
+
+}  // namespace ksms

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Parts that both kinds of plan are made of. For the planners.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "base/error.hpp"
+#include "scan/network.hpp"
+#include "scan/plan.hpp"
+#include "scan/tracer.hpp"
+
+namespace ksms {
+
+/// Those that a router's taps belong on.
+Result<std::vector<PlanInterface>> tap_interfaces(Network& network, std::size_t netns);
+Result<PlanInterface> interface_of(Network& network, std::size_t netns, std::uint32_t ifindex);
+/// Bit n: one of the rules looks at tos and catches DSCP n.
+[[nodiscard]] std::uint64_t caught_dscps(const std::vector<RoutingRule>& rules);
+
+/// Bridges between, the destination's host, and the neighbours that a way needs, into a plan.
+class WaySurroundings {
+public:
+    /// @param own  the plan's handle on a namespace that is an entry or a router of it, else
+    /// nullptr: it outlives the network
+    WaySurroundings(Network& network, const Address& destination, Plan& plan,
+                 std::function<const Netns*(std::size_t netns)> own)
+        : network_(network), destination_(destination), plan_(plan), own_(std::move(own)) {}
+    Status note(const Trace& trace);
+
+private:
+    Status note_neighbour(const Trace::NextHop& next);
+
+    Network& network_;
+    const Address& destination_;
+    Plan& plan_;
+    std::function<const Netns*(std::size_t)> own_;
+    std::set<std::size_t> bridges_, hosts_;
+};
+
+}  // namespace ksms
