@@ -12,6 +12,7 @@ struct ksms_probe {
     __u32 probe;   /* entry * services + service */
     __u32 service; /* its number */
     __u16 entry;
+    __u16 source_port;
     __u16 port; /* that was asked for */
     __u8 protocol;
 };
@@ -67,8 +68,9 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
     }
     probe->service = probe->probe % scan->services;
     probe->entry = probe->probe / scan->services;
+    probe->source_port = scan->source_port + probe->entry * scan->port_step;
     return ksms_asked(probe) && packet->protocol == probe->protocol &&
-           (destination || source || packet->source_port == scan->source_port ||
+           (destination || source || packet->source_port == probe->source_port ||
             packet->destination_port == probe->port);
 }
 

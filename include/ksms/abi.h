@@ -174,9 +174,9 @@ struct ksms_scan {
     ksms_u32 store;      /* enum ksms_store */
     ksms_u32 routers;    /* slots in use */
     ksms_u32 owner_pid;
-    ksms_u16 source_port; /* of every probe */
+    ksms_u16 source_port; /* of every probe of entry 0 */
     ksms_u8 family;       /* 4 or 6 */
-    ksms_u8 pad;
+    ksms_u8 port_step;    /* from one entry's source port to the next one's */
     ksms_u8 source[16]; /* network order, IPv4 in the first four */
     ksms_u8 destination[16];
 };

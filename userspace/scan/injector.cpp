@@ -80,11 +80,16 @@ void pause_until(std::uint64_t due, const std::function<bool(std::size_t)>& stop
 
 Injector::Injector(const Objects& objects, const Plan& plan, const ProbeHeader& header)
     : objects_(objects), plan_(plan), header_(header) {
-    for (const auto& entry : plan.entries) {
+    // A router that an earlier one's probes pass has not seen its own before.
+    header_.port_step = 1;
+    for (std::size_t i = 0; i < plan.entries.size(); ++i) {
+        const auto& entry = plan.entries[i];
+        auto own = header;
+        own.source_port = static_cast<std::uint16_t>(header.source_port + i);
         ksms_injection what{};
         what.dscp = header.dscp;
-        what.tcp = injected(header, IPPROTO_TCP, entry.injection->ttl);
-        what.udp = injected(header, IPPROTO_UDP, entry.injection->ttl);
+        what.tcp = injected(own, IPPROTO_TCP, entry.injection->ttl);
+        what.udp = injected(own, IPPROTO_UDP, entry.injection->ttl);
         write_ethernet(*entry.injection, header.source.family, what);
         templates_.push_back(what);
     }

@@ -245,7 +245,7 @@ private:
 
     Status build_paths() {
         WaySurroundings surroundings(network_, request_.destination, plan_,
-                                  [this](std::size_t netns) { return own_netns(netns); });
+                                     [this](std::size_t netns) { return own_netns(netns); });
         std::vector<std::uint32_t> path_of_trace;
         for (std::size_t number = 0; number < traces_.size(); ++number) {
             const auto& trace = traces_[number];

@@ -132,7 +132,8 @@ struct Plan {
 
 /// Source ports of probes: above the registered ones that daemons listen on, below what Linux gives
 /// to clients last (32768–60999 is its default range; a port in use is passed over).
-inline constexpr std::uint16_t kFirstSourcePort = 33000, kSourcePorts = 27000;
+inline constexpr std::uint16_t kFirstSourcePort = 33000,
+                               kSourcePorts = 27000;  // KSMS_MAX_ENTRIES more are free behind them
 
 /// @param tos  the whole byte that the probes will carry (dscp << 2); 0 for a first look
 /// @param source_port  that the probes will carry: rules may look at it

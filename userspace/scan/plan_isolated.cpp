@@ -215,10 +215,11 @@ private:
         std::vector<std::size_t> representatives;
         for (std::size_t i = 0; i < class_of.size(); ++i)
             if (class_of[i] == representatives.size()) representatives.push_back(i);
-        WaySurroundings surroundings(network_, request_.destination, plan_, [this](std::size_t netns) {
-            const auto router = router_of_.find(netns);
-            return router == router_of_.end() ? nullptr : &plan_.routers[router->second].netns;
-        });
+        WaySurroundings surroundings(
+            network_, request_.destination, plan_, [this](std::size_t netns) {
+                const auto router = router_of_.find(netns);
+                return router == router_of_.end() ? nullptr : &plan_.routers[router->second].netns;
+            });
         PlanPath elsewhere;
         elsewhere.elsewhere = true;
         const auto no_path = index_of(std::move(elsewhere));

@@ -26,7 +26,7 @@ public:
     /// @param own  the plan's handle on a namespace that is an entry or a router of it, else
     /// nullptr: it outlives the network
     WaySurroundings(Network& network, const Address& destination, Plan& plan,
-                 std::function<const Netns*(std::size_t netns)> own)
+                    std::function<const Netns*(std::size_t netns)> own)
         : network_(network), destination_(destination), plan_(plan), own_(std::move(own)) {}
     Status note(const Trace& trace);
 

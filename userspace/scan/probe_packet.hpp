@@ -15,10 +15,11 @@ namespace ksms {
 /// What all probes of a scan share.
 struct ProbeHeader {
     Address source, destination;
-    std::uint16_t source_port{0};
+    std::uint16_t source_port{0};  ///< of entry 0
     std::uint8_t dscp{0};
     std::uint32_t generation{0};
     std::array<std::uint32_t, 4> token_key{};
+    std::uint8_t port_step{0};  ///< from one entry's source port to the next one's
 };
 
 /// IPv6 (40) + TCP with its options (40).

@@ -20,6 +20,7 @@ ksms_scan describe(const ProbeHeader& header, std::uint32_t services, std::uint3
     scan.routers = routers;
     scan.owner_pid = static_cast<std::uint32_t>(getpid());
     scan.source_port = header.source_port;
+    scan.port_step = header.port_step;
     scan.family = header.source.family == AF_INET ? 4 : 6;
     std::ranges::copy(header.source.bytes, scan.source);
     std::ranges::copy(header.destination.bytes, scan.destination);
