@@ -10,9 +10,11 @@
 namespace ksms {
 namespace {
 
-/// Reasons for which the kernel drops before it has chosen a route, or because there is none.
-constexpr std::array kBeforeForward{"IP_INNOROUTES",   "IP_RPFILTER",     "IP_LOCALNET",
-                                    "IP_LOCAL_SOURCE", "IP_INADDRERRORS", "IP_OUTNOROUTES"};
+/// Reasons for which the kernel drops between PREROUTING and the next hook: no route, a source that
+/// cannot be, a TTL that ran out.
+constexpr std::array kBeforeForward{"IP_INNOROUTES", "IP_INHDR",        "IP_RPFILTER",
+                                    "IP_LOCALNET",   "IP_LOCAL_SOURCE", "IP_INADDRERRORS",
+                                    "IP_OUTNOROUTES"};
 constexpr const char* kRouting = "routing";
 
 bool is_local(const HopReport& hop) {

@@ -136,6 +136,20 @@ void find_rule(const std::vector<const RoutingRule*>& rules, const RouteAnswer& 
     }
 }
 
+/// A rule that a firewall's mark would lead to before the one that was found: the mark is not seen.
+std::string rule_by_mark(const std::vector<RoutingRule>& rules, RouteQuestion question,
+                         const std::string& iif, const RouteChoice& choice) {
+    for (const auto& rule : rules) {
+        if (rule.mark == 0 || rule.mark == choice.mark) continue;
+        if (choice.priority && rule.priority >= *choice.priority) continue;
+        question.mark = rule.mark;
+        if (matches(rule, question, iif))
+            return fmt::format("unless a firewall sets mark 0x{:x}: rule {} ({}) comes before",
+                               rule.mark, rule.priority, selector_text(rule));
+    }
+    return {};
+}
+
 std::string interface_name(const std::vector<Link>& all, std::uint32_t ifindex) {
     const auto found = std::ranges::find(all, ifindex, &Link::ifindex);
     return found == all.end() ? std::string() : found->name;
@@ -236,6 +250,7 @@ Result<RouteChoice> choose_route(Netlink& netlink, RouteQuestion question,
     choice.detail.clear();
     find_rule(looking, whole, choice);
     if (!detail.empty()) choice.detail = detail;
+    if (choice.detail.empty()) choice.detail = rule_by_mark(all_rules, question, iif, choice);
     return choice;
 }
 

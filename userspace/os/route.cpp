@@ -96,6 +96,9 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
     info.rtm_dst_len = static_cast<unsigned char>(question.destination.size() * 8);
     info.rtm_tos = question.tos;
     if (question.whole_route) info.rtm_flags = RTM_F_FIB_MATCH;
+    // Without it an IPv4 answer says main, whatever table it came from; IPv6 refuses the flag.
+    if (question.whole_route && question.destination.family == AF_INET)
+        info.rtm_flags |= RTM_F_LOOKUP_TABLE;
     message.put(RTA_DST, question.destination);
     if (question.source) {
         info.rtm_src_len = static_cast<unsigned char>(question.source.size() * 8);
