@@ -5,8 +5,8 @@ namespace ksms {
 
 std::vector<Command> commands() {
     std::vector<Command> all;
-    for (const auto part :
-         {scan_commands(), registry_commands(), tap_commands(), doctor_commands(), gc_commands()})
+    for (const auto part : {scan_commands(), explain_commands(), registry_commands(),
+                            tap_commands(), doctor_commands(), gc_commands()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }

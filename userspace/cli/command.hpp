@@ -41,6 +41,7 @@ struct Command {
 };
 
 std::span<const Command> scan_commands();
+std::span<const Command> explain_commands();
 std::span<const Command> registry_commands();
 std::span<const Command> tap_commands();
 std::span<const Command> doctor_commands();

@@ -103,6 +103,10 @@ void Console::hint(const std::string& text) {
     if (!options_.quiet) say("hint: " + text);
 }
 
+void Console::note(const std::string& text) {
+    if (!options_.quiet) say("ksmsctl: " + text);
+}
+
 void Console::progress(const std::string& line) {
     if (!terminal_error_ || options_.quiet) return;
     write_all(STDERR_FILENO, "\r\x1b[K" + printable(line));

@@ -41,6 +41,7 @@ public:
     void error(const Error& error);
     void warn(const std::string& text);  ///< not with -q
     void hint(const std::string& text);  ///< not with -q
+    void note(const std::string& text);  ///< what is being done; not with -q
     /// One line that is written over by the next; only on a terminal, and not with -q.
     void progress(const std::string& line);
     void end_progress();

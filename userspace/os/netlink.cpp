@@ -46,9 +46,17 @@ std::string extended_text(const nlmsghdr* message) {
 }  // namespace
 
 Result<Netlink> Netlink::open(const Netns& netns, std::uint32_t groups) {
+    return open(netns, groups, NETLINK_ROUTE);
+}
+
+Result<Netlink> Netlink::open_netfilter(const Netns& netns) {
+    return open(netns, 0, NETLINK_NETFILTER);
+}
+
+Result<Netlink> Netlink::open(const Netns& netns, std::uint32_t groups, int protocol) {
     Netlink netlink;
     netlink.netns_ = netns.name();
-    KSMS_TRY(netlink.fd_, socket_in(netns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    KSMS_TRY(netlink.fd_, socket_in(netns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
     address.nl_groups = groups;

@@ -18,11 +18,15 @@ struct nlmsghdr;
 
 namespace ksms {
 
-/// An open NETLINK_ROUTE socket inside a namespace.
+/// An open netlink socket inside a namespace.
 class Netlink {
 public:
+    /// NETLINK_ROUTE.
     /// @param groups  RTMGRP_* bit mask to listen to; 0: answers only
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups = 0);
+    /// NETLINK_NETFILTER. A question to a part of netfilter that is a module and is not there loads
+    /// it.
+    static Result<Netlink> open_netfilter(const Netns& netns);
 
     /// Sends one request with NLM_F_ACK and waits for the acknowledgement.
     /// @param what  operation and object for the error ("add a filter to eth0 in hq-gw")
@@ -40,6 +44,8 @@ public:
     [[nodiscard]] const std::string& netns() const { return netns_; }
 
 private:
+    static Result<Netlink> open(const Netns& netns, std::uint32_t groups, int protocol);
+
     Fd fd_;
     std::string netns_;
     std::uint32_t sequence_{0};
@@ -98,10 +104,15 @@ struct RouteAnswer {
     std::uint32_t table{0};
     std::uint32_t mtu{0};  ///< 0: the interface's
     bool several{false};   ///< several next hops; only seen in a whole route
+    Prefix prefix;         ///< of a whole route: the table's entry; family 0: the default route
+    std::uint32_t metric{0};
     bool operator==(const RouteAnswer&) const = default;
 };
 /// Refusals of the kernel are answers (`error`); errors are those of asking.
 Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question);
+
+/// The entries of one routing table (RTM_GETROUTE, dump).
+Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std::uint32_t table);
 
 /// Does the namespace forward packets of this family that come in by the interface
 /// (RTM_GETNETCONF)?
@@ -123,7 +134,11 @@ struct RoutingRule {
     std::uint8_t action{0};                                   ///< FR_ACT_*
     std::uint32_t table{0};
     bool inverted{false};
+    int suppressed_length{-1};  ///< routes with a prefix no longer than that do not count; -1: all
+    std::uint32_t jump{0};      ///< FR_ACT_GOTO: the priority to go on at
+    bool l3mdev{false};         ///< the table is that of the device's VRF
 };
+/// In the order in which the kernel looks at them.
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family);
 
 /// How long to wait for who answers for an address: a veth does within 1 ms, waiting longer finds

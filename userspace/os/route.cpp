@@ -6,6 +6,7 @@
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "os/message.hpp"
@@ -29,6 +30,8 @@ RouteAnswer parse_route(const nlmsghdr* message) {
     answer.gateway = attributes.address(RTA_GATEWAY, info->rtm_family);
     answer.preferred_source = attributes.address(RTA_PREFSRC, info->rtm_family);
     answer.several = attributes[RTA_MULTIPATH] != nullptr;
+    answer.prefix = {attributes.address(RTA_DST, info->rtm_family), info->rtm_dst_len};
+    answer.metric = attributes.u32(RTA_PRIORITY);
     answer.mtu = Attributes(attributes[RTA_METRICS], RTAX_MAX).u32(RTAX_MTU);
     if (const auto* via = attributes[RTA_VIA];
         via != nullptr && mnl_attr_get_payload_len(via) >= sizeof(rtvia) + 4) {
@@ -63,6 +66,10 @@ RoutingRule parse_rule(const nlmsghdr* message) {
     rule.protocol = attributes.u8(FRA_IP_PROTO);
     rule.mark = attributes.u32(FRA_FWMARK);
     rule.mark_mask = attributes.u32(FRA_FWMASK);
+    rule.suppressed_length =
+        static_cast<int>(attributes.u32(FRA_SUPPRESS_PREFIXLEN, static_cast<std::uint32_t>(-1)));
+    rule.jump = attributes.u32(FRA_GOTO);
+    rule.l3mdev = attributes.u8(FRA_L3MDEV) != 0;
     port_range(attributes[FRA_SPORT_RANGE], rule.source_port_first, rule.source_port_last);
     port_range(attributes[FRA_DPORT_RANGE], rule.port_first, rule.port_last);
     if (info->tos != 0) {
@@ -89,6 +96,9 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
     info.rtm_dst_len = static_cast<unsigned char>(question.destination.size() * 8);
     info.rtm_tos = question.tos;
     if (question.whole_route) info.rtm_flags = RTM_F_FIB_MATCH;
+    // Without it an IPv4 answer says main, whatever table it came from; IPv6 refuses the flag.
+    if (question.whole_route && question.destination.family == AF_INET)
+        info.rtm_flags |= RTM_F_LOOKUP_TABLE;
     message.put(RTA_DST, question.destination);
     if (question.source) {
         info.rtm_src_len = static_cast<unsigned char>(question.source.size() * 8);
@@ -116,6 +126,18 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
         case EPERM: answer.error = asked.error().err; return answer;
         default: return std::unexpected(asked.error());
     }
+}
+
+Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std::uint32_t table) {
+    Message message(RTM_GETROUTE, NLM_F_DUMP);
+    message.fixed<rtmsg>().rtm_family = static_cast<unsigned char>(family);
+    message.put_u32(RTA_TABLE, table);
+    std::vector<RouteAnswer> found;
+    const auto listed =
+        netlink.query(message.header(), "list the routes of " + netlink.netns(),
+                      [&](const nlmsghdr* each) { found.push_back(parse_route(each)); });
+    if (!listed && listed.error().err != ENOENT) return std::unexpected(listed.error());
+    return found;
 }
 
 Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "scan/plan.hpp"
+#include "scan/probe_packet.hpp"
 #include "scan/report.hpp"
 #include "scan/request.hpp"
 
@@ -20,8 +21,16 @@ struct ScanProgress {
     std::uint64_t elapsed_ns{0};
 };
 
+/// A scan whose taps count and of which nothing was sent yet.
+struct ArmedScan {
+    const Plan& plan;
+    const ProbeHeader& header;
+};
+
 struct ScanHooks {
     std::function<void(const ScanProgress&)> progress;
+    /// For who wants to see the probes elsewhere too; its error ends the scan.
+    std::function<Status(const ArmedScan&)> armed;
     const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known
 };
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "explain/hooks.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "explain/culprit.hpp"
+
+namespace ksms {
+namespace {
+
+/// Reasons for which the kernel drops between PREROUTING and the next hook: no route, a source that
+/// cannot be, a TTL that ran out.
+constexpr std::array kBeforeForward{"IP_INNOROUTES", "IP_INHDR",        "IP_RPFILTER",
+                                    "IP_LOCALNET",   "IP_LOCAL_SOURCE", "IP_INADDRERRORS",
+                                    "IP_OUTNOROUTES"};
+constexpr const char* kRouting = "routing";
+
+bool is_local(const HopReport& hop) {
+    const auto& notes = hop.answer.notes;
+    return std::ranges::find(notes, "local") != notes.end() || hop.answer.hook == "INPUT" ||
+           (hop.route && hop.route->type == "local");
+}
+
+std::vector<std::string> hooks_of(const HopReport& hop) {
+    if (hop.hop == 0) return {kRouting, "OUTPUT", "POSTROUTING", "egress"};
+    if (is_local(hop)) return {"ingress", "PREROUTING", kRouting, "INPUT"};
+    return {"ingress", "PREROUTING", kRouting, "FORWARD", "POSTROUTING", "egress"};
+}
+
+/// Where in the list it was dropped; "": that is not known.
+std::string dropped_at(const HopReport& hop) {
+    if (hop.rule && !hop.rule->hook.empty()) return hop.rule->hook;
+    if (!hop.answer.hook.empty()) return hop.answer.hook;
+    const auto& reason = hop.answer.reason;
+    const bool routing = std::ranges::any_of(
+        kBeforeForward, [&](const char* each) { return reason == std::string_view(each); });
+    if (routing || (hop.route && !hop.route->error.empty())) return kRouting;
+    if (reason == "TC_INGRESS" || reason == "XDP") return "ingress";
+    if (reason == "TC_EGRESS" || reason == "QDISC_DROP" || hop.answer.egress_packets > 0)
+        return "egress";
+    return {};
+}
+
+Passage passage(const HopReport& hop, std::ptrdiff_t at, std::ptrdiff_t dropped) {
+    if (hop.answer.result == Verdict::yes) return Passage::passed;
+    if (hop.answer.stopped_before) return Passage::not_reached;
+    if (hop.answer.result == Verdict::unknown || dropped < 0) return Passage::not_known;
+    if (at == dropped) return Passage::dropped;
+    return at < dropped ? Passage::passed : Passage::not_reached;
+}
+
+HookReport report_of(const HopReport& hop, const std::string& hook, Passage passage) {
+    HookReport report;
+    report.hook = hook;
+    report.passage = passage;
+    const auto& answer = hop.answer;
+    if (hook == "ingress") {
+        report.device = hop.ingress_iface;
+        report.packets = answer.ingress_packets;
+        report.bytes = answer.ingress_bytes;
+        if (answer.ingress_packets > 0 && passage == Passage::not_known)
+            report.passage = Passage::passed;
+    }
+    if (hook == "egress") {
+        report.device = hop.iface;
+        if (hop.hop == 0) return report;
+        report.packets = answer.egress_packets;
+        report.bytes = answer.egress_bytes;
+    }
+    return report;
+}
+
+}  // namespace
+
+void add_hooks(HopReport& hop, const Watch* watch) {
+    const auto names = hooks_of(hop);
+    const auto found = std::ranges::find(names, dropped_at(hop));
+    const auto dropped = hop.answer.result == Verdict::no && found != names.end()
+                             ? found - names.begin()
+                             : std::ptrdiff_t{-1};
+    std::vector<FirewallRule> chains;
+    if (watch != nullptr) chains = passed_chains(*watch);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const auto at = passage(hop, static_cast<std::ptrdiff_t>(i), dropped);
+        if (names[i] == kRouting) {
+            if (hop.route) hop.route->taken = at == Passage::passed || at == Passage::dropped;
+            continue;
+        }
+        auto report = report_of(hop, names[i], at);
+        std::ranges::copy_if(chains, std::back_inserter(report.chains),
+                             [&](const FirewallRule& rule) { return rule.hook == names[i]; });
+        if (!report.chains.empty() && report.passage == Passage::not_known)
+            report.passage = Passage::passed;
+        hop.hooks.push_back(std::move(report));
+    }
+}
+
+}  // namespace ksms

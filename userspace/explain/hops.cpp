@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "explain/hops.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "explain/culprit.hpp"
+#include "explain/hooks.hpp"
+#include "explain/route_choice.hpp"
+
+namespace ksms {
+namespace {
+
+/// "10.4.0.9:8443", "[fd00::9]:8443"
+void read_endpoint(std::string_view text, Address& address, std::uint16_t& port) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos) return;
+    auto host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    const auto parsed = Address::parse(host);
+    if (!parsed) return;
+    address = *parsed;
+    const auto digits = text.substr(colon + 1);
+    std::from_chars(digits.data(), digits.data() + digits.size(), port);
+}
+
+/// The packet as it changes on its way: what the next router is asked about.
+class Packet {
+public:
+    Packet(const ScanRequest& request, const Report& report, std::uint16_t source_port) {
+        question_.source = request.source;
+        question_.destination = request.destination;
+        question_.protocol = request.services.front().protocol;
+        question_.destination_port = request.services.front().port;
+        question_.source_port = source_port;
+        question_.tos = static_cast<std::uint8_t>(report.dscp << 2);
+    }
+    /// What a router did to it before it asked for the route.
+    void arrive(const std::vector<std::string>& notes) {
+        for (const auto& note : notes)
+            if (note.starts_with("translated:"))
+                read_endpoint(std::string_view(note).substr(11), question_.destination,
+                              question_.destination_port);
+    }
+    /// And behind it.
+    void leave(const std::vector<std::string>& notes) {
+        for (const auto& note : notes) {
+            const std::string_view text = note;
+            if (text.starts_with("translated-source:"))
+                read_endpoint(text.substr(18), question_.source, question_.source_port);
+            unsigned dscp = 0;
+            if (text.starts_with("remarked:") &&
+                std::from_chars(text.data() + 9, text.data() + text.size(), dscp).ec == std::errc())
+                question_.tos = static_cast<std::uint8_t>(dscp << 2);
+        }
+    }
+    [[nodiscard]] RouteQuestion question(std::uint32_t iif) const {
+        auto asked = question_;
+        asked.iif = iif;
+        return asked;
+    }
+
+private:
+    RouteQuestion question_;
+};
+
+Result<RouteChoice> route_of(const Netns& netns, const Packet& packet, const std::string& iif,
+                             const std::string& left_by) {
+    KSMS_TRY(auto netlink, Netlink::open(netns));
+    std::uint32_t ifindex = 0;
+    if (!iif.empty()) {
+        KSMS_TRY(const auto all, links(netlink));
+        const auto found = std::ranges::find(all, iif, &Link::name);
+        if (found == all.end())
+            return fail(Code::failed, fmt::format("{} has no interface {}", netns.name(), iif));
+        ifindex = found->ifindex;
+    }
+    return choose_route(netlink, packet.question(ifindex), left_by);
+}
+
+void add_route(HopReport& hop, const Watch* watch, const Packet& packet) {
+    if (watch == nullptr) return;
+    const auto left_by = hop.answer.egress_packets > 0 ? hop.iface : std::string();
+    auto route = route_of(watch->netns(), packet, hop.ingress_iface, left_by);
+    if (!route) {
+        route = RouteChoice{};
+        route->detail = "not known: " + route.error().text();
+    }
+    hop.route = std::move(*route);
+}
+
+void add_rule(HopReport& hop, const Watch* watch, const DropSite& drop, const Service& service,
+              int family) {
+    if (watch == nullptr) return;
+    auto culprit = find_culprit(*watch, drop, protocol_name(service.protocol), family);
+    hop.rule_unknown = std::move(culprit.why);
+    if (culprit.rules.size() == 1)
+        hop.rule = std::move(culprit.rules.front());
+    else
+        hop.candidates = std::move(culprit.rules);
+}
+
+DropSite site_of(const ServiceAtRouter& answer) {
+    return {answer.reason.text(), answer.place.text(), answer.hook.text()};
+}
+
+const Watch* watch_of(const Watches& watches, const std::string& name) {
+    const auto found = watches.find(name);
+    return found == watches.end() ? nullptr : &found->second;
+}
+
+/// Rows of one entry, in order, that are on the service's way.
+std::vector<const RouterReport*> way_of(const Report& report, const std::string& entry) {
+    std::vector<const RouterReport*> way;
+    for (const auto& router : report.routers)
+        if (router.entry == entry && !router.services.empty() && router.services.front().on_path)
+            way.push_back(&router);
+    std::ranges::sort(way, {}, &RouterReport::hop);
+    return way;
+}
+
+/// The namespace that the probe leaves from: its route, and its own firewall.
+HopReport source_hop(const std::string& entry, const ScanRequest& request, const Report& report,
+                     const std::vector<const RouterReport*>& way, const Watch* watch,
+                     const Packet& packet) {
+    HopReport hop;
+    hop.name = hop.entry = entry;
+    const auto* first = way.empty() ? nullptr : &way.front()->services.front();
+    const bool arrived = first != nullptr && first->ingress_packets > 0;
+    if (arrived) hop.answer.result = Verdict::yes;
+    const bool dropped = first != nullptr &&
+                         std::ranges::find(first->notes, "source-firewall") != first->notes.end();
+    if (dropped) hop.answer.result = Verdict::no;
+    add_route(hop, watch, packet);
+    if (hop.route) hop.iface = hop.route->device;
+    if (dropped) {
+        hop.answer.reason = "NETFILTER_DROP";
+        add_rule(hop, watch, {"NETFILTER_DROP", "", ""}, request.services.front(),
+                 report.source.family);
+    }
+    return hop;
+}
+
+HopReport router_hop(const RouterReport& router, const ScanRequest& request, const Watch* watch,
+                     Packet& packet) {
+    HopReport hop;
+    hop.name = router.name;
+    hop.entry = router.entry;
+    hop.hop = router.hop;
+    hop.answer = router.services.front();
+    hop.ingress_iface = router.ingress_iface;
+    hop.iface = router.iface;
+    packet.arrive(hop.answer.notes);
+    add_route(hop, watch, packet);
+    if (hop.answer.result == Verdict::no)
+        add_rule(hop, watch, site_of(hop.answer), request.services.front(), request.source.family);
+    packet.leave(hop.answer.notes);
+    return hop;
+}
+
+}  // namespace
+
+std::vector<HopReport> explain_hops(const ScanRequest& request, const Report& report,
+                                    const Watches& watches, std::uint16_t source_port) {
+    std::vector<HopReport> hops;
+    for (const auto& entry : report.entries) {
+        Packet packet(request, report, source_port);
+        const auto way = way_of(report, entry);
+        const auto* source = watch_of(watches, entry);
+        hops.push_back(source_hop(entry, request, report, way, source, packet));
+        add_hooks(hops.back(), source);
+        for (const auto* router : way) {
+            const auto* watch = watch_of(watches, router->name);
+            hops.push_back(router_hop(*router, request, watch, packet));
+            add_hooks(hops.back(), watch);
+        }
+    }
+    return hops;
+}
+
+std::vector<FirewallRule> candidates_at(const std::string& router, const Report& report,
+                                        const Watches& watches) {
+    const auto* watch = watch_of(watches, router);
+    if (watch == nullptr) return {};
+    for (const auto& each : report.routers) {
+        if (each.name != router || each.services.front().result != Verdict::no) continue;
+        return find_culprit(*watch, site_of(each.services.front()),
+                            protocol_name(report.services.front().service.protocol),
+                            report.source.family)
+            .rules;
+    }
+    return {};
+}
+
+}  // namespace ksms

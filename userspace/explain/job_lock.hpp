@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Detailed jobs run one at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpf/pin_root.hpp"
+
+namespace ksms {
+
+/// The right to run a detailed job: a flock(2) on a directory of the pins that only root can open.
+/// It dies with its holder and needs no file of its own.
+class JobLock {
+public:
+    /// @param root     installed
+    /// @param wait_ns  how long to wait for who holds it; 0 fails at once
+    /// @param stop     a signal's number ends the waiting
+    /// @return Code::failed naming the process that holds it
+    static Result<JobLock> take(const PinRoot& root, std::uint64_t wait_ns,
+                                const std::atomic<int>* stop);
+
+private:
+    Fd fd_;
+};
+
+}  // namespace ksms

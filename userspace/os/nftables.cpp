@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "os/nftables.hpp"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "os/message.hpp"
+
+namespace ksms {
+namespace {
+
+std::uint16_t type_of(int message) {
+    return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
+}
+
+NftChain parse_chain(const nlmsghdr* message) {
+    const auto* info = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof *info, NFTA_CHAIN_MAX);
+    NftChain chain;
+    chain.family = info->nfgen_family;
+    chain.table = attributes.text(NFTA_CHAIN_TABLE);
+    chain.name = attributes.text(NFTA_CHAIN_NAME);
+    const auto* hook = attributes[NFTA_CHAIN_HOOK];
+    if (hook == nullptr) return chain;
+    const Attributes of_hook(hook, NFTA_HOOK_MAX);
+    chain.base = true;
+    chain.hook = ntohl(of_hook.u32(NFTA_HOOK_HOOKNUM));
+    chain.priority = static_cast<std::int32_t>(ntohl(of_hook.u32(NFTA_HOOK_PRIORITY)));
+    return chain;
+}
+
+NftRule parse_rule(const nlmsghdr* message) {
+    const Attributes attributes(message, sizeof(nfgenmsg), NFTA_RULE_MAX);
+    NftRule rule;
+    if (const auto* handle = attributes[NFTA_RULE_HANDLE];
+        handle != nullptr && mnl_attr_get_payload_len(handle) >= sizeof(std::uint64_t))
+        rule.handle = be64toh(mnl_attr_get_u64(handle));
+    const auto* expressions = attributes[NFTA_RULE_EXPRESSIONS];
+    if (expressions == nullptr) return rule;
+    const auto* end = static_cast<const char*>(mnl_attr_get_payload(expressions)) +
+                      mnl_attr_get_payload_len(expressions);
+    const auto left = [end](const nlattr* at) {
+        return static_cast<int>(end - reinterpret_cast<const char*>(at));
+    };
+    for (const auto* each = static_cast<const nlattr*>(mnl_attr_get_payload(expressions));
+         mnl_attr_ok(each, left(each)); each = mnl_attr_next(each)) {
+        const Attributes expression(each, NFTA_EXPR_MAX);
+        const auto name = expression.text(NFTA_EXPR_NAME);
+        const Attributes data(expression[NFTA_EXPR_DATA], NFTA_TARGET_MAX);
+        if (name == "reject" || (name == "target" && data.text(NFTA_TARGET_NAME) == "REJECT"))
+            rule.rejects = true;
+        if (name == "match" || name == "target") rule.compatible = true;
+    }
+    return rule;
+}
+
+}  // namespace
+
+bool nftables_loaded() {
+    if (access("/sys/module/nf_tables", F_OK) == 0) return true;
+    // Built in, it has no directory there.
+    std::ifstream symbols("/proc/kallsyms");
+    for (std::string line; std::getline(symbols, line);)
+        if (line.ends_with(" nft_do_chain")) return true;
+    return false;
+}
+
+Result<std::vector<NftChain>> nft_chains(Netlink& netfilter) {
+    Message message(type_of(NFT_MSG_GETCHAIN), NLM_F_DUMP);
+    message.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
+    std::vector<NftChain> found;
+    KSMS_CHECK(netfilter.query(message.header(), "list the nftables chains of " + netfilter.netns(),
+                               [&](const nlmsghdr* each) { found.push_back(parse_chain(each)); }));
+    return found;
+}
+
+Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain) {
+    Message message(type_of(NFT_MSG_GETRULE), NLM_F_DUMP);
+    message.fixed<nfgenmsg>().nfgen_family = static_cast<__u8>(chain.family);
+    message.put_text(NFTA_RULE_TABLE, chain.table);
+    message.put_text(NFTA_RULE_CHAIN, chain.name);
+    std::vector<NftRule> found;
+    KSMS_CHECK(netfilter.query(message.header(), "list the nftables rules of " + netfilter.netns(),
+                               [&](const nlmsghdr* each) { found.push_back(parse_rule(each)); }));
+    return found;
+}
+
+std::string nft_family_name(int family) {
+    switch (family) {
+        case NFPROTO_INET: return "inet";
+        case NFPROTO_IPV4: return "ip";
+        case NFPROTO_IPV6: return "ip6";
+        case NFPROTO_NETDEV: return "netdev";
+        case NFPROTO_BRIDGE: return "bridge";
+        case NFPROTO_ARP: return "arp";
+        default: return {};
+    }
+}
+
+}  // namespace ksms

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "os/tool.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/clock.hpp"
+#include "base/fd.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint64_t kPatience = 10'000'000'000;  // ns
+
+/// How a child begins: no input, its output into a pipe, signals as a program expects them.
+class Start {
+public:
+    explicit Start(int output) {
+        posix_spawn_file_actions_init(&files_);
+        posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_addopen(&files_, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_adddup2(&files_, output, STDOUT_FILENO);
+        posix_spawnattr_init(&attributes_);
+        sigset_t signals;
+        sigfillset(&signals);
+        posix_spawnattr_setsigdefault(&attributes_, &signals);
+        // Its own group: Ctrl-C is for us.
+        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    }
+    Start(const Start&) = delete;
+    Start& operator=(const Start&) = delete;
+    ~Start() {
+        posix_spawn_file_actions_destroy(&files_);
+        posix_spawnattr_destroy(&attributes_);
+    }
+    /// @return 0 or an errno
+    int run(pid_t& pid, const std::vector<std::string>& arguments) {
+        std::vector<char*> words;
+        for (const auto& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
+        words.push_back(nullptr);
+        return posix_spawnp(&pid, words[0], &files_, &attributes_, words.data(), environ);
+    }
+
+private:
+    posix_spawn_file_actions_t files_;
+    posix_spawnattr_t attributes_;
+};
+
+/// Everything until the end of the pipe; false: it took too long.
+bool read_all(const Fd& pipe, std::string& text) {
+    const auto until = monotonic_ns() + kPatience;
+    while (true) {
+        const auto now = monotonic_ns();
+        if (now >= until) return false;
+        pollfd ready{pipe.get(), POLLIN, 0};
+        if (poll(&ready, 1, static_cast<int>((until - now) / 1'000'000 + 1)) <= 0) continue;
+        std::array<char, 16384> buffer;
+        const auto got = read(pipe.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return true;
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+}
+
+Status run_here(const std::vector<std::string>& arguments, std::string& text) {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
+    const Fd reader(ends[0]);
+    Fd writer(ends[1]);
+    pid_t pid = -1;
+    const int err = Start(writer.get()).run(pid, arguments);
+    if (err == ENOENT)
+        return fail(Code::not_found, fmt::format("{} is not installed", arguments[0]));
+    if (err != 0) return fail_errno(err, fmt::format("run {}", arguments[0]));
+    writer.reset();
+    const bool ended = read_all(reader, text);
+    if (!ended) kill(pid, SIGKILL);
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!ended) return fail(Code::failed, fmt::format("{} does not end", arguments[0]));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+    return fail(Code::failed, fmt::format("{} failed", fmt::join(arguments, " ")));
+}
+
+}  // namespace
+
+Result<std::string> run_tool(const Netns& netns, const std::vector<std::string>& arguments) {
+    std::string text;
+    KSMS_CHECK(in_netns(netns, [&] { return run_here(arguments, text); }));
+    return text;
+}
+
+}  // namespace ksms

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "output/explain.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr int kDecimals = 3;  // of milliseconds
+
+template <typename T>
+void number_or_null(JsonWriter& json, const char* name, const std::optional<T>& number) {
+    json.key(name);
+    if (number)
+        json.value(*number);
+    else
+        json.null();
+}
+
+void rule_object(JsonWriter& json, const FirewallRule& rule) {
+    json.begin_object();
+    json.field("firewall", name_of(rule.firewall)).field("family", rule.family);
+    json.field("table", rule.table).field("chain", rule.chain).field("policy", rule.policy);
+    number_or_null(json, "number", rule.number);
+    number_or_null(json, "handle", rule.handle);
+    json.field("verdict", rule.verdict);
+    json.key("text").text_or_null(rule.text);
+    json.key("hook").text_or_null(rule.hook);
+    json.key("jumps").begin_array();
+    for (const auto& jump : rule.jumps) rule_object(json, jump);
+    json.end_array().end_object();
+}
+
+void rules(JsonWriter& json, const char* name, const std::vector<FirewallRule>& all) {
+    json.key(name).begin_array();
+    for (const auto& rule : all) rule_object(json, rule);
+    json.end_array();
+}
+
+void route_object(JsonWriter& json, const std::optional<RouteChoice>& route) {
+    json.key("route");
+    if (!route) {
+        json.null();
+        return;
+    }
+    json.begin_object();
+    json.field("taken", route->taken);
+    json.key("error").text_or_null(route->error);
+    json.key("type").text_or_null(route->type);
+    json.key("rule");
+    if (route->priority) {
+        json.begin_object();
+        json.field("priority", *route->priority).field("selector", route->selector);
+        json.end_object();
+    } else {
+        json.null();
+    }
+    json.key("table").text_or_null(route->table);
+    json.key("prefix").text_or_null(route->prefix);
+    json.key("next_hop").text_or_null(route->next_hop);
+    json.key("device").text_or_null(route->device);
+    json.field("metric", route->metric).field("mark", route->mark);
+    json.field("several", route->several);
+    json.key("detail").text_or_null(route->detail);
+    json.end_object();
+}
+
+void hook_object(JsonWriter& json, const HookReport& hook) {
+    json.begin_object();
+    json.field("hook", hook.hook).field("result", name_of(hook.passage));
+    json.key("device").text_or_null(hook.device);
+    number_or_null(json, "packets", hook.packets);
+    number_or_null(json, "bytes", hook.bytes);
+    rules(json, "chains", hook.chains);
+    json.end_object();
+}
+
+void hop_object(JsonWriter& json, const HopReport& hop) {
+    json.begin_object();
+    json.field("name", hop.name).field("entry", hop.entry).field("hop", hop.hop);
+    json.field("result", name_of(hop.answer.result));
+    json.key("ingress_iface").text_or_null(hop.ingress_iface);
+    json.key("iface").text_or_null(hop.iface);
+    json.key("reason").text_or_null(hop.answer.reason.text());
+    json.key("place").text_or_null(hop.answer.place.text());
+    json.key("hook").text_or_null(hop.answer.hook.text());
+    json.key("notes").strings(hop.answer.notes);
+    route_object(json, hop.route);
+    json.key("hooks").begin_array();
+    for (const auto& hook : hop.hooks) hook_object(json, hook);
+    json.end_array();
+    json.key("rule");
+    if (hop.rule)
+        rule_object(json, *hop.rule);
+    else
+        json.null();
+    rules(json, "candidates", hop.candidates);
+    json.key("rule_unknown").text_or_null(hop.rule_unknown);
+    json.end_object();
+}
+
+void service_object(JsonWriter& json, const ServiceExplanation& service) {
+    const auto& end = service.end;
+    json.begin_object();
+    json.field("port", end.service.port);
+    json.field("protocol", protocol_name(end.service.protocol));
+    json.field("result", name_of(end.result));
+    json.key("stopped_at").text_or_null(end.stopped_at);
+    json.key("reason").text_or_null(end.reason);
+    json.key("place").text_or_null(end.place);
+    json.key("hook").text_or_null(end.hook);
+    json.key("why").text_or_null(end.why);
+    json.key("notes").strings(end.notes);
+    json.field("sent", end.sent);
+    number_or_null(json, "reached", end.reached);
+    json.key("job").text_or_null(service.job);
+    json.key("dscp");
+    if (service.job.empty())
+        json.null();
+    else
+        json.value(service.dscp);
+    json.key("entries").strings(service.entries);
+    json.key("hops").begin_array();
+    for (const auto& hop : service.hops) hop_object(json, hop);
+    json.end_array().end_object();
+}
+
+}  // namespace
+
+void write_explain_json(const Explanation& result, bool pretty, const Sink& sink) {
+    JsonWriter json(sink, pretty);
+    json.begin_object();
+    json.field("schema", "ksms.explain/1").field("state", name_of(result.state));
+    json.field("source", result.source.text());
+    json.field("destination", result.destination.text());
+    json.key("services").begin_array();
+    for (const auto& service : result.services) service_object(json, service);
+    json.end_array();
+    json.key("summary").begin_object();
+    json.field("services", result.services.size()).field("yes", result.count(Verdict::yes));
+    json.field("no", result.count(Verdict::no)).field("unknown", result.count(Verdict::unknown));
+    json.end_object();
+    json.key("timing_ms").begin_object();
+    json.key("total").value(result.total_ms, kDecimals);
+    json.end_object();
+    json.key("warnings").strings(result.warnings);
+    json.key("failure").text_or_null(result.failure);
+    json.end_object();
+}
+
+}  // namespace ksms
