@@ -50,6 +50,13 @@ static __always_inline bool ksms_asked(struct ksms_probe *probe) {
     return true;
 }
 
+/* Which service of which entry it is. */
+static __always_inline bool ksms_number(struct ksms_probe *probe) {
+    probe->service = probe->probe % probe->scan->services;
+    probe->entry = probe->probe / probe->scan->services;
+    return ksms_asked(probe);
+}
+
 static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ksms_probe *probe) {
     __u32 zero = 0;
     const struct ksms_config *installed = bpf_map_lookup_elem(&config, &zero);
@@ -65,9 +72,7 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
         if (source && destination) ksms_stat(KSMS_STAT_STALE);
         return false;
     }
-    probe->service = probe->probe % scan->services;
-    probe->entry = probe->probe / scan->services;
-    return ksms_asked(probe) && packet->protocol == probe->protocol &&
+    return ksms_number(probe) && packet->protocol == probe->protocol &&
            (destination || source || packet->source_port == scan->source_port ||
             packet->destination_port == probe->port);
 }
