@@ -62,9 +62,7 @@ static __always_inline void ksms_watch_answer(const struct ksms_reader *from,
     enum ksms_answer answer = ksms_answer_to(from->context, packet, &probe);
     if (answer == KSMS_ANSWER_NONE) return;
     struct ksms_tap *tap = ksms_find_tap(at);
-    if (!tap || !ksms_counts_here(probe.dscp, tap, at)) return;
-    if (packet->dscp == probe.dscp) __sync_fetch_and_add(&tap->packets, packet->segments);
-    ksms_count_answer(answer, packet, &probe, at);
+    if (tap && ksms_counts_here(probe.dscp, tap, at)) ksms_count_answer(answer, packet, &probe, at);
 }
 
 static __always_inline void ksms_watch(const struct ksms_reader *from, struct ksms_packet *packet,
@@ -81,10 +79,7 @@ static __always_inline void ksms_watch(const struct ksms_reader *from, struct ks
         ksms_note_unparsable(at);
         return;
     }
-    if (at->made_here && ksms_is_answer(packet)) {
-        ksms_watch_answer(from, packet, at);
-        return;
-    }
+    if (at->made_here && ksms_is_answer(packet)) ksms_watch_answer(from, packet, at);
     __u32 dscp = own ? probe.dscp : packet->dscp;
     if (!own && !ksms_active_scan(dscp)) return;
 

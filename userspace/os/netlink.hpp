@@ -98,10 +98,15 @@ struct RouteAnswer {
     std::uint32_t table{0};
     std::uint32_t mtu{0};  ///< 0: the interface's
     bool several{false};   ///< several next hops; only seen in a whole route
+    Prefix prefix;         ///< of a whole route: the table's entry; family 0: the default route
+    std::uint32_t metric{0};
     bool operator==(const RouteAnswer&) const = default;
 };
 /// Refusals of the kernel are answers (`error`); errors are those of asking.
 Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question);
+
+/// The entries of one routing table (RTM_GETROUTE, dump).
+Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std::uint32_t table);
 
 /// Does the namespace forward packets of this family that come in by the interface
 /// (RTM_GETNETCONF)?

@@ -6,6 +6,7 @@
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "os/message.hpp"
@@ -29,6 +30,8 @@ RouteAnswer parse_route(const nlmsghdr* message) {
     answer.gateway = attributes.address(RTA_GATEWAY, info->rtm_family);
     answer.preferred_source = attributes.address(RTA_PREFSRC, info->rtm_family);
     answer.several = attributes[RTA_MULTIPATH] != nullptr;
+    answer.prefix = {attributes.address(RTA_DST, info->rtm_family), info->rtm_dst_len};
+    answer.metric = attributes.u32(RTA_PRIORITY);
     answer.mtu = Attributes(attributes[RTA_METRICS], RTAX_MAX).u32(RTAX_MTU);
     if (const auto* via = attributes[RTA_VIA];
         via != nullptr && mnl_attr_get_payload_len(via) >= sizeof(rtvia) + 4) {
@@ -116,6 +119,18 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
         case EPERM: answer.error = asked.error().err; return answer;
         default: return std::unexpected(asked.error());
     }
+}
+
+Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std::uint32_t table) {
+    Message message(RTM_GETROUTE, NLM_F_DUMP);
+    message.fixed<rtmsg>().rtm_family = static_cast<unsigned char>(family);
+    message.put_u32(RTA_TABLE, table);
+    std::vector<RouteAnswer> found;
+    const auto listed =
+        netlink.query(message.header(), "list the routes of " + netlink.netns(),
+                      [&](const nlmsghdr* each) { found.push_back(parse_route(each)); });
+    if (!listed && listed.error().err != ENOENT) return std::unexpected(listed.error());
+    return found;
 }
 
 Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {
