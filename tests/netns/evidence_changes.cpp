@@ -228,14 +228,15 @@ TEST_CASE("a changed TTL or MSS changes no verdict") {
               "-A FORWARD -p tcp --syn -j TCPMSS --set-mss 700\nCOMMIT\n",
               4);
     lab.rules("r1", Firewall::iptables_nft,
-              "*mangle\n-A PREROUTING -j HL --hl-set 9\n"
+              "*mangle\n-A PREROUTING -p tcp -j HL --hl-set 9\n"
               "-A FORWARD -p tcp --syn -j TCPMSS --set-mss 700\nCOMMIT\n",
               6);
     lab.rules("r2", Firewall::iptables_legacy,
               "*mangle\n-A FORWARD -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu\nCOMMIT\n");
     lab.nft("r3",
             "table inet t { chain c { type filter hook forward priority 0\n"
-            "ip ttl set 33\nip6 hoplimit set 33\ntcp flags syn tcp option maxseg size set 600\n"
+            "ip ttl set 33\nmeta l4proto tcp ip6 hoplimit set 33\ntcp flags syn tcp option maxseg "
+            "size set 600\n"
             "tcp dport 25 drop\n}\n}\n");
     for (const int family : {4, 6}) {
         const auto result =

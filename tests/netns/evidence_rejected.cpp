@@ -149,17 +149,16 @@ TEST_CASE("rejected: a big scan, whose counters are arrays") {
 TEST_CASE("rejected: an answer of the destination's, or one that did not leave, is none") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    // Nobody listens at dst: it answers everything, through three routers. r2 drops what it would
-    // have to answer itself; r1's answers do not get out.
-    lab.rules(
-        "r1", Firewall::iptables_nft,
-        "*filter\n-A FORWARD -p tcp --dport 23 -j REJECT --reject-with tcp-reset\n"
-        "-A FORWARD -p udp --dport 23 -j REJECT\n-A OUTPUT -p tcp --tcp-flags RST RST -j DROP\n"
-        "COMMIT\n");
-    lab.rules("r1", Firewall::iptables_nft, "*filter\n-A OUTPUT -p icmp -j DROP\nCOMMIT\n", 4);
-    lab.rules("r1", Firewall::iptables_nft,
-              "*filter\n-A OUTPUT -p ipv6-icmp --icmpv6-type port-unreachable -j DROP\nCOMMIT\n",
-              6);
+    // Nobody listens at dst: it answers everything, through three routers. What r1 answers itself
+    // does not get out.
+    for (const int family : {4, 6})
+        lab.rules("r1", Firewall::iptables_nft,
+                  fmt::format("*filter\n-A FORWARD -p tcp --dport 23 -j REJECT --reject-with "
+                              "tcp-reset\n-A FORWARD -p udp --dport 23 -j REJECT\n"
+                              "-A OUTPUT -p tcp --tcp-flags RST RST -j DROP\n-A OUTPUT -p {} -j "
+                              "DROP\nCOMMIT\n",
+                              family == 4 ? "icmp" : "ipv6-icmp --icmpv6-type port-unreachable"),
+                  family);
     // What the destination answered comes back to r3 and dies there: still no answer of r3's.
     lab.nft("r3",
             "table inet t { chain c { type filter hook forward priority 0\n"
