@@ -16,6 +16,7 @@ struct ksms_place {
     __u32 slot;
     __u8 direction;
     __u8 kind;
+    bool made_here; /* by this namespace, and leaves it */
 };
 
 static __always_inline struct ksms_counter_key ksms_counter_key_of(const struct ksms_probe *probe,
@@ -39,17 +40,21 @@ static __always_inline void ksms_label(struct ksms_counter *counter, const struc
     counter->direction = at->direction;
 }
 
+/* Not on the stack, which is small. */
+static const struct ksms_counter ksms_no_counter = {};
+
 static __always_inline struct ksms_counter *ksms_hash_counter(const struct ksms_probe *probe,
                                                               const struct ksms_place *at) {
     struct ksms_counter_key key = ksms_counter_key_of(probe, at);
     struct ksms_counter *counter = bpf_map_lookup_elem(&counters, &key);
     if (counter) return counter;
-    struct ksms_counter fresh = {};
-    ksms_label(&fresh, probe, at);
     /* Another CPU may be faster: then this fails, and finds the other's. */
-    bpf_map_update_elem(&counters, &key, &fresh, BPF_NOEXIST);
+    bpf_map_update_elem(&counters, &key, &ksms_no_counter, BPF_NOEXIST);
     counter = bpf_map_lookup_elem(&counters, &key);
-    if (!counter) ksms_stat(KSMS_STAT_COUNTERS_FULL);
+    if (counter)
+        ksms_label(counter, probe, at);
+    else
+        ksms_stat(KSMS_STAT_COUNTERS_FULL);
     return counter;
 }
 

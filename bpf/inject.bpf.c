@@ -87,8 +87,7 @@ int ksms_inject(struct xdp_md *xdp) {
     struct ksms_probe probe = {.dscp = what->dscp, .probe = what->probes[at]};
     probe.scan = ksms_active_scan(probe.dscp);
     if (!probe.scan || !probe.scan->services) return XDP_DROP;
-    probe.service = probe.probe % probe.scan->services;
-    if (!ksms_asked(&probe)) return XDP_DROP;
+    if (!ksms_find_service(&probe)) return XDP_DROP;
     __u32 token = ksms_token_seal(ksms_token_pack(probe.dscp, probe.probe, probe.scan->generation),
                                   installed->token_key);
     return ksms_write_probe(xdp, what, &probe, token) ? XDP_PASS : XDP_DROP;

@@ -51,6 +51,14 @@ static __always_inline bool ksms_asked(struct ksms_probe *probe) {
     return true;
 }
 
+/* Which service of which entry it is. */
+static __always_inline bool ksms_find_service(struct ksms_probe *probe) {
+    probe->service = probe->probe % probe->scan->services;
+    probe->entry = probe->probe / probe->scan->services;
+    probe->source_port = probe->scan->source_port + probe->entry * probe->scan->port_step;
+    return ksms_asked(probe);
+}
+
 static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ksms_probe *probe) {
     __u32 zero = 0;
     const struct ksms_config *installed = bpf_map_lookup_elem(&config, &zero);
@@ -66,10 +74,7 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
         if (source && destination) ksms_stat(KSMS_STAT_STALE);
         return false;
     }
-    probe->service = probe->probe % scan->services;
-    probe->entry = probe->probe / scan->services;
-    probe->source_port = scan->source_port + probe->entry * scan->port_step;
-    return ksms_asked(probe) && packet->protocol == probe->protocol &&
+    return ksms_find_service(probe) && packet->protocol == probe->protocol &&
            (destination || source || packet->source_port == probe->source_port ||
             packet->destination_port == probe->port);
 }

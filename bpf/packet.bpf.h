@@ -36,13 +36,17 @@ struct ksms_packet {
     __u32 segments;
     __u32 token; /* sealed; where `probe` */
     __u16 source_port, destination_port;
-    __u8 family; /* 4 or 6 */
+    __u16 fragment; /* IPv4: flags and offset */
+    __u8 family;    /* 4 or 6 */
     __u8 protocol;
     __u8 dscp;
     __u8 ttl;
-    __u8 flags; /* KSMS_SEEN_FRAGMENT, KSMS_SEEN_VLAN */
-    bool probe; /* it may be one of ours: it has a token's place */
-    bool answer;
+    __u8 flags;         /* KSMS_SEEN_FRAGMENT, KSMS_SEEN_VLAN */
+    bool probe;         /* it may be one of ours: it has a token's place */
+    bool answer, reset; /* TCP: RST or SYN-ACK; RST */
+    bool error;         /* ICMP; the two below say which */
+    __u8 icmp_type, icmp_code;
+    __u32 transport; /* of TCP and ICMP: offset of the header */
 };
 
 enum ksms_parsed {
@@ -57,6 +61,7 @@ enum {
     KSMS_MAX_VLANS = 2,
     KSMS_MAX_EXTENSIONS = 8,
     KSMS_VLAN_SIZE = 4,
+    KSMS_ICMP_HEADER = 8,
     KSMS_TOKEN_END = sizeof(struct udphdr) + 8, /* magic and token */
     KSMS_FRAGMENT_OFFSET = 0x1fff,              /* RFC 791, in units of 8 bytes */
     KSMS_MORE_FRAGMENTS = 0x2000,
@@ -125,6 +130,8 @@ static __always_inline enum ksms_parsed ksms_parse_tcp(const struct ksms_reader 
     packet->token = bpf_ntohl(tcp.seq);
     packet->probe = tcp.syn && !tcp.ack && !tcp.rst && !tcp.fin;
     packet->answer = tcp.rst || (tcp.syn && tcp.ack);
+    packet->reset = tcp.rst;
+    packet->transport = at;
     return KSMS_PARSED;
 }
 
@@ -147,6 +154,26 @@ static __always_inline enum ksms_parsed ksms_parse_udp(const struct ksms_reader 
     return KSMS_PARSED;
 }
 
+/* RFC 792 and RFC 4443: which types are errors. */
+static __always_inline bool ksms_is_error(__u8 family, __u8 type) {
+    if (family == 6) return type < 128;
+    return type == 3 || type == 11 || type == 12;
+}
+
+static __always_inline enum ksms_parsed ksms_parse_icmp(const struct ksms_reader *from, __u32 at,
+                                                        struct ksms_packet *packet) {
+    struct {
+        __u8 type, code;
+    } icmp;
+    if (!ksms_load(from, at, &icmp, sizeof icmp) || !ksms_is_error(packet->family, icmp.type))
+        return KSMS_OTHER;
+    packet->icmp_type = icmp.type;
+    packet->icmp_code = icmp.code;
+    packet->error = true;
+    packet->transport = at;
+    return KSMS_OTHER;
+}
+
 static __always_inline enum ksms_parsed ksms_parse_transport(const struct ksms_reader *from,
                                                              __u32 at, __u32 end,
                                                              struct ksms_packet *packet) {
@@ -155,27 +182,39 @@ static __always_inline enum ksms_parsed ksms_parse_transport(const struct ksms_r
             return ksms_parse_tcp(from, at, end, packet);
         case IPPROTO_UDP:
             return ksms_parse_udp(from, at, end, packet);
+        case IPPROTO_ICMP:
+        case IPPROTO_ICMPV6:
+            return ksms_parse_icmp(from, at, packet);
     }
     return KSMS_OTHER;
 }
 
-static __always_inline enum ksms_parsed ksms_parse_ipv4(const struct ksms_reader *from,
-                                                        struct ksms_packet *packet) {
+/* @return its length, 0: it is no IPv4 header */
+static __always_inline __u32 ksms_read_ipv4(const struct ksms_reader *from,
+                                            struct ksms_packet *packet) {
     struct iphdr ip;
-    if (!ksms_load(from, packet->start, &ip, sizeof ip)) return KSMS_UNPARSABLE;
+    if (!ksms_load(from, packet->start, &ip, sizeof ip)) return 0;
     __u32 header = ip.ihl * 4, total = bpf_ntohs(ip.tot_len);
-    if (ip.version != 4 || header < sizeof ip || total < header) return KSMS_UNPARSABLE;
+    if (ip.version != 4 || header < sizeof ip || total < header) return 0;
     packet->family = 4;
     packet->protocol = ip.protocol;
     packet->dscp = ip.tos >> 2;
     packet->ttl = ip.ttl;
     packet->bytes = total;
+    packet->fragment = bpf_ntohs(ip.frag_off);
     *(__be32 *)packet->source = ip.saddr;
     *(__be32 *)packet->destination = ip.daddr;
-    __u16 fragment = bpf_ntohs(ip.frag_off);
-    if (fragment & KSMS_FRAGMENT_OFFSET) return KSMS_FRAGMENT;
-    if (fragment & KSMS_MORE_FRAGMENTS) packet->flags |= KSMS_SEEN_FRAGMENT;
-    return ksms_parse_transport(from, packet->start + header, packet->start + total, packet);
+    return header;
+}
+
+static __always_inline enum ksms_parsed ksms_parse_ipv4(const struct ksms_reader *from,
+                                                        struct ksms_packet *packet) {
+    __u32 header = ksms_read_ipv4(from, packet);
+    if (!header) return KSMS_UNPARSABLE;
+    if (packet->fragment & KSMS_FRAGMENT_OFFSET) return KSMS_FRAGMENT;
+    if (packet->fragment & KSMS_MORE_FRAGMENTS) packet->flags |= KSMS_SEEN_FRAGMENT;
+    return ksms_parse_transport(from, packet->start + header, packet->start + packet->bytes,
+                                packet);
 }
 
 /* Behind the IPv6 header, to the transport header. @param at in and out */
@@ -209,10 +248,10 @@ static __always_inline enum ksms_parsed ksms_skip_extensions(const struct ksms_r
 }
 
 /* A length of 0 is a jumbogram (RFC 2675), or nothing at all: no probe of ours either way. */
-static __always_inline enum ksms_parsed ksms_parse_ipv6(const struct ksms_reader *from,
-                                                        struct ksms_packet *packet) {
+static __always_inline bool ksms_read_ipv6(const struct ksms_reader *from,
+                                           struct ksms_packet *packet) {
     struct ipv6hdr ip;
-    if (!ksms_load(from, packet->start, &ip, sizeof ip) || ip.version != 6) return KSMS_UNPARSABLE;
+    if (!ksms_load(from, packet->start, &ip, sizeof ip) || ip.version != 6) return false;
     packet->family = 6;
     packet->protocol = ip.nexthdr;
     packet->dscp = (ip.priority << 2 | ip.flow_lbl[0] >> 6) & 63;
@@ -220,7 +259,13 @@ static __always_inline enum ksms_parsed ksms_parse_ipv6(const struct ksms_reader
     packet->bytes = sizeof ip + bpf_ntohs(ip.payload_len);
     __builtin_memcpy(packet->source, &ip.saddr, sizeof ip.saddr);
     __builtin_memcpy(packet->destination, &ip.daddr, sizeof ip.daddr);
-    __u32 at = packet->start + sizeof ip, end = packet->start + packet->bytes;
+    return true;
+}
+
+static __always_inline enum ksms_parsed ksms_parse_ipv6(const struct ksms_reader *from,
+                                                        struct ksms_packet *packet) {
+    if (!ksms_read_ipv6(from, packet)) return KSMS_UNPARSABLE;
+    __u32 at = packet->start + sizeof(struct ipv6hdr), end = packet->start + packet->bytes;
     enum ksms_parsed extensions = ksms_skip_extensions(from, &at, end, packet);
     if (extensions != KSMS_PARSED) return extensions;
     return ksms_parse_transport(from, at, end, packet);

@@ -2,7 +2,7 @@
 /* The taps. They look at a packet and hand it on, always: nothing here can change its fate. */
 #include <linux/if_packet.h>
 
-#include "count.bpf.h"
+#include "answer.bpf.h"
 #include "kernel.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -54,6 +54,17 @@ static __always_inline void ksms_note_unparsable(struct ksms_place *at) {
     ksms_stat(KSMS_STAT_UNPARSABLE);
 }
 
+/* Whatever DSCP it carries: what a firewall makes has none of ours. */
+static __always_inline void ksms_watch_answer(const struct ksms_reader *from,
+                                              const struct ksms_packet *packet,
+                                              struct ksms_place *at) {
+    struct ksms_probe probe = {};
+    enum ksms_answer answer = ksms_answer_to(from->context, packet, &probe);
+    if (answer == KSMS_ANSWER_NONE) return;
+    struct ksms_tap *tap = ksms_find_tap(at);
+    if (tap && ksms_counts_here(probe.dscp, tap, at)) ksms_count_answer(answer, packet, &probe, at);
+}
+
 static __always_inline void ksms_watch(const struct ksms_reader *from, struct ksms_packet *packet,
                                        struct ksms_place *at) {
     struct ksms_probe probe = {};
@@ -68,6 +79,7 @@ static __always_inline void ksms_watch(const struct ksms_reader *from, struct ks
         ksms_note_unparsable(at);
         return;
     }
+    if (at->made_here && ksms_is_answer(packet)) ksms_watch_answer(from, packet, at);
     __u32 dscp = own ? probe.dscp : packet->dscp;
     if (!own && !ksms_active_scan(dscp)) return;
 
@@ -104,10 +116,17 @@ static __always_inline bool ksms_for_another(const struct __sk_buff *skb, __u8 d
     return direction == KSMS_INGRESS && skb->pkt_type == PACKET_OTHERHOST;
 }
 
+/* It goes out and came in nowhere. */
+static __always_inline bool ksms_made_here(const struct __sk_buff *skb, __u8 direction) {
+    return direction == KSMS_EGRESS && skb->ingress_ifindex == 0;
+}
+
 static __always_inline int ksms_watch_clsact(struct __sk_buff *skb, __u8 direction) {
     if (ksms_idle() || ksms_for_another(skb, direction)) return KSMS_HAND_ON;
-    struct ksms_place at = {
-        .tap = skb->tc_classid & 0xffff, .direction = direction, .kind = KSMS_TAP_CLSACT};
+    struct ksms_place at = {.tap = skb->tc_classid & 0xffff,
+                            .direction = direction,
+                            .kind = KSMS_TAP_CLSACT,
+                            .made_here = ksms_made_here(skb, direction)};
     return ksms_watch_skb(skb, &at);
 }
 
@@ -117,7 +136,8 @@ static __always_inline int ksms_watch_tcx(struct __sk_buff *skb, __u8 direction)
     struct ksms_place at = {.router = kernel->dev->nd_net.net->ns.inum,
                             .ifindex = kernel->dev->ifindex,
                             .direction = direction,
-                            .kind = KSMS_TAP_TCX};
+                            .kind = KSMS_TAP_TCX,
+                            .made_here = ksms_made_here(skb, direction)};
     return ksms_watch_skb(skb, &at);
 }
 

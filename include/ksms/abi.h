@@ -247,6 +247,14 @@ enum ksms_counter_flags {
     KSMS_SEEN_VLAN = 8,
 };
 
+/* What the namespace itself sent back to a probe. */
+enum ksms_answer {
+    KSMS_ANSWER_NONE = 0,
+    KSMS_ANSWER_ICMP = 1,    /* an error that quotes it */
+    KSMS_ANSWER_RESET = 2,   /* TCP RST that acknowledges it */
+    KSMS_ANSWER_SYN_ACK = 3, /* somebody here accepts the connection */
+};
+
 struct ksms_counter {
     ksms_u64 packets;  /* our own probes, GSO segments counted each */
     ksms_u64 bytes;    /* from the network header on: what IP says */
@@ -262,10 +270,13 @@ struct ksms_counter {
     ksms_u8 protocol;
     ksms_u8 direction;
     ksms_u8 seen_dscp;
-    ksms_u8 flags; /* enum ksms_counter_flags */
-    ksms_u8 ttl;   /* TTL or hop limit it carried */
-    ksms_u32 tap;  /* id of the tap that saw it last */
-    ksms_u32 pad;
+    ksms_u8 flags;     /* enum ksms_counter_flags */
+    ksms_u8 ttl;       /* TTL or hop limit it carried */
+    ksms_u32 tap;      /* id of the tap that saw it last */
+    ksms_u8 answer;    /* enum ksms_answer; egress only, also where `packets` is 0 */
+    ksms_u8 icmp_type; /* of KSMS_ANSWER_ICMP */
+    ksms_u8 icmp_code;
+    ksms_u8 pad;
 };
 KSMS_ASSERT_SIZE(struct ksms_counter, 64);
 KSMS_ASSERT_OFFSET(struct ksms_counter, strangers, 32);

@@ -243,18 +243,20 @@ PacketSpec Bench::probe(const ScanSpec& scan, std::uint8_t protocol) const {
     return probe_of(scan, 1, service);
 }
 
-void Bench::run(const TapProgram& program, const Bytes& frame, std::uint32_t gso_segments) const {
+void Bench::run(const TapProgram& program, const Bytes& frame, std::uint32_t gso_segments,
+                std::uint32_t came_in) const {
     INFO(program.name);
     Bytes out(frame.size() + 64);
     __sk_buff context{};
     context.gso_segs = gso_segments;
+    context.ingress_ifindex = came_in;
     bpf_test_run_opts options{};
     options.sz = sizeof options;
     options.data_in = frame.data();
     options.data_size_in = static_cast<std::uint32_t>(frame.size());
     options.data_out = out.data();
     options.data_size_out = static_cast<std::uint32_t>(out.size());
-    if (gso_segments != 0) {
+    if (gso_segments != 0 || came_in != 0) {
         options.ctx_in = &context;
         options.ctx_size_in = sizeof context;
     }

@@ -70,7 +70,9 @@ public:
                                       std::uint32_t service) const;
 
     /// Runs it and checks what holds for every packet: it is handed on, unchanged.
-    void run(const TapProgram& program, const Bytes& frame, std::uint32_t gso_segments = 0) const;
+    /// @param came_in  index of the interface that it came in by; 0: it was made here
+    void run(const TapProgram& program, const Bytes& frame, std::uint32_t gso_segments = 0,
+             std::uint32_t came_in = 0) const;
     /// @return nanoseconds a packet
     [[nodiscard]] std::uint32_t time(const TapProgram& program, const Bytes& frame,
                                      int times) const;

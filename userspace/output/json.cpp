@@ -19,6 +19,7 @@ void end_to_end(JsonWriter& json, const ServiceReport& service) {
     json.key("reason").text_or_null(service.reason);
     json.key("place").text_or_null(service.place);
     json.key("hook").text_or_null(service.hook);
+    json.key("answer").text_or_null(service.answer);
     json.key("why").text_or_null(service.why);
     json.key("notes").strings(service.notes);
     json.field("sent", service.sent);
@@ -40,6 +41,7 @@ void at_router(JsonWriter& json, const Service& service, const ServiceAtRouter& 
     json.key("reason").text_or_null(answer.reason.text());
     json.key("place").text_or_null(answer.place.text());
     json.key("hook").text_or_null(answer.hook.text());
+    json.key("answer").text_or_null(answer.answer.text());
     if (!answer.egress_iface.empty()) json.field("iface", answer.egress_iface.text());
     if (answer.strangers > 0) json.field("strangers", answer.strangers);
     json.key("notes").strings(answer.notes);
@@ -66,6 +68,7 @@ void reached(JsonWriter& json, const ServiceReport& service) {
         json.value(*service.reached);
     else
         json.null();
+    json.key("why").text_or_null(service.reached_why);
     json.end_object();
 }
 

@@ -68,15 +68,21 @@ bool Accounting::dropped(std::uint32_t probe) const {
     return false;
 }
 
+bool Accounting::answered(std::size_t slot, std::uint32_t probe) const {
+    return store_.counter(slot, KSMS_EGRESS, probe).answer != KSMS_ANSWER_NONE;
+}
+
 bool Accounting::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const {
     // Whichever way it took: of several next hops the prediction knows one.
-    const bool reached = goal.host && std::ranges::any_of(sites_.host_slots, [&](std::size_t slot) {
-                             return store_.counter(slot, KSMS_INGRESS, probe).packets > 0;
-                         });
+    const bool reached =
+        goal.host && std::ranges::any_of(sites_.host_slots, [&](std::size_t slot) {
+            const auto seen = store_.counter(slot, KSMS_INGRESS, probe);
+            return seen.packets > 0 && (answered(slot, probe) || now > seen.last_ns + kSettle);
+        });
     if (reached) return true;
     const auto seen = store_.counter(goal.last, goal.local ? KSMS_INGRESS : KSMS_EGRESS, probe);
     if (seen.packets == 0) return false;
-    if (goal.local) return now > seen.last_ns + kLocalSettle;
+    if (goal.local) return answered(goal.last, probe) || now > seen.last_ns + kLocalSettle;
     return !goal.host || now > seen.last_ns + kSettle;
 }
 

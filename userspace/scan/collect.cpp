@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "bpf/attach.hpp"
+#include "scan/answer_text.hpp"
 
 namespace ksms {
 
@@ -94,6 +95,27 @@ DropEvidence Collector::drop(std::size_t slot, std::uint32_t probe) const {
     return result;
 }
 
+Name Collector::answer(std::size_t slot, std::uint32_t probe) const {
+    const auto seen = store_.counter(slot, KSMS_EGRESS, probe);
+    return answer_name(seen.answer, store_.header().source.family, seen.icmp_type, seen.icmp_code);
+}
+
+void Collector::collect_destination(std::uint32_t probe, ProbeEvidence& evidence) const {
+    evidence.destination = {};
+    evidence.destination_drop = {};
+    evidence.destination_answer = {};
+    for (std::size_t host = 0; host < sites_.host_slots.size(); ++host) {
+        const auto slot = sites_.host_slots[host];
+        const auto seen = sighting(slot, KSMS_INGRESS, probe);
+        const auto dropped = drop(slot, probe);
+        if (seen.packets == 0 && dropped.count == 0) continue;
+        evidence.destination = seen;
+        evidence.destination_drop = dropped;
+        evidence.destination_answer = answer(slot, probe);
+        evidence.destination_host = host;
+    }
+}
+
 void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
     const auto entry = probe / plan_.services();
     evidence.routers.resize(plan_.routers.size());
@@ -103,19 +125,14 @@ void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
         router.in = sighting(slot, KSMS_INGRESS, probe);
         router.out = sighting(slot, KSMS_EGRESS, probe);
         router.drop = drop(slot, probe);
+        router.answer = answer(slot, probe);
     }
     evidence.source = sighting(sites_.entry_slots[entry], KSMS_EGRESS, probe);
     evidence.source_drop = drop(sites_.entry_slots[entry], probe);
     evidence.segment_drop = {};
     for (const auto slot : sites_.segment_slots)
         if (auto seen = drop(slot, probe); seen.count > 0) evidence.segment_drop = seen;
-    evidence.destination = {};
-    evidence.destination_drop = {};
-    for (const auto slot : sites_.host_slots) {
-        if (auto seen = sighting(slot, KSMS_INGRESS, probe); seen.packets > 0)
-            evidence.destination = seen;
-        if (auto seen = drop(slot, probe); seen.count > 0) evidence.destination_drop = seen;
-    }
+    collect_destination(probe, evidence);
 }
 
 }  // namespace ksms

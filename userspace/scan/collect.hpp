@@ -40,6 +40,8 @@ public:
 private:
     Sighting sighting(std::size_t slot, ksms_direction direction, std::uint32_t probe) const;
     DropEvidence drop(std::size_t slot, std::uint32_t probe) const;
+    Name answer(std::size_t slot, std::uint32_t probe) const;
+    void collect_destination(std::uint32_t probe, ProbeEvidence& evidence) const;
 
     const Plan& plan_;
     const ScanSites& sites_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ksms/abi.h"
+#include "scan/answer_text.hpp"
 
 namespace ksms {
 
@@ -43,6 +44,8 @@ std::string drop_text(const DropEvidence& drop, std::string_view hook) {
         {"QDISC_DROP", "queueing discipline"},
         {"XDP", "an XDP program"},
     };
+    if (is_routing(drop) && drop.reason.empty())
+        return fmt::format("refused by a route, in {}", drop.place.text());
     if (drop.reason.empty())
         return drop.place.empty() ? "dropped" : fmt::format("dropped in {}", drop.place.text());
     const auto word =
@@ -51,6 +54,31 @@ std::string drop_text(const DropEvidence& drop, std::string_view hook) {
     const bool firewall = drop.reason == "NETFILTER_DROP" && !hook.empty();
     return fmt::format("{}{}{} ({})", text, firewall ? ", " : "", firewall ? hook : "",
                        drop.reason.text());
+}
+
+bool is_routing(const DropEvidence& drop) {
+    if (drop.reason == "IP_INNOROUTES" || drop.reason == "IP_OUTNOROUTES") return true;
+    // net/ipv4/route.c, net/ipv6/route.c, net/core/dst.c
+    static constexpr std::string_view places[] = {"ip_error", "dst_discard", "dst_discard_out",
+                                                  "ip6_pkt_discard", "ip6_pkt_prohibit"};
+    return drop.reason.empty() &&
+           std::ranges::find(places, std::string_view(drop.place.text())) != std::end(places);
+}
+
+std::string route_text(const DropEvidence& drop, const std::string& refusal) {
+    return drop.reason.empty() ? "route is " + refusal
+                               : fmt::format("route is {} ({})", refusal, drop.reason.text());
+}
+
+bool is_rejected(const DropEvidence& drop, const Name& answer) {
+    if (answer.empty() || answer == kSynAck) return false;
+    if (drop.count > 0) return drop.reason == "NETFILTER_DROP";
+    // Where drops are not seen: what no routing decision sends.
+    return answer == "tcp-reset" || answer.text().ends_with("port-unreachable");
+}
+
+std::string rejected_text(const DropEvidence& drop, const Name& answer) {
+    return is_rejected(drop, answer) ? ", rejected: " + answer.text() : std::string();
 }
 
 }  // namespace ksms

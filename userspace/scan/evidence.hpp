@@ -43,6 +43,8 @@ struct DropEvidence {
 struct RouterEvidence {
     Sighting in, out;
     DropEvidence drop;
+    Name answer;  ///< what the router itself sent back: "tcp-reset", see answer_text.hpp; "":
+                  ///< nothing
     bool operator==(const RouterEvidence&) const = default;
 };
 
@@ -55,6 +57,9 @@ struct ProbeEvidence {
     DropEvidence segment_drop;  ///< in a bridge's namespace between routers
     Sighting destination;       ///< ingress of a destination host on this machine
     DropEvidence destination_drop;
+    Name destination_answer;  ///< as a router's
+    std::size_t destination_host{
+        0};  ///< index into Plan::destination_hosts: the three above are its
     std::vector<RouterEvidence> routers;  ///< indexed as Plan::routers
 };
 

@@ -53,6 +53,12 @@ public:
         return ksms::route(*netlink, question);
     }
 
+    Result<std::vector<RouteAnswer>> table_routes(std::size_t number, int family,
+                                                  std::uint32_t table) override {
+        KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
+        return ksms::table_routes(*netlink, family, table);
+    }
+
     Result<bool> several_ways(std::size_t number, const RouteQuestion& question) override {
         KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
         auto whole = question;

@@ -34,6 +34,10 @@ public:
     virtual Result<const Interfaces*> interfaces(std::size_t number) = 0;
     virtual Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) = 0;
     virtual Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) = 0;
+    /// The entries of one routing table; without the kernel's strict checking
+    /// (NETLINK_GET_STRICT_CHK) those of the others too, so look at `table`.
+    virtual Result<std::vector<RouteAnswer>> table_routes(std::size_t number, int family,
+                                                          std::uint32_t table) = 0;
     /// Has the route that answers this several next hops, of which the kernel takes one by a hash?
     virtual Result<bool> several_ways(std::size_t number, const RouteQuestion& question) = 0;
     virtual Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) = 0;

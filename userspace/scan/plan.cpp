@@ -252,6 +252,7 @@ private:
             PlanPath path;
             path.end = trace.end;
             path.detail = trace.detail;
+            path.refusal = trace.refusal;
             path.by_socket = trace.by_socket;
             const auto entry = number / representatives_.size();
             // What passes its own source once more is seen leaving by other interfaces too.

@@ -274,6 +274,7 @@ private:
         const auto& hop = trace.hops.front();
         path.end = trace.end;
         path.detail = trace.detail;
+        path.refusal = trace.refusal;
         PlanHop planned{router_of_.at(place.netns), {place.ifindex, link->name}, {}, hop.local};
         if (hop.egress != 0) {
             KSMS_TRY(planned.egress, interface_of(network_, place.netns, hop.egress));

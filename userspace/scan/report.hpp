@@ -32,6 +32,7 @@ struct ServiceAtRouter {
                   ///< null
     Name place;   ///< kernel function; "": null
     Name hook;    ///< "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"; "": not known
+    Name answer;  ///< what it sent back where it did not pass it on: "tcp-reset"; "": null
     Name egress_iface;  ///< where this service left, if it differs from the router's
     std::vector<std::string> notes;
 };
@@ -55,11 +56,13 @@ struct ServiceReport {
     std::string reason;
     std::string place;
     std::string hook;
+    std::string answer;  ///< of the router that it ended at
     std::vector<std::string> notes;
     std::uint32_t sent{0};  ///< how often the probe was sent
     std::string why;  ///< one line for the WHY column: "br-gw: firewall, FORWARD (NETFILTER_DROP)"
     std::optional<bool>
-        reached;  ///< destination_reached; none: the destination is not on this machine
+        reached;              ///< destination_reached; none: the destination is not on this machine
+    std::string reached_why;  ///< "accepted, nobody listens"; "": null
 };
 
 struct Timing {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -158,10 +159,11 @@ private:
     /// Without it the scan works, only slower: every NO waits for its timeout.
     void attach_drops() {
         const int program = objects_.program(Program::drop);
-        if (program < 0) {
-            warnings_.emplace_back(
-                "this kernel does not say why it drops packets: no reasons, and every NO takes the "
-                "timeout");
+        const char* wanted = std::getenv("KSMS_DROPS");
+        if (program < 0 || (wanted != nullptr && std::strcmp(wanted, "off") == 0)) {
+            warnings_.push_back(fmt::format(
+                "drop reasons are off ({}): no reasons, and every NO takes the timeout",
+                program < 0 ? "this kernel does not say why it drops packets" : "KSMS_DROPS"));
             return;
         }
         auto link = attach_tracing(program, lease_.dscp);

@@ -57,7 +57,7 @@ ScanSites ScanSites::of(const Plan& plan) {
         const auto& host = plan.destination_hosts[i];
         sites.host_slots.push_back(builder.slot(host));
         builder.tap(sites.hosts, sites.hosts_tap_slots, host, plan.destination_interfaces[i], true,
-                    false);
+                    true);
     }
     for (const auto& segment : plan.segments) sites.segment_slots.push_back(builder.slot(segment));
     return std::move(builder.sites);

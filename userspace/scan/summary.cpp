@@ -72,6 +72,7 @@ void Summary::merge(ServiceReport& into, ProbeVerdict verdict) {
     into.reason = verdict.result == Verdict::yes ? std::string() : std::move(verdict.reason);
     into.place = std::move(verdict.place);
     into.hook = std::move(verdict.hook);
+    into.answer = std::move(verdict.answer);
     into.why = std::move(verdict.why);
 }
 
@@ -94,7 +95,10 @@ void Summary::add(std::size_t entry, std::size_t service, ProbeVerdict verdict,
     end.sent = std::max(end.sent, sent);
     for (auto& note : verdict.notes)
         if (std::ranges::find(end.notes, note) == end.notes.end()) end.notes.push_back(note);
-    if (verdict.reached) end.reached = end.reached.value_or(false) || *verdict.reached;
+    if (verdict.reached && !end.reached.value_or(false)) {  // of several entries, one is enough
+        end.reached = verdict.reached;
+        end.reached_why = verdict.reached_why;
+    }
     if (!filled_[service] || badness(verdict.result) > badness(end.result))
         merge(end, std::move(verdict));
     filled_[service] = true;

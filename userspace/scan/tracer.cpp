@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "ksms/abi.h"
+#include "scan/refusal.hpp"
 
 namespace ksms {
 namespace {
@@ -53,10 +54,18 @@ RouteQuestion Tracer::question(const Service& service, std::uint32_t iif,
     return result;
 }
 
-PathEnd Tracer::refusal(const RouteAnswer& answer) {
-    if (answer.error == 0) return PathEnd::refused;
-    // fib_rules and route types: EINVAL blackhole, EACCES prohibit, EHOSTUNREACH unreachable
-    return answer.error == EACCES || answer.error == EINVAL ? PathEnd::refused : PathEnd::no_route;
+/// The way ends at a router that does not route it on: by which route, or for want of one?
+Status Tracer::refuse(Trace& trace, std::size_t netns, const RouteAnswer& answer) const {
+    KSMS_TRY(trace.refusal, refusal_of(network_, netns, answer, destination_));
+    const auto target = destination_.text();
+    // EACCES prohibit, EINVAL blackhole, or an invalid source
+    const bool refused = answer.error == 0 || answer.error == EACCES || answer.error == EINVAL;
+    stop(trace, refused || !trace.refusal.empty() ? PathEnd::refused : PathEnd::no_route, netns,
+         target);
+    if (!trace.refusal.empty())
+        trace.detail = fmt::format("{}: the route to {} is {}", network_.netns(netns).name(),
+                                   target, trace.refusal);
+    return {};
 }
 
 Result<const Segment*> Tracer::segment(std::size_t netns, std::uint32_t ifindex) {
@@ -227,7 +236,7 @@ Result<Trace> Tracer::follow(Trace trace, std::size_t at, std::uint32_t ingress,
             }
         }
         if (answer.error != 0 || answer.type != RTN_UNICAST) {
-            stop(trace, refusal(answer), at, target);
+            KSMS_CHECK(refuse(trace, at, answer));
             return trace;
         }
         if (source) {

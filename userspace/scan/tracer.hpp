@@ -39,6 +39,7 @@ struct Trace {
     std::set<std::size_t> bridges;    ///< namespaces of bridges between
     PathEnd end{PathEnd::destination};
     std::string detail;
+    std::string refusal;  ///< see PlanPath
 };
 
 class Tracer {
@@ -90,7 +91,7 @@ private:
     Result<bool> link_is_up(std::size_t netns, std::uint32_t ifindex);
     void meet(std::size_t router, std::uint32_t ingress);
     void stop(Trace& trace, PathEnd end, std::size_t netns, const std::string& target) const;
-    static PathEnd refusal(const RouteAnswer& answer);
+    Status refuse(Trace& trace, std::size_t netns, const RouteAnswer& answer) const;
     Status explore_from(std::size_t netns, std::uint32_t ingress, std::uint32_t mark,
                         const Service& service);
 

@@ -2,10 +2,10 @@
 #include "scan/verdict.hpp"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 
+#include "scan/changes.hpp"
+#include "scan/delivery.hpp"
 #include "scan/drop_text.hpp"
 #include "scan/walk.hpp"
 
@@ -170,48 +170,29 @@ private:
             return;
         }
         answer.result = Verdict::yes;
-        if (seen.in.packets > 0 && seen.out.seen_dscp != seen.in.seen_dscp)
-            note(answer, fmt::format("remarked:{}", seen.out.seen_dscp));
-        translation_notes(seen, answer);
+        for (const auto& change : change_notes(seen)) note(answer, change);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(answer, "neighbour-faked");
-    }
-
-    void translation_notes(const RouterEvidence& seen, ServiceAtRouter& answer) {
-        const auto& out = seen.out;
-        if (!out.translated) return;
-        const auto endpoint = [](const Address& address, std::uint16_t port) {
-            return address.family == AF_INET6 ? fmt::format("[{}]:{}", address.text(), port)
-                                              : fmt::format("{}:{}", address.text(), port);
-        };
-        const auto& in = seen.in;
-        const bool here_destination = !in.translated || in.destination != out.destination ||
-                                      in.destination_port != out.destination_port;
-        const bool here_source =
-            !in.translated || in.source != out.source || in.source_port != out.source_port;
-        if (out.destination_translated && here_destination)
-            note(answer, "translated:" + endpoint(out.destination, out.destination_port));
-        if (out.source_translated && here_source)
-            note(answer, "translated-source:" + endpoint(out.source, out.source_port));
     }
 
     /// The router itself is the destination: what the kernel did not drop, it accepted.
     void delivered(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
         note(answer, "local");
-        if (seen.drop.count > 0 && !seen.drop.no_socket) {
+        const auto delivery = delivery_of(seen.in, seen.drop, seen.answer, context_.drops_seen);
+        if (delivery == Delivery::refused) {
             no(answer, step, seen.drop);
-        } else if (seen.drop.count > 0) {
-            answer.result = Verdict::yes;
-            if (verdict_.why.empty())
-                verdict_.why = name(step.router) + ": accepted, nobody listens";
-        } else if (context_.cut_short()) {
+        } else if (seen.drop.count == 0 && seen.answer.empty() && context_.cut_short()) {
             ended_before(answer);
-        } else if (context_.drops_seen) {
-            answer.result = Verdict::yes;
-        } else {
+        } else if (delivery == Delivery::unknown) {
             unknown(
                 answer, "lost",
-                name(step.router) + ": came in, and this kernel does not say what became of it");
+                fmt::format("{}: came in, and nobody says what became of it{}{}", name(step.router),
+                            seen.answer.empty() ? "" : "; answered: ", seen.answer.text()));
+        } else {
+            answer.result = Verdict::yes;
+            if (delivery == Delivery::unheard) note(answer, "no-listener");
+            delivered_ = delivery_text(delivery, seen.drop, seen.answer);
+            verdict_.why = name(step.router) + ": " + delivered_;
         }
     }
 
@@ -277,18 +258,33 @@ private:
         answer.reason = drop.reason;
         answer.place = drop.place;
         answer.hook = hook_name(drop.hook);
+        const auto& sent_back = evidence_.routers[step.router].answer;
+        answer.answer = sent_back;
+        if (is_rejected(drop, sent_back)) note(answer, "rejected");
         // Back the way it came, the kernel's packet looks the same at both.
         const bool hairpin =
             step.ingress.ifindex != 0 && step.ingress.ifindex == step.egress.ifindex;
         const std::string hook =
             answer.hook.empty() && hairpin ? "FORWARD or POSTROUTING" : answer.hook.text();
-        const auto text =
-            drop.count > 0 ? drop_text(drop, hook) : std::string("came in and did not go out");
+        const auto text = no_text(step, drop, hook);
         verdict_.why =
-            fmt::format("{}: {}{}", name(step.router), in_circles_ ? "a routing loop, " : "", text);
+            fmt::format("{}: {}{}{}", name(step.router), in_circles_ ? "a routing loop, " : "",
+                        text, rejected_text(drop, sent_back));
+        verdict_.answer = answer.answer;
         verdict_.reason = answer.reason;
         verdict_.place = answer.place;
         verdict_.hook = answer.hook;
+    }
+
+    std::string no_text(const WalkStep& step, const DropEvidence& drop,
+                        const std::string& hook) const {
+        const bool refused = path_.end == PathEnd::refused && !path_.refusal.empty() &&
+                             path_.hops.back().router == step.router;
+        if (drop.count == 0)
+            return refused ? "came in and did not go out; its route is " + path_.refusal
+                           : "came in and did not go out";
+        return refused && is_routing(drop) ? route_text(drop, path_.refusal)
+                                           : drop_text(drop, hook);
     }
 
     void unknown(ServiceAtRouter& answer, const std::string& reason, const std::string& why) {
@@ -323,33 +319,52 @@ private:
             verdict_.reason = unknown->answer.reason;
         } else {
             verdict_.result = Verdict::yes;
-            if (verdict_.why.empty()) verdict_.why = passing_text();
+            tell_changes();
         }
         if (evidence_.sent > 1) verdict_.notes.emplace_back("retransmitted");
         if (probe_ < plan_.dscp_routed.size() && plan_.dscp_routed[probe_])
             verdict_.notes.emplace_back("dscp-routed");
-        if (evidence_.destination.packets > 0)
-            verdict_.reached = true;
-        else if (!plan_.destination_hosts.empty() && path_.end == PathEnd::destination)
-            verdict_.reached = false;
-        if (path_.end == PathEnd::local && !verdict_.walk.empty())
+        reached();
+    }
+
+    void reached() {
+        if (path_.end == PathEnd::local && !verdict_.walk.empty()) {
             verdict_.reached = verdict_.result == Verdict::yes;
+            verdict_.reached_why = delivered_.empty() ? verdict_.why : delivered_;
+        } else if (evidence_.destination.packets > 0 || evidence_.destination_drop.count > 0) {
+            at_destination();
+        } else if (!plan_.destination_hosts.empty() && path_.end == PathEnd::destination) {
+            verdict_.reached = false;
+        }
+    }
+
+    /// It came to the host that owns the destination. What that does with it is no router's affair,
+    /// but worth telling.
+    void at_destination() {
+        const auto& drop = evidence_.destination_drop;
+        const auto& sent_back = evidence_.destination_answer;
+        const auto delivery =
+            delivery_of(evidence_.destination, drop, sent_back, context_.drops_seen);
+        verdict_.reached = delivery != Delivery::refused;
+        verdict_.reached_why = delivery_text(delivery, drop, sent_back);
+        if (delivery != Delivery::refused) return;
+        const auto host = evidence_.destination_host;
+        const auto who = host < plan_.destination_hosts.size()
+                             ? plan_.destination_hosts[host].name()
+                             : std::string("the destination");
+        verdict_.reached_why = fmt::format("{} itself dropped it: {}", who, verdict_.reached_why);
+        if (verdict_.result == Verdict::yes) add_why(verdict_.reached_why);
+    }
+
+    void add_why(const std::string& more) {
+        if (more.empty()) return;
+        verdict_.why += (verdict_.why.empty() ? "" : "; ") + more;
     }
 
     /// What a YES has to tell: it was translated or remarked on its way.
-    std::string passing_text() const {
-        for (const auto& row : verdict_.walk) {
-            for (const auto& text : row.answer.notes) {
-                const auto& router = name(row.router);
-                if (text.starts_with("remarked:"))
-                    return fmt::format("{}: remarked to dscp {}", router, text.substr(9));
-                if (text.starts_with("translated:"))
-                    return fmt::format("{}: translated to {}", router, text.substr(11));
-                if (text.starts_with("translated-source:"))
-                    return fmt::format("{}: source translated to {}", router, text.substr(18));
-            }
-        }
-        return {};
+    void tell_changes() {
+        for (const auto& row : verdict_.walk)
+            for (const auto& text : row.answer.notes) add_why(change_text(name(row.router), text));
     }
 
     const Plan& plan_;
@@ -361,6 +376,7 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     std::string stopped_at_, stopped_before_;
+    std::string delivered_;        ///< what became of it where a router is the destination
     std::uint64_t last_sight_{0};  ///< at any router
     bool in_circles_{false};       ///< a router saw it come in more often than it was sent
 };

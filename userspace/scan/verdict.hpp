@@ -38,9 +38,10 @@ struct ProbeVerdict {
     };
     std::vector<AtRouter> walk;  ///< routers on its way, in order
     Verdict result{Verdict::unknown};
-    std::string stopped_at, reason, place, hook, why;
+    std::string stopped_at, reason, place, hook, answer, why;
     std::vector<std::string> notes;
     std::optional<bool> reached;
+    std::string reached_why;
 };
 
 ProbeVerdict judge(const Plan& plan, std::size_t entry, std::size_t service,

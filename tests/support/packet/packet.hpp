@@ -43,11 +43,14 @@ struct PacketSpec {
     std::uint8_t protocol{IPPROTO_TCP};
     std::uint16_t source_port{0}, destination_port{0};
     std::uint32_t token{0};  ///< sealed
+    std::uint32_t acknowledgement{0};
     std::uint8_t flags{syn};
     std::uint8_t doff{5};
     std::uint32_t magic{KSMS_PAYLOAD_MAGIC};
     std::uint16_t payload{KSMS_PAYLOAD_SIZE};  ///< UDP: bytes of it that are sent
     std::optional<std::uint16_t> udp_length{};
+    std::uint8_t icmp_type{0}, icmp_code{0};
+    Bytes quote{};             ///< ICMP and ICMPv6: what follows the eight bytes of the header
     std::uint16_t padding{0};  ///< Ethernet: bytes behind the end of IP
 };
 
@@ -86,7 +89,7 @@ inline Bytes transport(const PacketSpec& spec) {
         put16(bytes, spec.source_port);
         put16(bytes, spec.destination_port);
         put32(bytes, spec.token);
-        put32(bytes, 0);
+        put32(bytes, spec.acknowledgement);
         put8(bytes, spec.doff << 4u);
         put8(bytes, spec.flags);
         put16(bytes, 64240);
@@ -103,6 +106,9 @@ inline Bytes transport(const PacketSpec& spec) {
         put16(bytes, spec.udp_length.value_or(static_cast<std::uint16_t>(8 + payload.size())));
         put16(bytes, 0);
         append(bytes, payload);
+    } else if (spec.protocol == IPPROTO_ICMP || spec.protocol == IPPROTO_ICMPV6) {
+        bytes = {spec.icmp_type, spec.icmp_code, 0, 0, 0, 0, 0, 0};
+        append(bytes, spec.quote);
     } else {
         bytes.resize(20);
     }

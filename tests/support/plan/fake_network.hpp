@@ -123,6 +123,18 @@ public:
         if (!best->via.empty()) answer.gateway = ip(best->via);
         return answer;
     }
+    Result<std::vector<RouteAnswer>> table_routes(std::size_t number, int,
+                                                  std::uint32_t table) override {
+        std::vector<RouteAnswer> found;
+        for (const auto& route : nodes_[number].routes) {
+            RouteAnswer entry;
+            entry.type = route.type;
+            entry.prefix = route.to;
+            entry.table = RT_TABLE_MAIN;
+            if (table == RT_TABLE_MAIN) found.push_back(entry);
+        }
+        return found;
+    }
     Result<bool> several_ways(std::size_t, const RouteQuestion&) override { return hashes; }
     Result<bool> forwards(std::size_t number, int, std::uint32_t) override {
         return nodes_[number].forwards;

@@ -171,7 +171,7 @@ TEST_CASE("verdict: translated and remarked are YES, with the values in the note
     const auto verdict = judge(plan, 0, 0, evidence, {});
     CHECK(verdict.result == Verdict::yes);
     CHECK(verdict.notes == std::vector<std::string>{"remarked:0", "translated:10.4.0.9:8443"});
-    CHECK(verdict.why == "r1: remarked to dscp 0");
+    CHECK(verdict.why == "bleached at r1; r1: translated to 10.4.0.9:8443");
 }
 
 TEST_CASE(
