@@ -145,9 +145,12 @@ private:
         // Behind the egress tap a queueing discipline may still drop it; what was seen further on
         // was not dropped. In a loop it comes by again and again, until its TTL runs out where it
         // was seen to pass before.
-        const bool each_copy =
-            seen.drop.count >=
-            (seen.in.packets > evidence_.sent ? evidence_.sent : seen.out.packets);
+        // What came in and did not go out accounts for as many drops: those were in front of the
+        // tap.
+        const auto in_front = seen.in.packets - std::min(seen.in.packets, seen.out.packets);
+        const auto behind = seen.drop.count - std::min<std::uint64_t>(seen.drop.count, in_front);
+        const bool each_copy = seen.in.packets > evidence_.sent ? seen.drop.count >= evidence_.sent
+                                                                : behind >= seen.out.packets;
         const bool dropped_behind =
             seen.drop.count > 0 && each_copy &&
             seen.drop.at_ns >= (in_circles_ ? last_sight_ : seen.out.last_ns) &&
@@ -157,11 +160,18 @@ private:
             return;
         }
         answer.result = Verdict::yes;
+        limit_note(seen, answer);
         if (seen.in.packets > 0 && seen.out.seen_dscp != seen.in.seen_dscp)
             note(answer, fmt::format("remarked:{}", seen.out.seen_dscp));
         translation_notes(seen, answer);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(answer, "neighbour-faked");
+    }
+
+    /// Stopped in the burst, passed alone.
+    void limit_note(const RouterEvidence& seen, ServiceAtRouter& answer) {
+        if (evidence_.tried_again > 0 && seen.drop.reason == "NETFILTER_DROP")
+            note(answer, "rate-limited");
     }
 
     void translation_notes(const RouterEvidence& seen, ServiceAtRouter& answer) {
@@ -185,7 +195,10 @@ private:
     /// The router itself is the destination: what the kernel did not drop, it accepted.
     void delivered(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
         note(answer, "local");
-        if (seen.drop.count > 0 && !seen.drop.no_socket) {
+        if (evidence_.tried_again > 0 && seen.in.packets > seen.drop.count) {
+            answer.result = Verdict::yes;
+            limit_note(seen, answer);
+        } else if (seen.drop.count > 0 && !seen.drop.no_socket) {
             no(answer, step, seen.drop);
         } else if (seen.drop.count > 0) {
             answer.result = Verdict::yes;
@@ -260,6 +273,13 @@ private:
     }
 
     void no(ServiceAtRouter& answer, const WalkStep& step, const DropEvidence& drop) {
+        if (evidence_.undecided && drop.reason == "NETFILTER_DROP") {
+            note(answer, "rate-limited");
+            unknown(answer, "lost",
+                    name(step.router) +
+                        ": its firewall limits rates; no time was left to try this one alone");
+            return;
+        }
         answer.result = Verdict::no;
         answer.reason = drop.reason;
         answer.place = drop.place;
@@ -312,7 +332,8 @@ private:
             verdict_.result = Verdict::yes;
             if (verdict_.why.empty()) verdict_.why = passing_text();
         }
-        if (evidence_.sent > 1) verdict_.notes.emplace_back("retransmitted");
+        if (evidence_.sent - evidence_.tried_again > 1)
+            verdict_.notes.emplace_back("retransmitted");
         if (probe_ < plan_.dscp_routed.size() && plan_.dscp_routed[probe_])
             verdict_.notes.emplace_back("dscp-routed");
         if (evidence_.destination.packets > 0)
