@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "base/clock.hpp"
+#include "scan/second_look.hpp"
 
 namespace ksms {
 namespace {
@@ -24,6 +26,8 @@ constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
 // Probes a second: what was lost in a burst is not sent as one again.
 constexpr std::uint64_t kLeastResendRate = 500;
 constexpr std::uint64_t kMostResendRate = 20'000;
+// For probes that are tried again because of rate limits: so many times the timeout.
+constexpr std::uint64_t kSecondLook = 15;
 constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
 constexpr std::uint64_t kRefreshEvery =
     10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
@@ -37,14 +41,15 @@ void pause_ns(std::uint64_t ns) {
 }  // namespace
 
 Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store,
-                       Sender& sender, Resolver& resolver, KernelNames& names, Patience patience,
-                       const ScanHooks& hooks, LeaseKeeper& lease)
+                       Sender& sender, Resolver& resolver, KernelNames& names, Room& room,
+                       Patience patience, const ScanHooks& hooks, LeaseKeeper& lease)
     : plan_(plan),
       sites_(sites),
       store_(store),
       sender_(sender),
       resolver_(resolver),
       names_(names),
+      room_(room),
       patience_(patience),
       hooks_(hooks),
       lease_(lease) {
@@ -103,7 +108,7 @@ void Accounting::report(const char* stage) {
     if (!reports_now()) return;
     const auto now = reported_ns_ = monotonic_ns();
     const std::size_t probes = accounts_.sent.size();
-    hooks_.progress({stage, sent_, probes - pending_.size(), probes, now - started_ns_});
+    hooks_.progress({stage, sent_, probes - pending_.size() - unsent_, probes, now - started_ns_});
 }
 
 bool Accounting::stopped() {
@@ -128,8 +133,7 @@ void Accounting::refuse(std::uint32_t probe, const std::string& why) {
     accounts_.not_sent[probe] = static_cast<std::uint8_t>(1 + (found - texts.begin()));
 }
 
-Status Accounting::send_pending(std::uint64_t rate_pps) {
-    const auto probes = pending_;  // those that are accounted for meanwhile leave pending_
+Status Accounting::send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps) {
     // Arrivals are counted while a paced sender rests; in a burst it would only hold it up.
     const auto stop = [this, before = sent_, paced = rate_pps != 0](std::size_t done) {
         sent_ = before + done;
@@ -141,6 +145,7 @@ Status Accounting::send_pending(std::uint64_t rate_pps) {
     for (const auto probe : probes)
         if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
     KSMS_TRY(const auto refused, sender_.send(probes, rate_pps, stop));
+    last_sent_ns_ = monotonic_ns();
     sent_ = sent_before + probes.size() - refused.size();
     for (const auto& [probe, err] : refused) {
         if (err == EPERM) continue;  // the source's own firewall: its drop tells
@@ -148,6 +153,57 @@ Status Accounting::send_pending(std::uint64_t rate_pps) {
         if (accounts_.sent[probe] == 0)
             refuse(probe, err == EINTR ? why_it_ended() : std::strerror(err));
     }
+    return {};
+}
+
+/// @return how many may be sent now; 0: there was no room for as long as one may wait
+Result<std::size_t> Accounting::room_for(std::size_t probes) {
+    auto room = room_.allowance();
+    if (room >= probes) return probes;
+    const auto until = monotonic_ns() + patience_.timeout;
+    std::uint64_t nap = kMillisecond;
+    while (room == 0 && monotonic_ns() < until && !stopped()) {
+        room_.clear();
+        room = room_.allowance();
+        if (room > 0) break;
+        report("probe");
+        pause_ns(nap);
+        nap = std::min(nap * 2, 50 * kMillisecond);
+    }
+    return std::min(room, probes);
+}
+
+void Accounting::say_split(std::size_t parts) {
+    const auto text =
+        fmt::format("sent in {} parts: the connection tracking of {} has no room for all at once",
+                    parts, room_.tightest());
+    if (std::ranges::find(accounts_.warnings, text) == accounts_.warnings.end())
+        accounts_.warnings.push_back(text);
+}
+
+Status Accounting::send_pending(std::uint64_t rate_pps) {
+    const auto probes = std::exchange(pending_, {});
+    std::span<const std::uint32_t> rest(probes);
+    std::size_t parts = 0;
+    for (unsent_ = rest.size(); unsent_ > 0; unsent_ = rest.size()) {
+        KSMS_TRY(const auto count, room_for(rest.size()));
+        if (count == 0 || (parts > 0 && stopped())) break;
+        const auto part = rest.first(count);
+        rest = rest.subspan(count);
+        pending_.insert(pending_.end(), part.begin(), part.end());
+        KSMS_CHECK(send_part(part, rate_pps));
+        ++parts;
+        if (rest.empty()) continue;
+        unsent_ = rest.size();
+        KSMS_CHECK(wait_until(monotonic_ns() + kFirstRetry));
+        room_.clear();
+    }
+    for (const auto probe : rest)
+        if (accounts_.sent[probe] == 0)
+            refuse(probe, stopped() ? why_it_ended()
+                                    : room_.tightest() + " has no room to track connections");
+    unsent_ = 0;
+    if (parts > 1) say_split(parts);
     return {};
 }
 
@@ -191,10 +247,43 @@ std::uint64_t Accounting::resend_rate(std::size_t accounted, std::uint64_t took_
     return patience_.rate_pps == 0 ? rate : std::min(rate, patience_.rate_pps);
 }
 
+void Accounting::be_quiet_until(std::uint64_t until) {
+    for (auto now = monotonic_ns(); now < until && !stopped(); now = monotonic_ns()) {
+        report("settle");
+        pause_ns(std::min(until - now, 50 * kMillisecond));
+    }
+}
+
+/// What a firewall stopped is tried again where its rules limit rates.
+Status Accounting::look_again() {
+    SecondLook look(plan_, sites_, store_, names_, accounts_.sent, kSecondLook * patience_.timeout);
+    while (!stopped()) {
+        const auto next = look.next();
+        if (!next) break;
+        // Limits on connections count those that our probes have left there.
+        room_.clear();
+        be_quiet_until(last_sent_ns_ + next->quiet_ns);
+        if (stopped()) break;
+        KSMS_CHECK(send_part({&next->probe, 1}, 0));
+        ++accounts_.tried_again[next->probe];
+        const auto until = monotonic_ns() + kFirstRetry;
+        while (!look.met_its_end() && monotonic_ns() < until) pause_ns(kMillisecond / 5);
+        const auto& path = plan_.paths[plan_.path_of[next->probe]];
+        pause_ns(path.hops.back().local ? kLocalSettle : kMillisecond);
+        look.take();
+    }
+    for (const auto probe : look.undecided()) accounts_.undecided[probe] = true;
+    accounts_.warnings.insert(accounts_.warnings.end(), look.warnings().begin(),
+                              look.warnings().end());
+    return {};
+}
+
 Result<Accounts> Accounting::run() {
     const auto probes = plan_.path_of.size();
     accounts_.sent.assign(probes, 0);
     accounts_.not_sent.assign(probes, 0);
+    accounts_.tried_again.assign(probes, 0);
+    accounts_.undecided.assign(probes, false);
     started_ns_ = reported_ns_ = refreshed_ns_ = monotonic_ns();
     start_with_what_has_a_way();
     accounts_.first_sent_ns = started_ns_;
@@ -216,9 +305,13 @@ Result<Accounts> Accounting::run() {
         wait = std::min(wait * 3, patience_.timeout);
     }
     KSMS_CHECK(wait_until(monotonic_ns() + patience_.timeout));
+    KSMS_CHECK(look_again());
+    room_.clear();
     KSMS_CHECK(lease_lost_);
     // Answers of the last taps may be a softirq behind.
     if (!accounts_.interrupted) pause_ns(kMillisecond / 5);
+    accounts_.warnings.insert(accounts_.warnings.end(), room_.warnings().begin(),
+                              room_.warnings().end());
     return std::move(accounts_);
 }
 

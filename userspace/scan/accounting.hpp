@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "scan/lease_keeper.hpp"
 #include "scan/plan.hpp"
 #include "scan/resolver.hpp"
+#include "scan/room.hpp"
 #include "scan/scan.hpp"
 #include "scan/sender.hpp"
 #include "scan/sites.hpp"
@@ -29,11 +31,14 @@ struct Patience {
 
 struct Accounts {
     std::vector<std::uint8_t> sent;         ///< per probe: how often
+    std::vector<std::uint8_t> tried_again;  ///< of that, alone, after a firewall had stopped it
+    std::vector<bool> undecided;            ///< see ProbeEvidence::undecided
     std::vector<std::string> not_sent_why;  ///< texts
     std::vector<std::uint8_t> not_sent;     ///< per probe: 0, or 1 + index into not_sent_why
     bool interrupted{false};                ///< by a signal
     bool out_of_time{false};                ///< the deadline came before the timeout
     std::uint64_t first_sent_ns{0}, all_sent_ns{0};
+    std::vector<std::string> warnings;  ///< for people
     [[nodiscard]] std::string why_not_sent(std::uint32_t probe) const {
         return not_sent[probe] == 0 ? std::string() : not_sent_why[not_sent[probe] - 1u];
     }
@@ -42,8 +47,8 @@ struct Accounts {
 class Accounting {
 public:
     Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Sender& sender,
-               Resolver& resolver, KernelNames& names, Patience patience, const ScanHooks& hooks,
-               LeaseKeeper& lease);
+               Resolver& resolver, KernelNames& names, Room& room, Patience patience,
+               const ScanHooks& hooks, LeaseKeeper& lease);
     Result<Accounts> run();
 
 private:
@@ -61,7 +66,13 @@ private:
     /// Its drop was reported, and sending it again would not help.
     [[nodiscard]] bool dropped(std::uint32_t probe) const;
     [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, std::uint64_t took_ns) const;
+    /// In parts, where the connection tracking on the way has no room for all of them.
     Status send_pending(std::uint64_t rate_pps);
+    Status send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps);
+    Result<std::size_t> room_for(std::size_t probes);
+    Status look_again();
+    void be_quiet_until(std::uint64_t until);
+    void say_split(std::size_t parts);
     void drop_accounted();
     Status wait_until(std::uint64_t until);
     [[nodiscard]] bool stopped();
@@ -77,6 +88,7 @@ private:
     Sender& sender_;
     Resolver& resolver_;
     KernelNames& names_;
+    Room& room_;
     Patience patience_;
     const ScanHooks& hooks_;
     LeaseKeeper& lease_;
@@ -84,8 +96,9 @@ private:
     std::vector<Goal> goals_;  ///< one a path
     std::vector<std::uint32_t> pending_;
     Accounts accounts_;
-    std::uint64_t started_ns_{0}, reported_ns_{0}, refreshed_ns_{0};
+    std::uint64_t started_ns_{0}, reported_ns_{0}, refreshed_ns_{0}, last_sent_ns_{0};
     std::size_t sent_{0};
+    std::size_t unsent_{0};  ///< of this round; not in pending_ yet
 };
 
 }  // namespace ksms

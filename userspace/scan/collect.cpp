@@ -69,8 +69,7 @@ Sighting Collector::sighting(std::size_t slot, ksms_direction direction,
     result.source_port = changed->source_port;
     result.destination_port = changed->destination_port;
     result.source_translated =
-        result.source != header.source ||
-        result.source_port != header.source_port + probe / plan_.services() * header.port_step;
+        result.source != header.source || result.source_port != store_.source_port(probe);
     result.destination_translated =
         result.destination != header.destination || result.destination_port != service.port;
     return result;

@@ -50,9 +50,11 @@ struct RouterEvidence {
 
 /// One probe: an (entry, service).
 struct ProbeEvidence {
-    std::uint32_t sent{0};      ///< how often
-    std::string not_sent;       ///< why it never was: "no room in the socket", …
-    Sighting source;            ///< egress of the source's namespace
+    std::uint32_t sent{0};         ///< how often
+    std::uint32_t tried_again{0};  ///< of that, alone, after a firewall had stopped it
+    bool undecided{false};  ///< a firewall that limits rates stopped it, and it was not tried again
+    std::string not_sent;   ///< why it never was: "no room in the socket", …
+    Sighting source;        ///< egress of the source's namespace
     DropEvidence source_drop;   ///< in the source's namespace, before it left
     DropEvidence segment_drop;  ///< in a bridge's namespace between routers
     Sighting destination;       ///< ingress of a destination host on this machine

@@ -20,6 +20,7 @@
 #include "scan/lease_keeper.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
+#include "scan/room.hpp"
 #include "scan/sites.hpp"
 #include "scan/store.hpp"
 #include "scan/summary.hpp"
@@ -207,8 +208,9 @@ private:
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
                                 request_.retries, request_.rate_pps};
         LeaseKeeper keeper(registry_, lease_);
-        Accounting accounting(plan_, sites_, *store_, *sender, *resolver_, names_, patience, hooks_,
-                              keeper);
+        auto room = Room::of(plan_, sites_, *store_, config.active_scans);
+        Accounting accounting(plan_, sites_, *store_, *sender, *resolver_, names_, room, patience,
+                              hooks_, keeper);
         KSMS_TRY(auto accounts, accounting.run());
         KSMS_CHECK(keeper.look());
         return accounts;
@@ -262,6 +264,8 @@ private:
             if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
             collector.collect(probe, evidence);
             evidence.sent = accounts.sent[probe];
+            evidence.tried_again = accounts.tried_again[probe];
+            evidence.undecided = accounts.undecided[probe];
             evidence.not_sent = accounts.why_not_sent(probe);
             summary.add(probe / services, probe % services,
                         judge(plan_, probe / services, probe % services, evidence, context),
@@ -282,6 +286,8 @@ private:
         report.dscp = lease_.dscp;
         report.warnings = plan_.warnings;
         report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
+        report.warnings.insert(report.warnings.end(), accounts.warnings.begin(),
+                               accounts.warnings.end());
         if (accounts.interrupted) report.state = ScanState::interrupted;
         if (accounts.out_of_time) {
             report.state = ScanState::partial;

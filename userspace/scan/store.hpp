@@ -42,7 +42,14 @@ public:
     [[nodiscard]] const Service& service(std::uint32_t probe) const {
         return (*services_)[probe % services_->size()];
     }
+    [[nodiscard]] std::uint16_t source_port(std::uint32_t probe) const {
+        const auto entry = static_cast<std::uint32_t>(probe / services_->size());
+        return static_cast<std::uint16_t>(header_.source_port + entry * header_.port_step);
+    }
     [[nodiscard]] std::uint32_t probes() const { return probes_; }
+    [[nodiscard]] std::uint32_t entries() const {
+        return static_cast<std::uint32_t>(probes_ / services_->size());
+    }
     [[nodiscard]] bool dense() const { return dense_.has_value(); }
 
 private:

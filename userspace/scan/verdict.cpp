@@ -38,10 +38,11 @@ public:
                     const auto& later = evidence_.routers[step.router];
                     return later.in.packets > 0 || later.out.packets > 0;
                 });
-            judge_router(
-                steps[at],
-                later_seen || seen_elsewhere(steps[at].router) || evidence_.destination.packets > 0,
-                at + 1 == steps.size());
+            judge_router(steps[at],
+                         later_seen ||
+                             (plan_.isolated && seen_beside(evidence_, steps[at].router)) ||
+                             evidence_.destination.packets > 0,
+                         at + 1 == steps.size());
         }
         end_to_end();
         return std::move(verdict_);
@@ -55,13 +56,7 @@ private:
     }
 
     ProbeVerdict nothing_judged() {
-        const auto& interfaces = plan_.entries[entry_].interfaces;
-        const auto by =
-            std::ranges::find(interfaces, evidence_.source.ifindex, &PlanInterface::ifindex);
-        const auto why =
-            fmt::format("{} sent it by {}, its routes say {}", plan_.entries[entry_].netns.name(),
-                        by == interfaces.end() ? std::string("another interface") : by->name,
-                        path_.leaves.name);
+        const auto why = astray_text(plan_.entries[entry_], path_, evidence_.source.ifindex);
         for (const auto& hop : path_.hops) {
             if (std::ranges::find(verdict_.walk, hop.router, &ProbeVerdict::AtRouter::router) !=
                 verdict_.walk.end())
@@ -75,16 +70,6 @@ private:
     }
 
     const std::string& name(std::size_t router) const { return plan_.routers[router].netns.name(); }
-
-    /// Isolated: what was injected at this router was seen at another, so it passed this one.
-    bool seen_elsewhere(std::size_t router) const {
-        if (!plan_.isolated) return false;
-        for (std::size_t i = 0; i < evidence_.routers.size(); ++i) {
-            const auto& seen = evidence_.routers[i];
-            if (i != router && (seen.in.packets > 0 || seen.out.packets > 0)) return true;
-        }
-        return false;
-    }
 
     ProbeVerdict::AtRouter row_of(const WalkStep& step) const {
         ProbeVerdict::AtRouter row;
@@ -158,9 +143,12 @@ private:
         // Behind the egress tap a queueing discipline may still drop it; what was seen further on
         // was not dropped. In a loop it comes by again and again, until its TTL runs out where it
         // was seen to pass before.
-        const bool each_copy =
-            seen.drop.count >=
-            (seen.in.packets > evidence_.sent ? evidence_.sent : seen.out.packets);
+        // What came in and did not go out accounts for as many drops: those were in front of the
+        // tap.
+        const auto in_front = seen.in.packets - std::min(seen.in.packets, seen.out.packets);
+        const auto behind = seen.drop.count - std::min<std::uint64_t>(seen.drop.count, in_front);
+        const bool each_copy = seen.in.packets > evidence_.sent ? seen.drop.count >= evidence_.sent
+                                                                : behind >= seen.out.packets;
         const bool dropped_behind =
             seen.drop.count > 0 && each_copy &&
             seen.drop.at_ns >= (in_circles_ ? last_sight_ : seen.out.last_ns) &&
@@ -170,16 +158,26 @@ private:
             return;
         }
         answer.result = Verdict::yes;
+        limit_note(seen, answer);
         for (const auto& change : change_notes(seen)) note(answer, change);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(answer, "neighbour-faked");
+    }
+
+    /// Stopped in the burst, passed alone.
+    void limit_note(const RouterEvidence& seen, ServiceAtRouter& answer) {
+        if (evidence_.tried_again > 0 && seen.drop.reason == "NETFILTER_DROP")
+            note(answer, "rate-limited");
     }
 
     /// The router itself is the destination: what the kernel did not drop, it accepted.
     void delivered(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
         note(answer, "local");
         const auto delivery = delivery_of(seen.in, seen.drop, seen.answer, context_.drops_seen);
-        if (delivery == Delivery::refused) {
+        if (evidence_.tried_again > 0 && seen.in.packets > seen.drop.count) {
+            answer.result = Verdict::yes;
+            limit_note(seen, answer);
+        } else if (delivery == Delivery::refused) {
             no(answer, step, seen.drop);
         } else if (seen.drop.count == 0 && seen.answer.empty() && context_.cut_short()) {
             ended_before(answer);
@@ -254,6 +252,13 @@ private:
     }
 
     void no(ServiceAtRouter& answer, const WalkStep& step, const DropEvidence& drop) {
+        if (evidence_.undecided && drop.reason == "NETFILTER_DROP") {
+            note(answer, "rate-limited");
+            unknown(answer, "lost",
+                    name(step.router) +
+                        ": its firewall limits rates; no time was left to try this one alone");
+            return;
+        }
         answer.result = Verdict::no;
         answer.reason = drop.reason;
         answer.place = drop.place;
@@ -321,7 +326,8 @@ private:
             verdict_.result = Verdict::yes;
             tell_changes();
         }
-        if (evidence_.sent > 1) verdict_.notes.emplace_back("retransmitted");
+        if (evidence_.sent - evidence_.tried_again > 1)
+            verdict_.notes.emplace_back("retransmitted");
         if (probe_ < plan_.dscp_routed.size() && plan_.dscp_routed[probe_])
             verdict_.notes.emplace_back("dscp-routed");
         reached();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "scan/walk.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ksms {
@@ -120,6 +122,21 @@ void add_unseen_tail(const Plan& plan, const PlanPath& path, const ProbeEvidence
 }
 
 }  // namespace
+
+std::string astray_text(const PlanEntry& entry, const PlanPath& path, std::uint32_t ifindex) {
+    const auto by = std::ranges::find(entry.interfaces, ifindex, &PlanInterface::ifindex);
+    return fmt::format("{} sent it by {}, its routes say {}", entry.netns.name(),
+                       by == entry.interfaces.end() ? std::string("another interface") : by->name,
+                       path.leaves.name);
+}
+
+bool seen_beside(const ProbeEvidence& evidence, std::size_t router) {
+    for (std::size_t i = 0; i < evidence.routers.size(); ++i)
+        if (i != router &&
+            (evidence.routers[i].in.packets > 0 || evidence.routers[i].out.packets > 0))
+            return true;
+    return false;
+}
 
 std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& path,
                            const ProbeEvidence& evidence) {

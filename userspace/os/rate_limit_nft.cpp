@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Rate limits in the rules of nftables and of iptables-nft: NFT_MSG_GETRULE,
+// linux/netfilter/nf_tables.h.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "os/message.hpp"
+#include "os/rate_limit.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::size_t kReceiveBuffer = 64 * 1024;
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kProbeBytes = 80;
+
+/// Asking would load it.
+bool not_loaded() {
+    std::ifstream modules("/proc/modules");
+    bool xtables = false;
+    for (std::string line; std::getline(modules, line);) {
+        if (line.starts_with("nf_tables ")) return false;
+        xtables |= line.starts_with("x_tables ") || line.starts_with("nfnetlink ");
+    }
+    return xtables;  // firewalls are modules here, and this one is none of them
+}
+
+std::uint32_t be32(const Attributes& in, std::uint16_t type) {
+    return ntohl(in.u32(type));
+}
+
+std::uint64_t be64(const Attributes& in, std::uint16_t type) {
+    const auto* at = in[type];
+    return at != nullptr && mnl_attr_get_payload_len(at) >= 8 ? be64toh(mnl_attr_get_u64(at)) : 0;
+}
+
+/// One rule while its expressions go by.
+class Rule {
+public:
+    void take_list(const nlattr* list) {
+        if (list == nullptr) return;
+        const auto* end = reinterpret_cast<const char*>(list) + mnl_attr_get_len(list);
+        const auto left = [end](const nlattr* at) {
+            return static_cast<int>(end - reinterpret_cast<const char*>(at));
+        };
+        for (const auto* at = static_cast<const nlattr*>(mnl_attr_get_payload(list));
+             mnl_attr_ok(at, left(at)); at = mnl_attr_next(at))
+            take(at);
+    }
+    [[nodiscard]] std::optional<RateLimit> limit() const {
+        if (limit_.interval_ns == 0 || !decides_) return std::nullopt;
+        return limit_;
+    }
+
+private:
+    void take(const nlattr* expression) {
+        const Attributes parts(expression, NFTA_EXPR_MAX);
+        const auto name = parts.text(NFTA_EXPR_NAME);
+        const auto* data = parts[NFTA_EXPR_DATA];
+        if (name == "limit") take_limit(Attributes(data, NFTA_LIMIT_MAX));
+        if (name == "connlimit") slower(kConnections);
+        if (name == "match") take_match(Attributes(data, NFTA_MATCH_MAX));
+        if (name == "dynset") {
+            const Attributes set(data, NFTA_DYNSET_MAX);
+            if (set[NFTA_DYNSET_EXPR] != nullptr) take(set[NFTA_DYNSET_EXPR]);
+            take_list(set[NFTA_DYNSET_EXPRESSIONS]);
+        }
+        if (name == "objref" &&
+            be32(Attributes(data, NFTA_OBJREF_MAX), NFTA_OBJREF_IMM_TYPE) == NFT_OBJECT_LIMIT)
+            slower(kUsualInterval);
+        if (name == "payload" || name == "meta") take_load(name, data);
+        if (name == "cmp") take_comparison(Attributes(data, NFTA_CMP_MAX));
+        if (name == "target")
+            decides_ |= !only_notes(Attributes(data, NFTA_TARGET_MAX).text(NFTA_TARGET_NAME));
+        if (name == "immediate")
+            decides_ |=
+                be32(Attributes(data, NFTA_IMMEDIATE_MAX), NFTA_IMMEDIATE_DREG) == NFT_REG_VERDICT;
+        if (name == "lookup") {
+            const Attributes lookup(data, NFTA_LOOKUP_MAX);
+            decides_ |= lookup[NFTA_LOOKUP_DREG] != nullptr &&
+                        be32(lookup, NFTA_LOOKUP_DREG) == NFT_REG_VERDICT;
+        }
+        decides_ |= name == "reject" || name == "queue" || name == "synproxy";
+    }
+
+    void slower(std::uint64_t interval) {
+        limit_.interval_ns = std::max(limit_.interval_ns, interval);
+    }
+
+    void take_limit(const Attributes& limit) {
+        const auto rate = be64(limit, NFTA_LIMIT_RATE);
+        const auto seconds = be64(limit, NFTA_LIMIT_UNIT);
+        if (rate == 0 || seconds == 0) return slower(kUsualInterval);
+        const bool bytes = be32(limit, NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES;
+        slower(std::max<std::uint64_t>(1, seconds * kSecond / rate * (bytes ? kProbeBytes : 1)));
+    }
+
+    void take_match(const Attributes& match) {
+        const auto* info = match[NFTA_MATCH_INFO];
+        std::span<const std::uint8_t> bytes;
+        if (info != nullptr)
+            bytes = {static_cast<const std::uint8_t*>(mnl_attr_get_payload(info)),
+                     mnl_attr_get_payload_len(info)};
+        const auto interval =
+            xtables_interval(match.text(NFTA_MATCH_NAME), be32(match, NFTA_MATCH_REV), bytes);
+        if (interval) slower(*interval);
+    }
+
+    /// What the next comparison compares.
+    void take_load(const std::string& name, const nlattr* data) {
+        loaded_ = Loaded::other;
+        if (name == "meta") {
+            if (be32(Attributes(data, NFTA_META_MAX), NFTA_META_KEY) == NFT_META_L4PROTO)
+                loaded_ = Loaded::protocol;
+            return;
+        }
+        const Attributes payload(data, NFTA_PAYLOAD_MAX);
+        const auto base = be32(payload, NFTA_PAYLOAD_BASE);
+        const auto offset = be32(payload, NFTA_PAYLOAD_OFFSET);
+        if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2 &&
+            be32(payload, NFTA_PAYLOAD_LEN) == 2)
+            loaded_ = Loaded::port;
+    }
+
+    void take_comparison(const Attributes& comparison) {
+        const Attributes data(comparison[NFTA_CMP_DATA], NFTA_DATA_MAX);
+        const auto* value = data[NFTA_DATA_VALUE];
+        const auto* bytes = value == nullptr
+                                ? nullptr
+                                : static_cast<const std::uint8_t*>(mnl_attr_get_payload(value));
+        if (bytes == nullptr || be32(comparison, NFTA_CMP_OP) != NFT_CMP_EQ) return;
+        if (loaded_ == Loaded::protocol && mnl_attr_get_payload_len(value) >= 1)
+            limit_.protocol = bytes[0];
+        if (loaded_ == Loaded::port && mnl_attr_get_payload_len(value) >= 2)
+            limit_.first = limit_.last = static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+    }
+
+    enum class Loaded { other, protocol, port };
+    Loaded loaded_{Loaded::other};
+    bool decides_{false};
+    RateLimit limit_;
+};
+
+bool concerns(std::uint8_t table_family, int family) {
+    return table_family != (family == AF_INET ? NFPROTO_IPV6 : NFPROTO_IPV4) &&
+           table_family != NFPROTO_ARP;
+}
+
+void take_rule(const nlmsghdr* message, int family, std::vector<RateLimit>& to) {
+    const auto* general = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+    if (!concerns(general->nfgen_family, family)) return;
+    const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
+    Rule rule;
+    rule.take_list(parts[NFTA_RULE_EXPRESSIONS]);
+    if (const auto limit = rule.limit()) to.push_back(*limit);
+}
+
+}  // namespace
+
+Status add_nft_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
+    if (not_loaded()) return {};
+    const auto what = "read the rules of nftables in " + netns.name();
+    KSMS_TRY(const auto socket,
+             socket_in(netns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+    Message request(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP);
+    request.fixed<nfgenmsg>() = {AF_UNSPEC, NFNETLINK_V0, 0};
+    if (send(socket.get(), request.header(), request.header()->nlmsg_len, 0) < 0)
+        return fail_errno(errno, what);
+    alignas(nlmsghdr) std::array<char, kReceiveBuffer> buffer;
+    while (true) {
+        const auto got = recv(socket.get(), buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail_errno(errno, what);
+        int left = static_cast<int>(got);
+        for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
+             mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+            if (message->nlmsg_type == NLMSG_DONE) return {};
+            if (message->nlmsg_type == NLMSG_ERROR) {
+                const int err =
+                    -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
+                // A kernel without nftables does not know the question.
+                return err == EINVAL || err == EOPNOTSUPP ? Status{} : fail_errno(err, what);
+            }
+            take_rule(message, family, to);
+        }
+    }
+}
+
+}  // namespace ksms
