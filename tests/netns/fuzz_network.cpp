@@ -28,12 +28,19 @@ std::vector<Service> some_services(Random& random) {
     return result;
 }
 
-Trap some_trap(Random& random) {
+Trap some_trap(Random& random, const std::vector<Service>& services) {
     static const std::vector<std::string> kinds{"blackhole", "unreachable", "prohibit"};
-    Trap trap;
+    static const std::vector<int> tos{0x04, 0x08, 0x10, 0x14, 0x18};  // three bits, in IPv4
     const int which = random.below(100);
-    if (which < 12) trap.kind = random.any(kinds);
-    if (which < 8) trap.mark = 1 + random.below(7);
+    if (which >= 20) return {};
+    Trap trap{random.any(kinds), ""};
+    const Service& service = random.any(services);
+    if (which < 8)
+        trap.selector = fmt::format("fwmark {}/7", 1 + random.below(7));
+    else if (which < 13)
+        trap.selector = fmt::format("ipproto {} dport {}", service.protocol, service.port);
+    else if (which < 16)
+        trap.selector = fmt::format("tos {:#x}", random.any(tos));
     return trap;
 }
 
@@ -61,7 +68,7 @@ std::vector<std::string> traps_of(const lab::Lab& lab, const Network& network, i
                                   int family) {
     const Trap& trap = network.traps[static_cast<std::size_t>(number)];
     if (trap.kind.empty()) return {};
-    if (trap.mark != 0) return {fmt::format("rule add fwmark {}/7 {}", trap.mark, trap.kind)};
+    if (!trap.selector.empty()) return {fmt::format("rule add {} {}", trap.selector, trap.kind)};
     return {fmt::format("route add {} {}/{}", trap.kind, destination(lab, network, family),
                         family == 4 ? 32 : 128)};
 }
@@ -103,7 +110,7 @@ Network random_network(std::uint64_t seed) {
     for (int number = 1; number <= network.routers; ++number) {
         around.router = number;
         network.firewalls.push_back(random_firewall(random, around));
-        network.traps.push_back(some_trap(random));
+        network.traps.push_back(some_trap(random, network.services));
         network.strict.push_back(random.chance(12));
     }
     for (int link = 0; link <= network.routers + 1; ++link)

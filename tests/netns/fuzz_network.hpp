@@ -25,8 +25,12 @@ enum class Goal {
 
 /// Why a router has no way to the goal.
 struct Trap {
-    std::string kind{};  ///< "blackhole", "unreachable", "prohibit"; "" for none
-    int mark{0};         ///< for packets that a firewall has marked so; 0: for all
+    std::string kind{};      ///< "blackhole", "unreachable", "prohibit"; "" for none
+    std::string selector{};  ///< of the rule that says so; "" for a route, which is for all packets
+    /// A plan that asks for the way knows of it: only a firewall's mark is not known before.
+    [[nodiscard]] bool is_planned() const {
+        return !kind.empty() && !selector.starts_with("fwmark");
+    }
 };
 
 struct Network {

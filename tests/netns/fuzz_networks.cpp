@@ -93,7 +93,7 @@ private:
     /// A router behind a stop has a row, unless the path ends before it.
     void behind_the_stop(const nlohmann::json& row, const std::string& stopped_at) {
         if (row.is_null()) {
-            if (!path_ends()) complain("verdict", "UNKNOWN", "no row");
+            if (!path_may_end()) complain("verdict", "UNKNOWN", "no row");
             return;
         }
         same("verdict", "UNKNOWN", row["result"].get<std::string>());
@@ -144,25 +144,21 @@ private:
         return "";
     }
 
-    /// A router has no route, whatever the packet: what lies behind is not planned, nor who owns
-    /// the destination.
-    [[nodiscard]] bool path_ends() const {
-        return std::ranges::any_of(
-            network_.traps, [](const Trap& trap) { return !trap.kind.empty() && trap.mark == 0; });
+    /// The plan may end before: what lies behind is not planned.
+    [[nodiscard]] bool path_may_end() const {
+        return std::ranges::any_of(network_.traps, &Trap::is_planned);
     }
 
     void reached(std::size_t i, bool all_passed) {
         const auto& [protocol, port] = network_.services[i];
         for (const auto& row : scan_.field("destination_reached")) {
             if (row["protocol"] != protocol || row["port"] != port) continue;
-            if (network_.goal == Goal::host)
-                same("reached",
-                     truth_.reached[i] ? "true"
-                     : path_ends()     ? "null"
-                                       : "false",
-                     row["reached"].dump());
-            if (goes_to_router())
-                same("reached", all_passed ? "true" : "false", row["reached"].dump());
+            const bool arrived = goes_to_router() ? all_passed : truth_.reached[i];
+            // A router that no way leads to is not known to be the destination.
+            if (goes_to_router() && !arrived && row["reached"].is_null() && path_may_end())
+                continue;
+            if (network_.goal != Goal::nobody)
+                same("reached", arrived ? "true" : "false", row["reached"].dump());
             if (network_.goal == Goal::nobody) same("reached", "null", row["reached"].dump());
         }
     }

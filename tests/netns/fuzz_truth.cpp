@@ -191,7 +191,8 @@ private:
     /// The last router has no route to it.
     [[nodiscard]] bool is_trapped(int host) const {
         const Trap& trap = network_.traps.back();
-        return host == 2 && network_.goal == Goal::host && !trap.kind.empty() && trap.mark == 0;
+        return host == 2 && network_.goal == Goal::host && !trap.kind.empty() &&
+               trap.selector.empty();
     }
 
     /// Every firewall lets it through; what was sent before it has arrived by then, or never will.

@@ -284,6 +284,18 @@ private:
             for (std::size_t i = 0; i < class_of_.size(); ++i)
                 plan_.path_of.push_back(
                     path_of_trace[entry * representatives_.size() + class_of_[i]]);
+        // Where the routes end before, a firewall's mark or DSCP may lead on all the same.
+        if (!hosts_.empty()) return {};
+        const auto host = host_of(network_, request_.destination);
+        return host ? add_host(*host) : Status{};
+    }
+
+    Status add_host(std::size_t number) {
+        if (!hosts_.insert(number).second) return {};
+        KSMS_TRY(auto netns, network_.netns(number).duplicate());
+        KSMS_TRY(auto interfaces, tap_interfaces(number));
+        plan_.destination_hosts.push_back(std::move(netns));
+        plan_.destination_interfaces.push_back(std::move(interfaces));
         return {};
     }
 
@@ -294,11 +306,8 @@ private:
             KSMS_TRY(auto netns, network_.netns(bridge).duplicate());
             plan_.segments.push_back(std::move(netns));
         }
-        if (trace.host && !trace.hops.empty() && hosts_.insert(*trace.host).second) {
-            KSMS_TRY(auto netns, network_.netns(*trace.host).duplicate());
-            KSMS_TRY(auto interfaces, tap_interfaces(*trace.host));
-            plan_.destination_hosts.push_back(std::move(netns));
-            plan_.destination_interfaces.push_back(std::move(interfaces));
+        if (trace.host && !trace.hops.empty()) {
+            KSMS_CHECK(add_host(*trace.host));
         }
         for (const auto& next : trace.neighbours) {
             KSMS_TRY(const auto* interfaces, network_.interfaces(next.netns));

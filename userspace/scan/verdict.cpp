@@ -317,7 +317,7 @@ private:
             verdict_.notes.emplace_back("dscp-routed");
         if (evidence_.destination.packets > 0)
             verdict_.reached = true;
-        else if (!plan_.destination_hosts.empty() && path_.end == PathEnd::destination)
+        else if (!plan_.destination_hosts.empty())
             verdict_.reached = false;
         if (path_.end == PathEnd::local && !verdict_.walk.empty())
             verdict_.reached = verdict_.result == Verdict::yes;
