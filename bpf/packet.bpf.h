@@ -93,7 +93,8 @@ static __always_inline bool ksms_is_vlan(__be16 type) {
 }
 
 /* Older kernels push a second tag without moving the network header, which is behind both tags
- * then: what would be a tag's EtherType is the length of an IP packet. */
+ * then: what would be a tag's EtherType is the length of an IP packet. XDP sees a frame as it came.
+ */
 static __always_inline __be16 ksms_type_by_version(__u8 first) {
     if (first >> 4 == 4) return bpf_htons(ETH_P_IP);
     return first >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
@@ -113,7 +114,7 @@ static __always_inline __be16 ksms_skip_vlans(const struct ksms_reader *from,
         if (!ksms_load(from, packet->start, &tag, sizeof tag)) return type;
         packet->flags |= KSMS_SEEN_VLAN;
         if (!ksms_is_ip(tag.type) && !ksms_is_vlan(tag.type))
-            return ksms_type_by_version(tag.tci[0]);
+            return from->how == KSMS_FROM_XDP ? 0 : ksms_type_by_version(tag.tci[0]);
         packet->start += KSMS_VLAN_SIZE;
         type = tag.type;
     }
@@ -230,7 +231,8 @@ static __always_inline enum ksms_parsed ksms_skip_extensions(const struct ksms_r
         if (kind != IPPROTO_HOPOPTS && kind != IPPROTO_ROUTING && kind != IPPROTO_DSTOPTS &&
             kind != IPPROTO_FRAGMENT && kind != IPPROTO_AH)
             return KSMS_PARSED;
-        if (*at + 8 > end || !ksms_load(from, *at, &extension, sizeof extension))
+        if (i == KSMS_MAX_EXTENSIONS || *at + 8 > end ||
+            !ksms_load(from, *at, &extension, sizeof extension))
             return KSMS_UNPARSABLE;
         packet->protocol = extension.next;
         if (kind == IPPROTO_FRAGMENT) {

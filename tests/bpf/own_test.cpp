@@ -70,14 +70,18 @@ TEST_CASE("a probe is found whatever NAT made of it") {
     });
 }
 
-TEST_CASE("a token alone is not enough") {
+TEST_CASE("of a SYN a token alone is not enough, the mark must be there too") {
     with_every_tap([](Bench& bench, const TapProgram& program, ksms_store store) {
         const ScanSpec scan{.store = store};
         install(bench, program, scan);
-        bench.run(program, build(translated(bench, scan, none)).frame);
+        PacketSpec packet = translated(bench, scan, none);
+        packet.dscp = 0;
+        bench.run(program, build(packet).frame);
         CHECK(bench.counters() == 0);
-        CHECK(bench.tap_figures(program).packets == 1);
         CHECK(bench.tap_figures(program).own == 0);
+        packet.dscp = static_cast<std::uint8_t>(scan.dscp);
+        bench.run(program, build(packet).frame);
+        CHECK(bench.tap_figures(program).own == 1);
     });
 }
 

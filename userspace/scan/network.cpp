@@ -146,6 +146,19 @@ bool Interfaces::owns_on(const Address& address, std::uint32_t ifindex) const {
     });
 }
 
+std::optional<std::size_t> host_of(Network& network, const Address& address) {
+    for (std::size_t number = 0; number < network.size(); ++number) {
+        const auto interfaces = network.interfaces(number);
+        if (!interfaces) continue;
+        for (const auto& each : (*interfaces)->addresses) {
+            if (each.prefix.address != address) continue;
+            const auto forwards = network.forwards(number, address.family, each.ifindex);
+            if (forwards && !*forwards) return number;
+        }
+    }
+    return std::nullopt;
+}
+
 Result<std::unique_ptr<Network>> kernel_network(bool may_send) {
     KSMS_TRY(auto all, all_netns());
     return std::make_unique<KernelNetwork>(std::move(all), may_send);

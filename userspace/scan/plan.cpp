@@ -278,7 +278,7 @@ private:
             for (std::size_t i = 0; i < class_of_.size(); ++i)
                 plan_.path_of.push_back(
                     path_of_trace[entry * representatives_.size() + class_of_[i]]);
-        return {};
+        return surroundings.finish();
     }
 
     /// The plan's own handle on a namespace: it outlives the network.

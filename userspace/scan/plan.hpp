@@ -107,7 +107,8 @@ struct Plan {
     std::vector<PlanRouter> routers;  ///< each once, in the order they are met
     std::vector<Netns> segments;  ///< namespaces of bridges between them (drops there are noted)
     std::vector<Netns> destination_hosts;  ///< namespaces that own the destination and do not
-                                           ///< forward it, on the path's last link
+                                           ///< forward it, on the path's last link; where no
+                                           ///< path gets so far, one of this machine
     std::vector<std::vector<PlanInterface>> destination_interfaces;  ///< of each of those
     std::vector<PlanPath> paths;                                     ///< each different one once
     /// path_of[entry * services + service] is an index into paths

@@ -234,7 +234,7 @@ private:
                 plan_.path_of.push_back(place.serves(i) ? path_of_class[class_of[i]] : no_path);
         }
         lead_nowhere();
-        return {};
+        return surroundings.finish();
     }
 
     /// A service whose way has no router at all: its first entry says so.

@@ -38,13 +38,23 @@ Status WaySurroundings::note(const Trace& trace) {
         KSMS_TRY(auto netns, network_.netns(bridge).duplicate());
         plan_.segments.push_back(std::move(netns));
     }
-    if (trace.host && !trace.hops.empty() && hosts_.insert(*trace.host).second) {
-        KSMS_TRY(auto netns, network_.netns(*trace.host).duplicate());
-        KSMS_TRY(auto interfaces, tap_interfaces(network_, *trace.host));
-        plan_.destination_hosts.push_back(std::move(netns));
-        plan_.destination_interfaces.push_back(std::move(interfaces));
-    }
+    if (trace.host && !trace.hops.empty()) KSMS_CHECK(note_host(*trace.host));
     for (const auto& next : trace.neighbours) KSMS_CHECK(note_neighbour(next));
+    return {};
+}
+
+Status WaySurroundings::finish() {
+    if (!hosts_.empty()) return {};
+    const auto host = host_of(network_, destination_);
+    return host ? note_host(*host) : Status{};
+}
+
+Status WaySurroundings::note_host(std::size_t number) {
+    if (!hosts_.insert(number).second) return {};
+    KSMS_TRY(auto netns, network_.netns(number).duplicate());
+    KSMS_TRY(auto interfaces, tap_interfaces(network_, number));
+    plan_.destination_hosts.push_back(std::move(netns));
+    plan_.destination_interfaces.push_back(std::move(interfaces));
     return {};
 }
 

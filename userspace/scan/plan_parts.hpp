@@ -29,8 +29,12 @@ public:
                     std::function<const Netns*(std::size_t netns)> own)
         : network_(network), destination_(destination), plan_(plan), own_(std::move(own)) {}
     Status note(const Trace& trace);
+    /// Where the routes end before the destination's host, a firewall's mark or DSCP may lead on
+    /// all the same: it is found by its address then.
+    Status finish();
 
 private:
+    Status note_host(std::size_t number);
     Status note_neighbour(const Trace::NextHop& next);
 
     Network& network_;

@@ -339,7 +339,7 @@ private:
             verdict_.reached_why = delivered_.empty() ? verdict_.why : delivered_;
         } else if (evidence_.destination.packets > 0 || evidence_.destination_drop.count > 0) {
             at_destination();
-        } else if (!plan_.destination_hosts.empty() && path_.end == PathEnd::destination) {
+        } else if (!plan_.destination_hosts.empty()) {
             verdict_.reached = false;
         }
     }

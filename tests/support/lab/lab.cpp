@@ -19,16 +19,6 @@
 namespace ksms::lab {
 namespace {
 
-void batch(const std::string& netns, const std::vector<std::string>& lines, bool six = false) {
-    std::string input;
-    for (const auto& line : lines) input += line + '\n';
-    // Not `ip -n`: it wants / to be a mount point, which it is not in a chroot.
-    std::vector<std::string> arguments{"ip"};
-    if (six) arguments.emplace_back("-6");
-    arguments.insert(arguments.end(), {"-batch", "-"});
-    must({.arguments = arguments, .netns = netns, .input = input});
-}
-
 std::string mac(int link, int host) {
     return fmt::format("02:00:00:00:{:02x}:{:02x}", link, host);
 }
@@ -76,6 +66,30 @@ void Lab::start_janitor() {
     ::_exit(0);
 }
 
+/// A program with lines to read, inside a namespace.
+void Lab::feed(const std::string& netns, const std::vector<std::string>& arguments,
+               const std::string& input) const {
+    must({.arguments = arguments, .netns = netns, .input = input});
+    script_ += netns.empty() ? "" : fmt::format("nsenter --net=/run/netns/{} ", netns);
+    script_ += fmt::format("{} <<'END'\n{}{}END\n", fmt::join(arguments, " "), input,
+                           input.ends_with('\n') ? "" : "\n");
+}
+
+void Lab::batch(const std::string& netns, const std::vector<std::string>& lines, bool six) const {
+    // Not `ip -n`: it wants / to be a mount point, which it is not in a chroot.
+    std::vector<std::string> arguments{"ip"};
+    if (six) arguments.emplace_back("-6");
+    arguments.insert(arguments.end(), {"-batch", "-"});
+    feed(netns, arguments, fmt::format("{}\n", fmt::join(lines, "\n")));
+}
+
+std::string Lab::script() const {
+    std::string text = script_;
+    for (auto at = text.find(prefix_); at != std::string::npos; at = text.find(prefix_, at))
+        text.replace(at, prefix_.size(), "lab_");
+    return text;
+}
+
 void Lab::add(const std::string& node) {
     const auto name = netns(node);
     batch("", {"netns add " + name});
@@ -100,6 +114,7 @@ void Lab::router(const std::string& node) {
 void Lab::remove(const std::string& node) {
     batch("", {"netns del " + netns(node)});
     std::erase(nodes_, node);
+    if (nodes_.empty()) script_.clear();
 }
 
 std::string Lab::address(int family, int link, int host) const {
@@ -168,12 +183,12 @@ void Lab::rules(const std::string& node, Firewall firewall, const std::string& t
     for (const int each : {4, 6}) {
         if (family != 0 && family != each) continue;
         const auto program = fmt::format("{}tables-{}-restore", each == 4 ? "ip" : "ip6", flavour);
-        must({.arguments = {program, "-w", "10"}, .netns = netns(node), .input = table});
+        feed(netns(node), {program, "-w", "10"}, table);
     }
 }
 
 void Lab::nft(const std::string& node, const std::string& ruleset) const {
-    must({.arguments = {"nft", "-f", "-"}, .netns = netns(node), .input = ruleset});
+    feed(netns(node), {"nft", "-f", "-"}, ruleset);
 }
 
 void Lab::sysctl(const std::string& node, const std::string& path, const std::string& value) const {
@@ -183,6 +198,8 @@ void Lab::sysctl(const std::string& node, const std::string& path, const std::st
         file << value;
         if (!file.flush()) throw std::runtime_error("sysctl " + path);
     });
+    script_ += fmt::format("nsenter --net=/run/netns/{} sh -c 'echo {} >/proc/sys/net/{}'\n",
+                           netns(node), value, path);
 }
 
 std::string Lab::in(const std::string& node, const std::vector<std::string>& arguments) const {

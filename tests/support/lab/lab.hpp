@@ -64,17 +64,25 @@ public:
     /// Input of `nft -f`.
     void nft(const std::string& node, const std::string& ruleset) const;
     void sysctl(const std::string& node, const std::string& path, const std::string& value) const;
-    /// Any command inside the node that must succeed; its standard output.
+    /// All that was done so far as commands for a shell, with "lab_" before the nodes' names: sets
+    /// the network up again.
+    [[nodiscard]] std::string script() const;
+    /// Any command inside the node that must succeed; its standard output. Not in script().
     std::string in(const std::string& node, const std::vector<std::string>& arguments) const;
 
 private:
     void add(const std::string& node);
     void start_janitor();
+    void batch(const std::string& netns, const std::vector<std::string>& lines,
+               bool six = false) const;
+    void feed(const std::string& netns, const std::vector<std::string>& arguments,
+              const std::string& input) const;
     void up(const End& end) const;
     void give_addresses(const End& end, int link) const;
 
     std::string prefix_, pin_root_, directory_;
     std::vector<std::string> nodes_;
+    mutable std::string script_;
     unsigned number_;  ///< of the lab: 14 bits of the PID
     Fd janitor_;       ///< closed when we are gone: the janitor removes everything then
     pid_t janitor_pid_{-1};

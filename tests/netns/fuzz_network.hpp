@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Random networks: src - r1 - … - rN - dst, with random firewalls, routes and bridges between.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fuzz_firewall.hpp"
+#include "lab/lab.hpp"
+
+namespace ksms::fuzz {
+
+struct Service {
+    std::string protocol;
+    int port;
+};
+
+/// What the scan goes to.
+enum class Goal {
+    host,       ///< dst
+    nobody,     ///< an address of dst's link that nobody has
+    far_side,   ///< the last router itself
+    near_side,  ///< the same, by its address on this side
+};
+
+/// Why a router has no way to the goal.
+struct Trap {
+    std::string kind{};      ///< "blackhole", "unreachable", "prohibit"; "" for none
+    std::string selector{};  ///< of the rule that says so; "" for a route, which is for all packets
+    /// A plan that asks for the way knows of it: only a firewall's mark is not known before.
+    [[nodiscard]] bool is_planned() const {
+        return !kind.empty() && !selector.starts_with("fwmark");
+    }
+};
+
+struct Network {
+    std::uint64_t seed{0};
+    int routers{0};
+    std::vector<bool> bridged;  ///< by link: joined by a bridge in a namespace of its own
+    std::vector<Firewall> firewalls;
+    std::vector<Trap> traps;
+    std::vector<bool> strict;  ///< rp_filter
+    Goal goal{Goal::host};
+    int dscp{0};
+    std::vector<Service> services;
+};
+
+Network random_network(std::uint64_t seed);
+
+void build(lab::Lab& lab, const Network& network);
+
+inline std::string router(int number) {
+    return "r" + std::to_string(number);
+}
+std::string source(const lab::Lab& lab, int family);
+std::string destination(const lab::Lab& lab, const Network& network, int family);
+/// "22/tcp,53/udp,…"
+std::string ports(const Network& network);
+
+}  // namespace ksms::fuzz

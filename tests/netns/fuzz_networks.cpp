@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Random firewalls on random networks: each verdict of a scan is held against a packet of the same
+// kind that was sent without ksms. scripts/fuzz runs many of them; a test run a few.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "fuzz_network.hpp"
+#include "fuzz_truth.hpp"
+#include "lab/ksmsctl.hpp"
+
+namespace {
+
+using namespace ksms::fuzz;
+using ksms::lab::Lab;
+using ksms::lab::Scan;
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+    const char* text = std::getenv(variable);
+    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
+}
+
+std::string endpoint(const std::string& address, int port) {
+    return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
+                                                  : fmt::format("[{}]:{}", address, port);
+}
+
+/// Holds one scan against the truth, service by service and router by router.
+class Comparison {
+public:
+    Comparison(const Lab& lab, const Network& network, const Truth& truth, const Scan& scan)
+        : lab_(lab), network_(network), truth_(truth), scan_(scan) {}
+
+    /// @return what differs, "" for nothing
+    std::string run() {
+        if (scan_.field("state") != "done") return "not done: " + scan_.text();
+        for (std::size_t i = 0; i < network_.services.size(); ++i) service(i);
+        return wrong_;
+    }
+    /// How often each verdict was right to be given.
+    [[nodiscard]] const std::map<std::string, int>& verdicts() const { return verdicts_; }
+
+private:
+    void complain(const std::string& what, const std::string& expected, const std::string& got) {
+        wrong_ += fmt::format("{}: {}: {}, not {}\n", where_, what, got, expected);
+    }
+    void same(const std::string& what, const std::string& expected, const std::string& got) {
+        if (expected != got) complain(what, expected, got);
+    }
+
+    [[nodiscard]] bool goes_to_router() const {
+        return network_.goal == Goal::far_side || network_.goal == Goal::near_side;
+    }
+
+    /// "" where it never came. A router that delivers to itself what was meant for another has
+    /// not forwarded it.
+    [[nodiscard]] std::string expected(int number, const AtRouter& at) const {
+        if (!at.in.there) return "";
+        if (at.out.there) return "YES";
+        const bool is_goal = goes_to_router() && number == network_.routers;
+        return is_goal && at.accepted ? "YES" : "NO";
+    }
+
+    void service(std::size_t i) {
+        const auto& [protocol, port] = network_.services[i];
+        std::string stopped_at;
+        for (int number = 1; number <= network_.routers; ++number) {
+            where_ = fmt::format("{}/{} at {}", port, protocol, router(number));
+            const auto& at = truth_.services[i][static_cast<std::size_t>(number)];
+            const auto row = scan_.at(router(number), protocol, port);
+            const auto verdict = expected(number, at);
+            if (stopped_at.empty() != at.in.there) {
+                complain("the truth itself", stopped_at.empty() ? "in" : "nothing", "the other");
+            } else if (verdict.empty()) {
+                behind_the_stop(row, stopped_at);
+            } else {
+                judged(number, at, verdict, row);
+                if (verdict == "NO") stopped_at = lab_.netns(router(number));
+            }
+        }
+        where_ = fmt::format("{}/{} end to end", port, protocol);
+        const auto end = scan_.end(protocol, port);
+        same("result", stopped_at.empty() ? "YES" : "NO", end["result"].get<std::string>());
+        same("stopped_at", stopped_at, text(end["stopped_at"]));
+        reached(i, stopped_at.empty());
+    }
+
+    /// A router behind a stop has a row, unless the path ends before it.
+    void behind_the_stop(const nlohmann::json& row, const std::string& stopped_at) {
+        if (row.is_null()) {
+            if (!path_may_end()) complain("verdict", "UNKNOWN", "no row");
+            return;
+        }
+        same("verdict", "UNKNOWN", row["result"].get<std::string>());
+        same("reason", "stopped_before:" + stopped_at, text(row["reason"]));
+    }
+
+    void judged(int number, const AtRouter& at, const std::string& verdict,
+                const nlohmann::json& row) {
+        ++verdicts_[verdict];
+        if (row.is_null()) {
+            complain("verdict", verdict, "no row");
+            return;
+        }
+        same("verdict", verdict, row["result"].get<std::string>());
+        if (verdict != "YES" || row["result"] != "YES") return;
+        std::string remarked, translated, source;
+        if (at.out.there) {
+            if (at.out.dscp != at.in.dscp) remarked = std::to_string(at.out.dscp);
+            if (at.out.destination != at.in.destination || at.out.port != at.in.port)
+                translated = endpoint(at.out.destination, at.out.port);
+            // Which port is another matter for each packet.
+            if (at.out.source != at.in.source || at.out.source_port != at.in.source_port)
+                source = at.out.source;
+        }
+        same("remarked", remarked, note(row, "remarked:"));
+        same("translated", translated, note(row, "translated:"));
+        auto from = note(row, "translated-source:");
+        from = from.substr(0, from.rfind(':'));
+        if (from.starts_with('[')) from = from.substr(1, from.size() - 2);
+        same("translated-source", source, from);
+        same("local", !at.out.there && number == network_.routers ? "yes" : "no",
+             has_note(row, "local") ? "yes" : "no");
+    }
+
+    static std::string text(const nlohmann::json& value) {
+        return value.is_string() ? value.get<std::string>() : "";
+    }
+    static bool has_note(const nlohmann::json& row, const std::string& text) {
+        for (const auto& one : row["notes"])
+            if (one == text) return true;
+        return false;
+    }
+    /// What stands behind its beginning; "" where there is none.
+    static std::string note(const nlohmann::json& row, const std::string& beginning) {
+        for (const auto& one : row["notes"])
+            if (one.get<std::string>().starts_with(beginning))
+                return one.get<std::string>().substr(beginning.size());
+        return "";
+    }
+
+    /// The plan may end before: what lies behind is not planned.
+    [[nodiscard]] bool path_may_end() const {
+        return std::ranges::any_of(network_.traps, &Trap::is_planned);
+    }
+
+    void reached(std::size_t i, bool all_passed) {
+        const auto& [protocol, port] = network_.services[i];
+        for (const auto& row : scan_.field("destination_reached")) {
+            if (row["protocol"] != protocol || row["port"] != port) continue;
+            const bool arrived = goes_to_router() ? all_passed : truth_.reached[i];
+            // A router that no way leads to is not known to be the destination.
+            if (goes_to_router() && !arrived && row["reached"].is_null() && path_may_end())
+                continue;
+            if (network_.goal != Goal::nobody)
+                same("reached", arrived ? "true" : "false", row["reached"].dump());
+            if (network_.goal == Goal::nobody) same("reached", "null", row["reached"].dump());
+        }
+    }
+
+    const Lab& lab_;
+    const Network& network_;
+    const Truth& truth_;
+    const Scan& scan_;
+    std::string where_, wrong_;
+    std::map<std::string, int> verdicts_;
+};
+
+class Networks {
+public:
+    /// @return what is wrong, "" if nothing is
+    std::string check(std::uint64_t seed, Mode mode) {
+        const auto network = random_network(seed);
+        build(lab_, network);
+        std::string wrong;
+        for (const int family : {4, 6}) wrong += check(network, family, mode);
+        if (!wrong.empty()) wrong = fmt::format("seed {}\n{}\n{}", seed, lab_.script(), wrong);
+        for (const auto nodes = lab_.nodes(); const auto& node : nodes) lab_.remove(node);
+        return wrong;
+    }
+    [[nodiscard]] const std::map<std::string, int>& verdicts() const { return verdicts_; }
+
+private:
+    std::string check(const Network& network, int family, Mode mode) {
+        const auto truth = observe(lab_, network, family, mode);
+        const std::string name = mode == Mode::path ? "path" : "isolated";
+        const auto from = source(lab_, family), to = destination(lab_, network, family);
+        const std::vector<std::string> more{"--dscp", std::to_string(network.dscp), "--mode", name};
+        const auto scan = ksms::lab::scan(lab_, from, to, ports(network), more);
+        Comparison comparison(lab_, network, truth, scan);
+        const auto wrong = comparison.run();
+        for (const auto& [verdict, count] : comparison.verdicts()) verdicts_[verdict] += count;
+        if (wrong.empty()) return {};
+        return fmt::format("{}ksmsctl scan -s {} -d {} -P {} {}\n{}\n", wrong, from, to,
+                           ports(network), fmt::join(more, " "), scan.text());
+    }
+
+    Lab lab_;
+    std::map<std::string, int> verdicts_;
+};
+
+/// Network n of a run has the seed `seed + n`, so that one can be had by itself.
+void fuzz(std::uint64_t seed, std::uint64_t count, Mode mode) {
+    Networks networks;
+    std::uint64_t failed = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        std::string wrong;
+        try {
+            wrong = networks.check(seed + i, mode);
+        } catch (const std::exception& error) {
+            FAIL(fmt::format("seed {}: {}", seed + i, error.what()));
+        }
+        failed += wrong.empty() ? 0 : 1;
+        std::fputs(wrong.c_str(), stderr);  // as it is: INFO() would break the lines
+        INFO("seed " << seed + i << ": see standard error");
+        CHECK(wrong.empty());
+        if (failed == 10) break;
+    }
+    const auto& verdicts = networks.verdicts();
+    for (const auto& [verdict, times] : verdicts) std::printf("%s: %d\n", verdict.c_str(), times);
+    CHECK(verdicts.contains("YES"));
+    CHECK(verdicts.contains("NO"));
+}
+
+TEST_CASE("random networks: every verdict is what a plain packet met") {
+    fuzz(1, 12, Mode::path);
+}
+
+TEST_CASE("many random networks", "[.fuzz]") {
+    fuzz(number_from("KSMS_FUZZ_SEED", 1), number_from("KSMS_FUZZ_COUNT", 300), Mode::path);
+}
+
+}  // namespace

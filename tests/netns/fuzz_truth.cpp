@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fuzz_truth.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <list>
+#include <stdexcept>
+
+#include "fuzz_packet.hpp"
+#include "lab/process.hpp"
+#include "lab/wait.hpp"
+
+namespace ksms::fuzz {
+namespace {
+
+constexpr int kSourcePort = 10007;  // scans take theirs from far above
+constexpr std::uint32_t kSentinel = 0xff00;
+
+Fd open_socket(int family, int type, int protocol) {
+    Fd fd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+    if (!fd) throw std::runtime_error(fmt::format("socket: {}", std::strerror(errno)));
+    const int bytes = 4 << 20;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
+    return fd;
+}
+
+/// Everything that comes into a namespace and goes out of it, on every interface.
+class Sniffer {
+public:
+    struct Seen {
+        PlainPacket packet;
+        bool out;
+    };
+
+    explicit Sniffer(const std::string& netns) {
+        lab::inside(netns, [&] { fd_ = open_socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL)); });
+    }
+
+    const std::vector<Seen>& seen() {
+        std::array<std::uint8_t, 2048> buffer{};
+        while (true) {
+            sockaddr_ll from{};
+            socklen_t size = sizeof from;
+            const auto got = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0,
+                                        reinterpret_cast<sockaddr*>(&from), &size);
+            if (got <= 0) return seen_;
+            const bool ours =
+                from.sll_pkttype == PACKET_HOST || from.sll_pkttype == PACKET_OUTGOING;
+            const auto packet =
+                ours ? read_packet(std::span(buffer.data(), static_cast<std::size_t>(got)))
+                     : std::nullopt;
+            if (packet) seen_.push_back({*packet, from.sll_pkttype == PACKET_OUTGOING});
+        }
+    }
+
+    /// The last one.
+    Sight sight(std::uint32_t number, bool out) {
+        Sight result;
+        for (const Seen& one : seen())
+            if (one.packet.number == number && one.out == out)
+                result = {true,
+                          one.packet.dscp,
+                          one.packet.source,
+                          one.packet.destination,
+                          one.packet.source_port,
+                          one.packet.port};
+        return result;
+    }
+
+private:
+    Fd fd_;
+    std::vector<Seen> seen_;
+};
+
+/// What was delivered to the namespace itself: a raw socket gets a copy behind INPUT (raw(7)).
+class Delivered {
+public:
+    Delivered(const std::string& netns, int family) : family_(family) {
+        lab::inside(netns, [&] {
+            for (const int protocol : {IPPROTO_TCP, IPPROTO_UDP})
+                sockets_.push_back(
+                    {protocol, open_socket(family == 4 ? AF_INET : AF_INET6, SOCK_RAW, protocol)});
+        });
+    }
+
+    bool has(std::uint32_t number) {
+        std::array<std::uint8_t, 2048> buffer{};
+        for (const auto& [protocol, fd] : sockets_)
+            for (ssize_t got = 0; (got = ::recv(fd.get(), buffer.data(), buffer.size(), 0)) > 0;) {
+                auto bytes =
+                    std::span<const std::uint8_t>(buffer.data(), static_cast<std::size_t>(got));
+                if (family_ == 4) bytes = bytes.subspan((buffer[0] & 15U) * 4U);
+                if (const auto found = read_number(protocol, bytes)) numbers_.push_back(*found);
+            }
+        return std::ranges::find(numbers_, number) != numbers_.end();
+    }
+
+private:
+    int family_;
+    std::vector<std::pair<int, Fd>> sockets_;
+    std::vector<std::uint32_t> numbers_;
+};
+
+/// Packets of one sender stay in order only as long as one processor forwards them.
+class OneProcessor {
+public:
+    OneProcessor() {
+        ::sched_getaffinity(0, sizeof before_, &before_);
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+        ::sched_setaffinity(0, sizeof one, &one);
+    }
+    OneProcessor(const OneProcessor&) = delete;
+    OneProcessor& operator=(const OneProcessor&) = delete;
+    ~OneProcessor() { ::sched_setaffinity(0, sizeof before_, &before_); }
+
+private:
+    cpu_set_t before_{};
+};
+
+void send(const lab::Lab& lab, const std::string& node, const PlainPacket& packet) {
+    const auto bytes = bytes_of(packet);
+    lab::inside(lab.netns(node), [&] {
+        const Fd fd = open_socket(packet.family == 4 ? AF_INET : AF_INET6, SOCK_RAW, IPPROTO_RAW);
+        sockaddr_in four{};
+        four.sin_family = AF_INET;
+        sockaddr_in6 six{};
+        six.sin6_family = AF_INET6;
+        ::inet_pton(AF_INET, packet.destination.c_str(), &four.sin_addr);
+        ::inet_pton(AF_INET6, packet.destination.c_str(), &six.sin6_addr);
+        const auto* to = packet.family == 4 ? reinterpret_cast<const sockaddr*>(&four)
+                                            : reinterpret_cast<const sockaddr*>(&six);
+        const socklen_t size = packet.family == 4 ? sizeof four : sizeof six;
+        if (::sendto(fd.get(), bytes.data(), bytes.size(), 0, to, size) < 0)
+            throw std::runtime_error(fmt::format("send: {}", std::strerror(errno)));
+    });
+}
+
+class Observation {
+public:
+    Observation(const lab::Lab& lab, const Network& network, int family)
+        : lab_(lab), network_(network), family_(family), dst_(lab.netns("dst")) {
+        for (int number = 1; number <= network.routers; ++number) {
+            sniffers_.emplace_back(lab.netns(router(number)));
+            delivered_.emplace_back(lab.netns(router(number)), family);
+        }
+    }
+
+    Truth run(Mode mode) {
+        if (mode != Mode::path) throw std::runtime_error("isolated packets are not sent yet");
+        const OneProcessor in_order;
+        const int last = network_.routers + 1;
+        // Whoever is next is resolved before, so that no packet waits and is overtaken.
+        sentinel("src", source(lab_, family_), lab_.address(family_, last, 4));
+        for (const int host : {2, 3, 4})
+            if (!is_trapped(host))
+                sentinel(router(last - 1), lab_.address(family_, last, 1),
+                         lab_.address(family_, last, host));
+        for (std::size_t i = 0; i < network_.services.size(); ++i)
+            send(lab_, "src", packet(static_cast<std::uint32_t>(i)));
+        sentinel("src", source(lab_, family_), lab_.address(family_, last, 4));
+        return collect();
+    }
+
+private:
+    [[nodiscard]] PlainPacket packet(std::uint32_t number) const {
+        const Service& service = network_.services[number];
+        return {.family = family_,
+                .protocol = service.protocol,
+                .source = source(lab_, family_),
+                .destination = destination(lab_, network_, family_),
+                .source_port = kSourcePort,
+                .port = service.port,
+                .dscp = network_.dscp,
+                .number = number};
+    }
+
+    /// The last router has no route to it.
+    [[nodiscard]] bool is_trapped(int host) const {
+        const Trap& trap = network_.traps.back();
+        return host == 2 && network_.goal == Goal::host && !trap.kind.empty() &&
+               trap.selector.empty();
+    }
+
+    /// Every firewall lets it through; what was sent before it has arrived by then, or never will.
+    void sentinel(const std::string& node, const std::string& from, const std::string& to) {
+        const std::uint32_t number = kSentinel + sentinels_++;
+        send(lab_, node,
+             {.family = family_,
+              .protocol = "udp",
+              .source = from,
+              .destination = to,
+              .source_port = kSourcePort,
+              .port = kSentinelPort,
+              .number = number});
+        if (!lab::eventually([&] { return dst_.sight(number, false).there; }))
+            throw std::runtime_error(
+                fmt::format("{} does not reach {} over IPv{}", node, to, family_));
+    }
+
+    Truth collect() {
+        Truth truth;
+        for (std::uint32_t i = 0; i < network_.services.size(); ++i) {
+            auto& routers = truth.services.emplace_back(1);
+            auto delivered = delivered_.begin();
+            for (Sniffer& sniffer : sniffers_)
+                routers.push_back(
+                    {sniffer.sight(i, false), sniffer.sight(i, true), (delivered++)->has(i)});
+            truth.reached.push_back(dst_.sight(i, false).there);
+        }
+        return truth;
+    }
+
+    const lab::Lab& lab_;
+    const Network& network_;
+    int family_;
+    Sniffer dst_;
+    std::list<Sniffer> sniffers_;
+    std::list<Delivered> delivered_;
+    std::uint32_t sentinels_{0};
+};
+
+/// A neighbour for an address that nobody has, while the packets are on their way.
+class Neighbour {
+public:
+    Neighbour(const lab::Lab& lab, const Network& network, int family)
+        : lab_(lab), node_(router(network.routers)) {
+        if (network.goal != Goal::nobody) return;
+        address_ = destination(lab, network, family);
+        change("replace " + address_ + " lladdr 02:00:00:00:ff:01 nud permanent dev eth1");
+    }
+    Neighbour(const Neighbour&) = delete;
+    Neighbour& operator=(const Neighbour&) = delete;
+    ~Neighbour() {
+        if (!address_.empty()) change("del " + address_ + " dev eth1");
+    }
+
+private:
+    void change(const std::string& how) const {
+        std::string command = "ip neigh " + how;
+        lab_.in(node_, {"sh", "-c", command});
+    }
+    const lab::Lab& lab_;
+    std::string node_, address_;
+};
+
+}  // namespace
+
+Truth observe(const lab::Lab& lab, const Network& network, int family, Mode mode) {
+    const Neighbour neighbour(lab, network, family);
+    return Observation(lab, network, family).run(mode);
+}
+
+}  // namespace ksms::fuzz
