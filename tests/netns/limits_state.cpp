@@ -49,7 +49,7 @@ void translate(const Lab& lab, const std::string& router, bool on) {
 void scan_and_die(const Lab& lab) {
     const auto before = tracked(lab, "r1");
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
-                                            "80,81", {"--rate", "1"})));
+                                            "80-83", {"--rate", "1"})));
     REQUIRE(eventually([&] { return tracked(lab, "r1") > before; }));
     child.signal(SIGKILL);
     child.wait();

@@ -114,8 +114,9 @@ Status Room::clear_like(Place& place, const Flow& like, const std::bitset<1 << 1
         KSMS_TRY(const bool done, place.conntrack.remove_all_like(like));
         if (done) return {};
     }
-    return place.conntrack.remove_like(like,
-                                       [&ports](std::uint16_t port) { return ports.test(port); });
+    const auto ours = [&ports](std::uint16_t port) { return ports.test(port); };
+    KSMS_TRY([[maybe_unused]] const auto removed, place.conntrack.remove_like(like, ours));
+    return {};
 }
 
 void Room::clear() {

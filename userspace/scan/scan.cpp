@@ -203,7 +203,7 @@ private:
                  ScanStore::begin(objects_, guard_, sender->header(), request_.services,
                                   static_cast<std::uint32_t>(plan_.entries.size()), sites_.store));
         store_ = std::move(store);
-        if (hooks_.armed) KSMS_CHECK(hooks_.armed({plan_, prober.header()}));
+        if (hooks_.armed) KSMS_CHECK(hooks_.armed({plan_, sender->header()}));
         const Patience patience{request_.timeout_ns,
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
                                 request_.retries, request_.rate_pps};
