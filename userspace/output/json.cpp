@@ -68,7 +68,7 @@ void reached(JsonWriter& json, const ServiceReport& service) {
         json.value(*service.reached);
     else
         json.null();
-    json.key("why").text_or_null(service.reached_why);
+    if (!service.reached_why.empty()) json.field("why", service.reached_why);
     json.end_object();
 }
 

@@ -52,9 +52,8 @@ struct PlanHop {
 struct PlanPath {
     std::vector<PlanHop> hops;
     PathEnd end{PathEnd::destination};
-    std::string detail;  ///< for people: "br-core has no route to 10.9.9.9"
-    std::string
-        refusal;  ///< PathEnd::refused: "blackhole (10.2.0.0/16)"; "": the kernel did not say
+    std::string detail;     ///< for people: "br-core has no route to 10.9.9.9"
+    std::string refusal{};  ///< of PathEnd::refused: "blackhole (10.2.0.0/16)"; "": not known
     /// By which the source sends it; ifindex 0: that is not certain.
     PlanInterface leaves{};
     /// A raw socket's packet would leave another way than a real one (`ip rule … ipproto … dport …`
