@@ -191,10 +191,10 @@ Status Accounting::send_pending(std::uint64_t rate_pps) {
         const auto part = rest.first(count);
         rest = rest.subspan(count);
         pending_.insert(pending_.end(), part.begin(), part.end());
+        unsent_ = rest.size();
         KSMS_CHECK(send_part(part, rate_pps));
         ++parts;
         if (rest.empty()) continue;
-        unsent_ = rest.size();
         KSMS_CHECK(wait_until(monotonic_ns() + kFirstRetry));
         room_.clear();
     }

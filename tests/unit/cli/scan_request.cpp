@@ -109,9 +109,10 @@ TEST_CASE("scan: what is missing or wrong is named") {
           "--source 10.0.0.256: not an IPv4 or IPv6 address");
     CHECK(error_of(request({}, {"-s", "10.0.0.1", "-d", "fd00::1", "-P", "22"})) ==
           "-s 10.0.0.1 and -d fd00::1: one is IPv4, the other IPv6");
-    CHECK(error_of(request({"--mode", "isolated"})) ==
-          "--mode isolated: this build knows path only");
-    CHECK(request({"--mode", "isolated"}).error().hint.find("--mode path") == 0);
+    CHECK(error_of(request({"--mode", "isolate"})) == "--mode isolate: it is path or isolated");
+    CHECK(error_of(request({"--mode", "isolated", "--tap", "xdp"})) ==
+          "--tap xdp does not see what --mode isolated gives the routers");
+    CHECK(error_of(request({"--inject", "r1:eth0"})) == "--inject is for --mode isolated");
     CHECK(error_of(request({"--tap", "netfilter"})) ==
           "--tap netfilter: this build knows tc and xdp only");
     CHECK(request({"--tap", "netfilter"}).error().hint.find("--tap tc") == 0);
