@@ -278,6 +278,7 @@ private:
             for (std::size_t i = 0; i < class_of_.size(); ++i)
                 plan_.path_of.push_back(
                     path_of_trace[entry * representatives_.size() + class_of_[i]]);
+        for (const auto& next : tracer_.neighbours()) KSMS_CHECK(surroundings.note_neighbour(next));
         return surroundings.finish();
     }
 

@@ -234,6 +234,7 @@ private:
                 plan_.path_of.push_back(place.serves(i) ? path_of_class[class_of[i]] : no_path);
         }
         lead_nowhere();
+        for (const auto& next : tracer_.neighbours()) KSMS_CHECK(surroundings.note_neighbour(next));
         return surroundings.finish();
     }
 

@@ -61,7 +61,7 @@ Status WaySurroundings::note_host(std::size_t number) {
 Status WaySurroundings::note_neighbour(const Trace::NextHop& next) {
     KSMS_TRY(const auto* interfaces, network_.interfaces(next.netns));
     const auto* link = interfaces->link(next.ifindex);
-    if (link == nullptr || link->no_arp || link->loopback) return {};
+    if (link == nullptr || link->no_arp || link->loopback || own_(next.netns) == nullptr) return {};
     const bool known = std::ranges::any_of(plan_.neighbours, [&](const PlanNeighbour& each) {
         return each.netns->inode() == network_.netns(next.netns).inode() &&
                each.interface.ifindex == next.ifindex && each.address == next.address;

@@ -32,10 +32,10 @@ public:
     /// Where the routes end before the destination's host, a firewall's mark or DSCP may lead on
     /// all the same: it is found by its address then.
     Status finish();
+    Status note_neighbour(const Trace::NextHop& next);
 
 private:
     Status note_host(std::size_t number);
-    Status note_neighbour(const Trace::NextHop& next);
 
     Network& network_;
     const Address& destination_;

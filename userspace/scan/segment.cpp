@@ -2,6 +2,7 @@
 #include "scan/segment.hpp"
 
 #include <set>
+#include <string>
 #include <utility>
 
 namespace ksms {
@@ -26,6 +27,17 @@ private:
         if (link.kind == "veth") return peer(netns, link);
         if (link.kind == "vlan" || link.kind == "macvlan") return lower(netns, interfaces, link);
         segment_.leaves_sight = true;
+        return is_tunnel(link) ? tunnels(netns, link) : Status{};
+    }
+
+    Status tunnels(std::size_t netns, const Link& from) {
+        for (std::size_t other = 0; other < network_.size(); ++other) {
+            const auto interfaces = network_.interfaces(other);
+            if (!interfaces) continue;  // one that cannot be looked at is no end that we know
+            for (const auto& link : (*interfaces)->links)
+                if (link.kind == from.kind && (other != netns || link.ifindex != from.ifindex))
+                    segment_.endpoints.push_back({other, link.ifindex});
+        }
         return {};
     }
 
@@ -59,6 +71,10 @@ private:
         if (link == nullptr) return {};
         const auto* master = link->master == 0 ? nullptr : interfaces->link(link->master);
         if (master == nullptr || master->kind != "bridge") {
+            // What is for a macvlan upon it arrives there.
+            for (const auto& upper : interfaces->links)
+                if (upper.kind == "macvlan" && upper.peer == ifindex && upper.peer_nsid < 0)
+                    segment_.endpoints.push_back({netns, upper.ifindex});
             segment_.endpoints.push_back({netns, ifindex});
             return {};
         }
@@ -83,6 +99,12 @@ private:
 };
 
 }  // namespace
+
+bool is_tunnel(const Link& link) {
+    static const std::set<std::string> wired{"",        "veth", "bridge", "vlan",
+                                             "macvlan", "vrf",  "bond"};
+    return !link.loopback && !wired.contains(link.kind);
+}
 
 Result<Segment> segment_of(Network& network, std::size_t netns, std::uint32_t ifindex) {
     return Walker(network).from(netns, ifindex);

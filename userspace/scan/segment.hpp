@@ -21,6 +21,11 @@ struct Segment {
     bool leaves_sight{false};  ///< a physical interface, a tunnel, or a peer that cannot be seen
 };
 
+/// A link whose other end is found by nothing but the addresses on it: tun, vxlan, gre, wireguard,
+/// …
+[[nodiscard]] bool is_tunnel(const Link& link);
+
+/// Of a tunnel: every other link of its kind on this machine may be an end.
 Result<Segment> segment_of(Network& network, std::size_t netns, std::uint32_t ifindex);
 
 }  // namespace ksms

@@ -95,7 +95,10 @@ Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const
     for (const auto& endpoint : wire->endpoints) {
         KSMS_TRY(const auto* interfaces, network_.interfaces(endpoint.netns));
         const bool here = interfaces->owns_on(next_hop, endpoint.ifindex);
-        if (!here && (next_hop.is_link_local() || !interfaces->owns(next_hop))) continue;
+        const auto* link = interfaces->link(endpoint.ifindex);
+        // The other end of a tunnel is known by the address alone.
+        const bool wired = link == nullptr || !is_tunnel(*link);
+        if (!here && (!wired || next_hop.is_link_local() || !interfaces->owns(next_hop))) continue;
         owners.insert(here ? owners.begin() : owners.end(), endpoint);
     }
     Step result;
@@ -165,12 +168,12 @@ Status Tracer::leave(Trace& trace, std::size_t entry, const Service& service,
     const bool alone = link != nullptr && link->master == 0 &&
                        (link->kind == "veth" || link->peer == 0 || link->peer == link->ifindex);
     if (!several && !marks && alone) trace.leaves = answer.oif;
-    return several ? meet_next_hops(entry, service) : Status{};
+    return several ? meet_next_hops(entry, 0, service) : Status{};
 }
 
 /// Of several next hops a question names the one that its ports hash to: other ports, the others.
-Status Tracer::meet_next_hops(std::size_t netns, const Service& service) {
-    auto varied = question(service, 0, 0);
+Status Tracer::meet_next_hops(std::size_t netns, std::uint32_t ingress, const Service& service) {
+    auto varied = question(service, ingress, 0);
     for (std::uint16_t i = 1; i <= kHashSamples; ++i) {
         varied.source_port = static_cast<std::uint16_t>(source_port_ + i);
         KSMS_TRY(const auto answer, network_.route(netns, varied));
@@ -184,6 +187,7 @@ Status Tracer::meet_behind(std::size_t netns, const RouteAnswer& answer) {
     if (answer.error != 0 || answer.type != RTN_UNICAST) return {};
     KSMS_TRY(const auto taken,
              step(netns, answer.oif, answer.gateway ? answer.gateway : destination_, nullptr));
+    neighbours_.push_back({netns, answer.oif, answer.gateway ? answer.gateway : destination_});
     if (!taken.to) return {};
     const auto [next, arrives] = *taken.to;
     KSMS_TRY(const bool forwards, network_.forwards(next, destination_.family, arrives));
@@ -243,7 +247,12 @@ Result<Trace> Tracer::follow(Trace trace, std::size_t at, std::uint32_t ingress,
             KSMS_CHECK(leave(trace, entry, service, answer));
             ingresses_.insert({entry, 0});  // its own firewall's marks are explored too
         }
-        if (!source) trace.hops.back().egress = answer.oif;
+        if (!source) {
+            trace.hops.back().egress = answer.oif;
+            // Its other services may take the other next hops.
+            KSMS_TRY(const bool several, network_.several_ways(at, question(service, ingress, 0)));
+            if (several) KSMS_CHECK(meet_next_hops(at, ingress, service));
+        }
         KSMS_TRY(const bool up, link_is_up(at, answer.oif));
         const auto next_hop = answer.gateway ? answer.gateway : destination_;
         if (!up) {

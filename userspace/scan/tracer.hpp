@@ -70,6 +70,9 @@ public:
         return next_;
     }
 
+    /// That a way needs which a mark or another port's hash may lead.
+    [[nodiscard]] const std::vector<Trace::NextHop>& neighbours() const { return neighbours_; }
+
 private:
     struct Step {
         std::optional<Segment::Endpoint> to;    ///< who takes the packet
@@ -82,7 +85,7 @@ private:
                          std::size_t most);
     Status leave(Trace& trace, std::size_t entry, const Service& service,
                  const RouteAnswer& answer);
-    Status meet_next_hops(std::size_t netns, const Service& service);
+    Status meet_next_hops(std::size_t netns, std::uint32_t ingress, const Service& service);
     Status meet_behind(std::size_t netns, const RouteAnswer& answer);
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
@@ -100,6 +103,7 @@ private:
     std::uint8_t tos_;
     std::uint16_t source_port_;
     std::set<std::size_t> asked_;
+    std::vector<Trace::NextHop> neighbours_;
     std::vector<std::size_t> routers_;
     std::set<std::pair<std::size_t, std::uint32_t>> ingresses_;
     std::map<std::pair<std::size_t, std::uint32_t>, std::set<std::size_t>> next_;
