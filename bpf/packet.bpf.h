@@ -106,6 +106,7 @@ static __always_inline __be16 ksms_type_by_version(__u8 first) {
 static __always_inline __be16 ksms_skip_vlans(const struct ksms_reader *from,
                                               struct ksms_packet *packet) {
     __be16 type = from->ether_type;
+#pragma unroll
     for (int i = 0; i < KSMS_MAX_VLANS && ksms_is_vlan(type); i++) {
         struct {
             __u8 tci[2];
@@ -222,6 +223,8 @@ static __always_inline enum ksms_parsed ksms_parse_ipv4(const struct ksms_reader
 static __always_inline enum ksms_parsed ksms_skip_extensions(const struct ksms_reader *from,
                                                              __u32 *at, __u32 end,
                                                              struct ksms_packet *packet) {
+/* Linux 6.1 takes a loop whose head follows a call for an endless one (check_cfg(): back-edge). */
+#pragma unroll
     for (int i = 0; i <= KSMS_MAX_EXTENSIONS; i++) {
         struct {
             __u8 next, length;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 
+#include "explain/explain.hpp"
 #include "output/layout.hpp"
 #include "output/matrix.hpp"
 
@@ -116,9 +117,12 @@ std::string unknown_hint(const Report& report) {
     if (reason.starts_with("not_sent"))
         return "nothing left the source: look at its routes, links and firewall; "
                "ksmsctl scan --dry-run shows the way";
-    if (reason.starts_with("lost"))
-        return fmt::format("ksmsctl scan -v -s {} -d {} -P {} --retries 8 --rate 100",
-                           report.source.text(), report.destination.text(), unknown_ports(report));
+    if (reason.starts_with("lost")) {
+        const bool few = report.unknown <= kMostExplained;
+        return fmt::format("ksmsctl {} -s {} -d {} -P {}{}", few ? "explain" : "scan -v",
+                           report.source.text(), report.destination.text(), unknown_ports(report),
+                           few ? "" : " --retries 8 --rate 100");
+    }
     return "ksmsctl doctor says what this machine allows";
 }
 

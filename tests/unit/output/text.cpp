@@ -53,7 +53,7 @@ SERVICE            hq-gw  br-gw  br-core  END  WHY
 3306/tcp mysql     YES    .      YES      YES
 
 3 pass, 1 stops (br-gw 1), 1 unknown     - stopped before   . not on its path
-hint: ksmsctl scan -v -s 10.1.1.100 -d 10.2.5.100 -P 514/udp --retries 8 --rate 100
+hint: ksmsctl explain -s 10.1.1.100 -d 10.2.5.100 -P 514/udp
 )");
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
         builder.add(IPPROTO_TCP, 22, "?", "it is so", reason);
         return scan_text(builder.report, {});
     };
-    CHECK(contains(hint_for("lost"), "--retries"));
+    CHECK(contains(hint_for("lost"), "ksmsctl explain"));
     CHECK(contains(hint_for("not_sent:ENETUNREACH"), "nothing left the source"));
     CHECK(contains(hint_for("not_sent:next-hop-missing"), "next hop"));
     CHECK(contains(hint_for("not_sent:taps-gone"), "changed on the way"));
