@@ -84,8 +84,7 @@ static __always_inline struct ksms_counter *ksms_counter(const struct ksms_probe
 
 static __always_inline bool ksms_translated(const struct ksms_packet *packet,
                                             const struct ksms_probe *probe) {
-    return packet->destination_port != probe->port ||
-           packet->source_port != probe->source_port ||
+    return packet->destination_port != probe->port || packet->source_port != probe->source_port ||
            !ksms_same_address(packet->destination, probe->scan->destination) ||
            !ksms_same_address(packet->source, probe->scan->source);
 }

@@ -177,7 +177,7 @@ struct ksms_scan {
     ksms_u16 source_port; /* of every probe of entry 0 */
     ksms_u8 family;       /* 4 or 6 */
     ksms_u8 port_step;    /* from one entry's source port to the next one's */
-    ksms_u8 source[16]; /* network order, IPv4 in the first four */
+    ksms_u8 source[16];   /* network order, IPv4 in the first four */
     ksms_u8 destination[16];
 };
 KSMS_ASSERT_SIZE(struct ksms_scan, 64);
