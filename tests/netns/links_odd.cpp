@@ -110,6 +110,18 @@ void check_link(const Lab& lab, int family, const std::string& interface) {
     }
 }
 
+/// r2 stops it, and the kernel says why; path and isolated.
+void check_stop(const Lab& lab, const std::string& reason) {
+    for (const std::string mode : {"path", "isolated"}) {
+        const auto result =
+            scan(lab, lab.address(4, 1, 1), lab.address(4, 3, 2), "22", {"--mode", mode});
+        INFO(result.text());
+        CHECK(result.verdict("r1", "tcp", 22) == "YES");
+        CHECK(result.verdict("r2", "tcp", 22) == "NO");
+        CHECK(result.at("r2", "tcp", 22)["reason"] == reason);
+    }
+}
+
 /// Two tun devices joined by a process of ours.
 class TunWire {
 public:
@@ -215,14 +227,7 @@ TEST_CASE("links: a way back by another interface, with a reverse path filter an
     check_link(lab, 4, "eth0");
     lab.sysctl("r2", "ipv4/conf/eth0/rp_filter", "1");
     Capture behind(lab.netns("dst"), "eth0");
-    for (const std::string mode : {"path", "isolated"}) {
-        const auto result =
-            scan(lab, lab.address(4, 1, 1), lab.address(4, 3, 2), "22", {"--mode", mode});
-        INFO(result.text());
-        CHECK(result.verdict("r1", "tcp", 22) == "YES");
-        CHECK(result.verdict("r2", "tcp", 22) == "NO");
-        CHECK(result.at("r2", "tcp", 22)["reason"] == "IP_RPFILTER");
-    }
+    check_stop(lab, "IP_RPFILTER");
     CHECK_FALSE(behind.saw("tcp", 22));
 }
 
@@ -232,14 +237,7 @@ TEST_CASE("links: an egress interface that is down is no route, at that router")
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 2, 1);
     lab.ip("r2", {"link set eth1 down"});
-    for (const std::string mode : {"path", "isolated"}) {
-        const auto result =
-            scan(lab, lab.address(4, 1, 1), lab.address(4, 3, 2), "22", {"--mode", mode});
-        INFO(result.text());
-        CHECK(result.verdict("r1", "tcp", 22) == "YES");
-        CHECK(result.verdict("r2", "tcp", 22) == "NO");
-        CHECK(result.at("r2", "tcp", 22)["reason"] == "IP_INNOROUTES");
-    }
+    check_stop(lab, "IP_INNOROUTES");
 }
 
 TEST_CASE("links: of two next hops each service is judged at the one that its packet took") {

@@ -9,10 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <utility>
 
-#include "base/clock.hpp"
 #include "bpf/attach.hpp"
 #include "os/netns.hpp"
 
@@ -67,15 +65,6 @@ private:
     std::uint32_t thread_;
 };
 
-void pause_until(std::uint64_t due, const std::function<bool(std::size_t)>& stop,
-                 std::size_t done) {
-    constexpr std::uint64_t longest = 50'000'000;
-    for (auto now = monotonic_ns(); now < due && !stop(done); now = monotonic_ns()) {
-        const timespec pause{0, static_cast<long>(std::min(due - now, longest))};
-        nanosleep(&pause, nullptr);
-    }
-}
-
 }  // namespace
 
 Injector::Injector(const Objects& objects, const Plan& plan, const ProbeHeader& header)
@@ -121,7 +110,7 @@ Result<std::vector<Sender::Refused>> Injector::send(
     // Several batches in one visit of a namespace, but not so many that nobody could stop it.
     const std::size_t most = rate_pps == 0 ? 8192 : 1 + rate_pps / 1000;
     const auto services = plan_.services();
-    const auto start = monotonic_ns();
+    const auto begun = pace_.begin(rate_pps, stop);
     std::size_t done = 0;
     while (done < probes.size() && !stop(done)) {
         const auto entry = probes[done] / services;
@@ -131,8 +120,7 @@ Result<std::vector<Sender::Refused>> Injector::send(
             ++count;
         KSMS_CHECK(inject(entry, probes.subspan(done, count)));
         done += count;
-        if (rate_pps != 0 && done < probes.size())
-            pause_until(start + done * 1'000'000'000ull / rate_pps, stop, done);
+        pace_.keep(begun, done, probes.size(), rate_pps, stop);
     }
     std::vector<Refused> refused;
     for (std::size_t i = done; i < probes.size(); ++i) refused.push_back({probes[i], EINTR});

@@ -29,6 +29,7 @@ private:
     const Objects& objects_;
     const Plan& plan_;
     ProbeHeader header_;
+    Pace pace_;
     std::vector<ksms_injection> templates_;  ///< one an entry
 };
 

@@ -12,11 +12,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <future>
 #include <thread>
 
-#include "base/clock.hpp"
 #include "ksms/token.h"
 #include "scan/probe_socket.hpp"
 
@@ -222,16 +220,7 @@ Result<std::vector<Prober::Refused>> Prober::send_part(
     std::span<const std::uint32_t> probes, std::uint64_t rate_pps,
     const std::function<bool(std::size_t done)>& stop) {
     std::vector<Refused> refused;
-    const auto wait_until = [&](std::uint64_t due, std::size_t done) {
-        for (auto now = monotonic_ns(); now < due && !stop(done); now = monotonic_ns()) {
-            const auto rest = std::min<std::uint64_t>(due - now, 50'000'000);
-            const timespec pause{0, static_cast<long>(rest)};
-            nanosleep(&pause, nullptr);
-        }
-    };
-    // The last probe's interval is waited for when there is another one, here or in the next call.
-    if (rate_pps != 0) wait_until(next_due_ns_, 0);
-    const auto start = monotonic_ns();
+    const auto begun = pace_.begin(rate_pps, stop);
     const std::size_t largest =
         rate_pps == 0 ? kBatch : std::min<std::uint64_t>(kBatch, 1 + rate_pps / 1000);
     std::size_t done = 0;
@@ -242,9 +231,7 @@ Result<std::vector<Prober::Refused>> Prober::send_part(
             ++count;
         KSMS_CHECK(send_batch(probes.subspan(done, count), refused));
         done += count;
-        if (rate_pps == 0) continue;
-        next_due_ns_ = start + done * 1'000'000'000ull / rate_pps;
-        if (done < probes.size()) wait_until(next_due_ns_, done);
+        pace_.keep(begun, done, probes.size(), rate_pps, stop);
     }
     for (std::size_t i = done; i < probes.size(); ++i) refused.push_back({probes[i], EINTR});
     return refused;

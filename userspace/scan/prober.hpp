@@ -56,7 +56,7 @@ private:
     const Plan* plan_{nullptr};
     const std::vector<Service>* services_{nullptr};
     ProbeHeader header_;
-    std::uint64_t next_due_ns_{0};  ///< of paced probes: when the next may be sent
+    Pace pace_;
 };
 
 }  // namespace ksms

@@ -12,6 +12,24 @@
 
 namespace ksms {
 
+/// Keeps probes apart, from one call of send() to the next too.
+class Pace {
+public:
+    using Stop = std::function<bool(std::size_t done)>;
+    /// Waits for the last call's interval.
+    /// @param rate_pps  0: does not wait at all, here or in keep()
+    /// @return when this call begins
+    std::uint64_t begin(std::uint64_t rate_pps, const Stop& stop);
+    /// `done` of `all` are sent: waits until the next is due. After the last one the next call
+    /// does.
+    void keep(std::uint64_t begun_ns, std::size_t done, std::size_t all, std::uint64_t rate_pps,
+              const Stop& stop);
+
+private:
+    void wait(const Stop& stop, std::size_t done) const;
+    std::uint64_t next_due_ns_{0};
+};
+
 class Sender {
 public:
     Sender() = default;
