@@ -4,6 +4,7 @@
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
 
 #include <array>
 #include <cstdint>
@@ -54,6 +55,11 @@ private:
     alignas(nlmsghdr) std::array<char, 1024> buffer_{};
     nlmsghdr* header_;
 };
+
+/// nlmsg_type of a message of nftables (NFT_MSG_…).
+inline std::uint16_t nft_message(int message) {
+    return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
+}
 
 /// The attributes of a message or of a nested one, by type; unknown types are passed over.
 class Attributes {

@@ -23,10 +23,6 @@ constexpr int kRoom = 4 << 20;  // bytes for messages: other people's traces com
 constexpr std::int32_t kEarliest = INT_MIN + 1;  // before raw (-300) and everybody else
 constexpr std::array<const char*, 2> kChains{"prerouting", "output"};
 
-std::uint16_t table_message(int message) {
-    return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-}
-
 /// Messages that the kernel takes all or none of.
 class Batch {
 public:
@@ -34,8 +30,7 @@ public:
     /// @param fill  puts the attributes
     template <typename F>
     void add(int type, const F& fill) {
-        Message message(table_message(type),
-                        NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND);
+        Message message(nft_message(type), NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND);
         message.fixed<nfgenmsg>().nfgen_family = NFPROTO_INET;
         fill(message);
         append(message);
@@ -232,7 +227,7 @@ Result<std::vector<NftTraceStep>> NftTrace::finish() {
         int left = static_cast<int>(got);
         for (auto* at = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(at, left);
              at = mnl_nlmsg_next(at, &left)) {
-            if (at->nlmsg_type != table_message(NFT_MSG_TRACE)) continue;
+            if (at->nlmsg_type != nft_message(NFT_MSG_TRACE)) continue;
             auto step = parse_step(at);
             if (step.table == table_name())
                 ours.insert(step.packet);

@@ -15,10 +15,6 @@
 namespace ksms {
 namespace {
 
-std::uint16_t type_of(int message) {
-    return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-}
-
 NftChain parse_chain(const nlmsghdr* message) {
     const auto* info = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
     const Attributes attributes(message, sizeof *info, NFTA_CHAIN_MAX);
@@ -72,7 +68,7 @@ bool nftables_loaded() {
 }
 
 Result<std::vector<NftChain>> nft_chains(Netlink& netfilter) {
-    Message message(type_of(NFT_MSG_GETCHAIN), NLM_F_DUMP);
+    Message message(nft_message(NFT_MSG_GETCHAIN), NLM_F_DUMP);
     message.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
     std::vector<NftChain> found;
     KSMS_CHECK(netfilter.query(message.header(), "list the nftables chains of " + netfilter.netns(),
@@ -81,7 +77,7 @@ Result<std::vector<NftChain>> nft_chains(Netlink& netfilter) {
 }
 
 Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain) {
-    Message message(type_of(NFT_MSG_GETRULE), NLM_F_DUMP);
+    Message message(nft_message(NFT_MSG_GETRULE), NLM_F_DUMP);
     message.fixed<nfgenmsg>().nfgen_family = static_cast<__u8>(chain.family);
     message.put_text(NFTA_RULE_TABLE, chain.table);
     message.put_text(NFTA_RULE_CHAIN, chain.name);

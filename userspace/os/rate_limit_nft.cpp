@@ -7,7 +7,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,12 +19,12 @@
 #include <string>
 
 #include "os/message.hpp"
+#include "os/netlink.hpp"
 #include "os/rate_limit.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr std::size_t kReceiveBuffer = 64 * 1024;
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kProbeBytes = 80;
 
@@ -174,31 +173,15 @@ void take_rule(const nlmsghdr* message, int family, std::vector<RateLimit>& to) 
 
 Status add_nft_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
     if (not_loaded()) return {};
-    const auto what = "read the rules of nftables in " + netns.name();
-    KSMS_TRY(const auto socket,
-             socket_in(netns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-    Message request(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP);
-    request.fixed<nfgenmsg>() = {AF_UNSPEC, NFNETLINK_V0, 0};
-    if (send(socket.get(), request.header(), request.header()->nlmsg_len, 0) < 0)
-        return fail_errno(errno, what);
-    alignas(nlmsghdr) std::array<char, kReceiveBuffer> buffer;
-    while (true) {
-        const auto got = recv(socket.get(), buffer.data(), buffer.size(), 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(errno, what);
-        int left = static_cast<int>(got);
-        for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
-             mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-            if (message->nlmsg_type == NLMSG_DONE) return {};
-            if (message->nlmsg_type == NLMSG_ERROR) {
-                const int err =
-                    -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
-                // A kernel without nftables does not know the question.
-                return err == EINVAL || err == EOPNOTSUPP ? Status{} : fail_errno(err, what);
-            }
-            take_rule(message, family, to);
-        }
-    }
+    KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
+    Message request(nft_message(NFT_MSG_GETRULE), NLM_F_DUMP);
+    request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
+    const auto read =
+        netfilter.query(request.header(), "read the rules of nftables in " + netns.name(),
+                        [&](const nlmsghdr* message) { take_rule(message, family, to); });
+    // A kernel without nftables does not know the question.
+    if (!read && (read.error().err == EINVAL || read.error().err == EOPNOTSUPP)) return {};
+    return read;
 }
 
 }  // namespace ksms
