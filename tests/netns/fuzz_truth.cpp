@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -149,6 +150,31 @@ void send(const lab::Lab& lab, const std::string& node, const PlainPacket& packe
     });
 }
 
+/// A frame for a neighbour, past everything that the sender's own namespace does with packets.
+void send_frame(const lab::Lab& lab, const std::string& from, const std::string& to,
+                const PlainPacket& packet) {
+    sockaddr_ll next{};
+    next.sll_family = AF_PACKET;
+    next.sll_protocol = htons(packet.family == 4 ? ETH_P_IP : ETH_P_IPV6);
+    next.sll_halen = ETH_ALEN;
+    lab::inside(lab.netns(to), [&] {
+        const Fd fd = open_socket(AF_INET, SOCK_DGRAM, 0);
+        ifreq asked{};
+        std::strcpy(asked.ifr_name, "eth0");
+        if (::ioctl(fd.get(), SIOCGIFHWADDR, &asked) != 0)
+            throw std::runtime_error(fmt::format("{} eth0: {}", to, std::strerror(errno)));
+        std::memcpy(next.sll_addr, asked.ifr_hwaddr.sa_data, ETH_ALEN);
+    });
+    const auto bytes = bytes_of(packet);
+    lab::inside(lab.netns(from), [&] {
+        const Fd fd = open_socket(AF_PACKET, SOCK_DGRAM, 0);
+        next.sll_ifindex = static_cast<int>(::if_nametoindex("eth1"));
+        if (::sendto(fd.get(), bytes.data(), bytes.size(), 0,
+                     reinterpret_cast<const sockaddr*>(&next), sizeof next) < 0)
+            throw std::runtime_error(fmt::format("send: {}", std::strerror(errno)));
+    });
+}
+
 class Observation {
 public:
     Observation(const lab::Lab& lab, const Network& network, int family)
@@ -160,7 +186,6 @@ public:
     }
 
     Truth run(Mode mode) {
-        if (mode != Mode::path) throw std::runtime_error("isolated packets are not sent yet");
         const OneProcessor in_order;
         const int last = network_.routers + 1;
         // Whoever is next is resolved before, so that no packet waits and is overtaken.
@@ -169,23 +194,35 @@ public:
             if (!is_trapped(host))
                 sentinel(router(last - 1), lab_.address(family_, last, 1),
                          lab_.address(family_, last, host));
-        for (std::size_t i = 0; i < network_.services.size(); ++i)
-            send(lab_, "src", packet(static_cast<std::uint32_t>(i)));
+        send_all(mode);
         sentinel("src", source(lab_, family_), lab_.address(family_, last, 4));
-        return collect();
+        return collect(mode);
     }
 
 private:
-    [[nodiscard]] PlainPacket packet(std::uint32_t number) const {
-        const Service& service = network_.services[number];
+    void send_all(Mode mode) {
+        for (std::size_t i = 0; i < network_.services.size(); ++i) {
+            if (mode == Mode::path) send(lab_, "src", packet(0, i));
+            for (int at = 1; mode == Mode::isolated && at <= network_.routers; ++at)
+                send_frame(lab_, at == 1 ? "src" : router(at - 1), router(at), packet(at, i));
+        }
+    }
+
+    static std::uint32_t number(int into, std::size_t service) {
+        return static_cast<std::uint32_t>(into) << 8U | static_cast<std::uint32_t>(service);
+    }
+
+    /// @param into  the router that it is sent to; each has connections of its own
+    [[nodiscard]] PlainPacket packet(int into, std::size_t i) const {
+        const Service& service = network_.services[i];
         return {.family = family_,
                 .protocol = service.protocol,
                 .source = source(lab_, family_),
                 .destination = destination(lab_, network_, family_),
-                .source_port = kSourcePort,
+                .source_port = kSourcePort + into,
                 .port = service.port,
                 .dscp = network_.dscp,
-                .number = number};
+                .number = number(into, i)};
     }
 
     /// The last router has no route to it.
@@ -211,15 +248,18 @@ private:
                 fmt::format("{} does not reach {} over IPv{}", node, to, family_));
     }
 
-    Truth collect() {
+    Truth collect(Mode mode) {
         Truth truth;
-        for (std::uint32_t i = 0; i < network_.services.size(); ++i) {
+        for (std::size_t i = 0; i < network_.services.size(); ++i) {
             auto& routers = truth.services.emplace_back(1);
             auto delivered = delivered_.begin();
-            for (Sniffer& sniffer : sniffers_)
-                routers.push_back(
-                    {sniffer.sight(i, false), sniffer.sight(i, true), (delivered++)->has(i)});
-            truth.reached.push_back(dst_.sight(i, false).there);
+            std::uint32_t wanted = number(0, i);
+            for (Sniffer& sniffer : sniffers_) {
+                if (mode == Mode::isolated) wanted = number(static_cast<int>(routers.size()), i);
+                routers.push_back({sniffer.sight(wanted, false), sniffer.sight(wanted, true),
+                                   (delivered++)->has(wanted)});
+            }
+            truth.reached.push_back(dst_.sight(wanted, false).there);
         }
         return truth;
     }
