@@ -57,11 +57,10 @@ void join(lab::Lab& lab, const Network& network, int link) {
         lab.link(near, far, link);
         return;
     }
-    const auto segment = fmt::format("s{}", link);
-    lab.host(segment);
-    lab.ip(segment, {"link add br0 type bridge", "link set br0 up"});
-    lab.plug(near, segment, "br0", link);
-    lab.plug(far, segment, "br0", link);
+    lab.host(segment(link));
+    lab.ip(segment(link), {"link add br0 type bridge", "link set br0 up"});
+    lab.plug(near, segment(link), "br0", link);
+    lab.plug(far, segment(link), "br0", link);
 }
 
 std::vector<std::string> traps_of(const lab::Lab& lab, const Network& network, int number,

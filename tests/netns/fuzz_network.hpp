@@ -52,6 +52,10 @@ void build(lab::Lab& lab, const Network& network);
 inline std::string router(int number) {
     return "r" + std::to_string(number);
 }
+/// The namespace of a bridged link's bridge, br0.
+inline std::string segment(int link) {
+    return "s" + std::to_string(link);
+}
 std::string source(const lab::Lab& lab, int family);
 std::string destination(const lab::Lab& lab, const Network& network, int family);
 /// "22/tcp,53/udp,…"

@@ -150,25 +150,24 @@ void send(const lab::Lab& lab, const std::string& node, const PlainPacket& packe
     });
 }
 
-/// A frame for a neighbour, past everything that the sender's own namespace does with packets.
-void send_frame(const lab::Lab& lab, const std::string& from, const std::string& to,
-                const PlainPacket& packet) {
+/// To a router by the link it is on, past the firewalls of whoever else is on it.
+void send_from_link(const lab::Lab& lab, int number, const PlainPacket& packet) {
     sockaddr_ll next{};
     next.sll_family = AF_PACKET;
     next.sll_protocol = htons(packet.family == 4 ? ETH_P_IP : ETH_P_IPV6);
     next.sll_halen = ETH_ALEN;
-    lab::inside(lab.netns(to), [&] {
+    lab::inside(lab.netns(router(number)), [&] {
         const Fd fd = open_socket(AF_INET, SOCK_DGRAM, 0);
         ifreq asked{};
         std::strcpy(asked.ifr_name, "eth0");
         if (::ioctl(fd.get(), SIOCGIFHWADDR, &asked) != 0)
-            throw std::runtime_error(fmt::format("{} eth0: {}", to, std::strerror(errno)));
+            throw std::runtime_error(fmt::format("{} eth0: {}", number, std::strerror(errno)));
         std::memcpy(next.sll_addr, asked.ifr_hwaddr.sa_data, ETH_ALEN);
     });
     const auto bytes = bytes_of(packet);
-    lab::inside(lab.netns(from), [&] {
+    lab::inside(lab.netns(segment(number)), [&] {
         const Fd fd = open_socket(AF_PACKET, SOCK_DGRAM, 0);
-        next.sll_ifindex = static_cast<int>(::if_nametoindex("eth1"));
+        next.sll_ifindex = static_cast<int>(::if_nametoindex("br0"));
         if (::sendto(fd.get(), bytes.data(), bytes.size(), 0,
                      reinterpret_cast<const sockaddr*>(&next), sizeof next) < 0)
             throw std::runtime_error(fmt::format("send: {}", std::strerror(errno)));
@@ -204,7 +203,7 @@ private:
         for (std::size_t i = 0; i < network_.services.size(); ++i) {
             if (mode == Mode::path) send(lab_, "src", packet(0, i));
             for (int at = 1; mode == Mode::isolated && at <= network_.routers; ++at)
-                send_frame(lab_, at == 1 ? "src" : router(at - 1), router(at), packet(at, i));
+                send_from_link(lab_, at, packet(at, i));
         }
     }
 

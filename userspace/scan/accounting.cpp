@@ -88,7 +88,7 @@ bool Accounting::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t no
     const auto seen = store_.counter(goal.last, goal.local ? KSMS_INGRESS : KSMS_EGRESS, probe);
     if (seen.packets == 0) return false;
     if (goal.local) return answered(goal.last, probe) || now > seen.last_ns + kLocalSettle;
-    return !goal.host || now > seen.last_ns + kSettle;
+    return (!goal.host && !plan_.goes_on) || now > seen.last_ns + kSettle;
 }
 
 bool Accounting::accounted(std::uint32_t probe, std::uint64_t now) const {

@@ -9,6 +9,7 @@
 
 #include "ksms/abi.h"
 #include "scan/classes.hpp"
+#include "scan/detour.hpp"
 #include "scan/plan_parts.hpp"
 #include "scan/tracer.hpp"
 
@@ -78,9 +79,10 @@ std::string nearest_owner(Network& network, const Address& wanted) {
 class Planner {
 public:
     Planner(Network& network, const ScanRequest& request, std::uint8_t tos,
-            std::uint16_t source_port)
+            std::uint16_t source_port, std::span<const Detour> detours)
         : network_(network),
           request_(request),
+          detours_(detours),
           tracer_(network, request.source, request.destination, tos, source_port) {}
 
     Result<Plan> run() {
@@ -147,6 +149,11 @@ private:
         }
         for (const auto representative : representatives_)
             KSMS_CHECK(tracer_.explore_marks(request_.services[representative]));
+        for (const auto& detour : detours_) {
+            KSMS_TRY(const auto from, number_of(network_, detour.netns));
+            KSMS_CHECK(tracer_.explore_detour(from, detour));
+        }
+        plan_.goes_on = !detours_.empty();
         return {};
     }
 
@@ -329,6 +336,7 @@ private:
 
     Network& network_;
     const ScanRequest& request_;
+    std::span<const Detour> detours_;
     Tracer tracer_;
     Plan plan_;
     std::vector<std::size_t> entries_;          ///< numbers in the network
@@ -341,9 +349,9 @@ private:
 }  // namespace
 
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
-                       std::uint16_t source_port) {
+                       std::uint16_t source_port, std::span<const Detour> detours) {
     if (request.isolated) return make_isolated_plan(network, request, tos, source_port);
-    return Planner(network, request, tos, source_port).run();
+    return Planner(network, request, tos, source_port, detours).run();
 }
 
 }  // namespace ksms

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,8 @@ struct PlanHop {
     bool local{false};      ///< the router itself owns the destination
     bool operator==(const PlanHop&) const = default;
 };
+
+struct Detour;
 
 struct PlanPath {
     std::vector<PlanHop> hops;
@@ -122,6 +125,7 @@ struct Plan {
         dscp_routed;         ///< per probe: its path differs between tos 0 and the job's DSCP
     bool entry_only{false};  ///< only the first router of a way is in its answer
     bool isolated{false};    ///< every entry is one router that answers for itself
+    bool goes_on{false};     ///< made with detours: a probe may go on behind its predicted end
     std::vector<std::string> warnings;  ///< for people: "--router hq-dmz is on no path"
     /// Is this router in the answer for a probe that met it as the nth (from 0)?
     [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
@@ -139,13 +143,15 @@ inline constexpr std::uint16_t kFirstSourcePort = 33000,
 
 /// @param tos  the whole byte that the probes will carry (dscp << 2); 0 for a first look
 /// @param source_port  that the probes will carry: rules may look at it
+/// @param detours  ways that an earlier round has seen: the routers behind them are planned too
 /// @return Code::not_found: nobody owns the source, no such namespace, no such router; Code::usage:
 /// the families differ,
 ///         more than KSMS_MAX_PROBES probes; Code::failed: the path of every service ends before
 ///         any router, with the reason (the source's link is down, no route, the destination is on
 ///         the source's own link, …)
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
-                       std::uint16_t source_port = kFirstSourcePort);
+                       std::uint16_t source_port = kFirstSourcePort,
+                       std::span<const Detour> detours = {});
 /// --mode isolated: the routers on that way, each an entry of its own, or those that are named.
 Result<Plan> make_isolated_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                                 std::uint16_t source_port);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "scan/accounting.hpp"
 #include "scan/borrow.hpp"
 #include "scan/collect.hpp"
+#include "scan/detour.hpp"
 #include "scan/injector.hpp"
 #include "scan/lease_keeper.hpp"
 #include "scan/prober.hpp"
@@ -37,11 +39,14 @@ double milliseconds(std::uint64_t from, std::uint64_t to) {
 /// One scan from the lease on; its members go in the reverse order, which is the order of undoing.
 class Scan {
 public:
-    Scan(const Objects& objects, Guard& guard, const ScanRequest& request, const ScanHooks& hooks)
+    /// @param detours  what earlier rounds have seen
+    Scan(const Objects& objects, Guard& guard, const ScanRequest& request, const ScanHooks& hooks,
+         const std::vector<Detour>& detours)
         : objects_(objects),
           guard_(guard),
           request_(request),
           hooks_(hooks),
+          detours_(detours),
           registry_(objects.registry, request.limits),
           names_(objects) {}
 
@@ -70,6 +75,9 @@ public:
         return report;
     }
 
+    /// Ways that were seen and not planned: routers behind them had no taps.
+    [[nodiscard]] std::vector<Detour> detours() { return std::move(new_detours_); }
+
 private:
     void stage(const char* name) const {
         if (hooks_.progress)
@@ -84,16 +92,15 @@ private:
 
     Status plan_and_lease() {
         stage("plan");
-        KSMS_TRY(const auto network, kernel_network(true));
+        KSMS_TRY(network_, kernel_network(true));
         source_port_ = next_source_port();
-        KSMS_TRY(plan_, make_plan(*network, request_, 0, source_port_));
+        KSMS_TRY(plan_, make_plan(*network_, request_, 0, source_port_, detours_));
         stage("lease");
         KSMS_CHECK(take_lease());
         if ((plan_.routed_dscps >> lease_.dscp & 1) == 0) return {};
         // A rule on the way looks at the mark: ask again with it, and remember who is led another
         // way.
-        KSMS_TRY(auto marked, make_plan(*network, request_,
-                                        static_cast<std::uint8_t>(lease_.dscp << 2), source_port_));
+        KSMS_TRY(auto marked, make_plan(*network_, request_, tos(), source_port_, detours_));
         if (marked.path_of.size() == plan_.path_of.size()) {
             marked.dscp_routed.resize(marked.path_of.size());
             for (std::size_t i = 0; i < marked.path_of.size(); ++i)
@@ -103,6 +110,8 @@ private:
         plan_ = std::move(marked);
         return {};
     }
+
+    [[nodiscard]] std::uint8_t tos() const { return static_cast<std::uint8_t>(lease_.dscp << 2); }
 
     static bool same_way(const Plan& a, const PlanPath& first, const Plan& b,
                          const PlanPath& second) {
@@ -260,6 +269,7 @@ private:
         Summary summary(plan_, request_.services);
         ProbeEvidence evidence;
         const auto services = plan_.services();
+        DetourWatch watch(*network_, plan_, request_, tos(), source_port_, detours_);
         for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
             if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
             collector.collect(probe, evidence);
@@ -267,14 +277,24 @@ private:
             evidence.tried_again = accounts.tried_again[probe];
             evidence.undecided = accounts.undecided[probe];
             evidence.not_sent = accounts.why_not_sent(probe);
-            summary.add(probe / services, probe % services,
-                        judge(plan_, probe / services, probe % services, evidence, context),
-                        evidence.sent);
+            auto verdict = judge(plan_, probe / services, probe % services, evidence, context);
+            KSMS_TRY(const bool astray, watch.leads_astray(probe, verdict, evidence));
+            // What the host that owns the destination got has arrived all the same.
+            if (astray && evidence.destination.packets == 0) not_watched(verdict);
+            summary.add(probe / services, probe % services, std::move(verdict), evidence.sent);
         }
+        new_detours_ = watch.take();
         Report report;
         summary.finish(report);
         describe(report, accounts, context);
         return report;
+    }
+
+    /// Routers that it went on to saw it, and could not say so.
+    static void not_watched(ProbeVerdict& verdict) {
+        verdict.result = Verdict::unknown;
+        verdict.reason = "lost";
+        verdict.why = "it was led on to routers without taps";
     }
 
     void describe(Report& report, const Accounts& accounts, const JudgeContext& context) {
@@ -308,6 +328,9 @@ private:
     Guard& guard_;
     const ScanRequest& request_;
     const ScanHooks& hooks_;
+    const std::vector<Detour>& detours_;
+    std::vector<Detour> new_detours_;
+    std::unique_ptr<Network> network_;
     Registry registry_;
     KernelNames names_;
     std::uint64_t started_{0};
@@ -324,6 +347,31 @@ private:
     std::vector<std::string> warnings_;
 };
 
+/// A round more where probes went on to routers that had no taps, until none does.
+Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest request,
+                          const ScanHooks& hooks) {
+    constexpr int kMostRounds = 8;
+    const auto deadline = request.deadline_ns == 0 ? 0 : monotonic_ns() + request.deadline_ns;
+    std::vector<Detour> detours;
+    for (int round = 1;; ++round) {
+        std::vector<Detour> more;
+        Result<Report> report;
+        {
+            Scan scan(objects, guard, request, hooks, detours);
+            report = scan.run();
+            more = scan.detours();
+        }
+        const auto now = monotonic_ns();
+        const bool stopped = hooks.stop != nullptr && hooks.stop->load() != 0;
+        if (!report || more.empty() || round == kMostRounds || stopped ||
+            (deadline != 0 && now >= deadline))
+            return report;
+        std::ranges::move(more, std::back_inserter(detours));
+        if (deadline != 0) request.deadline_ns = deadline - now;
+        request.job = report->job;
+    }
+}
+
 }  // namespace
 
 Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const ScanHooks& hooks) {
@@ -332,10 +380,7 @@ Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const S
     KSMS_TRY(const auto objects, Objects::open(root));
     KSMS_TRY(auto guard, Guard::start(objects));
     KSMS_CHECK(reconcile(objects));
-    auto result = [&] {
-        Scan scan(objects, guard, request, hooks);
-        return scan.run();
-    }();
+    auto result = run_rounds(objects, guard, request, hooks);
     if (result) result->timing.total = milliseconds(started, monotonic_ns());
     return result;
 }

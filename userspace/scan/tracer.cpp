@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "ksms/abi.h"
+#include "scan/detour.hpp"
 #include "scan/refusal.hpp"
 
 namespace ksms {
@@ -308,6 +309,42 @@ Status Tracer::explore_marks(const Service& service) {
                 if (rule.mark != 0) KSMS_CHECK(explore_from(router, ingress, rule.mark, service));
         }
         more = ingresses_.size() > known.size();
+    }
+    return {};
+}
+
+Status Tracer::meet_all_on(std::size_t netns, std::uint32_t egress, int family) {
+    KSMS_TRY(const auto* wire, segment(netns, egress));
+    for (const auto& [other, arrives] : wire->endpoints) {
+        KSMS_TRY(const bool forwards, network_.forwards(other, family, arrives));
+        if (forwards && other != netns) meet(other, arrives);
+    }
+    return {};
+}
+
+Status Tracer::explore_detour(std::size_t netns, const Detour& detour) {
+    auto asked = detour.question;
+    const int family = asked.destination.family;
+    for (std::size_t hop = 0; hop < kMostHops; ++hop) {
+        KSMS_TRY(const auto answer, network_.route(netns, asked));
+        const bool unicast = answer.error == 0 && answer.type == RTN_UNICAST;
+        // Its marks are not known here.
+        if (hop == 0 && (!unicast || answer.oif != detour.egress))
+            return meet_all_on(netns, detour.egress, family);
+        if (!unicast) return {};
+        if (answer.gateway) neighbours_.push_back({netns, answer.oif, answer.gateway});
+        KSMS_TRY(
+            const auto taken,
+            step(netns, answer.oif, answer.gateway ? answer.gateway : asked.destination, nullptr));
+        if (!taken.to) return {};
+        const auto [next, arrives] = *taken.to;
+        KSMS_TRY(const bool forwards, network_.forwards(next, family, arrives));
+        if (!forwards) return {};
+        next_[{netns, answer.oif}].insert(next);
+        meet(next, arrives);
+        KSMS_CHECK(meet_others(netns, answer.oif, taken));
+        netns = next;
+        asked.iif = arrives;
     }
     return {};
 }

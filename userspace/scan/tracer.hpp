@@ -42,6 +42,8 @@ struct Trace {
     std::string refusal;  ///< see PlanPath
 };
 
+struct Detour;
+
 class Tracer {
 public:
     Tracer(Network& network, Address source, Address destination, std::uint8_t tos,
@@ -59,6 +61,10 @@ public:
     /// Where else a firewall's mark could lead it: asks every router seen so far with each mark
     /// that its rules name, and goes on from there. Adds to routers() and next().
     Status explore_marks(const Service& service);
+
+    /// Where a router leads what it let out by a way that no question showed before: meets the
+    /// routers behind. Where the routes do not explain it, everybody on that link who forwards.
+    Status explore_detour(std::size_t netns, const Detour& detour);
 
     /// Every namespace whose rules had a say.
     [[nodiscard]] const std::set<std::size_t>& asked() const { return asked_; }
@@ -89,6 +95,7 @@ private:
     Status meet_behind(std::size_t netns, const RouteAnswer& answer);
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
+    Status meet_all_on(std::size_t netns, std::uint32_t egress, int family);
     Status meet_others(std::size_t netns, std::uint32_t egress, const Step& step);
     Result<const Segment*> segment(std::size_t netns, std::uint32_t ifindex);
     Result<bool> link_is_up(std::size_t netns, std::uint32_t ifindex);
