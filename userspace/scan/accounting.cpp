@@ -26,8 +26,6 @@ constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
 // Probes a second: what was lost in a burst is not sent as one again.
 constexpr std::uint64_t kLeastResendRate = 500;
 constexpr std::uint64_t kMostResendRate = 20'000;
-// For probes that are tried again because of rate limits: so many times the timeout.
-constexpr std::uint64_t kSecondLook = 15;
 constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
 constexpr std::uint64_t kRefreshEvery =
     10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
@@ -256,7 +254,7 @@ void Accounting::be_quiet_until(std::uint64_t until) {
 
 /// What a firewall stopped is tried again where its rules limit rates.
 Status Accounting::look_again() {
-    SecondLook look(plan_, sites_, store_, names_, accounts_.sent, kSecondLook * patience_.timeout);
+    SecondLook look(plan_, sites_, store_, names_, accounts_.sent, patience_.timeout);
     while (!stopped()) {
         const auto next = look.next();
         if (!next) break;
@@ -272,6 +270,7 @@ Status Accounting::look_again() {
         pause_ns(path.hops.back().local ? kLocalSettle : kMillisecond);
         look.take();
     }
+    if (!accounts_.interrupted) look.give_up();
     for (const auto probe : look.undecided()) accounts_.undecided[probe] = true;
     accounts_.warnings.insert(accounts_.warnings.end(), look.warnings().begin(),
                               look.warnings().end());
