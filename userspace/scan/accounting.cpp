@@ -2,6 +2,7 @@
 #include "scan/accounting.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -89,8 +90,16 @@ bool Accounting::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t no
     return !goal.host || now > seen.last_ns + kSettle;
 }
 
+bool Accounting::proxied(const Goal& goal, std::uint32_t probe) const {
+    if (store_.service(probe).protocol != IPPROTO_TCP) return false;
+    return std::ranges::any_of(goal.slots, [&](std::size_t slot) {
+        return store_.counter(slot, KSMS_EGRESS, probe).answer == KSMS_ANSWER_SYN_ACK;
+    });
+}
+
 bool Accounting::accounted(std::uint32_t probe, std::uint64_t now) const {
-    return arrived(goals_[plan_.path_of[probe]], probe, now) || dropped(probe);
+    const auto& goal = goals_[plan_.path_of[probe]];
+    return arrived(goal, probe, now) || dropped(probe) || proxied(goal, probe);
 }
 
 void Accounting::drop_accounted() {
