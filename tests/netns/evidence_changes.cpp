@@ -281,4 +281,34 @@ TEST_CASE("IPv6 prefixes are translated: NPTv6 and NAT66") {
     }
 }
 
+TEST_CASE("IPv6 prefixes of the destination are translated: DNPT") {
+    const std::string router = GENERATE("r1", "r2", "r3");
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto asked = lab.address(6, 4, 0) + "/64", other = lab.address(6, 29, 0) + "/64";
+    lab.route("r2", 29, 3, 2);
+    lab.route("r3", 29, 4, 2);
+    // DNPT changes the interface identifier too, so that checksums stay (RFC 6296, section 3.5).
+    lab.ip6("dst", {"route add local " + other + " dev lo"});
+    if (router == "r3")
+        lab.nft("r3",
+                "table ip6 t { chain c { type nat hook prerouting priority dstnat\n"
+                "tcp dport 80 dnat prefix to ip6 daddr map { " +
+                    asked + " : " + other + " }\n}\n}\n");
+    else
+        lab.rules(router, flavour(router),
+                  "*mangle\n-A PREROUTING -p tcp --dport 80 -j DNPT --src-pfx " + asked +
+                      " --dst-pfx " + other + "\nCOMMIT\n",
+                  6);
+    Capture at_destination(lab.netns("dst"), "eth0");
+    const auto result = scan(lab, chain_source(lab, 6), chain_destination(lab, 6), "22,80");
+    INFO(router << "\n" << result.text());
+    REQUIRE(result.exit() == 0);
+    check_notes(result, router, "tcp", 22, {});
+    const auto packet = arrived(at_destination, "tcp", 80);
+    CHECK(packet.destination != chain_destination(lab, 6));
+    check_notes(result, router, "tcp", 80,
+                {"translated:" + endpoint(packet.destination, packet.port)});
+}
+
 }  // namespace

@@ -168,14 +168,91 @@ TEST_CASE("limits: a limit on what is logged is none on what passes, and costs n
     }
 }
 
-TEST_CASE("limits: a limit slower than one may wait for is named") {
+void check_unknown(const Scan& result, const std::string& router, int port) {
+    INFO(port << "/tcp");
+    CHECK(result.result("tcp", port) == "UNKNOWN");
+    CHECK(result.at(router, "tcp", port)["result"] == "UNKNOWN");
+    CHECK(result.at(router, "tcp", port)["reason"] == "lost");
+    CHECK(result.has_note(router, "tcp", port, "rate-limited"));
+}
+
+TEST_CASE("limits: what a limit stopped that is slower than one may wait for is UNKNOWN") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.rules("r1", Firewall::iptables_nft, iptables("-m limit --limit 1/minute --limit-burst 1"));
-    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "80,81");
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "80,81,82,53/udp");
     INFO(result.text());
     REQUIRE(result.exit() == 0);
-    CHECK(result.field("warnings").dump().find("limits rates") != std::string::npos);
+    CHECK(result.result("tcp", 80) == "YES");
+    check_unknown(result, "r1", 81);
+    check_unknown(result, "r1", 82);
+    CHECK(result.result("udp", 53) == "YES");
+    REQUIRE(result.field("warnings").size() == 1);
+    const auto warning = result.field("warnings")[0].get<std::string>();
+    CHECK(warning.find(lab.netns("r1")) != std::string::npos);
+    CHECK(warning.find("one packet in 63 s") != std::string::npos);
+    CHECK(warning.find("--timeout 4.21 or longer") != std::string::npos);
+    for (const int port : {81, 82}) CHECK(result.end("tcp", port)["sent"] == 1);
+}
+
+/// Ports 22 and 23 by one limit, 80 to 84 by another; 25 is dropped by no limit.
+void limit_twice(Lab& lab, const std::string& router) {
+    struct Range {
+        const char *ports, *limit, *nft_ports, *nft_limit;
+    };
+    std::string legacy = "*filter\n", nft;
+    for (const auto& [ports, limit, nft_ports, nft_limit] :
+         {Range{"22:23", "1/minute", "22-23", "1/minute"},
+          Range{"80:84", "10/s", "80-84", "10/second"}}) {
+        const auto match = std::string("-A FORWARD -p tcp --dport ") + ports;
+        legacy += match + " -m limit --limit " + limit + " --limit-burst 1 -j ACCEPT\n" + match +
+                  " -j DROP\n";
+        const auto expression = std::string("tcp dport ") + nft_ports;
+        nft += expression + " limit rate " + nft_limit + " burst 1 packets accept\n" + expression +
+               " drop\n";
+    }
+    if (router == "r3")
+        lab.nft(router, nftables(nft + "tcp dport 25 drop"));
+    else
+        lab.rules(router, router == "r1" ? Firewall::iptables_nft : Firewall::iptables_legacy,
+                  legacy + "-A FORWARD -p tcp --dport 25 -j DROP\nCOMMIT\n", 4);
+}
+
+TEST_CASE("limits: two limits at one router, and each service waits for its own") {
+    const std::string router = GENERATE("r1", "r2", "r3");
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    limit_twice(lab, router);
+    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,23,80-84,25",
+                             {"--timeout", "0.3"});
+    INFO(router << "\n" << result.text());
+    REQUIRE(result.exit() == 0);
+    CHECK(result.result("tcp", 22) == "YES");
+    check_unknown(result, router, 23);
+    for (int port = 80; port < 85; ++port) CHECK(result.result("tcp", port) == "YES");
+    CHECK(result.verdict(router, "tcp", 25) == "NO");
+    CHECK(result.end("tcp", 25)["notes"].empty());
+}
+
+TEST_CASE("limits: where one router takes all the time, what another stopped is no NO") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    install(lab, limiters()[0]);
+    // Fast enough for the time, were it alone.
+    lab.nft("r3", nftables("udp dport 53-55 limit rate 2/second burst 1 packets accept\n"
+                           "udp dport 53-55 drop\nudp dport 67 drop"));
+    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4),
+                             "80-119,53-55/udp,67/udp", {"--timeout", "0.05"});
+    INFO(result.text());
+    REQUIRE(result.exit() == 0);
+    CHECK(result.count("no") == 1);
+    CHECK(result.result("udp", 67) == "NO");
+    CHECK(result.result("udp", 53) == "YES");
+    for (const int port : {54, 55}) {
+        CHECK(result.result("udp", port) == "UNKNOWN");
+        CHECK(result.has_note("r3", "udp", port, "rate-limited"));
+    }
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ private:
             slower(kUsualInterval);
         if (name == "payload" || name == "meta") take_load(name, data);
         if (name == "cmp") take_comparison(Attributes(data, NFTA_CMP_MAX));
+        if (name == "range") take_range(Attributes(data, NFTA_RANGE_MAX));
         if (name == "target")
             decides_ |= !only_notes(Attributes(data, NFTA_TARGET_MAX).text(NFTA_TARGET_NAME));
         if (name == "immediate")
@@ -134,16 +135,33 @@ private:
     }
 
     void take_comparison(const Attributes& comparison) {
-        const Attributes data(comparison[NFTA_CMP_DATA], NFTA_DATA_MAX);
-        const auto* value = data[NFTA_DATA_VALUE];
-        const auto* bytes = value == nullptr
-                                ? nullptr
-                                : static_cast<const std::uint8_t*>(mnl_attr_get_payload(value));
-        if (bytes == nullptr || be32(comparison, NFTA_CMP_OP) != NFT_CMP_EQ) return;
-        if (loaded_ == Loaded::protocol && mnl_attr_get_payload_len(value) >= 1)
-            limit_.protocol = bytes[0];
-        if (loaded_ == Loaded::port && mnl_attr_get_payload_len(value) >= 2)
-            limit_.first = limit_.last = static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+        const auto value = number_in(comparison[NFTA_CMP_DATA]);
+        if (!value) return;
+        const auto operation = be32(comparison, NFTA_CMP_OP);
+        if (operation == NFT_CMP_EQ && loaded_ == Loaded::protocol)
+            limit_.protocol = static_cast<std::uint8_t>(*value >> 8);
+        if (loaded_ != Loaded::port) return;
+        if (operation == NFT_CMP_EQ || operation == NFT_CMP_GTE) limit_.first = *value;
+        if (operation == NFT_CMP_EQ || operation == NFT_CMP_LTE) limit_.last = *value;
+    }
+
+    void take_range(const Attributes& range) {
+        const auto from = number_in(range[NFTA_RANGE_FROM_DATA]);
+        const auto to = number_in(range[NFTA_RANGE_TO_DATA]);
+        const bool inside = be32(range, NFTA_RANGE_OP) == NFT_RANGE_EQ;
+        if (loaded_ != Loaded::port || !inside || !from || !to) return;
+        limit_.first = *from;
+        limit_.last = *to;
+    }
+
+    /// The first two bytes; of one byte alone it is the upper half.
+    static std::optional<std::uint16_t> number_in(const nlattr* data) {
+        const auto* value =
+            data == nullptr ? nullptr : Attributes(data, NFTA_DATA_MAX)[NFTA_DATA_VALUE];
+        if (value == nullptr || mnl_attr_get_payload_len(value) < 1) return std::nullopt;
+        const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(value));
+        const auto lower = mnl_attr_get_payload_len(value) > 1 ? bytes[1] : std::uint8_t{0};
+        return static_cast<std::uint16_t>(bytes[0] << 8 | lower);
     }
 
     enum class Loaded { other, protocol, port };

@@ -2,6 +2,7 @@
 #include "scan/accounting.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -26,8 +27,6 @@ constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
 // Probes a second: what was lost in a burst is not sent as one again.
 constexpr std::uint64_t kLeastResendRate = 500;
 constexpr std::uint64_t kMostResendRate = 20'000;
-// For probes that are tried again because of rate limits: so many times the timeout.
-constexpr std::uint64_t kSecondLook = 15;
 constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
 constexpr std::uint64_t kRefreshEvery =
     10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
@@ -91,8 +90,16 @@ bool Accounting::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t no
     return (!goal.host && !plan_.goes_on) || now > seen.last_ns + kSettle;
 }
 
+bool Accounting::proxied(const Goal& goal, std::uint32_t probe) const {
+    if (store_.service(probe).protocol != IPPROTO_TCP) return false;
+    return std::ranges::any_of(goal.slots, [&](std::size_t slot) {
+        return store_.counter(slot, KSMS_EGRESS, probe).answer == KSMS_ANSWER_SYN_ACK;
+    });
+}
+
 bool Accounting::accounted(std::uint32_t probe, std::uint64_t now) const {
-    return arrived(goals_[plan_.path_of[probe]], probe, now) || dropped(probe);
+    const auto& goal = goals_[plan_.path_of[probe]];
+    return arrived(goal, probe, now) || dropped(probe) || proxied(goal, probe);
 }
 
 void Accounting::drop_accounted() {
@@ -256,7 +263,7 @@ void Accounting::be_quiet_until(std::uint64_t until) {
 
 /// What a firewall stopped is tried again where its rules limit rates.
 Status Accounting::look_again() {
-    SecondLook look(plan_, sites_, store_, names_, accounts_.sent, kSecondLook * patience_.timeout);
+    SecondLook look(plan_, sites_, store_, names_, accounts_.sent, patience_.timeout);
     while (!stopped()) {
         const auto next = look.next();
         if (!next) break;
@@ -272,6 +279,7 @@ Status Accounting::look_again() {
         pause_ns(path.hops.back().local ? kLocalSettle : kMillisecond);
         look.take();
     }
+    if (!accounts_.interrupted) look.give_up();
     for (const auto probe : look.undecided()) accounts_.undecided[probe] = true;
     accounts_.warnings.insert(accounts_.warnings.end(), look.warnings().begin(),
                               look.warnings().end());

@@ -63,6 +63,8 @@ private:
     [[nodiscard]] bool arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const;
     /// The namespace itself sent something back.
     [[nodiscard]] bool answered(std::size_t slot, std::uint32_t probe) const;
+    /// A router on the way answered its SYN in the destination's place.
+    [[nodiscard]] bool proxied(const Goal& goal, std::uint32_t probe) const;
     /// Its drop was reported, and sending it again would not help.
     [[nodiscard]] bool dropped(std::uint32_t probe) const;
     [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, std::uint64_t took_ns) const;

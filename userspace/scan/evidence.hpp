@@ -52,9 +52,9 @@ struct RouterEvidence {
 struct ProbeEvidence {
     std::uint32_t sent{0};         ///< how often
     std::uint32_t tried_again{0};  ///< of that, alone, after a firewall had stopped it
-    bool undecided{false};  ///< a firewall that limits rates stopped it, and it was not tried again
-    std::string not_sent;   ///< why it never was: "no room in the socket", …
-    Sighting source;        ///< egress of the source's namespace
+    bool undecided{false};      ///< a firewall that limits rates stopped it; no try alone says more
+    std::string not_sent;       ///< why it never was: "no room in the socket", …
+    Sighting source;            ///< egress of the source's namespace
     DropEvidence source_drop;   ///< in the source's namespace, before it left
     DropEvidence segment_drop;  ///< in a bridge's namespace between routers
     Sighting destination;       ///< ingress of a destination host on this machine

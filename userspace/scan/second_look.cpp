@@ -12,12 +12,25 @@ namespace {
 
 // Up to so many are tried, of more a sample of so many; the rest where one of them turns.
 constexpr std::size_t kSample = 64;
+// For all tries: so many times the timeout.
+constexpr int kSecondLook = 15;
 // A try that nothing was heard of is made again, so often in all.
 constexpr std::uint8_t kTries = 3;
 // Limits count in jiffies: up to 10 ms each.
 constexpr std::uint64_t kMargin = 12'000'000;
 
 }  // namespace
+
+SecondLook::SecondLook(const Plan& plan, const ScanSites& sites, const ScanStore& store,
+                       KernelNames& names, const std::vector<std::uint8_t>& sent,
+                       std::uint64_t timeout_ns)
+    : plan_(plan),
+      sites_(sites),
+      store_(store),
+      names_(names),
+      sent_(sent),
+      patience_ns_(kSecondLook * timeout_ns),
+      looks_(plan.routers.size()) {}
 
 bool SecondLook::is_by_firewall(std::uint32_t reason) const {
     return names_.reason(reason) == "NETFILTER_DROP";
@@ -52,33 +65,49 @@ std::uint64_t SecondLook::events_of(std::uint32_t probe) const {
                         .packets;
 }
 
-/// Keeps the candidates that a rule may have limited.
-/// @return how long its slowest rule asks to wait; 0: there is none
-std::uint64_t SecondLook::interval_for(std::size_t router, std::vector<Candidate>& candidates) {
+void SecondLook::read_limits(std::size_t router) {
     const auto& netns = plan_.routers[router].netns;
-    const auto limits = rate_limits(netns, store_.header().source.family);
-    if (!limits) {
+    auto limits = rate_limits(netns, store_.header().source.family);
+    if (!limits)
         warnings_.push_back(fmt::format("{}: whether its firewall limits rates is not known: {}",
                                         netns.name(), limits.error().text()));
-        return kUsualInterval;
+    looks_[router].limits = limits ? std::move(*limits) : std::vector{RateLimit{kUsualInterval}};
+}
+
+/// What the slowest of the rules that may have limited it asks to wait; nothing: there is none.
+std::optional<std::uint64_t> SecondLook::interval_at(std::size_t router,
+                                                     std::uint32_t probe) const {
+    std::optional<std::uint64_t> slowest;
+    for (const auto& limit : looks_[router].limits)
+        if (limit.may_concern(store_.service(probe)))
+            slowest = std::max(slowest.value_or(0), limit.interval_ns);
+    return slowest;
+}
+
+/// The routers before this one must let it pass again, too.
+std::uint64_t SecondLook::quiet_for(std::size_t router, std::uint32_t probe) const {
+    auto slowest = interval_at(router, probe).value_or(0);
+    for (const auto& hop : plan_.paths[plan_.path_of[probe]].hops) {
+        if (hop.router == router) break;
+        slowest = std::max(slowest, interval_at(hop.router, probe).value_or(0));
     }
+    return slowest + slowest / 20 + kMargin;
+}
+
+/// What no time is enough for is due for ever.
+void SecondLook::leave_out_the_slow(std::size_t router) {
     std::uint64_t slowest = 0;
-    std::erase_if(candidates, [&](const Candidate& candidate) {
-        bool concerned = false;
-        for (const auto& limit : *limits) {
-            if (!limit.may_concern(store_.service(candidate.probe))) continue;
-            concerned = true;
-            slowest = std::max(slowest, limit.interval_ns);
-        }
-        return !concerned;
-    });
-    if (slowest <= patience_ns_) return slowest;
+    for (auto& candidate : looks_[router].candidates) {
+        if (candidate.quiet_ns <= patience_ns_) continue;
+        candidate.state = State::due;
+        slowest = std::max(slowest, candidate.quiet_ns);
+    }
+    if (slowest == 0) return;
+    const double seconds = static_cast<double>(slowest) / 1e9;
     warnings_.push_back(fmt::format(
-        "{} limits rates to one packet in {} s: a NO of its firewall may be that; a longer "
-        "--timeout waits for it",
-        netns.name(), slowest / 1'000'000'000));
-    candidates.clear();
-    return 0;
+        "{}: its firewall limits rates to one packet in {:.3g} s, too slow to try again what it "
+        "stopped; --timeout {:.2f} or longer waits for it",
+        plan_.routers[router].netns.name(), seconds, seconds / kSecondLook + 0.01));
 }
 
 void SecondLook::begin(std::size_t router) {
@@ -87,41 +116,50 @@ void SecondLook::begin(std::size_t router) {
     for (std::uint32_t probe = 0; probe < sent_.size(); ++probe)
         if (sent_[probe] > 0 && stopped_at(router, probe)) look.candidates.push_back({probe});
     if (look.candidates.empty()) return;
-    const auto interval = interval_for(router, look.candidates);
-    if (look.candidates.empty()) return;
-    if (until_ns_ == 0) until_ns_ = monotonic_ns() + patience_ns_;
-    quiet_ns_ = std::max(quiet_ns_, interval + interval / 20 + kMargin);
+    read_limits(router);
+    std::erase_if(look.candidates, [&](const Candidate& candidate) {
+        return !interval_at(router, candidate.probe);
+    });
+    for (auto& candidate : look.candidates) candidate.quiet_ns = quiet_for(router, candidate.probe);
+    leave_out_the_slow(router);
     queue(kSample);
+    if (until_ns_ == 0 && !queue_.empty()) until_ns_ = monotonic_ns() + patience_ns_;
 }
 
-/// Puts those that wait into the queue: all of them, or a sample spread evenly.
+/// Puts spare ones into the queue: all of them, or a sample spread evenly. Fast limits come first,
+/// so that a slow one takes only its own time.
 void SecondLook::queue(std::size_t most) {
-    const auto& candidates = looks_[router_].candidates;
-    const auto count = std::min(most, candidates.size());
+    auto& candidates = looks_[router_].candidates;
+    std::vector<std::size_t> spare;
+    for (std::size_t i = 0; i < candidates.size(); ++i)
+        if (candidates[i].state == State::spare) spare.push_back(i);
+    const auto count = std::min(most, spare.size());
     for (std::size_t i = 0; i < count; ++i) {
-        const auto at = i * candidates.size() / count;
-        if (candidates[at].state == State::waits && candidates[at].tries == 0) queue_.push_back(at);
+        const auto at = spare[i * spare.size() / count];
+        candidates[at].state = State::due;
+        queue_.push_back(at);
     }
+    std::ranges::stable_sort(queue_, {}, [&](std::size_t at) { return candidates[at].quiet_ns; });
 }
 
 std::optional<SecondLook::Try> SecondLook::next() {
-    looks_.resize(plan_.routers.size());
-    while (router_ < plan_.routers.size()) {
+    for (; router_ < plan_.routers.size(); ++router_, begun_ = false) {
         if (!begun_) begin(router_);
-        if (until_ns_ != 0 && monotonic_ns() + quiet_ns_ > until_ns_) return std::nullopt;
-        if (queue_.empty()) {
-            ++router_;
-            begun_ = false;
-            continue;
-        }
+        if (queue_.empty()) continue;
         trying_ = queue_.front();
+        const auto& [probe, quiet, tries, state] = looks_[router_].candidates[*trying_];
+        if (monotonic_ns() + quiet > until_ns_) return std::nullopt;
         queue_.pop_front();
-        const auto probe = looks_[router_].candidates[*trying_].probe;
         drops_before_ = store_.drop(sites_.router_slots[router_], probe).count;
         events_before_ = events_of(probe);
-        return Try{probe, quiet_ns_};
+        return Try{probe, quiet};
     }
     return std::nullopt;
+}
+
+void SecondLook::give_up() {
+    for (; router_ < plan_.routers.size(); ++router_, begun_ = false)
+        if (!begun_) begin(router_);
 }
 
 bool SecondLook::met_its_end() const {
@@ -135,10 +173,7 @@ void SecondLook::take() {
     const auto drop = store_.drop(sites_.router_slots[router_], candidate.probe);
     if (passes(router_, candidate.probe, drop)) {
         candidate.state = State::passed;
-        if (!std::exchange(look.turned, true) && look.candidates.size() > kSample) {
-            queue_.clear();
-            queue(look.candidates.size());
-        }
+        if (!std::exchange(look.turned, true)) queue(look.candidates.size());
     } else if (drop.count > drops_before_) {
         candidate.state = State::stays;
     } else if (candidate.tries < kTries) {
@@ -148,11 +183,10 @@ void SecondLook::take() {
 
 std::vector<std::uint32_t> SecondLook::undecided() const {
     std::vector<std::uint32_t> probes;
-    for (const auto& look : looks_) {
-        if (!look.turned) continue;
+    for (const auto& look : looks_)
         for (const auto& candidate : look.candidates)
-            if (candidate.state == State::waits) probes.push_back(candidate.probe);
-    }
+            if (candidate.state == State::due || (look.turned && candidate.state == State::spare))
+                probes.push_back(candidate.probe);
     return probes;
 }
 

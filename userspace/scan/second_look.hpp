@@ -22,15 +22,9 @@ class SecondLook {
 public:
     /// Everything is outlived by its arguments.
     /// @param sent  per probe: how often
-    /// @param patience_ns  for all of it
+    /// @param timeout_ns  after a probe was last sent; the tries get several times that
     SecondLook(const Plan& plan, const ScanSites& sites, const ScanStore& store, KernelNames& names,
-               const std::vector<std::uint8_t>& sent, std::uint64_t patience_ns)
-        : plan_(plan),
-          sites_(sites),
-          store_(store),
-          names_(names),
-          sent_(sent),
-          patience_ns_(patience_ns) {}
+               const std::vector<std::uint8_t>& sent, std::uint64_t timeout_ns);
 
     struct Try {
         std::uint32_t probe;
@@ -42,20 +36,31 @@ public:
     [[nodiscard]] bool met_its_end() const;
     /// Takes what became of it.
     void take();
+    /// Nothing is tried any more: looks at the routers whose turn never came, so that undecided()
+    /// has what they stopped.
+    void give_up();
 
-    /// Stopped by a firewall that turned out to limit rates, and not tried again alone.
+    /// Stopped by a firewall that may limit rates for it, and not tried again alone: the time was
+    /// over, or too short for the limit, or nothing was heard of the tries.
     [[nodiscard]] std::vector<std::uint32_t> undecided() const;
     /// For people.
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
 private:
-    enum class State { waits, stays, passed };
+    enum class State {
+        spare,  ///< not of the sample
+        due,    ///< to be tried
+        stays,
+        passed,
+    };
     struct Candidate {
         std::uint32_t probe;
+        std::uint64_t quiet_ns{0};  ///< before it is tried
         std::uint8_t tries{0};
-        State state{State::waits};
+        State state{State::spare};
     };
     struct Look {
+        std::vector<RateLimit> limits;
         std::vector<Candidate> candidates;
         bool turned{false};
     };
@@ -64,7 +69,11 @@ private:
     [[nodiscard]] std::uint64_t events_of(std::uint32_t probe) const;
     [[nodiscard]] bool is_by_firewall(std::uint32_t reason) const;
     void begin(std::size_t router);
-    std::uint64_t interval_for(std::size_t router, std::vector<Candidate>& candidates);
+    void read_limits(std::size_t router);
+    [[nodiscard]] std::optional<std::uint64_t> interval_at(std::size_t router,
+                                                           std::uint32_t probe) const;
+    [[nodiscard]] std::uint64_t quiet_for(std::size_t router, std::uint32_t probe) const;
+    void leave_out_the_slow(std::size_t router);
     void queue(std::size_t most);
 
     const Plan& plan_;
@@ -78,7 +87,6 @@ private:
     std::vector<Look> looks_;        ///< one a router
     std::deque<std::size_t> queue_;  ///< candidates of that router
     std::optional<std::size_t> trying_;
-    std::uint64_t quiet_ns_{0};  ///< the slowest limit met so far
     std::uint32_t drops_before_{0};
     std::uint64_t events_before_{0};
     std::vector<std::string> warnings_;

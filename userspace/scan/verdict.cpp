@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "scan/answer_text.hpp"
 #include "scan/changes.hpp"
 #include "scan/delivery.hpp"
 #include "scan/drop_text.hpp"
+#include "scan/stop_text.hpp"
 #include "scan/walk.hpp"
 
 namespace ksms {
@@ -120,6 +122,8 @@ private:
                                            // behind this router
         } else if (step.local) {
             delivered(step, seen, answer);
+        } else if (seen.answer == kSynAck && seen.drop.count < seen.in.packets) {
+            proxied(step, seen, answer);
         } else if (seen.drop.count > 0 && !seen.drop.neighbour) {
             no(answer, step, seen.drop);
         } else if (is_broken(step.router)) {
@@ -129,13 +133,22 @@ private:
             unknown(answer, "not_sent:next-hop-missing",
                     fmt::format("{}: the next hop on {} does not answer", name(step.router),
                                 step.egress.name));
-        } else if (seen.drop.count > 0) {
-            no(answer, step, seen.drop);
-        } else if (context_.cut_short()) {
+        } else if (seen.drop.count == 0 && context_.cut_short()) {
             ended_before(answer);
         } else {
             no(answer, step, seen.drop);
         }
+    }
+
+    /// Consumed without a drop, and answered in the destination's place: the router stopped
+    /// nothing, and what it does once a handshake is complete no SYN tells.
+    void proxied(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
+        note(answer, "synproxy");
+        answer.answer = seen.answer;
+        unknown(answer, "lost",
+                name(step.router) +
+                    ": answered in the destination's place (a SYN proxy, or redirected to the "
+                    "router itself); what is behind is not known");
     }
 
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
@@ -271,7 +284,7 @@ private:
             step.ingress.ifindex != 0 && step.ingress.ifindex == step.egress.ifindex;
         const std::string hook =
             answer.hook.empty() && hairpin ? "FORWARD or POSTROUTING" : answer.hook.text();
-        const auto text = no_text(step, drop, hook);
+        const auto text = stop_text(drop, hook, path_, step.router);
         verdict_.why =
             fmt::format("{}: {}{}{}", name(step.router), in_circles_ ? "a routing loop, " : "",
                         text, rejected_text(drop, sent_back));
@@ -279,17 +292,6 @@ private:
         verdict_.reason = answer.reason;
         verdict_.place = answer.place;
         verdict_.hook = answer.hook;
-    }
-
-    std::string no_text(const WalkStep& step, const DropEvidence& drop,
-                        const std::string& hook) const {
-        const bool refused = path_.end == PathEnd::refused && !path_.refusal.empty() &&
-                             path_.hops.back().router == step.router;
-        if (drop.count == 0)
-            return refused ? "came in and did not go out; its route is " + path_.refusal
-                           : "came in and did not go out";
-        return refused && is_routing(drop) ? route_text(drop, path_.refusal)
-                                           : drop_text(drop, hook);
     }
 
     void unknown(ServiceAtRouter& answer, const std::string& reason, const std::string& why) {
