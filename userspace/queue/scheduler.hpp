@@ -25,6 +25,7 @@
 // the others for ever.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -123,7 +124,6 @@ private:
         JobType type;
         std::optional<int> wish;  ///< the DSCP it asked for
         Phase phase{Phase::waiting};
-        bool aside{false};  ///< what it waits for is nobody else's concern
         bool cancelled{false};
         unsigned shortages{0};  ///< while it ran alone
         std::optional<int> dscp;
@@ -131,27 +131,33 @@ private:
     /// Sequences of the jobs that wait, by the DSCP they asked for.
     using Lines = std::map<std::optional<int>, std::set<std::uint64_t>>;
 
-    [[nodiscard]] unsigned fast_limit() const;
+    [[nodiscard]] unsigned configured_fast() const;
+    [[nodiscard]] bool one_in_all_configured() const;
     [[nodiscard]] bool one_in_all() const;
     [[nodiscard]] bool has_slot(JobType type) const;
-    [[nodiscard]] std::optional<std::uint64_t> oldest(JobType type) const;
     [[nodiscard]] bool may_have(std::optional<int> wish) const;
-    void line_up(Entry& entry);
+    [[nodiscard]] std::optional<std::uint64_t> oldest(JobType type) const;
+    void forget_what_is_over(Time now);
+    void line_up(const Entry& entry);
     void leave_line(const Entry& entry);
+    void bring_back_aside();
+    /// Gives slot and DSCP back.
+    void leave_slot(Entry& entry);
     Returned back(const std::string& id, Entry& entry);
-    void stop_starting(const std::string& id);
     void remove(const std::string& id);
+    [[nodiscard]] Entry* active(const std::string& id);
 
     SchedulerLimits limits_;
     Throttle throttle_;
     std::unordered_map<std::string, Entry> jobs_;
-    std::unordered_map<std::uint64_t, std::string> ids_;
-    Lines lines_[2];                      ///< by type
-    std::set<std::uint64_t> aside_[2];    ///< by type: stepped aside, until a lease is freed
+    std::unordered_map<std::uint64_t, std::string> ids_;  ///< by sequence
+    std::array<Lines, 2> lines_;                          ///< by type
+    std::array<std::set<std::uint64_t>, 2>
+        aside_;                           ///< by type: what they wait for has no number here
     std::map<int, Time> refused_;         ///< DSCPs that others hold, and when to ask again
     std::map<int, std::string> holders_;  ///< DSCPs of jobs that run
     std::optional<std::string> starting_;
-    std::size_t running_[2]{};
+    std::array<std::size_t, 2> running_{};
     bool freed_meanwhile_{false};    ///< since next() gave the job that is starting
     std::optional<Time> dry_until_;  ///< no DSCP was free
     std::optional<Time> aside_until_;

@@ -35,6 +35,7 @@ public:
 private:
     std::optional<unsigned> limit_;
     std::optional<Time> paused_until_;
+    Time quiet_{0};
     Time quiet_until_{0};
     Time calm_until_{0};  ///< a shortage before this is one more of the same trouble
     unsigned level_{0};   ///< shortages of this trouble
