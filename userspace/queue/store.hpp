@@ -111,8 +111,8 @@ public:
     [[nodiscard]] const std::optional<Damage>& damage() const;
     /// Whether an error says that the file is damaged: call repair().
     [[nodiscard]] static bool is_damage(const Error& error);
-    /// Sets the file aside as open() does, and goes on with what can be read. On an error the store
-    /// stays as it is; call again later.
+    /// Sets the file aside as open() does, and goes on with what can be read. After an error
+    /// every call says so (is_damage) until another repair() succeeds.
     [[nodiscard]] Status repair(double now);
     /// Whether a transaction can be written now: writes one and takes it back. For health after a
     /// full disk.
