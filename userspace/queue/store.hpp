@@ -7,9 +7,9 @@
 // touch it.
 //
 // Every error names the file and the way out. `err` is an errno: ENOSPC (disk full), EDQUOT, EFBIG,
-// EIO, EROFS, EMFILE, ENOMEM as the kernel gave it, EBUSY (another process has it), EUCLEAN
-// (damaged, see is_damage). After an error nothing was changed, and the store is usable as soon as
-// the reason is gone.
+// EIO, EROFS, EMFILE, ENOMEM as the kernel gave it (EIO where SQLite does not pass it on), EBUSY
+// (another process has it), EUCLEAN (damaged, see is_damage). After an error nothing was changed,
+// and the store is usable as soon as the reason is gone.
 #pragma once
 
 #include <filesystem>
