@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "queue/store.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <fstream>
+
+#include "base/fd.hpp"
+
+using namespace ksms;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A directory of the test's own, removed at its end.
+struct Directory {
+    Directory() {
+        auto name = (fs::temp_directory_path() / "ksms-queue-XXXXXX").string();
+        REQUIRE(mkdtemp(name.data()) != nullptr);
+        path = name;
+    }
+    ~Directory() { fs::remove_all(path); }
+    [[nodiscard]] fs::path file(const std::string& more = "") const {
+        return path / ("jobs.db" + more);
+    }
+    fs::path path;
+};
+
+JobStore open(const Directory& directory, const StoreOptions& options = {}) {
+    auto store = JobStore::open(directory.path, 1000, options);
+    if (!store) FAIL(store.error().text());
+    return std::move(*store);
+}
+
+Job job(const std::string& id, JobType type = JobType::fast, uid_t uid = 7) {
+    Job result;
+    result.id = id;
+    result.type = type;
+    result.uid = uid;
+    result.user = "ann";
+    result.submitted_at = 100;
+    result.request = R"({"services":"80/tcp"})";
+    return result;
+}
+
+void fill(JobStore& store, int from, int to) {
+    for (int i = from; i < to; ++i) REQUIRE(store.submit(job("job-" + std::to_string(i))));
+}
+
+void overwrite(const fs::path& file, std::uint64_t at, std::size_t size) {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream << std::string(size, '\xa5');
+}
+
+void sql(const fs::path& file, const char* text) {
+    sqlite3* database = nullptr;
+    REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+    CHECK(sqlite3_exec(database, text, nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+}
+
+}  // namespace
+
+TEST_CASE("store: a job's way, and all of it after reopening") {
+    const Directory directory;
+    {
+        auto store = open(directory);
+        const auto first = store.submit(job("a"));
+        REQUIRE(first);
+        CHECK_FALSE(first->existed);
+        CHECK(first->job.sequence == 1);
+        REQUIRE(store.submit(job("b", JobType::detailed)));
+        auto again = store.submit(job("a", JobType::detailed, 8));
+        REQUIRE(again);
+        CHECK(again->existed);
+        CHECK(again->job.uid == 7);
+        REQUIRE(store.started("a", 33, 101));
+        CHECK_FALSE(store.started("a", 34, 101));
+        CHECK(store.started("none", 34, 101).error().code == Code::not_found);
+        REQUIRE(store.finished("a", JobState::done, "{\"r\":1}", "", 102));
+        CHECK_FALSE(store.finished("a", JobState::failed, "", "", 103));
+        REQUIRE(store.started("b", {}, 104));
+    }
+    auto store = open(directory);
+    CHECK_FALSE(store.damage());
+    const auto a = store.find("a");
+    REQUIRE(a);
+    CHECK(a->state == JobState::done);
+    CHECK(a->dscp == 33);
+    CHECK(a->runs == 1);
+    CHECK(a->started_at == 101);
+    CHECK(a->finished_at == 102);
+    CHECK(a->result == "{\"r\":1}");
+    CHECK(a->request == job("a").request);
+    const auto left = store.unfinished();
+    REQUIRE(left);
+    REQUIRE(left->size() == 1);
+    CHECK(left->front().state == JobState::running);
+    REQUIRE(store.requeued("b"));
+    CHECK(store.find("b")->state == JobState::queued);
+    CHECK(store.find("b")->runs == 1);
+    CHECK(store.counts()->at({JobState::queued, JobType::detailed}) == 1);
+    struct stat status{};
+    REQUIRE(stat(directory.file().c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("store: what was acknowledged is there after kill -9; nobody else gets in meanwhile") {
+    const Directory directory;
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const auto child = fork();
+    if (child == 0) {
+        auto store = JobStore::open(directory.path, 1000);
+        for (int i = 0; store; ++i) {
+            if (!store->submit(job("job-" + std::to_string(i))) ||
+                write(ends[1], &i, sizeof i) != sizeof i)
+                break;
+        }
+        _exit(1);
+    }
+    const Fd in(ends[0]);
+    close(ends[1]);
+    int last = -1;
+    while (last < 50) REQUIRE(read(in.get(), &last, sizeof last) == sizeof last);
+    const auto second = JobStore::open(directory.path, 1000);
+    REQUIRE_FALSE(second);
+    CHECK(second.error().err == EBUSY);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    while (read(in.get(), &last, sizeof last) == sizeof last) {
+    }
+    auto store = open(directory);
+    CHECK_FALSE(store.damage());
+    for (int i = 0; i <= last; ++i) CHECK(store.find("job-" + std::to_string(i)));
+}
+
+TEST_CASE("store: a full disk changes nothing, and it goes on when there is room") {
+    const Directory directory;
+    SECTION("the database may not grow") {
+        auto store = open(directory, {.max_pages = 40});
+        REQUIRE(store.submit(job("a")));
+        const auto full = store.finished("a", JobState::done, std::string(1'000'000, 'x'), "", 5);
+        REQUIRE_FALSE(full);
+        CHECK(full.error().err == ENOSPC);
+        CHECK(store.find("a")->state == JobState::queued);
+        CHECK(store.finished("a", JobState::done, "{}", "", 5));
+    }
+    SECTION("the file may not grow") {
+        auto store = open(directory);
+        REQUIRE(store.submit(job("a")));
+        auto* const before = signal(SIGXFSZ, SIG_IGN);
+        rlimit limit{};
+        getrlimit(RLIMIT_FSIZE, &limit);
+        auto low = limit;
+        low.rlim_cur = fs::file_size(directory.file("-wal"));
+        setrlimit(RLIMIT_FSIZE, &low);
+        const auto full = store.submit(job("b"));
+        setrlimit(RLIMIT_FSIZE, &limit);
+        (void)signal(SIGXFSZ, before);
+        REQUIRE_FALSE(full);
+        // SQLite does not always pass on what the kernel said.
+        CHECK((full.error().err == EFBIG || full.error().err == EIO));
+        CHECK_FALSE(store.find("b"));
+        REQUIRE(store.submit(job("b")));
+        CHECK(store.writable());
+        CHECK(store.unfinished()->size() == 2);
+    }
+}
+
+TEST_CASE("store: a damaged page costs no job its name") {
+    const Directory directory;
+    {
+        auto store = open(directory);
+        fill(store, 0, 400);
+        REQUIRE(store.finished("job-0", JobState::done, "{}", "", 5));
+    }
+    const auto size = fs::file_size(directory.file());
+    const auto pages = size / 4096;
+    const auto page = GENERATE(as<std::uint64_t>{}, 3, 10, 15, 20);
+    REQUIRE(page < pages);
+    overwrite(directory.file(), page * 4096, 4096);
+    auto store = open(directory);
+    REQUIRE(store.damage());
+    const auto damage = *store.damage();
+    CHECK(damage.complete);
+    CHECK(damage.carried + damage.lost == 400);
+    CHECK(damage.carried > 0);
+    CHECK(fs::exists(damage.set_aside));
+    for (int i = 0; i < 400; ++i) {
+        const auto found = store.find("job-" + std::to_string(i));
+        // Where the index of names is damaged, the rows are not.
+        CHECK(found);
+    }
+    REQUIRE(store.submit(job("new")));
+    CHECK(store.find("new")->sequence == 401);
+}
+
+TEST_CASE("store: garbage, an emptied file and a cut one are set aside, and said") {
+    const Directory directory;
+    {
+        auto store = open(directory);
+        fill(store, 0, 400);
+    }
+    SECTION("garbage") {
+        overwrite(directory.file(), 0, 4096);
+    }
+    SECTION("emptied") {
+        fs::resize_file(directory.file(), 0);
+    }
+    SECTION("cut") {
+        fs::resize_file(directory.file(), 5 * 4096);
+    }
+    {
+        auto store = open(directory);
+        REQUIRE(store.damage());
+        CHECK_FALSE(store.damage()->what.empty());
+        CHECK(fs::exists(directory.file(".damaged-1")));
+        CHECK(store.submit(job("new")));
+    }
+    auto store = open(directory);
+    CHECK(store.find("new"));
+    CHECK(store.damage());  // as long as the file is there
+    CHECK_FALSE(fs::exists(directory.file(".damaged-2")));
+}
+
+TEST_CASE("store: what is not ours is refused and left alone") {
+    const Directory directory;
+    SECTION("a directory") {
+        fs::create_directory(directory.file());
+    }
+    SECTION("a symbolic link") {
+        fs::create_symlink("elsewhere", directory.file());
+    }
+    SECTION("another program's") {
+        sql(directory.file(), "PRAGMA application_id=5; CREATE TABLE t(a)");
+    }
+    SECTION("a newer one") {
+        (void)open(directory);
+        sql(directory.file(), "PRAGMA user_version=99");
+    }
+    const auto store = JobStore::open(directory.path, 1000);
+    REQUIRE_FALSE(store);
+    CHECK_FALSE(store.error().hint.empty());
+    CHECK(fs::exists(fs::symlink_status(directory.file())));
+    CHECK_FALSE(fs::exists(directory.file(".damaged-1")));
+}
+
+TEST_CASE("store: the oldest finished jobs go, by time, number and bytes") {
+    const Directory directory;
+    auto store = open(directory);
+    fill(store, 0, 10);
+    for (int i = 0; i < 6; ++i)
+        REQUIRE(store.finished("job-" + std::to_string(i), JobState::done, "12345", "", 100 + i));
+    CHECK(store.prune(200, {})->removed == 0);
+    CHECK(store.prune(152, {.seconds = 50, .count = {}, .bytes = {}})->removed == 2);
+    CHECK(store.prune(152, {.seconds = {}, .count = 3, .bytes = {}})->removed == 1);
+    CHECK(store.prune(152, {.seconds = {}, .count = {}, .bytes = 10})->removed == 1);
+    CHECK_FALSE(store.find("job-3"));
+    CHECK(store.find("job-4")->result == "12345");
+    CHECK(store.unfinished()->size() == 4);
+}
+
+TEST_CASE("store: a list filters, turns pages, and reads no results") {
+    const Directory directory;
+    auto store = open(directory);
+    fill(store, 0, 20);
+    REQUIRE(store.submit(job("other", JobType::fast, 8)));
+    REQUIRE(store.finished("job-3", JobState::done, std::string(5'000'000, 'x'), "", 5));
+    JobFilter filter;
+    filter.uid = 7;
+    filter.limit = 5;
+    filter.before = 11;
+    const auto page = store.list(filter);
+    REQUIRE(page);
+    REQUIRE(page->size() == 5);
+    CHECK(page->front().id == "job-9");
+    filter = {};
+    filter.states = {JobState::done, JobState::failed};
+    const auto done = store.list(filter);
+    REQUIRE(done);
+    REQUIRE(done->size() == 1);
+    CHECK(done->front().result.empty());
+    CHECK(done->front().result_size == 5'000'000);
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A job as the queue knows it: what was asked, where it stands, what came of it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ksms {
+
+enum class JobType { fast, detailed };
+enum class JobState { queued, running, done, failed, cancelled, interrupted };
+
+/// The words of the API and of the database ("fast", "queued", …).
+[[nodiscard]] const char* name_of(JobType type);
+[[nodiscard]] const char* name_of(JobState state);
+/// The other way; nothing where the word is none of them.
+[[nodiscard]] std::optional<JobType> job_type(std::string_view word);
+[[nodiscard]] std::optional<JobState> job_state(std::string_view word);
+
+/// Nothing more happens to it.
+[[nodiscard]] constexpr bool is_finished(JobState state) {
+    return state != JobState::queued && state != JobState::running;
+}
+
+/// Times are seconds since the epoch, 0 where it has not come to that.
+struct Job {
+    std::string id;
+    std::uint64_t sequence{0};  ///< order of submission, from 1 up, never used again; the store's
+    JobType type{JobType::fast};
+    std::string user;
+    uid_t uid{0};
+    JobState state{JobState::queued};
+    double submitted_at{0};
+    double started_at{0};
+    double finished_at{0};
+    std::optional<int> dscp;
+    unsigned runs{0};              ///< how often it was started
+    std::string request;           ///< JSON text as accepted
+    std::string result;            ///< JSON text; empty: none, or not asked for
+    std::string error;             ///< JSON text of the error object; empty: none
+    std::uint64_t result_size{0};  ///< bytes of the result, also where it was not asked for
+};
+
+}  // namespace ksms

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What stands in jobs.db, and how a job is written and read.
+#pragma once
+
+#include <optional>
+
+#include "queue/job.hpp"
+#include "queue/sqlite.hpp"
+
+namespace ksms {
+
+/// "ksms", so that `file` and we know whose database it is.
+inline constexpr int application_id = 0x6b736d73;
+inline constexpr int schema_version = 1;
+
+/// Makes the tables of an empty file. Always in the same order: tables of two databases of one
+/// version begin on the same pages, which salvage() relies on.
+[[nodiscard]] Status make_schema(Database& database);
+
+/// How a connection is used: WAL, synchronous=FULL, one process.
+[[nodiscard]] Status set_up(Database& database);
+
+/// The columns that job_of() reads.
+#define KSMS_JOB_COLUMNS                                                                         \
+    "id,sequence,type,user,uid,state,submitted_at,started_at,finished_at,dscp,runs,result_size," \
+    "request,error"
+inline constexpr int job_columns = 14;
+
+/// A job of a row of KSMS_JOB_COLUMNS; an EUCLEAN where the row cannot be one.
+[[nodiscard]] Result<Job> job_of(const Statement& row);
+/// Binds KSMS_JOB_COLUMNS from 1 on. A sequence of 0 is the next one.
+void bind_job(Statement& statement, const Job& job);
+
+}  // namespace ksms

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "queue/store.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <limits>
+
+#include "queue/file.hpp"
+#include "queue/schema.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::int64_t most_removed = 256;
+
+std::unexpected<Error> no_such_job(const std::string& id) {
+    return fail(Code::not_found, fmt::format("no job {}", id));
+}
+
+Result<std::vector<Job>> read_all(Statement& rows) {
+    std::vector<Job> jobs;
+    for (;;) {
+        KSMS_TRY(const bool more, rows.step());
+        if (!more) break;
+        KSMS_TRY(auto job, job_of(rows));
+        jobs.push_back(std::move(job));
+    }
+    return jobs;
+}
+
+}  // namespace
+
+struct JobStore::Opened {
+    std::filesystem::path directory;
+    StoreOptions options;
+    Database database;
+    std::optional<Damage> damage;
+
+    Status limit() {
+        if (!options.max_pages) return {};
+        return database.run(fmt::format("PRAGMA max_page_count={}", *options.max_pages).c_str());
+    }
+    Status changed_one(const std::string& id, const char* wanted);
+};
+
+JobStore::JobStore(std::unique_ptr<Opened> opened) : opened_(std::move(opened)) {}
+JobStore::JobStore(JobStore&&) noexcept = default;
+JobStore& JobStore::operator=(JobStore&&) noexcept = default;
+JobStore::~JobStore() = default;
+
+Result<JobStore> JobStore::open(const std::filesystem::path& directory, double now,
+                                const StoreOptions& options) {
+    KSMS_TRY(auto file, open_file(directory, now, false));
+    auto opened = std::make_unique<Opened>(
+        Opened{directory, options, std::move(file.database), std::move(file.damage)});
+    KSMS_CHECK(opened->limit());
+    return JobStore(std::move(opened));
+}
+
+/// Whether the last statement changed a job; if not, why.
+Status JobStore::Opened::changed_one(const std::string& id, const char* wanted) {
+    if (sqlite3_changes(database.get()) == 1) return {};
+    KSMS_TRY(auto row, Statement::prepare(database, "SELECT state FROM jobs WHERE id=?1"));
+    row.bind(1, id);
+    KSMS_TRY(const bool there, row.step());
+    if (!there) return no_such_job(id);
+    return fail(Code::failed, fmt::format("job {} is {}, not {}", id, row.text(0), wanted));
+}
+
+Result<Submitted> JobStore::submit(const Job& job) {
+    Job queued;
+    queued.id = job.id;
+    queued.type = job.type;
+    queued.user = job.user;
+    queued.uid = job.uid;
+    queued.submitted_at = job.submitted_at;
+    queued.request = job.request;
+    auto& database = opened_->database;
+    KSMS_TRY(auto insert,
+             Statement::prepare(database, "INSERT INTO jobs(" KSMS_JOB_COLUMNS
+                                          ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
+                                          " ON CONFLICT(id) DO NOTHING"));
+    bind_job(insert, queued);
+    KSMS_CHECK(insert.run());
+    if (sqlite3_changes(database.get()) == 0) {
+        KSMS_TRY(auto there, find(job.id, false));
+        return Submitted{true, std::move(there)};
+    }
+    queued.sequence = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.get()));
+    return Submitted{false, std::move(queued)};
+}
+
+Status JobStore::started(const std::string& id, std::optional<int> dscp, double at) {
+    KSMS_TRY(auto update,
+             Statement::prepare(opened_->database,
+                                "UPDATE jobs SET state='running',dscp=?2,started_at=?3,"
+                                "runs=runs+1 WHERE id=?1 AND state='queued'"));
+    update.bind(1, id).bind(3, at);
+    if (dscp)
+        update.bind(2, std::int64_t{*dscp});
+    else
+        update.bind_null(2);
+    KSMS_CHECK(update.run());
+    return opened_->changed_one(id, "queued");
+}
+
+Status JobStore::finished(const std::string& id, JobState state, const std::string& result,
+                          const std::string& error, double at) {
+    if (!is_finished(state)) return fail(Code::usage, fmt::format("{} is no end", name_of(state)));
+    auto& database = opened_->database;
+    KSMS_TRY(auto transaction, Transaction::begin(database));
+    KSMS_TRY(auto update,
+             Statement::prepare(database,
+                                "UPDATE jobs SET state=?2,finished_at=?3,result_size=?4,"
+                                "error=?5 WHERE id=?1 AND state IN ('queued','running')"));
+    update.bind(1, id).bind(2, name_of(state)).bind(3, at).bind(5, error);
+    update.bind(4, static_cast<std::int64_t>(result.size()));
+    KSMS_CHECK(update.run());
+    KSMS_CHECK(opened_->changed_one(id, "queued or running"));
+    if (!result.empty()) {
+        KSMS_TRY(auto insert, Statement::prepare(database,
+                                                 "INSERT INTO results SELECT sequence,?2 "
+                                                 "FROM jobs WHERE id=?1"));
+        insert.bind(1, id).bind(2, result);
+        KSMS_CHECK(insert.run());
+    }
+    return transaction.commit();
+}
+
+Status JobStore::requeued(const std::string& id) {
+    KSMS_TRY(auto update,
+             Statement::prepare(opened_->database,
+                                "UPDATE jobs SET state='queued',dscp=NULL,started_at=0 "
+                                "WHERE id=?1 AND state='running'"));
+    update.bind(1, id);
+    KSMS_CHECK(update.run());
+    return opened_->changed_one(id, "running");
+}
+
+Result<Job> JobStore::find(const std::string& id, bool with_result) {
+    auto& database = opened_->database;
+    KSMS_TRY(auto row,
+             Statement::prepare(database, "SELECT " KSMS_JOB_COLUMNS " FROM jobs WHERE id=?1"));
+    row.bind(1, id);
+    KSMS_TRY(const bool there, row.step());
+    if (!there) return no_such_job(id);
+    KSMS_TRY(auto job, job_of(row));
+    if (!with_result || job.result_size == 0) return job;
+    KSMS_TRY(auto text,
+             Statement::prepare(database, "SELECT result FROM results WHERE sequence=?1"));
+    text.bind(1, static_cast<std::int64_t>(job.sequence));
+    KSMS_TRY(const bool kept, text.step());
+    if (kept) job.result = text.text(0);
+    return job;
+}
+
+Result<std::vector<Job>> JobStore::list(const JobFilter& filter) {
+    static constexpr const char* where =
+        " FROM jobs NOT INDEXED WHERE (?1 IS NULL OR uid=?1) AND sequence<?2 AND sequence>?3 AND "
+        "(?4='' OR instr(?4,','||state||',')) ORDER BY sequence ";
+    const auto sql = fmt::format("SELECT " KSMS_JOB_COLUMNS "{}{} LIMIT ?5", where,
+                                 filter.oldest_first ? "" : "DESC");
+    KSMS_TRY(auto rows, Statement::prepare(opened_->database, sql.c_str()));
+    static constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    const auto number = [](std::uint64_t value) {
+        return value > static_cast<std::uint64_t>(most) ? most : static_cast<std::int64_t>(value);
+    };
+    std::string states;
+    for (const auto state : filter.states) states += std::string(",") + name_of(state) + ",";
+    if (filter.uid)
+        rows.bind(1, std::int64_t{*filter.uid});
+    else
+        rows.bind_null(1);
+    rows.bind(2, filter.before ? number(*filter.before) : most);
+    rows.bind(3, filter.after ? number(*filter.after) : 0).bind(4, states);
+    rows.bind(5, number(filter.limit));
+    return read_all(rows);
+}
+
+Result<std::vector<Job>> JobStore::unfinished() {
+    KSMS_TRY(auto rows,
+             Statement::prepare(opened_->database, "SELECT " KSMS_JOB_COLUMNS
+                                                   " FROM jobs INDEXED BY by_state WHERE state IN "
+                                                   "('queued','running') ORDER BY sequence"));
+    return read_all(rows);
+}
+
+Result<std::map<std::pair<JobState, JobType>, std::uint64_t>> JobStore::counts() {
+    KSMS_TRY(auto rows,
+             Statement::prepare(opened_->database,
+                                "SELECT state,type,count(*) FROM jobs GROUP BY state,type"));
+    std::map<std::pair<JobState, JobType>, std::uint64_t> counts;
+    for (;;) {
+        KSMS_TRY(const bool more, rows.step());
+        if (!more) return counts;
+        const auto state = job_state(rows.text(0));
+        const auto type = job_type(rows.text(1));
+        if (state && type) counts[{*state, *type}] = static_cast<std::uint64_t>(rows.integer(2));
+    }
+}
+
+Result<Pruned> JobStore::prune(double now, const Retention& keep) {
+    auto& database = opened_->database;
+    KSMS_TRY(auto transaction, Transaction::begin(database));
+    // Newest first: what is behind the number or the bytes that are kept, or too old, goes.
+    KSMS_TRY(auto rows,
+             Statement::prepare(
+                 database,
+                 "SELECT sequence FROM (SELECT sequence,finished_at,"
+                 "row_number() OVER w AS place,sum(result_size) OVER w AS bytes FROM jobs "
+                 "WHERE finished_at>0 WINDOW w AS (ORDER BY finished_at DESC,sequence DESC)) "
+                 "WHERE finished_at<?1 OR place>?2 OR bytes>?3 "
+                 "ORDER BY finished_at,sequence LIMIT ?4"));
+    const auto most = std::numeric_limits<std::int64_t>::max();
+    rows.bind(1, keep.seconds ? now - *keep.seconds : 0.0);
+    rows.bind(2, keep.count ? static_cast<std::int64_t>(*keep.count) : most);
+    rows.bind(3, keep.bytes ? static_cast<std::int64_t>(*keep.bytes) : most);
+    rows.bind(4, most_removed + 1);
+    std::vector<std::int64_t> old;
+    for (;;) {
+        KSMS_TRY(const bool more, rows.step());
+        if (!more) break;
+        old.push_back(rows.integer(0));
+    }
+    rows.reset();
+    const bool more = old.size() > static_cast<std::size_t>(most_removed);
+    if (more) old.pop_back();
+    for (const char* sql :
+         {"DELETE FROM results WHERE sequence=?1", "DELETE FROM jobs WHERE sequence=?1"}) {
+        KSMS_TRY(auto remove, Statement::prepare(database, sql));
+        for (const auto sequence : old) {
+            remove.bind(1, sequence);
+            KSMS_CHECK(remove.run());
+        }
+    }
+    KSMS_CHECK(transaction.commit());
+    // What is free goes back to the file system, in steps.
+    if (!old.empty()) KSMS_CHECK(database.run("PRAGMA incremental_vacuum(1024)"));
+    return Pruned{old.size(), more};
+}
+
+const std::optional<Damage>& JobStore::damage() const {
+    return opened_->damage;
+}
+
+bool JobStore::is_damage(const Error& error) {
+    return is_damaged(error);
+}
+
+Status JobStore::repair(double now) {
+    auto& database = opened_->database;
+    // None where a repair failed before: the file may be a new, sound one by now.
+    const bool force = database.get() != nullptr;
+    if (force) sqlite3_db_config(database.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    // Its lock is given back first: open_file() takes it itself.
+    database = Database{};
+    KSMS_TRY(auto file, open_file(opened_->directory, now, force));
+    database = std::move(file.database);
+    opened_->damage = std::move(file.damage);
+    return opened_->limit();
+}
+
+Status JobStore::writable() {
+    auto& database = opened_->database;
+    KSMS_TRY(auto transaction, Transaction::begin(database));
+    // A page more than now, which is never committed.
+    return database.run("INSERT INTO results VALUES(-1,hex(zeroblob(8192)))");
+}
+
+}  // namespace ksms
