@@ -7,6 +7,7 @@
 #include "scan/changes.hpp"
 #include "scan/delivery.hpp"
 #include "scan/drop_text.hpp"
+#include "scan/dropped_behind.hpp"
 #include "scan/walk.hpp"
 
 namespace ksms {
@@ -125,10 +126,7 @@ private:
         } else if (is_broken(step.router)) {
             taps_gone(answer, step.router);
         } else if (context_.missing_gateways.contains({step.router, step.egress.ifindex})) {
-            note(answer, "next-hop-missing");
-            unknown(answer, "not_sent:next-hop-missing",
-                    fmt::format("{}: the next hop on {} does not answer", name(step.router),
-                                step.egress.name));
+            gateway_missing(answer, step);
         } else if (seen.drop.count > 0) {
             no(answer, step, seen.drop);
         } else if (context_.cut_short()) {
@@ -140,20 +138,11 @@ private:
 
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
                   ServiceAtRouter& answer) {
-        // Behind the egress tap a queueing discipline may still drop it; what was seen further on
-        // was not dropped. In a loop it comes by again and again, until its TTL runs out where it
-        // was seen to pass before.
-        // What came in and did not go out accounts for as many drops: those were in front of the
-        // tap.
-        const auto in_front = seen.in.packets - std::min(seen.in.packets, seen.out.packets);
-        const auto behind = seen.drop.count - std::min<std::uint64_t>(seen.drop.count, in_front);
-        const bool each_copy = seen.in.packets > evidence_.sent ? seen.drop.count >= evidence_.sent
-                                                                : behind >= seen.out.packets;
-        const bool dropped_behind =
-            seen.drop.count > 0 && each_copy &&
-            seen.drop.at_ns >= (in_circles_ ? last_sight_ : seen.out.last_ns) &&
-            (in_circles_ || !seen_behind);
-        if (dropped_behind) {
+        if (lacks_next_hop(step, seen_behind)) {
+            gateway_missing(answer, step);
+            return;
+        }
+        if (dropped_behind(seen, evidence_.sent, in_circles_, last_sight_, seen_behind)) {
             no(answer, step, seen.drop);
             return;
         }
@@ -162,6 +151,19 @@ private:
         for (const auto& change : change_notes(seen)) note(answer, change);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(answer, "neighbour-faked");
+    }
+
+    /// The egress tap saw it before anybody knew where to send it.
+    bool lacks_next_hop(const WalkStep& step, bool seen_behind) const {
+        return context_.before_neighbours && !seen_behind &&
+               context_.missing_gateways.contains({step.router, step.egress.ifindex});
+    }
+
+    void gateway_missing(ServiceAtRouter& answer, const WalkStep& step) {
+        note(answer, "next-hop-missing");
+        unknown(answer, "not_sent:next-hop-missing",
+                fmt::format("{}: the next hop on {} does not answer", name(step.router),
+                            step.egress.name));
     }
 
     /// Stopped in the burst, passed alone.
