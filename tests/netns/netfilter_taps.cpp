@@ -69,7 +69,7 @@ TEST_CASE("netfilter taps: counted before raw, and behind mangle and nat POSTROU
                   lab.address(4, 4, 2) +
                   ":8080\n"
                   "-A POSTROUTING -p tcp --dport 22 -j SNAT --to-source " +
-                  lab.address(4, 3, 1) + "\nCOMMIT\n",
+                  lab.address(4, 3, 1) + ":4000\nCOMMIT\n",
               4);
     const auto source = chain_source(lab, 4), destination = chain_destination(lab, 4);
     const auto result = both(lab, source, destination, "22,23,24,25,80");
@@ -176,7 +176,7 @@ TEST_CASE("netfilter taps: one pair a router, shared by scans, gone with kill -9
     CHECK(eventually([&] { return difference(before, full_state(lab)).empty(); }));
 }
 
-TEST_CASE("netfilter taps: a link that somebody detaches is no verdict") {
+TEST_CASE("netfilter taps: only a scan attaches them") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     CHECK(run(ksmsctl(lab, {"tap", "attach", "--tap", "netfilter", lab.netns("r1")})).exit == 2);

@@ -21,8 +21,7 @@ namespace ksms {
 namespace {
 
 constexpr std::uint16_t kFirstPriority = 1;
-constexpr int kShareAttempts =
-    100;  // another scan attached the link and is about to enter it: milliseconds
+constexpr int kShareAttempts = 100;  // milliseconds; another scan is about to enter its link
 
 const char* name_of(ksms_direction direction) {
     return direction == KSMS_INGRESS ? "ingress" : "egress";
