@@ -110,7 +110,7 @@ TEST_CASE("netfilter taps: a router that is the destination, and what it sends b
 TEST_CASE("netfilter taps: a gateway that does not answer is no way out") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    lab.ip("r2", {"route replace default via " + lab.address(4, 3, 5)});
+    lab.ip("r2", {"route replace " + lab.subnet(4, 4) + " via " + lab.address(4, 3, 5)});
     const auto result = both(lab, chain_source(lab, 4), chain_destination(lab, 4), "22");
     CHECK(result.verdict("r2", "tcp", 22) == "UNKNOWN");
     CHECK(result.has_note("r2", "tcp", 22, "next-hop-missing"));
