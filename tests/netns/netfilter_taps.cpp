@@ -111,7 +111,8 @@ TEST_CASE("netfilter taps: a gateway that does not answer is no way out") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.ip("r2", {"route replace " + lab.subnet(4, 4) + " via " + lab.address(4, 3, 5)});
-    const auto result = both(lab, chain_source(lab, 4), chain_destination(lab, 4), "22");
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", kNetfilter);
     CHECK(result.verdict("r2", "tcp", 22) == "UNKNOWN");
     CHECK(result.has_note("r2", "tcp", 22, "next-hop-missing"));
 }
