@@ -39,36 +39,36 @@ static __always_inline __u32 ksms_read_ip(const struct ksms_reader *from, __u32 
     return header ? packet->start + header : 0;
 }
 
-/* A function by itself, which the verifier looks at once: as a part of every way that leads to it
- * it would cost ten times as much.
- * @param start, transport  offsets of the IP header and of what follows
+/* @param start, transport  offsets of the IP header and of what follows
  * @return 1 + its token without the check, 0: no answer to a probe of ours */
-__noinline int ksms_answered(struct __sk_buff *skb, __u32 start, __u32 transport, __u32 family,
-                             __u32 protocol) {
-    struct ksms_reader from = {.how = KSMS_FROM_SKB, .context = skb};
+static __always_inline int ksms_answered_token(const struct ksms_reader *from, __u32 start,
+                                               __u32 transport, __u32 family, __u32 protocol) {
     /* Linux quotes more than the headers (RFC 1812, section 4.3.2.3). */
     bool quotes = protocol != IPPROTO_TCP;
     struct ksms_packet sent = {.start = quotes ? transport + KSMS_ICMP_HEADER : start};
     struct ksms_probe probe = {};
-    __u32 at = ksms_read_ip(&from, family, &sent);
+    __u32 at = ksms_read_ip(from, family, &sent);
     if (!at) return 0;
-    if (quotes ? ksms_parse_transport(&from, at, sent.start + sent.bytes, &sent) != KSMS_PARSED
-               : !ksms_acknowledged(&from, transport, &sent))
+    if (quotes ? ksms_parse_transport(from, at, sent.start + sent.bytes, &sent) != KSMS_PARSED
+               : !ksms_acknowledged(from, transport, &sent))
         return 0;
     if (!ksms_own(&sent, &probe)) return 0;
     return 1 + (ksms_token_pack(probe.dscp, probe.probe, 0) >> KSMS_ANSWERED_SHIFT);
 }
+
+/* ksms_answered_token() as each kind of program calls it. */
+static __always_inline int ksms_answered_by(const struct ksms_reader *from,
+                                            const struct ksms_packet *packet);
 
 static __always_inline bool ksms_is_answer(const struct ksms_packet *packet) {
     return packet->error || packet->answer;
 }
 
 /* @return KSMS_ANSWER_NONE: no answer to a probe of ours */
-static __always_inline enum ksms_answer ksms_answer_to(struct __sk_buff *skb,
+static __always_inline enum ksms_answer ksms_answer_to(const struct ksms_reader *from,
                                                        const struct ksms_packet *packet,
                                                        struct ksms_probe *probe) {
-    int answered =
-        ksms_answered(skb, packet->start, packet->transport, packet->family, packet->protocol);
+    int answered = ksms_answered_by(from, packet);
     if (answered <= 0) return KSMS_ANSWER_NONE;
     __u32 token = (__u32)(answered - 1) << KSMS_ANSWERED_SHIFT;
     probe->dscp = ksms_token_dscp(token);

@@ -16,7 +16,8 @@ struct ksms_place {
     __u32 slot;
     __u8 direction;
     __u8 kind;
-    bool made_here; /* by this namespace, and leaves it */
+    bool made_here;    /* by this namespace, and leaves it */
+    bool whole_router; /* the tap is no interface's own */
 };
 
 static __always_inline struct ksms_counter_key ksms_counter_key_of(const struct ksms_probe *probe,

@@ -24,6 +24,8 @@ typedef struct {
 struct net_device {
     possible_net_t nd_net;
     int ifindex;
+    unsigned int flags;       /* IFF_LOOPBACK and the like: linux/if.h */
+    unsigned long priv_flags; /* enum netdev_priv_flags */
     unsigned short hard_header_len;
     const unsigned char *dev_addr;
 };
@@ -44,8 +46,27 @@ struct sk_buff {
     __u8 pkt_type : 3;
     __be16 protocol;
     __u16 network_header;
+    __u16 mac_header;
+    unsigned int len;
     unsigned int tail; /* offset from head on 64-bit machines */
+    unsigned int end;  /* as tail */
     unsigned char *head;
+};
+
+struct skb_shared_info {
+    unsigned short gso_segs;
+};
+
+struct nf_hook_state {
+    __u8 pf;
+    struct net_device *in, *out;
+    struct net *net;
+};
+
+/* Linux 6.4: the context of a BPF_PROG_TYPE_NETFILTER program. */
+struct bpf_nf_ctx {
+    const struct nf_hook_state *state;
+    struct sk_buff *skb;
 };
 
 struct xdp_rxq_info {

@@ -25,6 +25,7 @@ struct ksms_reader {
     void *context;     /* KSMS_FROM_KERNEL: the network header's address */
     __u32 network;     /* KSMS_FROM_XDP: offset of the network header */
     __u32 limit;       /* KSMS_FROM_KERNEL: bytes there are from the network header on */
+    __u32 whole;       /* KSMS_FROM_KERNEL: the same with what is in pages; 0: not known */
     __be16 ether_type; /* of what stands at the network header */
 };
 
@@ -296,6 +297,8 @@ static __always_inline bool ksms_complete(const struct ksms_reader *from,
                                           const struct ksms_packet *packet) {
     __u8 last;
     if (ksms_load(from, packet->start + packet->bytes - 1, &last, sizeof last)) return true;
+    if (from->how == KSMS_FROM_KERNEL)
+        return from->whole > from->limit && from->whole >= packet->start + packet->bytes;
     if (from->how != KSMS_FROM_SKB) return false;
     const struct __sk_buff *skb = from->context;
     return ksms_is_paged(skb) && skb->len >= packet->start + packet->bytes;

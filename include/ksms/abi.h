@@ -51,6 +51,10 @@ enum ksms_tap_kind {
         1,            /* a cls_bpf filter; its classid is the tap's id; counts for one scan only */
     KSMS_TAP_TCX = 2, /* a TCX link (6.6 and later); counts for every scan that names it */
     KSMS_TAP_XDP = 3, /* an XDP link, ingress only; counts for every scan that names it */
+    /* A BPF netfilter link (6.4 and later) at PRE_ROUTING or POST_ROUTING: of the whole router,
+     * interface 0; counts for every scan that names it. */
+    KSMS_TAP_NETFILTER_IPV4 = 4,
+    KSMS_TAP_NETFILTER_IPV6 = 5,
 };
 
 enum ksms_store { KSMS_STORE_NONE = 0, KSMS_STORE_HASH = 1, KSMS_STORE_DENSE = 2 };

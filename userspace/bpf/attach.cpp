@@ -5,13 +5,16 @@
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <linux/netfilter.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 #include "base/clock.hpp"
@@ -21,6 +24,7 @@ namespace {
 
 // linux/bpf.h of Linux 6.6; Debian 12 has the headers of 6.1
 constexpr std::uint32_t kTcxIngress = 46, kTcxEgress = 47;
+constexpr std::uint32_t kNetfilter = 45;    // Linux 6.4
 constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE; relative to nothing: in front of all
 constexpr std::size_t kMostPrograms = 64;   // BPF_MPROG_MAX
 constexpr std::uint64_t kLinkGoes = 1'000'000'000;  // ns; the kernel frees a link a moment later
@@ -34,6 +38,24 @@ Result<Fd> create_link(const bpf_attr& attributes, const std::string& what) {
     const auto fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
     if (fd < 0) return fail_errno(errno, what);
     return Fd(static_cast<int>(fd));
+}
+
+/// link_create.netfilter and bpf_link_info.netfilter
+struct NetfilterPlace {
+    std::uint32_t protocol, hook;
+    std::int32_t priority;
+    std::uint32_t flags;
+};
+
+Result<Fd> create_netfilter(int program, const NetfilterPlace& where) {
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
+    attributes.link_create.attach_type = kNetfilter;
+    std::memcpy(&attributes.link_create.target_btf_id, &where, sizeof where);  // of one union
+    return create_link(attributes, fmt::format("attach a netfilter link ({})",
+                                               where.hook == NF_INET_PRE_ROUTING ? "PRE_ROUTING"
+                                                                                 : "POST_ROUTING"));
 }
 
 Result<Fd> create_tracing(int program, std::uint64_t cookie) {
@@ -85,6 +107,34 @@ Result<Fd> attach_xdp(int program, std::uint32_t ifindex) {
     attributes.link_create.attach_type = BPF_XDP;
     attributes.link_create.flags = XDP_FLAGS_SKB_MODE;
     return create_link(attributes, fmt::format("attach an XDP link to interface {}", ifindex));
+}
+
+Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, std::int32_t place) {
+    const bool ingress = direction == KSMS_INGRESS;
+    // The outermost priorities of all are the kernel's own (bpf_nf_check_pf_and_hooks()).
+    const NetfilterPlace where{
+        static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6),
+        static_cast<std::uint32_t>(ingress ? NF_INET_PRE_ROUTING : NF_INET_POST_ROUTING),
+        ingress ? std::numeric_limits<std::int32_t>::min() + 1 + place
+                : std::numeric_limits<std::int32_t>::max() - 1 - place,
+        0};
+    return create_netfilter(program, where);
+}
+
+Result<bool> netfilter_attached(int program, std::uint32_t id) {
+    const auto link = link_by_id(id);
+    if (!link && link.error().code == Code::not_found) return false;
+    if (!link) return std::unexpected(link.error());
+    bpf_link_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(link->get(), &info, &size) != 0)
+        return fail_errno(errno, "read where a link is attached");
+    NetfilterPlace where{};
+    std::memcpy(&where, &info.iter, sizeof where);  // info.netfilter, of the same union
+    const auto again = create_netfilter(program, where);
+    if (again) return false;
+    if (again.error().err == EBUSY) return true;
+    return std::unexpected(again.error());
 }
 
 Result<Fd> attach_tracing(int program, std::uint64_t cookie) {

@@ -21,6 +21,16 @@ Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction directi
 /// BPF_LINK_CREATE with BPF_XDP, generic mode (XDP_FLAGS_SKB_MODE). EBUSY or EEXIST where another
 /// program is there.
 Result<Fd> attach_xdp(int program, std::uint32_t ifindex);
+/// BPF_LINK_CREATE with BPF_NETFILTER (45), Linux 6.4, at the router's first hook (PRE_ROUTING, in
+/// front of everything) or its last one (POST_ROUTING, behind everything but the confirmation of
+/// connections). EBUSY where another BPF link has this place.
+/// @param family  AF_INET or AF_INET6
+/// @param place  0 for the outermost, 1 for the next one inwards, …
+Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, std::int32_t place);
+/// Is the link where it was attached? Of a link that was detached (`bpftool link detach`) the
+/// kernel says nothing, but its place is free: the program is tried there. Call it inside the
+/// namespace.
+Result<bool> netfilter_attached(int program, std::uint32_t link);
 /// A tp_btf program; needs CAP_PERFMON. The cookie reaches the program through
 /// bpf_get_attach_cookie (6.10 and later; 0 before). Before 6.10 a program has one link to a
 /// tracepoint: who comes second shares the first one's, which stays as long as somebody holds it.
@@ -31,7 +41,8 @@ Result<std::uint32_t> link_id(int link);
 Result<std::uint32_t> program_id(int program);
 /// BPF_LINK_GET_FD_BY_ID: a second hold on a link that somebody has.
 Result<Fd> link_by_id(std::uint32_t id);
-/// A link can be held and yet hang on nothing (`bpftool link detach`). TCX and XDP.
+/// A link can be held and yet hang on nothing (`bpftool link detach`). TCX and XDP; for others see
+/// netfilter_attached().
 Result<bool> link_attached(std::uint32_t id);
 Status pin(int object, const std::string& path);
 /// @param read_only  a map that the caller may not write (BPF_F_RDONLY)

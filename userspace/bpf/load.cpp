@@ -72,6 +72,20 @@ int keep_words(libbpf_print_level level, const char* format, va_list arguments) 
     return length;
 }
 
+// linux/bpf.h of Linux 6.4; libbpf 1.1 does not know the section's name
+constexpr auto kNetfilterProgram = static_cast<bpf_prog_type>(32);
+constexpr auto kNetfilterHook = static_cast<bpf_attach_type>(45);
+
+/// They load only if asked for (SEC("?…")): no older kernel, and nobody else who opens the object,
+/// needs to know of them.
+void choose_netfilter(const ksms_bpf& skeleton) {
+    for (auto* program : {skeleton.progs.ksms_nf_ingress, skeleton.progs.ksms_nf_egress}) {
+        bpf_program__set_type(program, kNetfilterProgram);
+        bpf_program__set_expected_attach_type(program, kNetfilterHook);
+        bpf_program__set_autoload(program, true);
+    }
+}
+
 /// Programs that this kernel may not be able to run; the others must load.
 void choose_programs(ksms_bpf& skeleton) {
     const auto features = probe_kernel();
@@ -80,6 +94,7 @@ void choose_programs(ksms_bpf& skeleton) {
         bpf_program__set_autoload(skeleton.progs.ksms_tcx_egress, false);
         bpf_program__set_autoload(skeleton.progs.ksms_xdp_ingress, false);
     }
+    if (features.netfilter_link) choose_netfilter(skeleton);
     if (!features.drop_reasons) bpf_program__set_autoload(skeleton.progs.ksms_drop, false);
 }
 

@@ -32,6 +32,8 @@ const char* name_of(Program program) {
         case Program::tcx_ingress: return "ksms_tcx_ingress";
         case Program::tcx_egress: return "ksms_tcx_egress";
         case Program::xdp_ingress: return "ksms_xdp_ingress";
+        case Program::netfilter_ingress: return "ksms_nf_ingress";
+        case Program::netfilter_egress: return "ksms_nf_egress";
         case Program::drop: return "ksms_drop";
         case Program::lease: return "ksms_lease";
         case Program::setup: return "ksms_setup";

@@ -23,15 +23,17 @@ enum class Program {
     clsact_egress,
     tcx_ingress,  ///< needs bpf_cast_to_kern_ctx (6.2) and TCX (6.6)
     tcx_egress,
-    xdp_ingress,  ///< needs bpf_cast_to_kern_ctx
-    drop,         ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
-    lease,        ///< SEC("syscall"), context struct ksms_registry_call
-    setup,        ///< SEC("syscall"): the timers of the leases
-    exit,         ///< tp_btf/sched_process_exit: a dead owner's lease is free
-    keep,         ///< SEC("cgroup/sysctl"): never run, see bpf/keeper.hpp
-    thread_id,    ///< SEC("syscall"): its return value is the caller's thread, as injections has it
-    inject,       ///< SEC("xdp"), run with live frames
-    symbol,       ///< SEC("syscall"), context struct ksms_symbol_call
+    xdp_ingress,        ///< needs bpf_cast_to_kern_ctx
+    netfilter_ingress,  ///< BPF_PROG_TYPE_NETFILTER (6.4)
+    netfilter_egress,
+    drop,       ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
+    lease,      ///< SEC("syscall"), context struct ksms_registry_call
+    setup,      ///< SEC("syscall"): the timers of the leases
+    exit,       ///< tp_btf/sched_process_exit: a dead owner's lease is free
+    keep,       ///< SEC("cgroup/sysctl"): never run, see bpf/keeper.hpp
+    thread_id,  ///< SEC("syscall"): its return value is the caller's thread, as injections has it
+    inject,     ///< SEC("xdp"), run with live frames
+    symbol,     ///< SEC("syscall"), context struct ksms_symbol_call
     count_
 };
 [[nodiscard]] const char* name_of(

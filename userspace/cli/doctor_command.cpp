@@ -54,6 +54,8 @@ void kernel_checks(const KernelFeatures& kernel, std::vector<HealthCheck>& check
     add("bpf_cast_to_kern_ctx", kernel.kern_ctx, limited, "a tap that reads its namespace",
         "Linux 6.2 or later");
     add("xdp links", kernel.xdp_link, limited, "--tap xdp", "Linux 5.9 or later");
+    add("netfilter links", kernel.netfilter_link, limited, "--tap netfilter",
+        "Linux 6.4 or later with CONFIG_NETFILTER_BPF_LINK");
     add("drop reasons", kernel.drop_reasons, limited, "why a packet was dropped",
         "Linux 5.17 or later; without them a NO has no reason and waits for --timeout");
     add("cookies of tracing links", kernel.attach_cookie, limited,

@@ -31,7 +31,7 @@ constexpr Option kOptions[] = {
     {"router", "NETNS", "only this router; can be repeated", true},
     {"mode", "path|isolated", "isolated: every router answers for itself (path)"},
     {"inject", "ROUTER:INTERFACE", "isolated: here; can be repeated", true},
-    {"tap", "tc|xdp", "the hooks that count (tc)"},
+    {"tap", "tc|xdp|netfilter", "the hooks that count (tc)"},
     {"timeout", "SECONDS", "how long to wait after a probe was last sent (1)"},
     {"tcp-timeout", "SECONDS", nullptr},
     {"deadline", "SECONDS", "for the whole scan (none)"},
@@ -126,14 +126,15 @@ Status read_way(const Arguments& arguments, ScanRequest& request) {
     request.inject = arguments.all("inject");
     if (!request.isolated && !request.inject.empty())
         return fail(Code::usage, "--inject is for --mode isolated");
-    const auto tap = arguments.text("tap").value_or("tc");
-    if (tap != "tc" && tap != "xdp")
-        return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap),
-                    "--tap tc, the default, counts the same packets");
-    if (request.isolated && tap == "xdp")
+    static const std::array<std::string, 3> hooks{"tc", "xdp", "netfilter"};
+    const auto tap = choice(arguments, "tap", "tc", hooks);
+    if (!tap) return std::unexpected(tap.error());
+    if (request.isolated && *tap == "xdp")
         return fail(Code::usage, "--tap xdp does not see what --mode isolated gives the routers",
                     "it comes in behind XDP; --tap tc, the default, does");
-    request.hooks = tap == "tc" ? TapHooks::tc : TapHooks::xdp;
+    request.hooks = *tap == "tc"    ? TapHooks::tc
+                    : *tap == "xdp" ? TapHooks::xdp
+                                    : TapHooks::netfilter;
     request.source_netns = arguments.text("source-netns").value_or("");
     if (arguments.has("source-netns") && request.source_netns.empty())
         return fail(Code::usage, "--source-netns needs a namespace");

@@ -83,7 +83,10 @@ Result<TapHooks> read_hooks(const Arguments& arguments) {
     const auto tap = arguments.text("tap").value_or("tc");
     if (tap == "tc") return TapHooks::tc;
     if (tap == "xdp") return TapHooks::xdp;
-    return fail(Code::usage, fmt::format("--tap {}: this build knows tc and xdp only", tap),
+    if (tap == "netfilter")
+        return fail(Code::usage, "--tap netfilter: only a scan attaches such taps",
+                    "taps that stay are --tap tc, the default, or --tap xdp");
+    return fail(Code::usage, fmt::format("--tap {}: it is tc or xdp", tap),
                 "--tap tc is the default");
 }
 

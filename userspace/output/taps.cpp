@@ -25,6 +25,8 @@ const char* kind_name(std::uint32_t kind) {
         case KSMS_TAP_CLSACT: return "clsact";
         case KSMS_TAP_TCX: return "tcx";
         case KSMS_TAP_XDP: return "xdp";
+        case KSMS_TAP_NETFILTER_IPV4: return "netfilter-ipv4";
+        case KSMS_TAP_NETFILTER_IPV6: return "netfilter-ipv6";
         default: return "none";
     }
 }

@@ -153,13 +153,14 @@ private:
     Status attach() {
         stage("attach");
         sites_ = ScanSites::of(plan_);
-        KSMS_CHECK(traffic_.look(sites_.routers));
+        const int family = request_.source.family;
+        if (request_.hooks != TapHooks::netfilter) KSMS_CHECK(traffic_.look(sites_.routers));
         KSMS_CHECK(traffic_.look(sites_.hosts));
         KSMS_TRY(auto routers, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
-                                                request_.hooks, traffic_, sites_.routers));
+                                                request_.hooks, family, traffic_, sites_.routers));
         taps_.push_back(std::move(routers));
         KSMS_TRY(auto hosts, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
-                                              TapHooks::tc, traffic_, sites_.hosts));
+                                              TapHooks::tc, family, traffic_, sites_.hosts));
         taps_.push_back(std::move(hosts));
         sites_.stand(taps_[0], taps_[1]);
         attach_drops();
@@ -242,6 +243,7 @@ private:
         context.interrupted = accounts.interrupted;
         context.out_of_time = accounts.out_of_time;
         context.dscp = lease_.dscp;
+        context.before_neighbours = request_.hooks == TapHooks::netfilter;
         KSMS_TRY(context.broken_routers, broken_routers());
         context.source_gateway_missing.assign(plan_.entries.size(), false);
         for (std::size_t i = 0; i < plan_.neighbours.size(); ++i) {

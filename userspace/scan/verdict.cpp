@@ -8,6 +8,8 @@
 #include "scan/changes.hpp"
 #include "scan/delivery.hpp"
 #include "scan/drop_text.hpp"
+#include "scan/dropped_behind.hpp"
+#include "scan/end_to_end.hpp"
 #include "scan/stop_text.hpp"
 #include "scan/walk.hpp"
 
@@ -46,8 +48,7 @@ public:
                              evidence_.destination.packets > 0,
                          at + 1 == steps.size());
         }
-        end_to_end();
-        return std::move(verdict_);
+        return conclude();
     }
 
 private:
@@ -67,8 +68,7 @@ private:
             unknown(row.answer, "not_sent:another way", why);
             verdict_.walk.push_back(std::move(row));
         }
-        end_to_end();
-        return std::move(verdict_);
+        return conclude();
     }
 
     const std::string& name(std::size_t router) const { return plan_.routers[router].netns.name(); }
@@ -129,10 +129,7 @@ private:
         } else if (is_broken(step.router)) {
             taps_gone(answer, step.router);
         } else if (context_.missing_gateways.contains({step.router, step.egress.ifindex})) {
-            note(answer, "next-hop-missing");
-            unknown(answer, "not_sent:next-hop-missing",
-                    fmt::format("{}: the next hop on {} does not answer", name(step.router),
-                                step.egress.name));
+            gateway_missing(answer, step);
         } else if (seen.drop.count == 0 && context_.cut_short()) {
             ended_before(answer);
         } else {
@@ -153,20 +150,11 @@ private:
 
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
                   ServiceAtRouter& answer) {
-        // Behind the egress tap a queueing discipline may still drop it; what was seen further on
-        // was not dropped. In a loop it comes by again and again, until its TTL runs out where it
-        // was seen to pass before.
-        // What came in and did not go out accounts for as many drops: those were in front of the
-        // tap.
-        const auto in_front = seen.in.packets - std::min(seen.in.packets, seen.out.packets);
-        const auto behind = seen.drop.count - std::min<std::uint64_t>(seen.drop.count, in_front);
-        const bool each_copy = seen.in.packets > evidence_.sent ? seen.drop.count >= evidence_.sent
-                                                                : behind >= seen.out.packets;
-        const bool dropped_behind =
-            seen.drop.count > 0 && each_copy &&
-            seen.drop.at_ns >= (in_circles_ ? last_sight_ : seen.out.last_ns) &&
-            (in_circles_ || !seen_behind);
-        if (dropped_behind) {
+        if (lacks_next_hop(step, seen_behind)) {
+            gateway_missing(answer, step);
+            return;
+        }
+        if (dropped_behind(seen, evidence_.sent, in_circles_, last_sight_, seen_behind)) {
             no(answer, step, seen.drop);
             return;
         }
@@ -175,6 +163,19 @@ private:
         for (const auto& change : change_notes(seen)) note(answer, change);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(answer, "neighbour-faked");
+    }
+
+    /// The egress tap saw it before anybody knew where to send it.
+    bool lacks_next_hop(const WalkStep& step, bool seen_behind) const {
+        return context_.before_neighbours && !seen_behind &&
+               context_.missing_gateways.contains({step.router, step.egress.ifindex});
+    }
+
+    void gateway_missing(ServiceAtRouter& answer, const WalkStep& step) {
+        note(answer, "next-hop-missing");
+        unknown(answer, "not_sent:next-hop-missing",
+                fmt::format("{}: the next hop on {} does not answer", name(step.router),
+                            step.egress.name));
     }
 
     /// Stopped in the burst, passed alone.
@@ -308,71 +309,9 @@ private:
             verdict_.notes.push_back(text);
     }
 
-    void end_to_end() {
-        const auto& rows = verdict_.walk;  // also those of routers that nobody asked for
-        const auto first = [&](Verdict wanted) {
-            return std::ranges::find_if(
-                rows, [wanted](const auto& row) { return row.answer.result == wanted; });
-        };
-        if (rows.empty()) {
-            verdict_.result = Verdict::unknown;
-            verdict_.reason = "not_sent:" + path_.detail;
-            verdict_.why = path_.detail;
-        } else if (const auto no = first(Verdict::no); no != rows.end()) {
-            verdict_.result = Verdict::no;
-            verdict_.stopped_at = name(no->router);
-        } else if (const auto unknown = first(Verdict::unknown); unknown != rows.end()) {
-            verdict_.result = Verdict::unknown;
-            verdict_.reason = unknown->answer.reason;
-        } else {
-            verdict_.result = Verdict::yes;
-            tell_changes();
-        }
-        if (evidence_.sent - evidence_.tried_again > 1)
-            verdict_.notes.emplace_back("retransmitted");
-        if (probe_ < plan_.dscp_routed.size() && plan_.dscp_routed[probe_])
-            verdict_.notes.emplace_back("dscp-routed");
-        reached();
-    }
-
-    void reached() {
-        if (path_.end == PathEnd::local && !verdict_.walk.empty()) {
-            verdict_.reached = verdict_.result == Verdict::yes;
-            verdict_.reached_why = delivered_.empty() ? verdict_.why : delivered_;
-        } else if (evidence_.destination.packets > 0 || evidence_.destination_drop.count > 0) {
-            at_destination();
-        } else if (!plan_.destination_hosts.empty()) {
-            verdict_.reached = false;
-        }
-    }
-
-    /// It came to the host that owns the destination. What that does with it is no router's affair,
-    /// but worth telling.
-    void at_destination() {
-        const auto& drop = evidence_.destination_drop;
-        const auto& sent_back = evidence_.destination_answer;
-        const auto delivery =
-            delivery_of(evidence_.destination, drop, sent_back, context_.drops_seen);
-        verdict_.reached = delivery != Delivery::refused;
-        verdict_.reached_why = delivery_text(delivery, drop, sent_back);
-        if (delivery != Delivery::refused) return;
-        const auto host = evidence_.destination_host;
-        const auto who = host < plan_.destination_hosts.size()
-                             ? plan_.destination_hosts[host].name()
-                             : std::string("the destination");
-        verdict_.reached_why = fmt::format("{} itself dropped it: {}", who, verdict_.reached_why);
-        if (verdict_.result == Verdict::yes) add_why(verdict_.reached_why);
-    }
-
-    void add_why(const std::string& more) {
-        if (more.empty()) return;
-        verdict_.why += (verdict_.why.empty() ? "" : "; ") + more;
-    }
-
-    /// What a YES has to tell: it was translated or remarked on its way.
-    void tell_changes() {
-        for (const auto& row : verdict_.walk)
-            for (const auto& text : row.answer.notes) add_why(change_text(name(row.router), text));
+    ProbeVerdict conclude() {
+        end_to_end(plan_, probe_, evidence_, context_, delivered_, verdict_);
+        return std::move(verdict_);
     }
 
     const Plan& plan_;

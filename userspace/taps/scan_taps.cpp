@@ -12,6 +12,7 @@
 
 #include "bpf/attach.hpp"
 #include "os/netlink.hpp"
+#include "taps/netfilter.hpp"
 #include "taps/table.hpp"
 #include "taps/taps.hpp"
 #include "taps/traffic.hpp"
@@ -20,8 +21,7 @@ namespace ksms {
 namespace {
 
 constexpr std::uint16_t kFirstPriority = 1;
-constexpr int kShareAttempts =
-    100;  // another scan attached the link and is about to enter it: milliseconds
+constexpr int kShareAttempts = 100;  // milliseconds; another scan is about to enter its link
 
 const char* name_of(ksms_direction direction) {
     return direction == KSMS_INGRESS ? "ingress" : "egress";
@@ -34,14 +34,16 @@ Program program_for(ksms_tap_kind kind, ksms_direction direction) {
     return direction == KSMS_INGRESS ? Program::clsact_ingress : Program::clsact_egress;
 }
 
+constexpr std::size_t kWholeRouter = static_cast<std::size_t>(-1);
+
 /// One tap where it stands, to be looked for again before judging.
 struct Placed {
     std::size_t site;
-    std::size_t interface;  ///< index into the site's
+    std::size_t interface;  ///< index into the site's; kWholeRouter
     ksms_direction direction;
     ksms_tap_kind kind;
     Filter filter;          ///< clsact
-    std::uint32_t link{0};  ///< TCX, XDP
+    std::uint32_t link{0};  ///< all but clsact
     std::uint32_t id{0};    ///< of its entry in `taps`
 };
 
@@ -57,9 +59,15 @@ Result<AttachWay> attach_way_from_environment() {
 }
 
 struct ScanTaps::State {
-    State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how,
+    State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how, int af,
           const Traffic& flowing)
-        : objects(all), guard(watched), traffic(flowing), table(all), dscp(mark), way(how) {}
+        : objects(all),
+          guard(watched),
+          traffic(flowing),
+          table(all),
+          dscp(mark),
+          way(how),
+          family(af) {}
 
     const Objects& objects;
     Guard& guard;
@@ -67,6 +75,7 @@ struct ScanTaps::State {
     TapTable table;
     std::uint8_t dscp;
     AttachWay way;
+    int family;
     std::vector<Fd> links;
     std::vector<Placed> placed;
 
@@ -80,11 +89,15 @@ struct ScanTaps::State {
     Status attach_links(const TapSite& site, std::size_t number, ksms_direction direction,
                         ksms_tap_kind kind);
     Status attach_link(const TapPlace& place, std::size_t number, std::size_t interface);
+    Result<ksms_tap_kind> attach_router(const TapSite& site, std::size_t number,
+                                        ksms_direction direction);
     Status attach_filters(const TapSite& site, std::size_t number, Netlink& netlink,
                           ksms_direction direction);
     Status add_filter(const TapSite& site, Netlink& netlink, Filter& filter);
     Status ensure_clsact(const TapSite& site, Netlink& netlink);
     Result<std::string> missing_at(const TapSite& site, std::size_t number) const;
+    Result<std::string> missing_link(const TapSite& site, const Placed& tap) const;
+    Result<bool> is_entered(const TapSite& site, const Placed& tap) const;
 };
 
 /// Standing taps count if they cover every interface: two kinds in one direction would count twice
@@ -189,6 +202,15 @@ Status ScanTaps::State::attach_links(const TapSite& site, std::size_t number,
     });
 }
 
+Result<ksms_tap_kind> ScanTaps::State::attach_router(const TapSite& site, std::size_t number,
+                                                     ksms_direction direction) {
+    const auto place = router_place(*site.netns, direction, family);
+    KSMS_TRY(auto tap, attach_router_tap(objects, table, guard, place, family));
+    links.push_back(std::move(tap.link));
+    placed.push_back({number, kWholeRouter, direction, place.kind, {}, tap.link_id, tap.id});
+    return place.kind;
+}
+
 Status ScanTaps::State::ensure_clsact(const TapSite& site, Netlink& netlink) {
     KSMS_TRY(const auto all, qdiscs(netlink));
     for (const auto ifindex : site.interfaces) {
@@ -251,6 +273,7 @@ Status ScanTaps::State::attach_filters(const TapSite& site, std::size_t number, 
 Result<ksms_tap_kind> ScanTaps::State::attach_direction(const TapSite& site, std::size_t number,
                                                         Netlink& netlink, ksms_direction direction,
                                                         TapHooks hooks) {
+    if (hooks == TapHooks::netfilter) return attach_router(site, number, direction);
     if (hooks == TapHooks::xdp && direction == KSMS_INGRESS) {
         KSMS_TRY(const bool standing, use_standing(site, number, direction, KSMS_TAP_XDP));
         if (!standing) KSMS_CHECK(attach_links(site, number, direction, KSMS_TAP_XDP));
@@ -285,9 +308,9 @@ ScanTaps::~ScanTaps() {
 }
 
 Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
-                                  AttachWay way, TapHooks hooks, const Traffic& traffic,
+                                  AttachWay way, TapHooks hooks, int family, const Traffic& traffic,
                                   const std::vector<TapSite>& sites) {
-    ScanTaps taps(std::make_unique<State>(objects, guard, dscp, way, traffic));
+    ScanTaps taps(std::make_unique<State>(objects, guard, dscp, way, family, traffic));
     for (std::size_t number = 0; number < sites.size(); ++number) {
         const auto& site = sites[number];
         KSMS_TRY(auto netlink, Netlink::open(*site.netns));
@@ -306,28 +329,50 @@ Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uin
     return taps;
 }
 
+/// Without its entry a tap counts nothing, wherever its program still runs.
+Result<bool> ScanTaps::State::is_entered(const TapSite& site, const Placed& tap) const {
+    KSMS_TRY(const auto entry, objects.taps.lookup(tap.id));
+    return entry && entry->link == tap.link && entry->cookie == site.netns->cookie();
+}
+
+Result<std::string> ScanTaps::State::missing_link(const TapSite& site, const Placed& tap) const {
+    bool attached = false;
+    if (tap.interface != kWholeRouter) {
+        KSMS_TRY(attached, link_attached(tap.link));
+        if (attached) return std::string();
+        return fmt::format("the {} link on {} was detached", name_of(tap.direction),
+                           site.names[tap.interface]);
+    }
+    KSMS_CHECK(in_netns(*site.netns, [&]() -> Status {
+        KSMS_TRY(attached,
+                 netfilter_attached(objects.program(netfilter_program(tap.direction)), tap.link));
+        return {};
+    }));
+    if (attached) return std::string();
+    return fmt::format("the {} link of netfilter was detached", name_of(tap.direction));
+}
+
 Result<std::string> ScanTaps::State::missing_at(const TapSite& site, std::size_t number) const {
     if (!site.netns->is_named_still()) return "its namespace was deleted";
     auto netlink = Netlink::open(*site.netns);
     if (!netlink) return "its namespace cannot be entered: " + netlink.error().text();
     KSMS_TRY(const auto present, ksms::links(*netlink));
+    for (std::size_t i = 0; i < site.interfaces.size(); ++i)
+        if (std::ranges::find(present, site.interfaces[i], &Link::ifindex) == present.end())
+            return fmt::format("the interface {} is gone", site.names[i]);
     for (const auto& tap : placed) {
         if (tap.site != number) continue;
-        const auto& name = site.names[tap.interface];
-        const auto ifindex = site.interfaces[tap.interface];
-        const auto link = std::ranges::find(present, ifindex, &Link::ifindex);
-        if (link == present.end()) return fmt::format("the interface {} is gone", name);
-        // Without its entry a tap counts nothing, wherever its program still runs.
-        KSMS_TRY(const auto entry, objects.taps.lookup(tap.id));
-        if (!entry || entry->link != tap.link || entry->cookie != site.netns->cookie())
+        const std::string name =
+            tap.interface == kWholeRouter ? "netfilter" : site.names[tap.interface];
+        KSMS_TRY(const bool entered, is_entered(site, tap));
+        if (!entered)
             return fmt::format("the {} tap on {} was detached", name_of(tap.direction), name);
         if (tap.kind != KSMS_TAP_CLSACT) {
-            KSMS_TRY(const bool attached, link_attached(tap.link));
-            if (!attached)
-                return fmt::format("the {} link on {} was detached", name_of(tap.direction), name);
+            KSMS_TRY(auto what, missing_link(site, tap));
+            if (!what.empty()) return what;
             continue;
         }
-        KSMS_TRY(const auto standing, filters(*netlink, ifindex, tap.filter.direction));
+        KSMS_TRY(const auto standing, filters(*netlink, tap.filter.ifindex, tap.filter.direction));
         const bool there = std::ranges::any_of(standing, [&](const Filter& filter) {
             return filter.priority == tap.filter.priority && filter.handle == tap.filter.handle;
         });

@@ -21,7 +21,7 @@ enum class AttachWay { automatic, clsact, tcx };
 Result<AttachWay> attach_way_from_environment();
 
 /// The hooks that count (--tap).
-enum class TapHooks { tc, xdp };
+enum class TapHooks { tc, xdp, netfilter };
 
 /// One router (or the source, or the destination host) as the taps see it.
 struct TapSite {
@@ -48,10 +48,12 @@ public:
     /// unless the way says TCX, a hook carries a foreign TCX program, or packets flow where clsact
     /// would have to be made. On an error everything attached so far is gone. Journals before each
     /// step.
+    /// With TapHooks::netfilter a site has a link a direction, for packets of `family` alone.
+    /// @param family  AF_INET or AF_INET6, of the probes
     /// @param traffic  has looked at these sites; outlives the taps
     static Result<ScanTaps> attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
-                                   AttachWay way, TapHooks hooks, const Traffic& traffic,
-                                   const std::vector<TapSite>& sites);
+                                   AttachWay way, TapHooks hooks, int family,
+                                   const Traffic& traffic, const std::vector<TapSite>& sites);
     [[nodiscard]] const std::vector<SiteTaps>& sites() const { return sites_; }
 
     /// Are they all there still? Called before judging: a tap that somebody removed, an interface

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// --tap netfilter: one pair of links a router, and the verdicts of tc.
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "lab/chain.hpp"
+#include "lab/ksmsctl.hpp"
+#include "lab/leftovers.hpp"
+
+namespace {
+
+using namespace ksms::lab;
+
+const std::vector<std::string> kRouters{"r1", "r2", "r3"};
+const std::vector<std::string> kNetfilter{"--tap", "netfilter"};
+
+/// A document without what differs from one run to the next.
+nlohmann::json without_chance(const Scan& result) {
+    auto routers = result.field("routers");
+    return {{"routers", routers},
+            {"services", result.field("services")},
+            {"destination_reached", result.field("destination_reached")},
+            {"summary", result.field("summary")}};
+}
+
+Scan both(const Lab& lab, const std::string& source, const std::string& destination,
+          const std::string& ports, std::vector<std::string> more = {}) {
+    const auto tc = scan(lab, source, destination, ports, more);
+    more.insert(more.end(), kNetfilter.begin(), kNetfilter.end());
+    auto netfilter = scan(lab, source, destination, ports, more);
+    INFO("tc:\n" << tc.text() << "\nnetfilter:\n" << netfilter.text());
+    CHECK(tc.exit() == netfilter.exit());
+    CHECK(without_chance(netfilter) == without_chance(tc));
+    return netfilter;
+}
+
+TEST_CASE("netfilter taps: three firewalls, what plain packets met, and the same as tc") {
+    Lab lab;
+    build_chain(lab);
+    const auto& services = chain_services();
+    for (const int family : {4, 6}) {
+        INFO("IPv" << family);
+        const auto truth = observe_chain(lab, family, services);
+        const auto result =
+            both(lab, chain_source(lab, family), chain_destination(lab, family), chain_ports());
+        REQUIRE(result.exit() == 0);
+        CHECK(result.count("unknown") == 0);
+        for (std::size_t i = 0; i < services.size(); ++i) {
+            const auto& [protocol, port, passes, how] = services[i];
+            INFO(port << "/" << protocol << ": " << how);
+            for (int at = 0; at <= std::min(truth[i], 2); ++at)
+                CHECK(result.verdict(kRouters[static_cast<std::size_t>(at)], protocol, port) ==
+                      (at < truth[i] ? "YES" : "NO"));
+        }
+    }
+}
+
+TEST_CASE("netfilter taps: counted before raw, and behind mangle and nat POSTROUTING") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.rules("r1", Firewall::iptables_legacy,
+              "*raw\n-A PREROUTING -p tcp --dport 23 -j DROP\nCOMMIT\n", 4);
+    lab.rules("r1", Firewall::iptables_legacy,
+              "*mangle\n-A POSTROUTING -p tcp --dport 24 -j DROP\nCOMMIT\n", 4);
+    lab.rules("r2", Firewall::iptables_nft,
+              "*nat\n-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination " +
+                  lab.address(4, 4, 2) +
+                  ":8080\n"
+                  "-A POSTROUTING -p tcp --dport 22 -j SNAT --to-source " +
+                  lab.address(4, 3, 1) + ":4000\nCOMMIT\n",
+              4);
+    const auto source = chain_source(lab, 4), destination = chain_destination(lab, 4);
+    const auto result = both(lab, source, destination, "22,23,24,25,80");
+    const auto raw = result.at("r1", "tcp", 23), mangle = result.at("r1", "tcp", 24);
+    CHECK(raw["result"] == "NO");
+    CHECK(raw["ingress"]["packets"] == 1);
+    CHECK(raw["hook"] == "PREROUTING");
+    CHECK(mangle["result"] == "NO");
+    CHECK(mangle["egress"]["packets"] == 0);
+    CHECK(result.result("tcp", 22) == "YES");
+    CHECK(result.has_note("r2", "tcp", 80, "translated:" + destination + ":8080"));
+    CHECK_FALSE(result.at("r2", "tcp", 22)["notes"].empty());
+    CHECK(result.at("r2", "tcp", 25)["notes"].empty());
+}
+
+TEST_CASE("netfilter taps: a router that is the destination, and what it sends back") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.nft("r2", R"(table inet t {
+        chain i {
+            type filter hook input priority 0
+            tcp dport 23 drop
+            tcp dport 24 reject with tcp reset
+            tcp dport 25 reject
+        }
+    })");
+    for (const int family : {4, 6}) {
+        INFO("IPv" << family);
+        const auto result =
+            both(lab, chain_source(lab, family), lab.address(family, 2, 2), "22,23,24,25,53/udp");
+        CHECK(result.verdict("r2", "tcp", 22) == "YES");
+        CHECK(result.verdict("r2", "tcp", 23) == "NO");
+        CHECK(result.has_note("r2", "tcp", 24, "rejected"));
+        CHECK(result.has_note("r2", "tcp", 25, "rejected"));
+    }
+}
+
+TEST_CASE("netfilter taps: a gateway that does not answer is no way out") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.ip("r2", {"route replace " + lab.subnet(4, 4) + " via " + lab.address(4, 3, 5)});
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", kNetfilter);
+    CHECK(result.verdict("r2", "tcp", 22) == "UNKNOWN");
+    CHECK(result.has_note("r2", "tcp", 22, "next-hop-missing"));
+}
+
+TEST_CASE("netfilter taps: isolated") {
+    Lab lab;
+    build_chain(lab);
+    for (const int family : {4, 6})
+        both(lab, chain_source(lab, family), chain_destination(lab, family), chain_ports(),
+             {"--mode", "isolated"});
+}
+
+TEST_CASE("netfilter taps: what a router's own bridge passes on is not what the router forwards") {
+    Lab lab;
+    lab.host("src");
+    lab.router("r1");
+    lab.host("dst");
+    // src - br0 of r2 - r1 - r2 - dst: a bridge that calls iptables, in a router of the same way
+    lab.router("r2");
+    lab.ip("r2", {"link add br0 type bridge", "link set br0 up"});
+    lab.plug({"src", "eth1", 1}, "r2", "br0", 1);
+    lab.plug({"r1", "eth0", 2}, "r2", "br0", 1);
+    lab.link({"r1", "eth1", 1}, {"r2", "eth0", 2}, 2);
+    lab.link({"r2", "eth1", 1}, {"dst", "eth0", 2}, 3);
+    lab.default_route("src", 1, 2);
+    lab.default_route("r1", 2, 2);
+    lab.default_route("dst", 3, 1);
+    lab.ip("r2", {"route add " + lab.subnet(4, 1) + " via " + lab.address(4, 2, 1)});
+    lab.sysctl("r2", "bridge/bridge-nf-call-iptables", "1");
+    const auto result = both(lab, lab.address(4, 1, 1), lab.address(4, 3, 2), "22,53/udp");
+    CHECK(result.verdict("r1", "tcp", 22) == "YES");
+    CHECK(result.verdict("r2", "tcp", 22) == "YES");
+    CHECK(result.at("r2", "tcp", 22)["ingress"]["packets"] == 1);
+}
+
+TEST_CASE("netfilter taps: one pair a router, shared by scans, gone with kill -9") {
+    Lab lab;
+    build_chain(lab, {.destination = false});
+    REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
+    const auto before = full_state(lab);
+    const auto slow =
+        scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "22,25,8000-8999",
+                       {"--rate", "300", "--tap", "netfilter", "-o", "/dev/null"});
+    Child child(ksmsctl(lab, slow));
+    const auto taps = [&] {
+        const auto listed = run(ksmsctl(lab, {"tap", "list", "-j"}));
+        const auto document = nlohmann::json::parse(listed.out);
+        int links = 0;
+        for (const auto& tap : document["taps"])
+            links += tap["kind"] == "netfilter-ipv4" && tap["iface"] == "*" && tap["present"];
+        return links;
+    };
+    REQUIRE(eventually([&] { return taps() == 6; }));
+    const auto second =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,25", kNetfilter);
+    INFO(second.text());
+    CHECK(second.verdict("r1", "tcp", 22) == "YES");
+    CHECK(second.at("r1", "tcp", 22)["ingress"]["packets"] == 1);
+    CHECK(taps() == 6);
+    child.signal(SIGKILL);
+    child.wait();
+    CHECK(eventually([&] { return difference(before, full_state(lab)).empty(); }));
+}
+
+TEST_CASE("netfilter taps: only a scan attaches them") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    CHECK(run(ksmsctl(lab, {"tap", "attach", "--tap", "netfilter", lab.netns("r1")})).exit == 2);
+    CHECK(scan(lab, "10.0.0.1", "10.0.0.2", "22", {"--tap", "netfiltr"}).exit() == 2);
+}
+
+}  // namespace
