@@ -12,9 +12,9 @@
 #include <set>
 
 #include "base/fd.hpp"
-#include "cli/json_lines.hpp"
 #include "cli/output_file.hpp"
-#include "cli/read_file.hpp"
+#include "config/json_lines.hpp"
+#include "config/read_file.hpp"
 
 namespace ksms {
 namespace {

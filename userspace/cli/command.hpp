@@ -9,9 +9,9 @@
 
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
-#include "cli/config.hpp"
 #include "cli/console.hpp"
-#include "cli/options.hpp"
+#include "config/config.hpp"
+#include "request/options.hpp"
 
 namespace ksms {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "base/error.hpp"
-#include "cli/options.hpp"
 #include "cli/output_file.hpp"
+#include "request/options.hpp"
 
 namespace ksms {
 

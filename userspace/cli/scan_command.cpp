@@ -6,11 +6,11 @@
 
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
-#include "cli/scan_request.hpp"
 #include "os/process.hpp"
 #include "output/json.hpp"
 #include "output/plan.hpp"
 #include "output/text.hpp"
+#include "request/scan_request.hpp"
 #include "scan/network.hpp"
 #include "scan/scan.hpp"
 

@@ -5,8 +5,8 @@
 #include <set>
 #include <span>
 
-#include "cli/config.hpp"
-#include "cli/options.hpp"
+#include "config/config.hpp"
+#include "request/options.hpp"
 #include "scan/report.hpp"
 #include "scan/request.hpp"
 

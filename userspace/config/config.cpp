@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/config.hpp"
+#include "config/config.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,8 +13,8 @@
 
 #include "base/fd.hpp"
 #include "base/nearest.hpp"
-#include "cli/json_lines.hpp"
-#include "cli/read_file.hpp"
+#include "config/json_lines.hpp"
+#include "config/read_file.hpp"
 
 namespace ksms {
 namespace {

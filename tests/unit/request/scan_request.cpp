@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The options of scan -> a request, and the words for what is wrong with them.
-#include "cli/scan_request.hpp"
+#include "request/scan_request.hpp"
 
 #include <netinet/in.h>
 #include <stdlib.h>

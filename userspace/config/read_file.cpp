@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/read_file.hpp"
+#include "config/read_file.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/scan_request.hpp"
+#include "request/scan_request.hpp"
 
 #include <fmt/format.h>
 #include <netinet/in.h>

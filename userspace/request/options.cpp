@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/options.hpp"
+#include "request/options.hpp"
 
 #include <fmt/format.h>
 

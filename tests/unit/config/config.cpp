@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The configuration file.
-#include "cli/config.hpp"
+#include "config/config.hpp"
 
 #include <catch2/catch.hpp>
 
-#include "cli/json_lines.hpp"
+#include "config/json_lines.hpp"
 
 using namespace ksms;
 

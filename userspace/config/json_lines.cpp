@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/json_lines.hpp"
+#include "config/json_lines.hpp"
 
 #include <algorithm>
 #include <set>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Options: what is understood, and what is said of what is not.
-#include "cli/options.hpp"
+#include "request/options.hpp"
 
 #include <catch2/catch.hpp>
 
-#include "cli/scan_request.hpp"
+#include "request/scan_request.hpp"
 
 using namespace ksms;
 
