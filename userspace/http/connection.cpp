@@ -139,8 +139,12 @@ void Connection::header_is_read(Error error) {
     if (error) return read_failed(error, false);
     take_header();
     auto admitted = core_->api.admit(caller_, request_);
-    // What is not read cannot be told from the next request.
-    if (!admitted) return answer(std::move(admitted).error(), !parser_->is_done());
+    // Where it is not clear where a request ends, nothing behind it is believed.
+    if (!admitted) {
+        const int status = admitted.error().status;
+        const bool unclear = !parser_->is_done() || status == 400 || status == 501;
+        return answer(std::move(admitted).error(), unclear);
+    }
     admitted_ = std::move(*admitted);
     if (parser_->is_done()) return run();
     if (request_.header("Expect") != nullptr && request_.version >= 11) return say_continue();

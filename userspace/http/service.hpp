@@ -61,9 +61,9 @@ struct JobQuery {
 };
 
 /// Events of one job, in order. `sequence` rises with every event of the job, from 1 up.
-///   state     {"id","state"}: at first, then at every change of state
+///   state     the job without its result: at first, then at every change of state
 ///   progress  an object, free to the service; only the last counts: may be left out for the slow
-///   verdict   a row of the result, as it comes
+///   verdict   a row of the result, as it comes: {"index", …}
 ///   end       {"id","state"}: finished; nothing follows
 struct JobEvent {
     std::uint64_t sequence{0};
