@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A server over a fake service, on a thread of its own, and a raw client.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "http/client.hpp"
+#include "http/limits.hpp"
+#include "http/server.hpp"
+#include "http/service.hpp"
+
+namespace ksms::test {
+
+/// Jobs by hand. Only on the server's thread, but for what is atomic.
+class FakeService final : public JobService {
+public:
+    Answer<SubmittedJob> submit(const Caller& caller, const nlohmann::json& body) override;
+    Answer<JobDocument> job(const Caller& caller, const std::string& id) override;
+    Answer<std::string> jobs(const Caller& caller, const JobQuery& query) override;
+    Answer<JobDocument> cancel(const Caller& caller, const std::string& id) override;
+    Answer<Subscription> watch(const Caller& caller, const std::string& id, std::uint64_t after,
+                               std::function<void(const JobEvent&)> event) override;
+    Answer<std::string> registry(const Caller& caller) override;
+    Answer<std::string> status(const Caller& caller) override;
+    HealthReport health() override;
+    std::string metrics() override;
+
+    void add(const std::string& id, const std::string& state);
+    void emit(const std::string& id, const std::string& name, const std::string& data);
+    void finish(const std::string& id, const std::string& state = "done");
+
+    std::atomic<int> watchers{0};
+    std::atomic<int> submissions{0};
+    bool healthy{true};
+    std::string padding;  ///< goes into every job's document
+    std::string last_user;
+
+private:
+    struct Job {
+        std::string state;
+        nlohmann::json request;
+        std::vector<JobEvent> events;
+    };
+    std::map<std::string, Job> jobs_;
+    std::map<int, std::pair<std::string, std::function<void(const JobEvent&)>>> watchers_;
+    int next_{1};
+    [[nodiscard]] std::string document(const std::string& id, bool with_result) const;
+};
+
+class TestServer {
+public:
+    explicit TestServer(const HttpLimits& limits = {}, const std::string& group = own_group());
+    TestServer(const TestServer&) = delete;
+    TestServer& operator=(const TestServer&) = delete;
+    ~TestServer();
+
+    /// Runs this on the server's thread and waits for it.
+    void run(const std::function<void(FakeService&)>& action);
+    [[nodiscard]] HttpFigures figures();
+    [[nodiscard]] std::size_t connections();
+    /// HttpServer::stop(); true when `done` was called within ten seconds.
+    bool stop(std::chrono::milliseconds longest);
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] int port() const { return port_; }
+    FakeService& service();
+    /// A request by the client of the room. With KSMS_ANSWERS in the environment the answer is
+    /// kept there, for the OpenAPI document.
+    [[nodiscard]] HttpResponse ask(const std::string& method, const std::string& target,
+                                   const std::string& body = {}) const;
+    /// What a text sent as it is brings: all that comes until the server closes.
+    [[nodiscard]] std::string raw(const std::string& text) const;
+    /// The same on the loopback port.
+    [[nodiscard]] std::string raw_tcp(const std::string& text) const;
+    [[nodiscard]] Fd connect() const;
+
+    static std::string own_group();
+
+private:
+    struct Inside;
+    std::string directory_;
+    std::string path_;
+    int port_{0};
+    std::unique_ptr<Inside> inside_;
+};
+
+/// False where the other side has closed.
+bool send_all(int socket, const std::string& text);
+/// Until `wanted` is in it, the other side closes, or ten seconds are over.
+std::string receive(int socket, const std::string& wanted = {});
+/// "HTTP/1.1 404 Not Found…" -> 404; 0 where it is none.
+int status_of(const std::string& answer);
+/// The first header of this name in an answer, "" where there is none.
+std::string header_of(const HttpResponse& response, const std::string& name);
+/// Of this process, in KiB.
+std::size_t resident_kib();
+
+}  // namespace ksms::test

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What needs no socket: bodies, targets, headers, the book, events.
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "http/book.hpp"
+#include "http/events.hpp"
+#include "http/headers.hpp"
+#include "http/json_body.hpp"
+#include "http/query.hpp"
+#include "http/target.hpp"
+
+using namespace ksms;
+using Catch::Contains;
+
+namespace {
+
+std::string refusal(const std::string& text) {
+    const auto parsed = parse_json_body(text);
+    return parsed ? "accepted" : parsed.error().detail;
+}
+
+HttpRequest request_with(HttpHeaders headers) {
+    HttpRequest request;
+    request.headers = std::move(headers);
+    return request;
+}
+
+}  // namespace
+
+TEST_CASE("JSON body: what is refused, and where it is") {
+    CHECK(parse_json_body(R"({"source":"ä","n":[1,2.5,null,true]})"));
+    CHECK(refusal("{}") == "accepted");
+    CHECK_THAT(refusal(""), Contains("empty"));
+    CHECK_THAT(refusal("[]"), Contains("not array"));
+    CHECK_THAT(refusal("{\n  \"a\": 1,\n  \"b\": x}"), Contains("line 3, column 8"));
+    CHECK_THAT(refusal(R"({"a":1,"b":2,"a":3})"), Contains("\"a\" is there twice"));
+    CHECK_THAT(refusal(R"({"x":{"a":1,"a":3}})"), Contains("twice"));
+    CHECK(refusal(R"({"x":{"a":1},"a":[{"a":2}]})") == "accepted");
+    CHECK_THAT(refusal("{\"a\":\"\xff\"}"), Contains("line 1, column 7"));
+    CHECK_THAT(refusal("{\"a\":\"\xc0\xaf\"}"), Contains("UTF-8"));
+    CHECK_THAT(refusal("{\"a\":\"\xed\xa0\x80\"}"), Contains("UTF-8"));
+    CHECK_THAT(refusal(R"({"a":"\ud800"})"), Contains("column"));
+    CHECK_THAT(refusal(R"({"a":"b\u0000c"})"), Contains("NUL"));
+    CHECK_THAT(refusal(R"({"a":1e999})"), Contains("out of range") || Contains("1e999"));
+    CHECK_THAT(refusal("{} x"), Contains("column 4"));
+    CHECK_THAT(refusal("\xef\xbb\xbf{"), Contains("column"));
+}
+
+TEST_CASE("JSON body: depth is bounded before it is parsed") {
+    const auto nested = [](std::size_t depth) {
+        return R"({"a":)" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+    };
+    CHECK(refusal(nested(deepest_json)) == "accepted");
+    CHECK_THAT(refusal(nested(deepest_json + 1)), Contains("column 21"));
+    CHECK_THAT(refusal(nested(500'000)), Contains("levels deep"));
+    CHECK(refusal(R"({"a":"[[[[[[[[[[[[[[[[[[[[[[\"[[[["})") == "accepted");
+}
+
+TEST_CASE("target: paths and parameters are decoded once, and must be text") {
+    const auto target = parse_target("/v1/jobs/a%2Bb?wait=1.5&x=%C3%A4&y");
+    REQUIRE(target);
+    CHECK(target->segments == std::vector<std::string>{"v1", "jobs", "a+b"});
+    CHECK(*parameter(*target, "wait") == "1.5");
+    CHECK(*parameter(*target, "x") == "ä");
+    CHECK(parameter(*target, "y")->empty());
+    CHECK(parse_target("http://[::1]:80/metrics")->authority == "[::1]:80");
+    CHECK(parse_target("http://host")->path == "/");
+    CHECK(parse_target("/%2e%2e/x")->segments.front() == "..");
+    for (const auto* bad : {"", "x", "//%", "/%zz", "/%0a", "/%00", "/%ff", "/%c0%af", "/?a=%f5",
+                            "host:1", "/a#b", "http://", "/%ed%a0%80"})
+        CHECK_FALSE((parse_target(bad) && std::string(bad) != "//%"));
+}
+
+TEST_CASE("headers: two readings of one request are refused") {
+    const auto status = [](const HttpRequest& request) {
+        const auto problem = check_framing(request);
+        return problem ? problem->status : 0;
+    };
+    CHECK(status(request_with({{"Host", "x"}, {"Content-Length", "3"}})) == 0);
+    CHECK(status(request_with({{"Host", "x"}, {"Transfer-Encoding", "chunked"}})) == 0);
+    CHECK(status(request_with({{"Content-Length", "3"}})) == 400);
+    CHECK(status(request_with({{"Host", "x"}, {"host", "y"}})) == 400);
+    CHECK(status(request_with({{"Host", "x"}, {"Content-Length", "3"}, {"content-length", "3"}})) ==
+          400);
+    CHECK(status(request_with(
+              {{"Host", "x"}, {"Content-Length", "3"}, {"Transfer-Encoding", "chunked"}})) == 400);
+    CHECK(status(request_with({{"Host", "x"}, {"Transfer-Encoding", "gzip, chunked"}})) == 501);
+    CHECK(status(request_with({{"Host", "x"}, {"Transfer-Encoding", "xchunked"}})) == 501);
+    CHECK(status(request_with({{"Host", "x"}, {"Expect", "miracles"}})) == 417);
+}
+
+TEST_CASE("headers: Accept, Content-Type and loopback names") {
+    const auto takes = [](const std::string& accept) {
+        return accepts(request_with({{"Accept", accept}}), "application/json");
+    };
+    CHECK(accepts(request_with({}), "application/json"));
+    for (const auto* yes : {"*/*", "application/*", "text/html, application/json;q=0.1",
+                            "Application/JSON", "text/*, */*;q=0.1"})
+        CHECK(takes(yes));
+    for (const auto* no : {"text/html", "text/*", "application/json;q=0, */*", "application/jso"})
+        CHECK_FALSE(takes(no));
+
+    const auto type = [](const std::string& text) {
+        return !check_json_type(request_with({{"Content-Type", text}}));
+    };
+    CHECK(type("application/json"));
+    CHECK(type("application/JSON; charset=UTF-8"));
+    CHECK_FALSE(type("application/x-www-form-urlencoded"));
+    CHECK_FALSE(type("application/json; charset=latin1"));
+    CHECK_FALSE(type("application/json-seq"));
+    CHECK(check_json_type(request_with({})));
+    CHECK(check_json_type(
+        request_with({{"Content-Type", "application/json"}, {"Content-Encoding", "gzip"}})));
+
+    for (const auto* yes : {"localhost", "LOCALHOST:9464", "127.0.0.1", "127.0.0.1:80", "[::1]:1"})
+        CHECK(is_loopback_authority(yes));
+    for (const auto* no : {"", "evil.example", "localhost.evil.example", "127.0.0.1.evil:80",
+                           "localhost:80x", "[::2]", "127.0.0.2", "localhost:80@evil"})
+        CHECK_FALSE(is_loopback_authority(no));
+}
+
+TEST_CASE("book: who waits longest goes first, and one uid never holds all") {
+    HttpLimits limits;
+    limits.connections = 6;
+    limits.connections_per_uid = 4;
+    limits.reserved_for_root = 1;
+    ConnectionBook book(limits);
+    const auto first = book.add(1000);
+    const auto second = book.add(1000);
+    book.add(1000);
+    const auto fourth = book.add(1000);
+    CHECK(book.ask(1000).evict == first);  // its own
+    CHECK(book.ask(1001).admitted);
+    CHECK_FALSE(book.ask(1001).evict);
+    book.works(first);
+    CHECK(book.ask(1000).evict == second);
+    book.waits(first);
+    book.works(second);
+    book.works(fourth);
+    book.add(1001);
+    book.add(1001);
+    CHECK(book.ask(1002).evict.has_value());  // full: somebody's
+    CHECK(book.ask(0).admitted);              // root has a place of its own
+    CHECK_FALSE(book.ask(0).evict);
+    book.add(0);
+    CHECK(book.ask(0).evict.has_value());
+    book.remove(second);
+    CHECK_FALSE(book.ask(1000).evict == second);
+}
+
+TEST_CASE("book: all of them work: one more is refused; streams and bytes have shares") {
+    HttpLimits limits;
+    limits.connections_per_uid = 2;
+    limits.streams_per_uid = 1;
+    limits.bytes = 1000;
+    limits.bytes_per_uid = 100;
+    ConnectionBook book(limits);
+    const auto a = book.add(1000);
+    const auto b = book.add(1000);
+    const auto c = book.add(1001);
+    book.works(a);
+    book.works(b);
+    CHECK_FALSE(book.ask(1000).admitted);
+    CHECK(book.ask(1001).admitted);
+    CHECK(book.begin_stream(a));
+    CHECK_FALSE(book.begin_stream(b));
+    CHECK(book.begin_stream(c));
+    book.holds(a, 100);
+    CHECK_FALSE(book.may_answer(b));
+    CHECK(book.may_answer(c));
+    book.remove(a);
+    CHECK(book.may_answer(b));
+    CHECK(book.begin_stream(b));
+    CHECK(book.bytes() == 0);
+}
+
+TEST_CASE("events: text and back in pieces of one byte") {
+    const std::string text = event_text({7, "verdict", R"({"a":1})"}) +
+                             std::string(heartbeat_text) + event_text({8, "end", "1\r\n2"});
+    CHECK(event_text({7, "verdict", "x"}) == "id: 7\nevent: verdict\ndata: x\n\n");
+    EventReader reader;
+    std::vector<JobEvent> events;
+    for (const char byte : text)
+        REQUIRE(reader.feed({&byte, 1}, [&](const JobEvent& e) { events.push_back(e); }));
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].sequence == 7);
+    CHECK(events[0].data == R"({"a":1})");
+    CHECK(events[1].name == "end");
+}
+
+TEST_CASE("events: a subscriber that is too far behind is cut off; progress is replaced") {
+    HttpLimits limits;
+    limits.events = 3;
+    EventBuffer buffer(limits);
+    for (unsigned i = 0; i < 100; ++i) CHECK(buffer.push({i, "verdict", "1"}, false));
+    for (unsigned i = 0; i < 100; ++i) CHECK(buffer.push({i, "progress", "1"}, true));
+    CHECK(buffer.push({1, "verdict", "1"}, true));
+    CHECK(buffer.push({2, "verdict", "1"}, true));
+    CHECK_FALSE(buffer.push({3, "verdict", "1"}, true));
+    while (!buffer.empty()) CHECK_FALSE(buffer.take(10).empty());
+    CHECK(buffer.bytes() == 0);
+    CHECK(buffer.push({4, "end", "1"}, true));
+    CHECK(buffer.ended());
+}

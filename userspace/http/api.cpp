@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "http/api.hpp"
+
+#include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "http/headers.hpp"
+#include "http/json_body.hpp"
+#include "http/problem.hpp"
+#include "http/query.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr const char* json_type = "application/json";
+constexpr const char* event_type = "text/event-stream";
+/// The page may run what stands in it and ask this server, nothing else.
+constexpr const char* page_policy =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+HttpResponse json_response(std::string body, int status = 200) {
+    HttpResponse response;
+    response.status = status;
+    response.content_type = json_type;
+    response.body = std::move(body);
+    if (!response.body.ends_with('\n')) response.body += '\n';
+    return response;
+}
+
+HttpResponse json_or_problem(Answer<std::string> answer) {
+    return answer ? json_response(std::move(*answer)) : response_of(answer.error());
+}
+
+HttpResponse refused(int status, std::string detail, std::string hint = {}) {
+    return response_of(make_problem(status, std::move(detail), std::move(hint)));
+}
+
+/// Nothing but what everybody may know is told on the loopback port.
+std::optional<HttpResponse> check_loopback(const HttpRequest& request, const HttpTarget& target) {
+    const auto* host = request.header("Host");
+    const std::string authority =
+        !target.authority.empty() ? target.authority : (host != nullptr ? *host : "");
+    if (is_loopback_authority(authority)) return std::nullopt;
+    return refused(421, "this port answers to localhost, 127.0.0.1 and [::1] only");
+}
+
+HttpResponse forbidden_here() {
+    return refused(403,
+                   "nobody is known on this port: it answers GET /, /metrics, /healthz and "
+                   "/v1/status",
+                   "use the Unix socket of ksmsd");
+}
+
+std::optional<Problem> no_parameters(const HttpCall& call) {
+    return check_parameters(call.target, {});
+}
+
+/// Whether nothing more can happen is the service's word; anything else is 202.
+HttpResponse job_response(const JobDocument& job, bool running_is_accepted) {
+    return json_response(job.json, running_is_accepted && !job.finished ? 202 : 200);
+}
+
+}  // namespace
+
+HttpApi::HttpApi(JobService& service, std::string page, const HttpLimits& limits,
+                 std::function<std::string()> own_metrics)
+    : service_(service),
+      page_(std::move(page)),
+      limits_(limits),
+      own_metrics_(std::move(own_metrics)),
+      router_(routes()) {}
+
+std::vector<HttpRoute> HttpApi::routes() {
+    return {
+        {"POST", "/v1/jobs", json_type, false, true, [this](const auto& c) { return submit(c); }},
+        {"GET", "/v1/jobs", json_type, false, false, [this](const auto& c) { return list(c); }},
+        {"GET", "/v1/jobs/{id}", json_type, false, false,
+         [this](const auto& c) { return show(c); }},
+        {"DELETE", "/v1/jobs/{id}", json_type, false, false,
+         [this](const auto& c) { return cancel(c); }},
+        {"GET", "/v1/jobs/{id}/events", event_type, false, false,
+         [](const auto& c) { return events(c); }},
+        {"GET", "/v1/registry", json_type, false, false,
+         [this](const auto& c) -> HttpReply {
+             if (auto problem = no_parameters(c)) return response_of(*problem);
+             return json_or_problem(service_.registry(c.caller));
+         }},
+        {"GET", "/v1/status", json_type, true, false,
+         [this](const auto& c) -> HttpReply {
+             if (auto problem = no_parameters(c)) return response_of(*problem);
+             return json_or_problem(service_.status(c.caller));
+         }},
+        {"GET", "/healthz", json_type, true, false,
+         [this](const auto&) -> HttpReply {
+             auto health = service_.health();
+             return json_response(std::move(health.json), health.healthy ? 200 : 503);
+         }},
+        {"GET", "/metrics", "text/plain", true, false,
+         [this](const auto&) -> HttpReply {
+             return HttpResponse{200,
+                                 "text/plain; version=0.0.4; charset=utf-8",
+                                 {},
+                                 service_.metrics() + own_metrics_()};
+         }},
+        {"GET", "/", "text/html", true, false,
+         [this](const auto&) -> HttpReply {
+             return HttpResponse{200,
+                                 "text/html; charset=utf-8",
+                                 {{"Content-Security-Policy", page_policy}},
+                                 page_};
+         }},
+    };
+}
+
+std::expected<Admitted, HttpResponse> HttpApi::admit(const Caller& caller,
+                                                     const HttpRequest& request) const {
+    if (auto problem = check_framing(request)) return std::unexpected(response_of(*problem));
+    if (request.target.size() > limits_.target)
+        return std::unexpected(
+            refused(414, "the target is longer than " + std::to_string(limits_.target) + " bytes"));
+    auto target = parse_target(request.target);
+    if (!target) return std::unexpected(response_of(target.error()));
+    if (caller.anonymous)
+        if (auto response = check_loopback(request, *target))
+            return std::unexpected(std::move(*response));
+    if (caller.anonymous && target->asterisk) return std::unexpected(forbidden_here());
+    if (target->asterisk) {
+        if (request.method == "OPTIONS")
+            return Admitted{*target, {}, "GET, HEAD, POST, DELETE, OPTIONS"};
+        return std::unexpected(refused(400, "* is a target of OPTIONS only"));
+    }
+    auto match = router_.match(request.method, *target);
+    if (caller.anonymous && !(match && match->route->anonymous))
+        return std::unexpected(forbidden_here());
+    if (!match) {
+        if (!match.error().known_path)
+            return std::unexpected(refused(404, "there is no " + target->path));
+        if (request.method == "OPTIONS") return Admitted{*target, {}, match.error().allow};
+        auto response = refused(405, request.method + " is not for " + target->path);
+        response.headers.emplace_back("Allow", match.error().allow);
+        return std::unexpected(std::move(response));
+    }
+    if (!accepts(request, match->route->produces))
+        return std::unexpected(refused(
+            406, target->path + " is " + match->route->produces + ", which Accept refuses"));
+    if (match->route->submits) {
+        if (!caller.may_submit)
+            return std::unexpected(refused(403, "user " + caller.user + " may not submit jobs",
+                                           "root and members of the group ksms may"));
+        if (auto problem = check_json_type(request)) return std::unexpected(response_of(*problem));
+    } else if (has_body(request)) {
+        return std::unexpected(refused(413, request.method + " takes no body here"));
+    }
+    return Admitted{std::move(*target), std::move(*match), {}};
+}
+
+HttpReply HttpApi::run(const Caller& caller, const HttpRequest& request,
+                       const Admitted& admitted) const {
+    if (admitted.match.route == nullptr)
+        return HttpResponse{204, "", {{"Allow", admitted.allow}}, ""};
+    return admitted.match.route->handler(
+        HttpCall{caller, request, admitted.target, admitted.match.id});
+}
+
+HttpReply HttpApi::submit(const HttpCall& call) const {
+    if (auto problem = no_parameters(call)) return response_of(*problem);
+    const auto body = parse_json_body(call.request.body);
+    if (!body) return response_of(body.error());
+    const auto job = service_.submit(call.caller, *body);
+    if (!job) return response_of(job.error());
+    const nlohmann::ordered_json answer{{"id", job->id}, {"state", job->state}};
+    auto response = json_response(answer.dump(), job->created ? 202 : 200);
+    response.headers.emplace_back("Location", "/v1/jobs/" + job->id);
+    return response;
+}
+
+HttpReply HttpApi::list(const HttpCall& call) const {
+    const auto query = parse_job_query(call.target);
+    if (!query) return response_of(query.error());
+    return json_or_problem(service_.jobs(call.caller, *query));
+}
+
+HttpReply HttpApi::show(const HttpCall& call) const {
+    static const std::array<std::string, 1> known{"wait"};
+    if (auto problem = check_parameters(call.target, known)) return response_of(*problem);
+    const auto wait = parse_wait(call.target, limits_.longest_wait);
+    if (!wait) return response_of(wait.error());
+    const auto job = service_.job(call.caller, call.id);
+    if (!job) return response_of(job.error());
+    if (wait->count() > 0 && !job->finished) return WaitForJob{call.id, *wait};
+    return job_response(*job, false);
+}
+
+HttpReply HttpApi::cancel(const HttpCall& call) const {
+    if (auto problem = no_parameters(call)) return response_of(*problem);
+    const auto job = service_.cancel(call.caller, call.id);
+    return job ? job_response(*job, true) : response_of(job.error());
+}
+
+HttpReply HttpApi::events(const HttpCall& call) {
+    if (auto problem = no_parameters(call)) return response_of(*problem);
+    if (call.request.method == "HEAD") return HttpResponse{200, event_type, {}, ""};
+    StreamEvents stream{call.id, 0};
+    const auto* last = call.request.header("Last-Event-ID");
+    if (last == nullptr || last->empty()) return stream;
+    const auto end = last->data() + last->size();
+    const auto [stop, error] = std::from_chars(last->data(), end, stream.after);
+    if (error != std::errc{} || stop != end)
+        return refused(400, "Last-Event-ID is the number of an event");
+    return stream;
+}
+
+HttpResponse HttpApi::job(const Caller& caller, const std::string& id) const {
+    const auto job = service_.job(caller, id);
+    return job ? job_response(*job, false) : response_of(job.error());
+}
+
+}  // namespace ksms

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The API itself: which request is let in, and what answers it. Knows no sockets.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "http/limits.hpp"
+#include "http/message.hpp"
+#include "http/router.hpp"
+#include "http/service.hpp"
+#include "http/target.hpp"
+
+namespace ksms {
+
+/// A request that was let in by its headers.
+struct Admitted {
+    HttpTarget target;
+    HttpMatch match;  ///< no route: OPTIONS, answered from `allow`
+    std::string allow;
+};
+
+class HttpApi {
+public:
+    /// @param service      outlives this
+    /// @param page         what GET / answers, HTML in UTF-8 that fetches nothing from elsewhere
+    /// @param own_metrics  lines of the server's own for GET /metrics
+    HttpApi(JobService& service, std::string page, const HttpLimits& limits,
+            std::function<std::string()> own_metrics);
+
+    /// Before the body is read: framing, target, who may, route, Accept, Content-Type.
+    [[nodiscard]] std::expected<Admitted, HttpResponse> admit(const Caller& caller,
+                                                              const HttpRequest& request) const;
+    /// @param request  with its body
+    [[nodiscard]] HttpReply run(const Caller& caller, const HttpRequest& request,
+                                const Admitted& admitted) const;
+
+    /// The job's document as the end of a wait.
+    [[nodiscard]] HttpResponse job(const Caller& caller, const std::string& id) const;
+    [[nodiscard]] JobService& service() const { return service_; }
+
+private:
+    [[nodiscard]] std::vector<HttpRoute> routes();
+    [[nodiscard]] HttpReply submit(const HttpCall& call) const;
+    [[nodiscard]] HttpReply list(const HttpCall& call) const;
+    [[nodiscard]] HttpReply show(const HttpCall& call) const;
+    [[nodiscard]] HttpReply cancel(const HttpCall& call) const;
+    [[nodiscard]] static HttpReply events(const HttpCall& call);
+
+    JobService& service_;
+    std::string page_;
+    HttpLimits limits_;
+    std::function<std::string()> own_metrics_;
+    HttpRouter router_;
+};
+
+}  // namespace ksms

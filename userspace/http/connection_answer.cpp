@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Writing an answer, and leaving.
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <ctime>
+#include <utility>
+
+#include "http/connection.hpp"
+#include "http/problem.hpp"
+
+namespace ksms {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t most_drained = 4 * 1024 * 1024;
+
+/// IMF-fixdate of RFC 9110, 5.6.7.
+std::string date_text() {
+    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    ::gmtime_r(&now, &utc);
+    std::array<char, 64> rest{};
+    const auto size = std::strftime(rest.data(), rest.size(), " %Y %H:%M:%S GMT", &utc);
+    const std::string day = (utc.tm_mday < 10 ? "0" : "") + std::to_string(utc.tm_mday);
+    return std::string(days.at(static_cast<std::size_t>(utc.tm_wday))) + ", " + day + " " +
+           months.at(static_cast<std::size_t>(utc.tm_mon)) + std::string(rest.data(), size);
+}
+
+void add(std::string& text, std::string_view name, std::string_view value) {
+    text += name;
+    text += ": ";
+    text += value;
+    text += "\r\n";
+}
+
+std::string header_text(const HttpResponse& response, bool has_length, bool close) {
+    std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
+                       reason_phrase(response.status) + "\r\n";
+    add(text, "Date", date_text());
+    if (!response.content_type.empty()) add(text, "Content-Type", response.content_type);
+    if (has_length) add(text, "Content-Length", std::to_string(response.body.size()));
+    add(text, "Connection", close ? "close" : "keep-alive");
+    add(text, "Cache-Control", "no-store");
+    add(text, "X-Content-Type-Options", "nosniff");
+    add(text, "Referrer-Policy", "no-referrer");
+    bool has_policy = false;
+    for (const auto& [name, value] : response.headers) {
+        add(text, name, value);
+        has_policy = has_policy || name == "Content-Security-Policy";
+    }
+    if (!has_policy)
+        add(text, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    return text + "\r\n";
+}
+
+}  // namespace
+
+void Connection::answer(HttpResponse response, bool close_after) {
+    core_->book.works(id_);
+    ++core_->figures.answers.at(static_cast<std::size_t>(std::clamp(response.status / 100, 0, 5)));
+    close_after_ = close_after || !keep_alive_ || core_->stopping;
+    // The header of a stream's HEAD, and of 204, tells no length.
+    const bool has_length = response.status != 204 && response.content_type != "text/event-stream";
+    head_ = header_text(response, has_length, close_after_);
+    body_ = head_only_ ? std::string() : std::move(response.body);
+    answer_until_ = std::chrono::steady_clock::now() + core_->limits.answer;
+    send(&Connection::answered);
+}
+
+void Connection::send(Step then) {
+    after_write_ = then;
+    written_ = 0;
+    writing_ = true;
+    core_->book.holds(id_, head_.size() + body_.size() + (events_ ? events_->bytes() : 0));
+    write_some();
+}
+
+void Connection::write_some() {
+    const auto total = head_.size() + body_.size();
+    if (written_ == total) {
+        writing_ = false;
+        disarm();
+        head_ = {};
+        body_ = {};
+        core_->book.holds(id_, events_ ? events_->bytes() : 0);
+        return (this->*after_write_)();
+    }
+    if (!events_ && std::chrono::steady_clock::now() >= answer_until_) return write_timed_out();
+    arm(core_->limits.write, &Connection::write_timed_out);
+    const auto of_head = std::min(written_, head_.size());
+    const std::array<asio::const_buffer, 2> rest{asio::buffer(head_) + of_head,
+                                                 asio::buffer(body_) + (written_ - of_head)};
+    socket_.async_write_some(rest, guarded([this](const Error& error, std::size_t bytes) {
+                                 if (error) return close();
+                                 written_ += bytes;
+                                 write_some();
+                             }));
+}
+
+void Connection::write_timed_out() {
+    ++core_->figures.cut_off;
+    close();
+}
+
+void Connection::answered() {
+    if (close_after_) return linger();
+    next_request();
+}
+
+/// Closing while the client still sends would take the answer away from it: so no more is said, and
+/// what comes is thrown away, for a while.
+void Connection::linger() {
+    boost::system::error_code error;
+    socket_.shutdown(Socket::shutdown_send, error);
+    if (error || core_->stopping) return close();
+    core_->book.waits(id_);
+    parser_.reset();
+    buffer_.clear();
+    drained_ = 0;
+    arm(core_->limits.linger, &Connection::close);
+    drain();
+}
+
+void Connection::drain() {
+    buffer_.clear();
+    socket_.async_read_some(buffer_.prepare(4096),
+                            guarded([this](const Error& error, std::size_t bytes) {
+                                drained_ += bytes;
+                                if (error || drained_ > most_drained) return close();
+                                drain();
+                            }));
+}
+
+}  // namespace ksms

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests that stay: waiting for a job, and its events.
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "http/connection.hpp"
+#include "http/problem.hpp"
+
+namespace ksms {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t piece = 64 * 1024;
+
+Problem too_many_streams(const HttpLimits& limits) {
+    auto problem = make_problem(503,
+                                "more than " + std::to_string(limits.streams_per_uid) +
+                                    " waits and streams of events of one user",
+                                "end some of them");
+    problem.retry_after = 1;
+    return problem;
+}
+
+}  // namespace
+
+bool Connection::begin_stream() {
+    if (core_->book.begin_stream(id_)) return true;
+    answer(response_of(too_many_streams(core_->limits)));
+    return false;
+}
+
+/// A client that has gone is noticed although nothing is written to it.
+void Connection::watch_for_hangup() {
+    if (std::exchange(hangup_is_watched_, true)) return;
+    socket_.async_wait(Socket::wait_error, guarded([this](const Error& error) {
+                           if (!error) close();
+                       }));
+}
+
+void Connection::wait_for_job(const WaitForJob& wait) {
+    if (!begin_stream()) return;
+    waits_for_ = wait.id;
+    auto subscription = core_->api.service().watch(
+        caller_, wait.id, 0, [weak = weak_from_this()](const JobEvent& event) {
+            const auto self = weak.lock();
+            if (!self || event.name != "end") return;
+            // Not from inside of the service, which is in the middle of something.
+            asio::post(self->core_->io, self->guarded([raw = self.get()] { raw->wait_is_over(); }));
+        });
+    if (!subscription) {
+        waits_for_.clear();
+        core_->book.end_stream(id_);
+        return answer(response_of(subscription.error()));
+    }
+    subscription_ = std::move(*subscription);
+    arm(wait.longest, &Connection::wait_is_over);
+    watch_for_hangup();
+}
+
+void Connection::wait_is_over() {
+    if (waits_for_.empty()) return;
+    const auto id = std::exchange(waits_for_, {});
+    disarm();
+    subscription_.reset();
+    core_->book.end_stream(id_);
+    answer(core_->api.job(caller_, id));
+}
+
+void Connection::stream(const StreamEvents& wanted) {
+    if (!begin_stream()) return;
+    events_.emplace(core_->limits);
+    replaying_ = true;
+    auto subscription = core_->api.service().watch(
+        caller_, wanted.id, wanted.after, [weak = weak_from_this()](const JobEvent& event) {
+            if (const auto self = weak.lock(); self && !self->closed_) self->event(event);
+        });
+    replaying_ = false;
+    if (!subscription) {
+        events_.reset();
+        core_->book.end_stream(id_);
+        return answer(response_of(subscription.error()));
+    }
+    subscription_ = std::move(*subscription);
+    ++core_->figures.answers.at(2);
+    head_ =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+    watch_for_hangup();
+    send(&Connection::write_events);
+}
+
+void Connection::event(const JobEvent& event) {
+    if (!events_->push(event, !replaying_)) cut_off_ = true;
+    if (std::exchange(woken_, true)) return;
+    asio::post(core_->io, guarded([this] {
+                   woken_ = false;
+                   core_->book.holds(id_, head_.size() + body_.size() + events_->bytes());
+                   if (cut_off_) return write_timed_out();
+                   if (!writing_) write_events();
+               }));
+}
+
+void Connection::write_events() {
+    body_ = events_->take(piece);
+    if (!body_.empty()) return send(&Connection::write_events);
+    if (!events_->ended()) return arm(core_->limits.heartbeat, &Connection::heartbeat);
+    subscription_.reset();
+    core_->book.end_stream(id_);
+    linger();
+}
+
+void Connection::heartbeat() {
+    body_ = heartbeat_text;
+    send(&Connection::write_events);
+}
+
+}  // namespace ksms

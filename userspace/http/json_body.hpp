@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "http/service.hpp"
+
+namespace ksms {
+
+inline constexpr unsigned deepest_json = 16;
+
+/// Reads a request's body: one JSON object (RFC 8259), strict UTF-8, at most deepest_json levels,
+/// no key twice in one object, no NUL in a text. Else 400, with line and column (both from 1,
+/// columns in bytes) or the key.
+[[nodiscard]] Answer<nlohmann::json> parse_json_body(std::string_view text);
+
+}  // namespace ksms

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What one client may cost. Together they bound the memory of the server: docs/design.md.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace ksms {
+
+struct HttpLimits {
+    std::size_t header{16 * 1024};  ///< bytes of request line and headers
+    std::size_t target{4 * 1024};   ///< bytes of the request's target
+    std::size_t body{1024 * 1024};  ///< bytes of a request's body
+
+    std::size_t connections{256};         ///< in all
+    std::size_t connections_per_uid{64};  ///< the loopback port counts as one uid
+    std::size_t reserved_for_root{8};     ///< above `connections`
+    std::size_t streams_per_uid{48};  ///< event streams and waits; the rest is for short answers
+
+    std::size_t bytes{128 * 1024 * 1024};         ///< of answers that are not taken yet, in all
+    std::size_t bytes_per_uid{32 * 1024 * 1024};  ///< … of one uid; one answer may be more
+
+    std::size_t events{1024};                      ///< behind for a subscriber: then it is cut off
+    std::size_t replayed_bytes{32 * 1024 * 1024};  ///< of the events before a subscription
+
+    std::chrono::milliseconds request{10'000};  ///< from the first byte of a request to its last
+    std::chrono::milliseconds idle{60'000};     ///< between requests
+    std::chrono::milliseconds write{30'000};    ///< without a byte of the answer taken
+    std::chrono::milliseconds answer{600'000};  ///< for one answer as a whole
+    std::chrono::milliseconds linger{2'000};    ///< for what is still coming after the last answer
+    std::chrono::milliseconds heartbeat{15'000};      ///< comments on a silent stream of events
+    std::chrono::milliseconds longest_wait{300'000};  ///< ?wait=
+    std::chrono::milliseconds accept_pause{100};      ///< where descriptors or memory ran out
+};
+
+}  // namespace ksms

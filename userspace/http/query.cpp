@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "http/query.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+#include "base/nearest.hpp"
+#include "http/problem.hpp"
+
+namespace ksms {
+namespace {
+
+const std::array<std::string, 2> types{"fast", "detailed"};
+const std::array<std::string, 6> states{"queued", "running",   "done",
+                                        "failed", "cancelled", "interrupted"};
+
+std::string listed(std::span<const std::string> words) {
+    std::string text;
+    for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+    return text;
+}
+
+std::optional<Problem> check_word(const char* name, const std::string& value,
+                                  std::span<const std::string> words) {
+    if (std::ranges::find(words, value) != words.end()) return std::nullopt;
+    const auto guess = did_you_mean(value, words);
+    return make_problem(400, std::string(name) + "=" + value + ": one of " + listed(words), guess);
+}
+
+template <typename Number>
+std::optional<Number> number(const std::string& text) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+}  // namespace
+
+std::optional<Problem> check_parameters(const HttpTarget& target,
+                                        std::span<const std::string> known) {
+    std::set<std::string> seen;
+    for (const auto& [name, value] : target.query) {
+        if (std::ranges::find(known, name) == known.end()) {
+            auto hint = did_you_mean(name, known);
+            if (hint.empty() && !known.empty()) hint = "there are " + listed(known);
+            return make_problem(400, target.path + " has no parameter " + name, hint);
+        }
+        if (!seen.insert(name).second)
+            return make_problem(400, "the parameter " + name + " is there twice");
+    }
+    return std::nullopt;
+}
+
+const std::string* parameter(const HttpTarget& target, std::string_view name) {
+    for (const auto& [key, value] : target.query)
+        if (key == name) return &value;
+    return nullptr;
+}
+
+Answer<JobQuery> parse_job_query(const HttpTarget& target) {
+    static const std::array<std::string, 5> known{"state", "type", "user", "limit", "before"};
+    if (auto problem = check_parameters(target, known)) return std::unexpected(*problem);
+    JobQuery query;
+    if (const auto* state = parameter(target, "state")) {
+        if (auto problem = check_word("state", *state, states)) return std::unexpected(*problem);
+        query.state = *state;
+    }
+    if (const auto* type = parameter(target, "type")) {
+        if (auto problem = check_word("type", *type, types)) return std::unexpected(*problem);
+        query.type = *type;
+    }
+    if (const auto* user = parameter(target, "user")) query.user = *user;
+    if (const auto* limit = parameter(target, "limit")) {
+        const auto value = number<unsigned>(*limit);
+        if (!value || *value < 1 || *value > 1000)
+            return std::unexpected(make_problem(400, "limit=" + *limit + ": 1 to 1000"));
+        query.limit = *value;
+    }
+    if (const auto* before = parameter(target, "before")) {
+        if (before->size() > 128)
+            return std::unexpected(make_problem(400, "before is longer than 128 bytes"));
+        query.before = *before;
+    }
+    return query;
+}
+
+Answer<std::chrono::milliseconds> parse_wait(const HttpTarget& target,
+                                             std::chrono::milliseconds longest) {
+    const auto* wait = parameter(target, "wait");
+    if (wait == nullptr) return std::chrono::milliseconds(0);
+    const auto seconds = number<double>(*wait);
+    const std::chrono::duration<double> most = longest;
+    if (!seconds || !(*seconds >= 0 && *seconds <= most.count()))  // also not a number
+        return std::unexpected(make_problem(
+            400, "wait=" + *wait + ": 0 to " + std::to_string(longest.count() / 1000) + " seconds",
+            "ask again for more"));
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(*seconds));
+}
+
+}  // namespace ksms

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The table of what can be asked: method, path, and who answers.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/message.hpp"
+#include "http/service.hpp"
+#include "http/target.hpp"
+
+namespace ksms {
+
+/// One request on its way to a handler.
+struct HttpCall {
+    const Caller& caller;
+    const HttpRequest& request;
+    const HttpTarget& target;
+    const std::string& id;  ///< what stands at "{id}"; empty where the path has none
+};
+
+struct HttpRoute {
+    std::string method;     ///< HEAD is GET without the body
+    std::string pattern;    ///< "/v1/jobs/{id}": an id is 1 to 63 characters of [A-Za-z0-9._:@+-]
+    std::string produces;   ///< media type of the good answer
+    bool anonymous{false};  ///< also for the loopback port
+    bool submits{false};    ///< takes a JSON body, and only from those who may submit
+    std::function<HttpReply(const HttpCall&)> handler;
+};
+
+struct HttpMatch {
+    const HttpRoute* route{nullptr};
+    std::string id;
+};
+
+struct HttpMiss {
+    bool known_path{false};  ///< the path is there, the method is not: 405
+    std::string allow;       ///< for the header Allow; empty where the path is unknown
+};
+
+class HttpRouter {
+public:
+    explicit HttpRouter(std::vector<HttpRoute> routes);
+
+    [[nodiscard]] std::expected<HttpMatch, HttpMiss> match(std::string_view method,
+                                                           const HttpTarget& target) const;
+
+private:
+    std::vector<HttpRoute> routes_;
+    std::vector<std::vector<std::string>> segments_;  ///< of each route's pattern
+};
+
+}  // namespace ksms

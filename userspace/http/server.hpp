@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The HTTP server: one thread, the caller's io_context.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "http/figures.hpp"
+#include "http/limits.hpp"
+#include "http/service.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace ksms {
+
+class HttpServer {
+public:
+    /// @param io       outlives this; everything happens on the one thread that runs it
+    /// @param service  outlives this
+    /// @param page     what GET / answers: HTML in UTF-8, all in one, nothing from elsewhere
+    /// @param group    whose members may submit jobs
+    HttpServer(boost::asio::io_context& io, JobService& service, std::string page,
+               const HttpLimits& limits = {}, const std::string& group = "ksms");
+    HttpServer(const HttpServer&) = delete;
+    HttpServer& operator=(const HttpServer&) = delete;
+    /// Closes everything at once.
+    ~HttpServer();
+
+    /// Accepts on a socket that listens already: a Unix socket, whose clients are known by their
+    /// credentials, or TCP on a loopback address, whose clients are nobody. Any other is refused.
+    /// The file of a Unix socket stays the caller's.
+    [[nodiscard]] Status listen(Fd socket);
+
+    /// Accepts no more, answers what is being answered, ends waits and streams; closes what is left
+    /// after `longest`. @param done  called once, by the io_context, when nobody is connected
+    void stop(std::chrono::milliseconds longest, std::function<void()> done);
+
+    [[nodiscard]] std::size_t connections() const;
+    [[nodiscard]] const HttpFigures& figures() const;
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace ksms

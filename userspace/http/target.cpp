@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "http/target.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "http/message.hpp"
+#include "http/problem.hpp"
+
+namespace ksms {
+namespace {
+
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/// Percent-encoding; "+" is itself.
+std::optional<std::string> decoded(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        if (i + 2 >= text.size()) return std::nullopt;
+        const int high = hex_digit(text[i + 1]);
+        const int low = hex_digit(text[i + 2]);
+        if (high < 0 || low < 0) return std::nullopt;
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    if (!is_plain_text(out)) return std::nullopt;
+    return out;
+}
+
+std::vector<std::string_view> split(std::string_view text, char at) {
+    std::vector<std::string_view> parts;
+    for (std::size_t start = 0; start <= text.size();) {
+        const auto end = std::min(text.find(at, start), text.size());
+        parts.push_back(text.substr(start, end - start));
+        start = end + 1;
+    }
+    return parts;
+}
+
+std::unexpected<Problem> refuse() {
+    return std::unexpected(make_problem(400, "the target of the request is malformed"));
+}
+
+/// The rest of a character of several bytes; 0 where it is none. @param text  from its first byte
+std::size_t sequence_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+    const std::uint8_t first = byte(0);
+    const std::size_t length = first >= 0xf0 && first <= 0xf4   ? 4
+                               : first >= 0xe0                  ? 3
+                               : first >= 0xc2 && first <= 0xdf ? 2
+                                                                : 0;
+    if (length == 0 || first > 0xf4 || text.size() < length) return 0;
+    for (std::size_t i = 1; i < length; ++i)
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    const std::uint8_t second = byte(1);
+    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool surrogate = first == 0xed && second > 0x9f;
+    const bool too_high = first == 0xf4 && second > 0x8f;
+    return overlong || surrogate || too_high ? 0 : length;
+}
+
+}  // namespace
+
+bool is_plain_text(std::string_view text) {
+    for (std::size_t i = 0; i < text.size();) {
+        const auto byte = static_cast<std::uint8_t>(text[i]);
+        if (byte < 0x20 || byte == 0x7f) return false;
+        const std::size_t length = byte < 0x80 ? 1 : sequence_length(text.substr(i));
+        if (length == 0) return false;
+        i += length;
+    }
+    return true;
+}
+
+Answer<HttpTarget> parse_target(std::string_view target) {
+    HttpTarget parsed;
+    if (target == "*") {
+        parsed.asterisk = true;
+        parsed.path = "*";
+        return parsed;
+    }
+    if (constexpr std::string_view scheme = "http://";
+        same_token(target.substr(0, scheme.size()), scheme)) {
+        target.remove_prefix(scheme.size());
+        const auto end = std::min(target.find_first_of("/?"), target.size());
+        parsed.authority = target.substr(0, end);
+        target.remove_prefix(end);
+        if (parsed.authority.empty()) return refuse();
+    }
+    const auto question = std::min(target.find('?'), target.size());
+    const auto path = target.substr(0, question);
+    parsed.path = path.empty() && !parsed.authority.empty() ? "/" : path;
+    if (!parsed.path.starts_with('/') || parsed.path.find('#') != std::string::npos)
+        return refuse();
+    if (parsed.path != "/") {
+        for (const auto segment : split(std::string_view(parsed.path).substr(1), '/')) {
+            auto text = decoded(segment);
+            if (!text) return refuse();
+            parsed.segments.push_back(std::move(*text));
+        }
+    }
+    if (question + 1 >= target.size()) return parsed;
+    for (const auto pair : split(target.substr(question + 1), '&')) {
+        const auto equals = std::min(pair.find('='), pair.size());
+        auto name = decoded(pair.substr(0, equals));
+        auto value = decoded(equals < pair.size() ? pair.substr(equals + 1) : "");
+        if (!name || !value) return refuse();
+        parsed.query.emplace_back(std::move(*name), std::move(*value));
+    }
+    return parsed;
+}
+
+}  // namespace ksms
