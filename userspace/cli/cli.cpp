@@ -13,8 +13,8 @@
 #include "base/nearest.hpp"
 #include "cli/command.hpp"
 #include "cli/help.hpp"
-#include "cli/signals.hpp"
 #include "os/descriptor_limit.hpp"
+#include "os/signals.hpp"
 #include "output/json.hpp"
 
 namespace ksms {

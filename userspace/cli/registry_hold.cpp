@@ -11,8 +11,8 @@
 #include <limits>
 
 #include "cli/registry_command.hpp"
-#include "cli/signals.hpp"
 #include "os/descriptor_limit.hpp"
+#include "os/signals.hpp"
 #include "output/leases.hpp"
 
 namespace ksms {

@@ -100,7 +100,7 @@ private:
 };
 
 /// "healthy" or what is wrong, for people and for machines.
-struct HealthReport {
+struct ServiceHealth {
     std::string json;    ///< the schema Health of docs/openapi.json
     bool healthy{true};  ///< 200, else 503
 };
@@ -141,7 +141,7 @@ public:
     /// GET /v1/status: the schema Status. Also for the anonymous: nothing of users or jobs in it.
     [[nodiscard]] virtual Answer<std::string> status(const Caller& caller) = 0;
     /// GET /healthz, also for the anonymous.
-    [[nodiscard]] virtual HealthReport health() = 0;
+    [[nodiscard]] virtual ServiceHealth health() = 0;
     /// GET /metrics, also for the anonymous: Prometheus text, version 0.0.4, names from ksms_ on.
     /// The server's own (ksms_http_…) are put behind it.
     [[nodiscard]] virtual std::string metrics() = 0;

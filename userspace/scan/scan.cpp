@@ -19,6 +19,7 @@
 #include "scan/collect.hpp"
 #include "scan/detour.hpp"
 #include "scan/injector.hpp"
+#include "scan/judge_context.hpp"
 #include "scan/lease_keeper.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
@@ -40,13 +41,15 @@ double milliseconds(std::uint64_t from, std::uint64_t to) {
 class Scan {
 public:
     /// @param detours  what earlier rounds have seen
+    /// @param held  the lease of an earlier round
     Scan(const Objects& objects, Guard& guard, const ScanRequest& request, const ScanHooks& hooks,
-         const std::vector<Detour>& detours)
+         const std::vector<Detour>& detours, const std::optional<Lease>& held)
         : objects_(objects),
           guard_(guard),
           request_(request),
           hooks_(hooks),
           detours_(detours),
+          held_(held),
           registry_(objects.registry, request.limits),
           names_(objects) {}
 
@@ -77,6 +80,14 @@ public:
 
     /// Ways that were seen and not planned: routers behind them had no taps.
     [[nodiscard]] std::vector<Detour> detours() { return std::move(new_detours_); }
+
+    /// Gives the lease away with the end of this round, unless it was borrowed.
+    Result<std::optional<Lease>> hand_over() {
+        if (occupied_) return std::nullopt;
+        KSMS_CHECK(registry_.vacate(lease_));
+        KSMS_CHECK(guard_.forget(claim()));
+        return lease_;
+    }
 
 private:
     void stage(const char* name) const {
@@ -121,12 +132,22 @@ private:
         });
     }
 
+    [[nodiscard]] ksms_journal_entry claim() const {
+        return did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation));
+    }
+
     Status take_lease() {
+        if (held_) {
+            lease_ = *held_;
+            KSMS_CHECK(guard_.will(claim()));
+            return registry_.occupy(lease_);
+        }
         KSMS_TRY(auto borrowed, borrow_lease(registry_, request_.job, request_.dscp));
         if (borrowed) {
             KSMS_CHECK(registry_.occupy(*borrowed));
             lease_ = *borrowed;
             occupied_ = true;
+            if (hooks_.leased) hooks_.leased(lease_.dscp);
             return {};
         }
         LeaseRequest wanted;
@@ -137,8 +158,8 @@ private:
         // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
         wanted.avoid = plan_.routed_dscps | objects_.config.values()[0].active_scans;
         KSMS_TRY(lease_, registry_.allocate(wanted, patience_for_lease(), hooks_.stop));
-        KSMS_CHECK(
-            guard_.will(did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation))));
+        KSMS_CHECK(guard_.will(claim()));
+        if (hooks_.leased) hooks_.leased(lease_.dscp);
         return registry_.occupy(lease_);
     }
 
@@ -245,22 +266,7 @@ private:
         context.dscp = lease_.dscp;
         context.before_neighbours = request_.hooks == TapHooks::netfilter;
         KSMS_TRY(context.broken_routers, broken_routers());
-        context.source_gateway_missing.assign(plan_.entries.size(), false);
-        for (std::size_t i = 0; i < plan_.neighbours.size(); ++i) {
-            const auto state = resolver_->states()[i];
-            if (state == NeighbourState::resolved) continue;
-            const auto& neighbour = plan_.neighbours[i];
-            for (std::size_t router = 0; router < plan_.routers.size(); ++router) {
-                if (plan_.routers[router].netns.inode() != neighbour.netns->inode()) continue;
-                auto& into = state == NeighbourState::faked ? context.faked_neighbours
-                                                            : context.missing_gateways;
-                into.insert({router, neighbour.interface.ifindex});
-            }
-            for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry)
-                if (state == NeighbourState::missing &&
-                    plan_.entries[entry].netns.inode() == neighbour.netns->inode())
-                    context.source_gateway_missing[entry] = true;
-        }
+        tell_neighbours(plan_, resolver_->states(), context);
         return context;
     }
 
@@ -331,6 +337,7 @@ private:
     const ScanRequest& request_;
     const ScanHooks& hooks_;
     const std::vector<Detour>& detours_;
+    const std::optional<Lease>& held_;
     std::vector<Detour> new_detours_;
     std::unique_ptr<Network> network_;
     Registry registry_;
@@ -355,22 +362,20 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest requ
     constexpr int kMostRounds = 8;
     const auto deadline = request.deadline_ns == 0 ? 0 : monotonic_ns() + request.deadline_ns;
     std::vector<Detour> detours;
+    std::optional<Lease> lease;
     for (int round = 1;; ++round) {
-        std::vector<Detour> more;
-        Result<Report> report;
-        {
-            Scan scan(objects, guard, request, hooks, detours);
-            report = scan.run();
-            more = scan.detours();
-        }
+        Scan scan(objects, guard, request, hooks, detours, lease);
+        auto report = scan.run();
+        auto more = scan.detours();
         const auto now = monotonic_ns();
         const bool stopped = hooks.stop != nullptr && hooks.stop->load() != 0;
         if (!report || more.empty() || round == kMostRounds || stopped ||
             (deadline != 0 && now >= deadline))
             return report;
+        KSMS_TRY(auto held, scan.hand_over());
+        lease = std::move(held);
         std::ranges::move(more, std::back_inserter(detours));
         if (deadline != 0) request.deadline_ns = deadline - now;
-        request.job = report->job;
     }
 }
 

@@ -29,6 +29,8 @@ struct ArmedScan {
 
 struct ScanHooks {
     std::function<void(const ScanProgress&)> progress;
+    /// The scan holds this DSCP from now on.
+    std::function<void(std::uint8_t dscp)> leased;
     /// For who wants to see the probes elsewhere too; its error ends the scan.
     std::function<Status(const ArmedScan&)> armed;
     const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known

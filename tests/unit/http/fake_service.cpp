@@ -127,7 +127,7 @@ Answer<std::string> FakeService::status(const Caller& /*caller*/) {
            R"("mode":{"parallel":8,"why":null}})";
 }
 
-HealthReport FakeService::health() {
+ServiceHealth FakeService::health() {
     const std::string checks = R"(,"checks":[{"name":"queue","ok":true,"detail":"writable"}]})";
     return {(healthy ? R"({"status":"ok")" : R"({"status":"failing")") + checks, healthy};
 }

@@ -29,7 +29,7 @@ public:
                                std::function<void(const JobEvent&)> event) override;
     Answer<std::string> registry(const Caller& caller) override;
     Answer<std::string> status(const Caller& caller) override;
-    HealthReport health() override;
+    ServiceHealth health() override;
     std::string metrics() override;
 
     void add(const std::string& id, const std::string& state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/signals.hpp"
+#include "os/signals.hpp"
 
 #include <csignal>
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "scan/judge_context.hpp"
+
+namespace ksms {
+
+void tell_neighbours(const Plan& plan, const std::vector<NeighbourState>& states,
+                     JudgeContext& context) {
+    context.source_gateway_missing.assign(plan.entries.size(), false);
+    for (std::size_t i = 0; i < plan.neighbours.size(); ++i) {
+        const auto state = states[i];
+        if (state == NeighbourState::resolved) continue;
+        const auto& neighbour = plan.neighbours[i];
+        for (std::size_t router = 0; router < plan.routers.size(); ++router) {
+            if (plan.routers[router].netns.inode() != neighbour.netns->inode()) continue;
+            auto& into = state == NeighbourState::faked ? context.faked_neighbours
+                                                        : context.missing_gateways;
+            into.insert({router, neighbour.interface.ifindex});
+        }
+        for (std::size_t entry = 0; entry < plan.entries.size(); ++entry)
+            if (state == NeighbourState::missing &&
+                plan.entries[entry].netns.inode() == neighbour.netns->inode())
+                context.source_gateway_missing[entry] = true;
+    }
+}
+
+}  // namespace ksms
