@@ -66,6 +66,20 @@ public:
         into = static_cast<T>(value.get<std::uint64_t>());
         return {};
     }
+    Status absolute_path(const json& parent, const std::string& section, const char* key,
+                         std::string& into) const {
+        if (!parent.contains(key)) return {};
+        const auto& value = parent[key];
+        constexpr std::size_t kLongest = 100;  // a Unix socket's name has 107 bytes (unix(7))
+        if (!value.is_string() || !value.get<std::string>().starts_with('/') ||
+            value.get<std::string>().size() > kLongest ||
+            value.get<std::string>().find('\0') != std::string::npos)
+            return wrong(section + key,
+                         fmt::format("{} is no absolute path of at most {} bytes", value.dump(),
+                                     kLongest));
+        into = value.get<std::string>();
+        return {};
+    }
     static bool in_range(const json& value, std::uint64_t least, std::uint64_t most) {
         return value.is_number_unsigned() && value.get<std::uint64_t>() >= least &&
                value.get<std::uint64_t>() <= most;
@@ -94,10 +108,9 @@ Status read_registry(const Reader& read, const json& root, Config& config) {
                                                  "cleanup_interval", "allocation_timeout"};
     const std::string path = "dscp_registry.";
     KSMS_CHECK(read.known(section, path, keys));
-    bool enabled = true;
     std::uint64_t timeout_s = config.limits.ttl_ns / kSecond;
     auto& limits = config.limits;
-    KSMS_CHECK(read.boolean(section, path, "enabled", enabled));
+    KSMS_CHECK(read.boolean(section, path, "enabled", config.registry_enabled));
     KSMS_CHECK(read.number(section, path, "dscp_range_min", 0, 63, limits.dscp_min));
     KSMS_CHECK(read.number(section, path, "dscp_range_max", 0, 63, limits.dscp_max));
     KSMS_CHECK(read.number(section, path, "max_concurrent_jobs", 1, 64, limits.max_jobs));
@@ -110,18 +123,33 @@ Status read_registry(const Reader& read, const json& root, Config& config) {
                                                   limits.dscp_max));
     }
     // One DSCP for all, one job after the other.
-    if (!enabled) {
+    if (!config.registry_enabled) {
         limits.dscp_max = limits.dscp_min;
         limits.max_jobs = 1;
     }
     return {};
 }
 
+Status read_service(const Reader& read, const json& section, ServiceConfig& service) {
+    const std::string path = "ksms.";
+    constexpr std::uint64_t kMost = 1'000'000;
+    KSMS_CHECK(read.absolute_path(section, path, "state_directory", service.state_directory));
+    KSMS_CHECK(read.absolute_path(section, path, "socket", service.socket));
+    KSMS_CHECK(read.number(section, path, "http_port", 0, 65'535, service.http_port));
+    KSMS_CHECK(read.number(section, path, "keep_seconds", 60, kYear, service.keep_seconds));
+    KSMS_CHECK(read.number(section, path, "keep_jobs", 1, kMost, service.keep_jobs));
+    KSMS_CHECK(read.number(section, path, "max_queued", 1, kMost, service.max_queued));
+    return read.number(section, path, "max_queued_user", 1, kMost, service.max_queued_user);
+}
+
 Status read_own(const Reader& read, const json& root, Config& config) {
     json section;
     KSMS_CHECK(read.object(root, "ksms", section));
-    static const std::array<std::string, 2> keys{"dscp_exclude", "utilization_warning"};
+    static const std::array<std::string, 9> keys{
+        "dscp_exclude", "utilization_warning", "state_directory", "socket",         "http_port",
+        "keep_seconds", "keep_jobs",           "max_queued",      "max_queued_user"};
     KSMS_CHECK(read.known(section, "ksms.", keys));
+    KSMS_CHECK(read_service(read, section, config.service));
     if (section.contains("utilization_warning")) {
         const auto& value = section["utilization_warning"];
         if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > 1)
@@ -159,6 +187,8 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
     const Reader read(text, name);
     KSMS_CHECK(read.twice());
     Config config;
+    config.text = text;
+    config.name = name;
     KSMS_CHECK(read_registry(read, root, config));
     KSMS_CHECK(read_own(read, root, config));
     KSMS_CHECK(read.boolean(root, "", "ksms_parallel_execution", config.parallel_execution));

@@ -12,13 +12,27 @@
 
 namespace ksms {
 
+/// Of the service, under "ksms".
+struct ServiceConfig {
+    std::string state_directory{"/var/lib/ksms"};
+    std::string socket{"/run/ksms/ksmsd.sock"};
+    std::uint16_t http_port{0};            ///< on 127.0.0.1; 0: none
+    std::uint64_t keep_seconds{604'800};   ///< finished jobs and their results
+    std::uint64_t keep_jobs{10'000};       ///< of those, at most so many
+    std::uint64_t max_queued{10'000};      ///< jobs that are not finished
+    std::uint64_t max_queued_user{1'000};  ///< … of one user
+};
+
 struct Config {
     RegistryLimits limits;  ///< dscp_range_min, dscp_range_max, max_concurrent_jobs,
                             ///< allocation_timeout, ksms.dscp_exclude
+    bool registry_enabled{true};  ///< false: one DSCP for all, one job after the other
     std::uint32_t cleanup_interval_s{300};
     bool parallel_execution{true};
     std::uint32_t max_parallel_fast_jobs{8};
     double utilization_warning{0.8};    ///< 0 to 1: the part of the DSCPs that is held
+    ServiceConfig service;
+    std::string text, name;             ///< as it was read; "" without a file
     std::vector<std::string> warnings;  ///< keys that mean nothing to us
 };
 

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/daemon.hpp"
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <boost/asio.hpp>
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "config/config.hpp"
+#include "daemon/board.hpp"
+#include "daemon/health.hpp"
+#include "daemon/log.hpp"
+#include "daemon/page.hpp"
+#include "daemon/service.hpp"
+#include "daemon/sockets.hpp"
+#include "daemon/worker.hpp"
+#include "guard/guard.hpp"
+#include "http/server.hpp"
+#include "os/descriptor_limit.hpp"
+#include "os/process.hpp"
+#include "request/options.hpp"
+
+namespace ksms {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::seconds;
+
+// systemd waits longer (TimeoutStopSec=30), then kills.
+constexpr seconds kStopTime{20};
+constexpr std::chrono::milliseconds kLastAnswers{2000};
+constexpr seconds kPruneEvery{60};
+constexpr seconds kLookEvery{1};
+
+constexpr Option kOptions[] = {
+    {"foreground", nullptr, "stay here, with the log on standard error (also what systemd starts)"},
+};
+
+constexpr const char* kHelp =
+    "ksmsd [--foreground] [--config FILE]\n"
+    "Runs jobs of many users: HTTP and JSON on /run/ksms/ksmsd.sock.\n\n";
+
+class Daemon {
+public:
+    Daemon(const Objects& objects, JobStore store, Config config, std::string config_file,
+           std::string pin_root)
+        : config_(std::move(config)),
+          config_file_(std::move(config_file)),
+          board_(io_, std::move(store), config_, std::move(pin_root)),
+          health_(objects, board_),
+          service_(board_, health_, objects, config_),
+          server_(io_, service_, std::string(page_html())),
+          signals_(io_, SIGTERM, SIGINT, SIGHUP),
+          watchdog_(io_),
+          look_(io_),
+          check_(io_),
+          prune_(io_),
+          bound_(io_) {}
+
+    Status run() {
+        KSMS_TRY(auto listening, listen_everywhere(config_.service));
+        for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
+        await_signal();
+        every(look_, kLookEvery, [this] { health_.watch_use(config_); });
+        every(prune_, kPruneEvery, [this] { prune(); });
+        check();
+        beat();
+        KSMS_CHECK(board_.recover());
+        ::sd_notify(0, "READY=1\nSTATUS=running");
+        log(LogLevel::notice, fmt::format("running, version {}", KSMS_VERSION));
+        io_.run();
+        log(LogLevel::notice, "ended");
+        return {};
+    }
+
+private:
+    template <typename Action>
+    void every(asio::steady_timer& timer, seconds period, Action action) {
+        timer.expires_after(period);
+        timer.async_wait([this, &timer, period, action](error_code failed) {
+            if (failed) return;
+            action();
+            every(timer, period, action);
+        });
+    }
+
+    void check() {
+        health_.check_registry(config_);
+        check_.expires_after(seconds(config_.cleanup_interval_s));
+        check_.async_wait([this](error_code failed) {
+            if (!failed) check();
+        });
+    }
+
+    void prune() {
+        const Retention keep{static_cast<double>(config_.service.keep_seconds),
+                             config_.service.keep_jobs,
+                             {}};
+        const auto pruned = board_.store().prune(static_cast<double>(realtime_ns()) / 1e9, keep);
+        if (!pruned) log(LogLevel::warning, pruned.error().text());
+    }
+
+    /// Twice in the time that the watchdog gives: who hangs is not heard.
+    void beat() {
+        std::uint64_t microseconds = 0;
+        if (::sd_watchdog_enabled(0, &microseconds) <= 0) return;
+        ::sd_notify(0, "WATCHDOG=1");
+        watchdog_.expires_after(std::chrono::microseconds(microseconds / 2));
+        watchdog_.async_wait([this](error_code failed) {
+            if (!failed) beat();
+        });
+    }
+
+    void await_signal() {
+        signals_.async_wait([this](error_code failed, int number) {
+            if (failed) return;
+            if (number == SIGHUP)
+                reload();
+            else if (!board_.is_stopping())
+                stop(number);
+            else
+                board_.kill_all();
+            await_signal();
+        });
+    }
+
+    void reload() {
+        ::sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000).c_str());
+        auto fresh = load_config(config_file_);
+        if (!fresh) {
+            log(LogLevel::error,
+                fresh.error().text() + ": refused, the old configuration stays");
+        } else {
+            for (const auto& warning : fresh->warnings) log(LogLevel::warning, warning);
+            const auto& before = config_.service;
+            const auto& after = fresh->service;
+            if (after.socket != before.socket || after.http_port != before.http_port ||
+                after.state_directory != before.state_directory)
+                log(LogLevel::warning,
+                    "socket, http_port and state_directory change with a restart only");
+            fresh->service.state_directory = before.state_directory;
+            fresh->service.socket = before.socket;
+            fresh->service.http_port = before.http_port;
+            config_ = std::move(*fresh);
+            board_.reload(config_);
+            check();
+            log(LogLevel::notice, "configuration read again");
+        }
+        ::sd_notify(0, "READY=1");
+    }
+
+    void stop(int number) {
+        log(LogLevel::notice, fmt::format("signal {}: ending", number));
+        ::sd_notify(0, "STOPPING=1\nSTATUS=ending");
+        bound_.expires_after(kStopTime);
+        bound_.async_wait([this](error_code failed) {
+            if (!failed) board_.kill_all();
+        });
+        board_.stop([this] { server_.stop(kLastAnswers, [this] { io_.stop(); }); });
+    }
+
+    asio::io_context io_{1};
+    Config config_;
+    std::string config_file_;
+    JobBoard board_;
+    Health health_;
+    KsmsService service_;
+    HttpServer server_;
+    asio::signal_set signals_;
+    asio::steady_timer watchdog_, look_, check_, prune_, bound_;
+};
+
+Status run_daemon(const std::vector<std::string>& line) {
+    KSMS_TRY(const auto arguments, parse_arguments(kOptions, line));
+    KSMS_TRY(const auto options, read_global_options(arguments));
+    if (options.help || options.version) {
+        const auto text = options.help ? kHelp + options_help(kOptions)
+                                       : fmt::format("ksmsd {}\n", KSMS_VERSION);
+        std::fputs(text.c_str(), stdout);
+        return {};
+    }
+    if (!arguments.words.empty() || !arguments.rest.empty())
+        return fail(Code::usage, "ksmsd takes options alone", "ksmsd --help");
+    if (options.verbose > 0) set_log_level(LogLevel::debug);
+    KSMS_TRY(auto config, load_config(options.config));
+    for (const auto& warning : config.warnings) log(LogLevel::warning, warning);
+    KSMS_CHECK(require_capabilities("ksmsd"));
+    KSMS_TRY(const auto root, PinRoot::choose(options.pin_root));
+    if (!arguments.has("foreground") && ::daemon(0, 1) != 0) return fail_errno(errno, "daemon");
+    KSMS_TRY(const auto objects, Objects::open(root));
+    KSMS_TRY([[maybe_unused]] const auto undone, reconcile(objects));
+    const auto now = static_cast<double>(realtime_ns()) / 1e9;
+    KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
+    if (const auto& damage = store.damage())
+        log(LogLevel::error,
+            fmt::format("the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
+                        damage->what, damage->set_aside, damage->carried, damage->lost));
+    return Daemon(objects, std::move(store), std::move(config), options.config, root.path).run();
+}
+
+}  // namespace
+
+int daemon_main(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);
+    const std::vector<std::string> line(argv + std::min(argc, 1), argv + argc);
+    if (line.size() == 2 && line.front() == "--worker") {
+        pid_t parent = 0;
+        std::from_chars(line[1].data(), line[1].data() + line[1].size(), parent);
+        return worker_main(parent);
+    }
+    raise_descriptor_limit();
+    Status ended;
+    try {
+        ended = run_daemon(line);
+    } catch (const std::exception& exception) {
+        ended = fail(Code::failed, exception.what());
+    }
+    if (ended) return 0;
+    log(LogLevel::error, ended.error().text());
+    if (!ended.error().hint.empty()) log(LogLevel::error, "hint: " + ended.error().hint);
+    return static_cast<int>(ended.error().code);
+}
+
+}  // namespace ksms

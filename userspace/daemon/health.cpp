@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/health.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.hpp"
+#include "daemon/log.hpp"
+#include "registry/check.hpp"
+#include "registry/registry.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+json check(const std::string& name, bool ok, const std::string& detail,
+           const std::string& hint = {}) {
+    return {{"name", name},
+            {"ok", ok},
+            {"detail", detail},
+            {"hint", hint.empty() ? json(nullptr) : json(hint)}};
+}
+
+}  // namespace
+
+void Health::check_registry(const Config& config) {
+    const auto found = check_leases(objects_.registry, config.limits, true);
+    checked_at_ = static_cast<double>(realtime_ns()) / 1e9;
+    check_error_ = found ? std::string() : found.error().text();
+    if (!found) {
+        log(LogLevel::error, "registry check: " + check_error_);
+        return;
+    }
+    findings_ = found->size();
+    open_findings_ = static_cast<std::size_t>(
+        std::ranges::count_if(*found, [](const Finding& each) { return !each.repaired; }));
+    for (const auto& finding : *found)
+        log(LogLevel::warning, fmt::format("registry check: {}: {}", finding.what,
+                                           finding.repaired ? finding.remedy : finding.why));
+}
+
+Result<LeaseUse> Health::use(const Config& config) const {
+    const Registry registry(objects_.registry, config.limits);
+    LeaseUse use;
+    KSMS_TRY(use.figures, registry.figures());
+    use.capacity = capacity(config.limits);
+    use.used = static_cast<std::uint64_t>(
+        std::popcount(use.figures.in_use & range_mask(config.limits)));
+    use.waiting = use.figures.waiting;
+    return use;
+}
+
+void Health::watch_use(const Config& config) {
+    const auto now = use(config);
+    if (!now) return;
+    const bool over = now->capacity > 0 && now->ratio() > config.utilization_warning;
+    if (over == over_threshold_) return;
+    over_threshold_ = over;
+    const auto text = fmt::format("{} of {} DSCPs are held", now->used, now->capacity);
+    if (over)
+        log(LogLevel::warning,
+            fmt::format("{}: more than {:.0f} %", text, config.utilization_warning * 100));
+    else
+        log(LogLevel::notice, text + " again");
+}
+
+ServiceHealth Health::report() {
+    json checks = json::array();
+    bool failing = false, degraded = false;
+    const auto writable = board_.store().writable();
+    failing |= !writable;
+    checks.push_back(writable
+                         ? check("database", true, "can be written")
+                         : check("database", false, writable.error().text(), writable.error().hint));
+    if (board_.unsaved() > 0) {
+        degraded = true;
+        checks.push_back(check("results", false,
+                               fmt::format("{} finished jobs are not on disk yet", board_.unsaved()),
+                               "they are written as soon as the database can be"));
+    }
+    if (const auto& damage = board_.store().damage()) {
+        degraded = true;
+        checks.push_back(check(
+            "database-damage", false,
+            fmt::format("{}: {} jobs carried over, {} lost{}", damage->what, damage->carried,
+                        damage->lost,
+                        damage->complete ? "" : "; how many more there were is not known"),
+            fmt::format("the damaged file is {}: remove it when it is of no use", damage->set_aside)));
+    }
+    const bool sound = check_error_.empty() && open_findings_ == 0;
+    degraded |= !sound;
+    checks.push_back(check("registry", sound,
+                           checked_at_ == 0 ? std::string("not looked through yet")
+                           : !check_error_.empty()
+                               ? check_error_
+                               : fmt::format("looked through at {:.0f}: {} found, {} put right",
+                                             checked_at_, findings_, findings_ - open_findings_),
+                           sound ? "" : "`ksmsctl registry check` tells more"));
+    const auto mode = board_.mode();
+    const bool full = mode.why != SchedulerMode::Why::shortage;
+    degraded |= !full;
+    checks.push_back(check("scheduler", full, mode.text));
+    const json document{{"status", failing ? "failing" : degraded ? "degraded" : "ok"},
+                        {"checks", checks}};
+    return {document.dump(-1, ' ', false, json::error_handler_t::replace), !failing};
+}
+
+}  // namespace ksms

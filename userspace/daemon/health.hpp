@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The periodic look at registry and database, and what was found last.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/objects.hpp"
+#include "config/config.hpp"
+#include "daemon/board.hpp"
+#include "http/service.hpp"
+
+namespace ksms {
+
+/// How the DSCPs are used, now.
+struct LeaseUse {
+    std::uint64_t used{0}, capacity{0}, waiting{0};
+    ksms_registry figures{};
+    [[nodiscard]] std::uint64_t free() const { return capacity > used ? capacity - used : 0; }
+    [[nodiscard]] double ratio() const {
+        return capacity == 0 ? 0 : static_cast<double>(used) / static_cast<double>(capacity);
+    }
+};
+
+class Health {
+public:
+    Health(const Objects& objects, JobBoard& board) : objects_(objects), board_(board) {}
+
+    /// `registry check --repair`, as often as cleanup_interval says; what it finds is logged.
+    void check_registry(const Config& config);
+    /// Says so in the log when the use passes the threshold, and when it is below again.
+    void watch_use(const Config& config);
+
+    [[nodiscard]] Result<LeaseUse> use(const Config& config) const;
+    [[nodiscard]] ServiceHealth report();
+    [[nodiscard]] double checked_at() const { return checked_at_; }
+    [[nodiscard]] std::size_t open_findings() const { return open_findings_; }
+
+private:
+    const Objects& objects_;
+    JobBoard& board_;
+    double checked_at_{0};  ///< seconds since the epoch
+    std::size_t findings_{0}, open_findings_{0};
+    std::string check_error_;
+    bool over_threshold_{false};
+};
+
+}  // namespace ksms

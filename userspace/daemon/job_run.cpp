@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/job_run.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "config/config.hpp"
+#include "explain/explain.hpp"
+#include "output/explain.hpp"
+#include "os/process.hpp"
+#include "output/json.hpp"
+#include "registry/registry.hpp"
+#include "request/job_request.hpp"
+#include "scan/scan.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+// So long a job waits in the kernel's line for a DSCP, before ksmsd asks anew.
+constexpr std::uint64_t kLeaseWait = 10'000'000'000;
+// … and for a detailed job from the command line to end.
+constexpr std::uint64_t kTurnWait = 60'000'000'000;
+// More are in the result; a stream of events is for people.
+constexpr std::size_t kMostVerdicts = 1000;
+
+/// What the machine was short of; "": it was something else.
+std::string shortage(const Error& error) {
+    switch (error.err) {
+        case ENOMEM: return "memory";
+        case EMFILE:
+        case ENFILE: return "descriptors";
+        case EAGAIN: return "processes";
+        case ENOBUFS: return "buffers";
+        default: return {};
+    }
+}
+
+RunEnd end_of(const Error& error, bool stopped) {
+    RunEnd end;
+    end.error = error_object(error);
+    end.what = shortage(error);
+    if (stopped)
+        end.how = RunEnd::How::stopped;
+    else if (error.code == Code::no_dscp)
+        end.how = RunEnd::How::no_dscp;
+    else if (!end.what.empty())
+        end.how = RunEnd::How::short_of;
+    return end;
+}
+
+void count(const ServiceReport& service, RunEnd& end) {
+    (service.result == Verdict::yes  ? end.yes
+     : service.result == Verdict::no ? end.no
+                                     : end.unknown) += 1;
+    end.sent += service.sent;
+    end.resent += service.sent > 1 ? service.sent - 1 : 0;
+    end.lost += service.result == Verdict::unknown && service.reason == "lost" ? 1 : 0;
+}
+
+json verdict_of(const ServiceReport& service) {
+    return {{"port", service.service.port},
+            {"protocol", protocol_name(service.service.protocol)},
+            {"result", name_of(service.result)},
+            {"stopped_at", service.stopped_at.empty() ? json(nullptr) : json(service.stopped_at)},
+            {"why", service.why.empty() ? json(nullptr) : json(service.why)}};
+}
+
+/// As `ksmsctl scan` ends: nothing but UNKNOWN has failed, its document is there all the same.
+RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
+    if (state == ScanState::interrupted)
+        end.how = RunEnd::How::stopped;
+    else if (end.yes + end.no == 0)
+        end.error = error_object({Code::failed, 0, "every verdict is UNKNOWN: " + failure, {}});
+    else
+        end.how = RunEnd::How::done;
+    return end;
+}
+
+class Run {
+public:
+    Run(const PinRoot& root, const RunSink& sink, const std::atomic<int>& stop)
+        : root_(root), sink_(sink), stop_(stop) {}
+
+    RunEnd scan(const ScanRequest& request) {
+        ScanHooks hooks;
+        hooks.progress = progress();
+        hooks.leased = leased();
+        hooks.stop = &stop_;
+        const auto report = run_scan(root_, request, hooks);
+        if (!report) return end_of(report.error(), stop_ != 0);
+        tell_verdicts(*report);
+        std::string document;
+        write_scan_json(*report, false, [&](std::string_view piece) { document += piece; });
+        sink_.result(document);
+        RunEnd end;
+        for (const auto& service : report->services) count(service, end);
+        return concluded(end, report->state, report->failure);
+    }
+
+    /// One DSCP for all of its scans, which find it held under the job's name.
+    RunEnd explain(ScanRequest request) {
+        const auto pins = RegistryPins::open(root_);
+        if (!pins) return end_of(pins.error(), false);
+        const Registry registry(*pins, request.limits);
+        const auto lease = allocate(registry, request);
+        if (!lease) return end_of(lease.error(), stop_ != 0);
+        const Defer give_back([&] {
+            [[maybe_unused]] const auto given = registry.release(lease->dscp, lease->generation);
+        });
+        sink_.event("leased", {{"dscp", lease->dscp}});
+        request.wait_ns = kTurnWait;
+        ExplainHooks hooks;
+        hooks.progress = progress();
+        hooks.stop = &stop_;
+        const auto explained = run_explain(root_, request, hooks);
+        if (!explained) return end_of(explained.error(), stop_ != 0);
+        RunEnd end;
+        for (const auto& service : explained->services) {
+            count(service.end, end);
+            sink_.event("verdict", verdict_of(service.end));
+        }
+        std::string document;
+        write_explain_json(*explained, false, [&](std::string_view piece) { document += piece; });
+        sink_.result(document);
+        return concluded(end, explained->state, explained->failure);
+    }
+
+private:
+    std::function<void(const ScanProgress&)> progress() {
+        return [this](const ScanProgress& now) {
+            sink_.event("progress", {{"stage", now.stage},
+                                     {"sent", now.sent},
+                                     {"accounted", now.accounted},
+                                     {"probes", now.probes},
+                                     {"elapsed_ms", now.elapsed_ns / 1'000'000}});
+        };
+    }
+
+    Result<Lease> allocate(const Registry& registry, const ScanRequest& request) const {
+        LeaseRequest wanted;
+        wanted.job = request.job;
+        wanted.user = request.user;
+        wanted.dscp = request.dscp;
+        KSMS_TRY(wanted.owner, this_process());
+        return registry.allocate(wanted, request.wait_ns, &stop_);
+    }
+
+    std::function<void(std::uint8_t)> leased() {
+        return [this](std::uint8_t dscp) { sink_.event("leased", {{"dscp", dscp}}); };
+    }
+
+    void tell_verdicts(const Report& report) {
+        const auto most = std::min(report.services.size(), kMostVerdicts);
+        for (std::size_t i = 0; i < most; ++i) {
+            auto verdict = verdict_of(report.services[i]);
+            auto& routers = verdict["routers"] = json::array();
+            for (const auto& router : report.routers) {
+                const auto& at = router.services[i];
+                if (!at.on_path) continue;
+                routers.push_back({{"name", router.name},
+                                   {"entry", router.entry},
+                                   {"hop", router.hop},
+                                   {"result", name_of(at.result)},
+                                   {"stopped_before", at.stopped_before}});
+            }
+            sink_.event("verdict", verdict);
+        }
+    }
+
+    const PinRoot& root_;
+    const RunSink& sink_;
+    const std::atomic<int>& stop_;
+};
+
+}  // namespace
+
+RunEnd run_job(const Order& order, const RunSink& sink, const std::atomic<int>& stop) {
+    auto config = order.config.empty() ? Result<Config>(Config{})
+                                       : parse_config(order.config, order.config_name);
+    if (!config) return end_of(config.error(), false);
+    auto root = PinRoot::choose(order.pin_root);
+    if (!root) return end_of(root.error(), false);
+    auto job = make_job_request(json::parse(order.request, nullptr, false), *config);
+    if (!job) return end_of(job.error(), false);
+    job->scan.job = order.id;
+    job->scan.user = order.user;
+    job->scan.wait_ns = job->scan.dscp ? 0 : kLeaseWait;
+    Run run(*root, sink, stop);
+    return job->detailed ? run.explain(job->scan) : run.scan(job->scan);
+}
+
+}  // namespace ksms

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/metrics.hpp"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <memory>
+
+#include "taps/taps.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr PerType<const char*> kTypes{"fast", "detailed"};
+
+/// The text format, version 0.0.4.
+class Text {
+public:
+    void head(const std::string& name, const char* type, const char* help) {
+        text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+    }
+    template <typename T>
+    void value(const std::string& name, const std::string& labels, T number) {
+        text_ += labels.empty() ? fmt::format("{} {}\n", name, number)
+                                : fmt::format("{}{{{}}} {}\n", name, labels, number);
+    }
+    template <typename T>
+    void one(const std::string& name, const char* type, const char* help, T number) {
+        head(name, type, help);
+        value(name, "", number);
+    }
+    void histogram(const std::string& name, const std::string& labels, const Histogram& of) {
+        const auto more = labels.empty() ? std::string() : labels + ",";
+        for (std::size_t i = 0; i < Histogram::bounds.size(); ++i)
+            value(name + "_bucket", fmt::format("{}le=\"{}\"", more, Histogram::bounds.at(i)),
+                  of.bucket(i));
+        value(name + "_bucket", more + "le=\"+Inf\"", of.count());
+        value(name + "_sum", labels, of.sum());
+        value(name + "_count", labels, of.count());
+    }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+private:
+    std::string text_;
+};
+
+void leases(Text& text, const MetricsSources& from) {
+    const auto use = from.health.use(from.config);
+    if (!use) return;
+    text.one("ksms_leases_used", "gauge", "DSCPs that a job holds", use->used);
+    text.one("ksms_leases_free", "gauge", "DSCPs that could be given away now", use->free());
+    text.one("ksms_leases_capacity", "gauge", "DSCPs that jobs can hold at once", use->capacity);
+    text.one("ksms_lease_utilization_ratio", "gauge", "used of capacity", use->ratio());
+    text.one("ksms_lease_utilization_warning_ratio", "gauge", "from where on that is too much",
+             from.config.utilization_warning);
+    text.one("ksms_lease_waiters", "gauge", "who waits for a DSCP", use->waiting);
+    text.head("ksms_lease_wait_seconds", "histogram", "how long jobs waited for their DSCP");
+    text.histogram("ksms_lease_wait_seconds", "", from.board.figures().lease_wait);
+    text.one("ksms_leases_allocated_total", "counter", "DSCPs given away",
+             use->figures.allocated);
+    text.one("ksms_leases_refused_total", "counter", "asked for and not given",
+             use->figures.refused);
+    text.head("ksms_leases_reaped_total", "counter", "taken back, by cause");
+    text.value("ksms_leases_reaped_total", "cause=\"owner_ended\"", use->figures.reaped_exit);
+    text.value("ksms_leases_reaped_total", "cause=\"time_over\"", use->figures.reaped_time);
+}
+
+void jobs(Text& text, const MetricsSources& from) {
+    const auto& figures = from.board.figures();
+    const auto counts = from.board.counts();
+    text.head("ksms_jobs", "gauge", "jobs that are not over");
+    for (std::size_t i = 0; i < kTypes.size(); ++i) {
+        text.value("ksms_jobs", fmt::format("state=\"queued\",type=\"{}\"", kTypes.at(i)),
+                   counts.queued.at(i));
+        text.value("ksms_jobs", fmt::format("state=\"running\",type=\"{}\"", kTypes.at(i)),
+                   counts.running.at(i));
+    }
+    text.head("ksms_jobs_submitted_total", "counter", "jobs accepted");
+    for (std::size_t i = 0; i < kTypes.size(); ++i)
+        text.value("ksms_jobs_submitted_total", fmt::format("type=\"{}\"", kTypes.at(i)),
+                   figures.submitted.at(i));
+    text.head("ksms_jobs_finished_total", "counter", "jobs that are over");
+    for (std::size_t i = 0; i < kTypes.size(); ++i)
+        for (const char* outcome : {"done", "failed", "cancelled", "interrupted"}) {
+            const auto& by = figures.finished.at(i);
+            const auto found = by.find(outcome);
+            text.value("ksms_jobs_finished_total",
+                       fmt::format("type=\"{}\",outcome=\"{}\"", kTypes.at(i), outcome),
+                       found == by.end() ? std::uint64_t{0} : found->second);
+        }
+    text.head("ksms_jobs_rejected_total", "counter", "jobs not accepted");
+    for (const char* reason :
+         {"queue_full", "user_limit", "conflict", "invalid", "shutting_down"}) {
+        const auto found = figures.rejected.find(reason);
+        text.value("ksms_jobs_rejected_total", fmt::format("reason=\"{}\"", reason),
+                   found == figures.rejected.end() ? std::uint64_t{0} : found->second);
+    }
+    text.head("ksms_job_start_delay_seconds", "histogram", "from submission to start");
+    for (std::size_t i = 0; i < kTypes.size(); ++i)
+        text.histogram("ksms_job_start_delay_seconds", fmt::format("type=\"{}\"", kTypes.at(i)),
+                       figures.start_delay.at(i));
+    const auto now = static_cast<double>(realtime_ns()) / 1e9;
+    text.one("ksms_queue_oldest_seconds", "gauge", "how long the oldest queued job has waited",
+             counts.oldest_queued == 0 ? 0.0 : now - counts.oldest_queued);
+}
+
+void scans(Text& text, const MetricsSources& from) {
+    const auto& figures = from.board.figures();
+    text.head("ksms_scan_seconds", "histogram", "from start to end of jobs that are done");
+    for (std::size_t i = 0; i < kTypes.size(); ++i)
+        text.histogram("ksms_scan_seconds", fmt::format("type=\"{}\"", kTypes.at(i)),
+                       figures.scan.at(i));
+    text.head("ksms_verdicts_total", "counter", "services judged, end to end");
+    text.value("ksms_verdicts_total", "result=\"yes\"", figures.yes);
+    text.value("ksms_verdicts_total", "result=\"no\"", figures.no);
+    text.value("ksms_verdicts_total", "result=\"unknown\"", figures.unknown);
+    text.one("ksms_probes_sent_total", "counter", "probes sent", figures.sent);
+    text.one("ksms_probes_resent_total", "counter", "probes sent again", figures.resent);
+    text.one("ksms_probes_lost_total", "counter", "services of which no probe was seen",
+             figures.lost);
+    std::uint64_t scan = 0, standing = 0;
+    [[maybe_unused]] const auto counted = from.objects.taps.for_each(
+        [&](const std::uint32_t&, const ksms_tap& tap) { ++(tap.owner_pid == 0 ? standing : scan); });
+    text.head("ksms_taps_attached", "gauge", "taps");
+    text.value("ksms_taps_attached", "kind=\"scan\"", scan);
+    text.value("ksms_taps_attached", "kind=\"standing\"", standing);
+}
+
+void scheduler(Text& text, const MetricsSources& from) {
+    const auto mode = from.board.mode();
+    const bool less = mode.why == SchedulerMode::Why::shortage;
+    text.one("ksms_scheduler_parallel_configured", "gauge", "max_parallel_fast_jobs",
+             from.config.parallel_execution ? from.config.max_parallel_fast_jobs : 1U);
+    text.one("ksms_scheduler_parallel_limit", "gauge", "fast jobs that may run at once now",
+             mode.fast);
+    text.one("ksms_scheduler_degraded", "gauge", "1 while that is fewer than configured",
+             less ? 1 : 0);
+    text.head("ksms_workers", "gauge", "processes that run jobs");
+    text.value("ksms_workers", "state=\"busy\"", from.board.pool().busy());
+    text.value("ksms_workers", "state=\"idle\"", from.board.pool().idle());
+    text.one("ksms_workers_died_total", "counter", "of those, which ended without an answer",
+             from.board.pool().died());
+}
+
+void records(Text& text, const MetricsSources& from) {
+    text.one("ksms_registry_check_timestamp_seconds", "gauge", "when the registry was looked at",
+             fmt::format("{:.3f}", from.health.checked_at()));
+    text.one("ksms_registry_check_findings", "gauge", "what it found and could not put right",
+             from.health.open_findings());
+    const bool up = from.board.unsaved() == 0 && from.board.store().writable().has_value();
+    text.one("ksms_database_up", "gauge", "1 if jobs are written to the database", up ? 1 : 0);
+    std::uint64_t bytes = 0, kept = 0;
+    for (const char* file : {"jobs.db", "jobs.db-wal", "jobs.db-shm"}) {
+        struct stat status{};
+        const auto path = from.config.service.state_directory + "/" + file;
+        if (::stat(path.c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_size);
+    }
+    text.one("ksms_database_size_bytes", "gauge", "its files", bytes);
+    if (const auto counts = from.board.store().counts())
+        for (const auto& [which, count] : *counts) kept += count;
+    text.one("ksms_database_jobs", "gauge", "jobs in it", kept);
+    text.one("ksms_database_errors_total", "counter", "writes and reads that failed",
+             from.board.figures().database_errors);
+}
+
+std::uint64_t resident_bytes() {
+    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/proc/self/statm", "re"),
+                                                     std::fclose);
+    unsigned long size = 0, resident = 0;
+    if (!file || std::fscanf(file.get(), "%lu %lu", &size, &resident) != 2) return 0;
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t open_descriptors() {
+    std::uint64_t count = 0;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
+    while (directory && ::readdir(directory.get()) != nullptr) ++count;
+    return count < 3 ? 0 : count - 3;  // ".", ".." and this one
+}
+
+void process(Text& text, const MetricsSources& from) {
+    text.head("ksms_build_info", "gauge", "always 1");
+    text.value("ksms_build_info", fmt::format("version=\"{}\"", from.version), 1);
+    text.one("ksms_process_start_time_seconds", "gauge", "since the epoch",
+             fmt::format("{:.3f}", from.started_at));
+    text.one("ksms_process_resident_memory_bytes", "gauge", "of ksmsd itself", resident_bytes());
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    text.one("ksms_process_cpu_seconds_total", "counter", "user and system",
+             seconds(used.ru_utime) + seconds(used.ru_stime));
+    text.one("ksms_process_open_fds", "gauge", "open descriptors", open_descriptors());
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    text.one("ksms_process_max_fds", "gauge", "how many there may be", limit.rlim_cur);
+}
+
+}  // namespace
+
+std::string metrics_text(const MetricsSources& from) {
+    Text text;
+    leases(text, from);
+    jobs(text, from);
+    scans(text, from);
+    scheduler(text, from);
+    records(text, from);
+    process(text, from);
+    return text.take();
+}
+
+}  // namespace ksms

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What ksmsd and its workers tell each other: lines of JSON over a socket pair.
+//
+//     ksmsd -> worker   an order: one job
+//     worker -> ksmsd   {"event":"leased","data":{"dscp":33}}           it holds this DSCP
+//                       {"event":"progress","data":{…}}, {"event":"verdict","data":{…}}
+//                       {"event":"result","data":{"size":N}}            N bytes follow: the document
+//                       {"event":"end","data":{…}}                      see RunEnd; last
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+
+namespace ksms {
+
+struct Order {
+    std::string id, user;
+    std::string request;              ///< JSON text as it was accepted
+    std::string pin_root;             ///< "": the usual one
+    std::string config, config_name;  ///< text of the configuration and its file's name
+};
+
+/// How a run ended.
+struct RunEnd {
+    enum class How { done, failed, stopped, no_dscp, short_of } how{How::failed};
+    std::string error;  ///< JSON text of the error object; "": none
+    std::string what;   ///< short_of: "memory", "descriptors"; no_dscp: who holds it
+    std::uint64_t yes{0}, no{0}, unknown{0};
+    std::uint64_t sent{0}, resent{0}, lost{0};  ///< probes
+};
+
+/// One line with its newline.
+[[nodiscard]] std::string line_of(const Order& order);
+[[nodiscard]] Result<Order> read_order(std::string_view line);
+[[nodiscard]] std::string event_line(std::string_view event, const nlohmann::json& data);
+[[nodiscard]] nlohmann::json json_of(const RunEnd& end);
+[[nodiscard]] RunEnd read_end(const nlohmann::json& data);
+/// {"code","message","hint"}
+[[nodiscard]] std::string error_object(const Error& error);
+
+}  // namespace ksms

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/worker.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "daemon/job_run.hpp"
+#include "daemon/order.hpp"
+#include "os/descriptor_limit.hpp"
+#include "os/signals.hpp"
+
+namespace ksms {
+namespace {
+
+void write_all(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const auto done = ::write(kWorkerSocket, bytes.data(), bytes.size());
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return;  // ksmsd is gone, and so are we in a moment
+        bytes.remove_prefix(static_cast<std::size_t>(done));
+    }
+}
+
+/// Orders, one a line.
+class Orders {
+public:
+    explicit Orders(const std::atomic<int>& stop) : stop_(stop) {}
+
+    /// Nothing where there will be no more: ksmsd is gone, or a signal came.
+    std::optional<std::string> next() {
+        std::array<char, 65536> buffer{};
+        while (true) {
+            const auto end = text_.find('\n');
+            if (end != std::string::npos) {
+                auto line = text_.substr(0, end);
+                text_.erase(0, end + 1);
+                return line;
+            }
+            if (stop_ != 0) return std::nullopt;
+            const auto got = ::read(kWorkerSocket, buffer.data(), buffer.size());
+            if (got < 0 && errno == EINTR) continue;
+            if (got <= 0) return std::nullopt;
+            text_.append(buffer.data(), static_cast<std::size_t>(got));
+        }
+    }
+
+private:
+    const std::atomic<int>& stop_;
+    std::string text_;
+};
+
+RunEnd run(const std::string& line, const RunSink& sink, const std::atomic<int>& stop) {
+    RunEnd failed;
+    try {
+        const auto order = read_order(line);
+        if (order) return run_job(*order, sink, stop);
+        failed.error = error_object(order.error());
+    } catch (const std::bad_alloc&) {
+        failed.how = RunEnd::How::short_of;
+        failed.what = "memory";
+    } catch (const std::exception& exception) {
+        failed.error = error_object({Code::failed, 0, exception.what(), {}});
+    }
+    return failed;
+}
+
+}  // namespace
+
+int worker_main(pid_t parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) return 0;
+    ::prctl(PR_SET_NAME, "ksmsd-worker");
+    ::fcntl(kWorkerSocket, F_SETFD, FD_CLOEXEC);
+    // Of who started ksmsd: no job means it.
+    ::unsetenv("KSMS_JOB_DSCP");
+    ::unsetenv("SUDO_UID");
+    const auto& stop = catch_signals();
+    raise_descriptor_limit();
+    const RunSink sink{
+        [](std::string_view event, const nlohmann::json& data) {
+            write_all(event_line(event, data));
+        },
+        [](const std::string& document) {
+            write_all(event_line("result", {{"size", document.size()}}));
+            write_all(document);
+        }};
+    Orders orders(stop);
+    while (const auto line = orders.next())
+        write_all(event_line("end", json_of(run(*line, sink, stop))));
+    return 0;
+}
+
+}  // namespace ksms

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/worker_process.hpp"
+
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio.hpp>
+#include <cerrno>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/fd.hpp"
+#include "daemon/worker.hpp"
+
+namespace ksms {
+namespace {
+
+namespace asio = boost::asio;
+using asio::local::stream_protocol;
+using boost::system::error_code;
+
+/// Its standard descriptors and signals are ours, descriptor 3 is its end of the pair.
+Result<pid_t> spawn(int socket) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+    const Defer free_both([&] {
+        ::posix_spawn_file_actions_destroy(&actions);
+        ::posix_spawnattr_destroy(&attributes);
+    });
+    ::posix_spawn_file_actions_adddup2(&actions, socket, kWorkerSocket);
+    sigset_t none, all;
+    ::sigemptyset(&none);
+    ::sigfillset(&all);
+    ::posix_spawnattr_setsigmask(&attributes, &none);
+    ::posix_spawnattr_setsigdefault(&attributes, &all);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    auto parent = std::to_string(::getpid());
+    std::string name = "ksmsd-worker", option = "--worker";
+    const std::array<char*, 4> arguments{name.data(), option.data(), parent.data(), nullptr};
+    pid_t pid = -1;
+    const int failed = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes,
+                                     arguments.data(), environ);
+    if (failed != 0) return fail_errno(failed, "start a worker");
+    return pid;
+}
+
+}  // namespace
+
+/// Lives as long as something of it is awaited.
+struct WorkerProcess::State : std::enable_shared_from_this<State> {
+    State(asio::io_context& io, pid_t of) : socket(io), gone(io), pid(of) {}
+
+    void read() {
+        socket.async_read_some(asio::buffer(buffer),
+                               [self = shared_from_this()](error_code failed, std::size_t got) {
+                                   if (failed || self->over) return;
+                                   self->text.append(self->buffer.data(), got);
+                                   self->take();
+                                   self->read();
+                               });
+    }
+
+    void await_end() {
+        gone.async_wait(asio::posix::stream_descriptor::wait_read,
+                        [self = shared_from_this()](error_code failed) {
+                            if (!failed) self->reap();
+                        });
+    }
+
+    /// What it wrote before it died is read first: its socket may hold a result.
+    void reap() {
+        int status = 0;
+        ::waitpid(pid, &status, 0);
+        pid = -1;
+        drain();
+        if (over) return;
+        const auto how = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                                             : fmt::format("exit {}", WEXITSTATUS(status));
+        over = true;
+        error_code ignored;
+        socket.close(ignored);
+        if (auto died = std::exchange(events.died, nullptr)) died(how);
+    }
+
+    void drain() {
+        error_code failed;
+        socket.non_blocking(true, failed);
+        while (!failed && !over) {
+            const auto got = socket.read_some(asio::buffer(buffer), failed);
+            if (failed) break;
+            text.append(buffer.data(), got);
+            take();
+        }
+    }
+
+    /// Takes the lines that are whole, and documents between them.
+    void take() {
+        std::size_t at = 0;
+        while (!over) {
+            if (document_left > 0) {
+                const auto part = std::min(document_left, text.size() - at);
+                document.append(text, at, part);
+                at += part;
+                document_left -= part;
+                if (document_left > 0) break;
+                if (events.result) events.result(std::move(document));
+                document.clear();
+            }
+            const auto end = text.find('\n', at);
+            if (end == std::string::npos) break;
+            const auto line = nlohmann::json::parse(text.begin() + static_cast<long>(at),
+                                                    text.begin() + static_cast<long>(end), nullptr,
+                                                    false);
+            at = end + 1;
+            tell(line);
+        }
+        text.erase(0, at);
+    }
+
+    void tell(const nlohmann::json& line) {
+        if (!line.is_object() || !line.contains("data")) return;
+        const auto event = line.value("event", "");
+        const auto& data = line["data"];
+        if (event == "result") {
+            document_left = data.value("size", std::size_t{0});
+        } else if (event == "end") {
+            const auto ended = std::exchange(events, WorkerEvents{});
+            if (ended.end) ended.end(read_end(data));
+        } else if (events.event) {
+            events.event(event, data);
+        }
+    }
+
+    void signal(int number) const {
+        if (pid > 0) ::kill(pid, number);
+    }
+
+    stream_protocol::socket socket;
+    asio::posix::stream_descriptor gone;  ///< pidfd
+    pid_t pid;
+    bool over{false}, stopping{false};
+    WorkerEvents events;
+    std::array<char, 65536> buffer{};
+    std::string text, document, order;
+    std::size_t document_left{0};
+};
+
+WorkerProcess::WorkerProcess(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io) {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+        return fail_errno(errno, "make a socket pair for a worker");
+    Fd ours(pair[0]);
+    const Fd its(pair[1]);
+    KSMS_TRY(const auto pid, spawn(its.get()));
+    auto state = std::make_shared<State>(io, pid);
+    const int watched = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    if (watched < 0) {
+        const int failed = errno;
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        return fail_errno(failed, "watch a worker");
+    }
+    state->gone.assign(watched);
+    state->socket.assign(stream_protocol(), ours.release());
+    state->read();
+    state->await_end();
+    return std::unique_ptr<WorkerProcess>(new WorkerProcess(std::move(state)));
+}
+
+WorkerProcess::~WorkerProcess() {
+    state_->over = true;
+    state_->events = {};
+    state_->signal(SIGKILL);
+    if (state_->pid > 0) ::waitpid(state_->pid, nullptr, 0);
+    state_->pid = -1;
+    error_code ignored;
+    state_->socket.close(ignored);
+    state_->gone.close(ignored);
+}
+
+void WorkerProcess::run(const Order& order, WorkerEvents events) {
+    state_->events = std::move(events);
+    state_->order = line_of(order);
+    asio::async_write(state_->socket, asio::buffer(state_->order),
+                      [state = state_](error_code, std::size_t) {});
+}
+
+void WorkerProcess::stop() {
+    state_->stopping = true;
+    state_->signal(SIGTERM);
+}
+
+void WorkerProcess::kill() {
+    state_->stopping = true;
+    state_->signal(SIGKILL);
+}
+
+pid_t WorkerProcess::pid() const {
+    return state_->pid;
+}
+
+bool WorkerProcess::is_stopping() const {
+    return state_->stopping;
+}
+
+}  // namespace ksms

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A worker as ksmsd sees it: a process, and the socket to it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "base/error.hpp"
+#include "daemon/order.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace ksms {
+
+/// What comes from a worker. Called by the io_context; the worker may be told to stop in them, not
+/// destroyed.
+struct WorkerEvents {
+    std::function<void(const std::string& event, const nlohmann::json& data)> event;
+    std::function<void(std::string document)> result;
+    std::function<void(RunEnd end)> end;
+    /// The process is gone. @param how  "signal 9", "exit 1"
+    std::function<void(std::string how)> died;
+};
+
+class WorkerProcess {
+public:
+    /// @return ENOMEM, EAGAIN, EMFILE where the machine is short of them
+    static Result<std::unique_ptr<WorkerProcess>> start(boost::asio::io_context& io);
+    WorkerProcess(const WorkerProcess&) = delete;
+    WorkerProcess& operator=(const WorkerProcess&) = delete;
+    /// Kills it.
+    ~WorkerProcess();
+
+    /// One job; the next one only after its end.
+    void run(const Order& order, WorkerEvents events);
+    /// Ends its job cleanly, and itself then.
+    void stop();
+    void kill();
+    [[nodiscard]] pid_t pid() const;
+    /// It was told to stop: no job for it any more.
+    [[nodiscard]] bool is_stopping() const;
+
+private:
+    struct State;
+    explicit WorkerProcess(std::shared_ptr<State> state);
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace ksms
