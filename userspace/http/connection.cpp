@@ -69,7 +69,8 @@ void Connection::close() {
     socket_.close(ignored);
     core_->book.remove(id_);
     core_->connections.erase(id_);
-    if (core_->connections.empty() && core_->emptied) core_->emptied();
+    if (!core_->connections.empty()) return;
+    if (const auto emptied = core_->emptied) emptied();  // a copy: it forgets itself
 }
 
 void Connection::finish() {

@@ -97,7 +97,8 @@ void Connection::event(const JobEvent& event) {
     asio::post(core_->io, guarded([this] {
                    woken_ = false;
                    core_->book.holds(id_, head_.size() + body_.size() + events_->bytes());
-                   if (cut_off_) return write_timed_out();
+                   const bool no_room = writing_ && core_->book.bytes() >= core_->limits.bytes;
+                   if (cut_off_ || no_room) return write_timed_out();
                    if (!writing_) write_events();
                }));
 }

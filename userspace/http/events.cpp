@@ -9,8 +9,8 @@ namespace ksms {
 namespace {
 
 constexpr std::size_t longest_event = 16 * 1024 * 1024;
-/// A live event may be large: this many bytes of them for each that may wait.
-constexpr std::size_t bytes_an_event = 1024;
+/// A live event may be large: together they are at most this much times the events that may wait.
+constexpr std::size_t bytes_an_event = 2048;
 
 }  // namespace
 
@@ -30,7 +30,10 @@ std::string event_text(const JobEvent& event) {
 
 void EventBuffer::drop(std::deque<Waiting>::iterator event) {
     bytes_ -= event->text.size();
-    if (event->live) --live_;
+    if (event->live) {
+        --live_;
+        live_bytes_ -= event->text.size();
+    }
     events_.erase(event);
 }
 
@@ -39,11 +42,15 @@ bool EventBuffer::push(const JobEvent& event, bool live) {
     const bool progress = event.name == "progress";
     if (progress && !events_.empty() && events_.back().progress) drop(std::prev(events_.end()));
     events_.push_back({event_text(event), live, progress});
-    bytes_ += events_.back().text.size();
-    if (live) ++live_;
+    const std::size_t size = events_.back().text.size();
+    bytes_ += size;
+    if (live) {
+        ++live_;
+        live_bytes_ += size;
+    }
     ended_ = event.name == "end";
-    const std::size_t most = limits_.replayed_bytes + limits_.events * bytes_an_event;
-    return live_ <= limits_.events && bytes_ <= most;
+    return live_ <= limits_.events && live_bytes_ <= limits_.events * bytes_an_event &&
+           bytes_ - live_bytes_ <= limits_.replayed_bytes;
 }
 
 std::string EventBuffer::take(std::size_t most) {

@@ -45,6 +45,7 @@ private:
     std::deque<Waiting> events_;
     std::size_t bytes_{0};
     std::size_t live_{0};
+    std::size_t live_bytes_{0};
     bool ended_{false};
 };
 

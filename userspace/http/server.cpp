@@ -188,11 +188,11 @@ void HttpServer::stop(std::chrono::milliseconds longest, std::function<void()> d
     core.emptied = [this, &io = core.io, done = std::move(done)] {
         state_->deadline.cancel();
         asio::post(io, done);
-        state_->core->emptied = nullptr;  // ends this function object: nothing behind it
+        state_->core->emptied = nullptr;
     };
     for (const auto& connection : state_->everybody()) connection->finish();
     if (core.connections.empty()) {
-        if (core.emptied) core.emptied();
+        if (const auto emptied = core.emptied) emptied();  // a copy: it forgets itself
         return;
     }
     state_->deadline.expires_after(longest);
