@@ -253,12 +253,14 @@ private:
             auto& routers = truth.services.emplace_back(1);
             auto delivered = delivered_.begin();
             std::uint32_t wanted = number(0, i);
+            bool reached = dst_.sight(wanted, false).there;
             for (Sniffer& sniffer : sniffers_) {
                 if (mode == Mode::isolated) wanted = number(static_cast<int>(routers.size()), i);
+                reached |= dst_.sight(wanted, false).there;
                 routers.push_back({sniffer.sight(wanted, false), sniffer.sight(wanted, true),
                                    (delivered++)->has(wanted)});
             }
-            truth.reached.push_back(dst_.sight(wanted, false).there);
+            truth.reached.push_back(reached);
         }
         return truth;
     }

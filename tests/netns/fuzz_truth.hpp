@@ -32,7 +32,7 @@ struct AtRouter {
 
 struct Truth {
     std::vector<std::vector<AtRouter>> services;  ///< as Network::services; routers from 1
-    std::vector<bool> reached;                    ///< dst got it (isolated: from the last router)
+    std::vector<bool> reached;                    ///< dst got it (isolated: one of them)
 };
 
 /// @throw std::runtime_error  the network itself does not work

@@ -74,9 +74,8 @@ public:
         if (!value.is_string() || !value.get<std::string>().starts_with('/') ||
             value.get<std::string>().size() > kLongest ||
             value.get<std::string>().find('\0') != std::string::npos)
-            return wrong(section + key,
-                         fmt::format("{} is no absolute path of at most {} bytes", value.dump(),
-                                     kLongest));
+            return wrong(section + key, fmt::format("{} is no absolute path of at most {} bytes",
+                                                    value.dump(), kLongest));
         into = value.get<std::string>();
         return {};
     }

@@ -24,13 +24,13 @@ struct ServiceConfig {
 };
 
 struct Config {
-    RegistryLimits limits;  ///< dscp_range_min, dscp_range_max, max_concurrent_jobs,
-                            ///< allocation_timeout, ksms.dscp_exclude
+    RegistryLimits limits;        ///< dscp_range_min, dscp_range_max, max_concurrent_jobs,
+                                  ///< allocation_timeout, ksms.dscp_exclude
     bool registry_enabled{true};  ///< false: one DSCP for all, one job after the other
     std::uint32_t cleanup_interval_s{300};
     bool parallel_execution{true};
     std::uint32_t max_parallel_fast_jobs{8};
-    double utilization_warning{0.8};    ///< 0 to 1: the part of the DSCPs that is held
+    double utilization_warning{0.8};  ///< 0 to 1: the part of the DSCPs that is held
     ServiceConfig service;
     std::string text, name;             ///< as it was read; "" without a file
     std::vector<std::string> warnings;  ///< keys that mean nothing to us

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -112,8 +113,8 @@ void JobBoard::reload(const Config& config) {
 }
 
 std::uint64_t JobBoard::unfinished_of(uid_t uid) const {
-    return static_cast<std::uint64_t>(
-        std::ranges::count_if(jobs_, [uid](const auto& each) { return each.second.job.uid == uid; }));
+    return static_cast<std::uint64_t>(std::ranges::count_if(
+        jobs_, [uid](const auto& each) { return each.second.job.uid == uid; }));
 }
 
 JobBoard::Counts JobBoard::counts() const {
@@ -214,16 +215,16 @@ void JobBoard::start(const std::string& id) {
     }
     live.asked_at = now_s();
     const Order order{id, live.job.user, stored->request, pin_root_, config_.text, config_.name};
-    const auto started = pool_.run(
-        order, {[this, id](const std::string& event, const nlohmann::json& data) {
-                    on_event(id, event, data);
-                },
-                [this, id](std::string document) {
-                    if (const auto of = jobs_.find(id); of != jobs_.end())
-                        of->second.result = std::move(document);
-                },
-                [this, id](const RunEnd& end) { on_end(id, end); },
-                [this, id](const std::string& how) { on_died(id, how); }});
+    const auto started =
+        pool_.run(order, {[this, id](const std::string& event, const nlohmann::json& data) {
+                              on_event(id, event, data);
+                          },
+                          [this, id](std::string document) {
+                              if (const auto of = jobs_.find(id); of != jobs_.end())
+                                  of->second.result = std::move(document);
+                          },
+                          [this, id](const RunEnd& end) { on_end(id, end); },
+                          [this, id](const std::string& how) { on_died(id, how); }});
     if (started) return;
     RunEnd end;
     end.error = error_object(started.error());
@@ -343,8 +344,7 @@ void JobBoard::finish(const std::string& id, JobState state, const std::string& 
 }
 
 void JobBoard::save(Job job) {
-    const auto written =
-        store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
+    const auto written = store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
     if (written) return;
     ++figures_.database_errors;
     repair_if_damaged(written.error());
@@ -364,7 +364,8 @@ void JobBoard::save_again() {
         const auto& job = at->second;
         const auto written =
             store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
-        at = written || written.error().code == Code::not_found ? unsaved_.erase(at) : std::next(at);
+        at =
+            written || written.error().code == Code::not_found ? unsaved_.erase(at) : std::next(at);
     }
     if (unsaved_.empty()) return;
     timers_->save.expires_after(kSaveAgain);

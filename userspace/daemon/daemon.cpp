@@ -5,7 +5,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <boost/asio.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -104,9 +106,8 @@ private:
     }
 
     void prune() {
-        const Retention keep{static_cast<double>(config_.service.keep_seconds),
-                             config_.service.keep_jobs,
-                             {}};
+        const Retention keep{
+            static_cast<double>(config_.service.keep_seconds), config_.service.keep_jobs, {}};
         const auto pruned = board_.store().prune(static_cast<double>(realtime_ns()) / 1e9, keep);
         if (!pruned) log(LogLevel::warning, pruned.error().text());
     }
@@ -136,11 +137,11 @@ private:
     }
 
     void reload() {
-        ::sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000).c_str());
+        ::sd_notify(0,
+                    fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000).c_str());
         auto fresh = load_config(config_file_);
         if (!fresh) {
-            log(LogLevel::error,
-                fresh.error().text() + ": refused, the old configuration stays");
+            log(LogLevel::error, fresh.error().text() + ": refused, the old configuration stays");
         } else {
             for (const auto& warning : fresh->warnings) log(LogLevel::warning, warning);
             const auto& before = config_.service;
@@ -185,8 +186,8 @@ Status run_daemon(const std::vector<std::string>& line) {
     KSMS_TRY(const auto arguments, parse_arguments(kOptions, line));
     KSMS_TRY(const auto options, read_global_options(arguments));
     if (options.help || options.version) {
-        const auto text = options.help ? kHelp + options_help(kOptions)
-                                       : fmt::format("ksmsd {}\n", KSMS_VERSION);
+        const auto text =
+            options.help ? kHelp + options_help(kOptions) : fmt::format("ksmsd {}\n", KSMS_VERSION);
         std::fputs(text.c_str(), stdout);
         return {};
     }
@@ -204,8 +205,9 @@ Status run_daemon(const std::vector<std::string>& line) {
     KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
     if (const auto& damage = store.damage())
         log(LogLevel::error,
-            fmt::format("the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
-                        damage->what, damage->set_aside, damage->carried, damage->lost));
+            fmt::format(
+                "the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
+                damage->what, damage->set_aside, damage->carried, damage->lost));
     return Daemon(objects, std::move(store), std::move(config), options.config, root.path).run();
 }
 

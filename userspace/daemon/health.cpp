@@ -48,8 +48,8 @@ Result<LeaseUse> Health::use(const Config& config) const {
     LeaseUse use;
     KSMS_TRY(use.figures, registry.figures());
     use.capacity = capacity(config.limits);
-    use.used = static_cast<std::uint64_t>(
-        std::popcount(use.figures.in_use & range_mask(config.limits)));
+    use.used =
+        static_cast<std::uint64_t>(std::popcount(use.figures.in_use & range_mask(config.limits)));
     use.waiting = use.figures.waiting;
     return use;
 }
@@ -73,23 +73,24 @@ ServiceHealth Health::report() {
     bool failing = false, degraded = false;
     const auto writable = board_.store().writable();
     failing |= !writable;
-    checks.push_back(writable
-                         ? check("database", true, "can be written")
-                         : check("database", false, writable.error().text(), writable.error().hint));
+    checks.push_back(
+        writable ? check("database", true, "can be written")
+                 : check("database", false, writable.error().text(), writable.error().hint));
     if (board_.unsaved() > 0) {
         degraded = true;
-        checks.push_back(check("results", false,
-                               fmt::format("{} finished jobs are not on disk yet", board_.unsaved()),
-                               "they are written as soon as the database can be"));
+        checks.push_back(check(
+            "results", false, fmt::format("{} finished jobs are not on disk yet", board_.unsaved()),
+            "they are written as soon as the database can be"));
     }
     if (const auto& damage = board_.store().damage()) {
         degraded = true;
-        checks.push_back(check(
-            "database-damage", false,
-            fmt::format("{}: {} jobs carried over, {} lost{}", damage->what, damage->carried,
-                        damage->lost,
-                        damage->complete ? "" : "; how many more there were is not known"),
-            fmt::format("the damaged file is {}: remove it when it is of no use", damage->set_aside)));
+        checks.push_back(
+            check("database-damage", false,
+                  fmt::format("{}: {} jobs carried over, {} lost{}", damage->what, damage->carried,
+                              damage->lost,
+                              damage->complete ? "" : "; how many more there were is not known"),
+                  fmt::format("the damaged file is {}: remove it when it is of no use",
+                              damage->set_aside)));
     }
     const bool sound = check_error_.empty() && open_findings_ == 0;
     degraded |= !sound;
@@ -104,7 +105,9 @@ ServiceHealth Health::report() {
     const bool full = mode.why != SchedulerMode::Why::shortage;
     degraded |= !full;
     checks.push_back(check("scheduler", full, mode.text));
-    const json document{{"status", failing ? "failing" : degraded ? "degraded" : "ok"},
+    const json document{{"status", failing    ? "failing"
+                                   : degraded ? "degraded"
+                                              : "ok"},
                         {"checks", checks}};
     return {document.dump(-1, ' ', false, json::error_handler_t::replace), !failing};
 }

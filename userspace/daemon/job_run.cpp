@@ -8,8 +8,8 @@
 
 #include "config/config.hpp"
 #include "explain/explain.hpp"
-#include "output/explain.hpp"
 #include "os/process.hpp"
+#include "output/explain.hpp"
 #include "output/json.hpp"
 #include "registry/registry.hpp"
 #include "request/job_request.hpp"

@@ -61,8 +61,7 @@ void leases(Text& text, const MetricsSources& from) {
     text.one("ksms_lease_waiters", "gauge", "who waits for a DSCP", use->waiting);
     text.head("ksms_lease_wait_seconds", "histogram", "how long jobs waited for their DSCP");
     text.histogram("ksms_lease_wait_seconds", "", from.board.figures().lease_wait);
-    text.one("ksms_leases_allocated_total", "counter", "DSCPs given away",
-             use->figures.allocated);
+    text.one("ksms_leases_allocated_total", "counter", "DSCPs given away", use->figures.allocated);
     text.one("ksms_leases_refused_total", "counter", "asked for and not given",
              use->figures.refused);
     text.head("ksms_leases_reaped_total", "counter", "taken back, by cause");
@@ -124,8 +123,10 @@ void scans(Text& text, const MetricsSources& from) {
     text.one("ksms_probes_lost_total", "counter", "services of which no probe was seen",
              figures.lost);
     std::uint64_t scan = 0, standing = 0;
-    [[maybe_unused]] const auto counted = from.objects.taps.for_each(
-        [&](const std::uint32_t&, const ksms_tap& tap) { ++(tap.owner_pid == 0 ? standing : scan); });
+    [[maybe_unused]] const auto counted =
+        from.objects.taps.for_each([&](const std::uint32_t&, const ksms_tap& tap) {
+            ++(tap.owner_pid == 0 ? standing : scan);
+        });
     text.head("ksms_taps_attached", "gauge", "taps");
     text.value("ksms_taps_attached", "kind=\"scan\"", scan);
     text.value("ksms_taps_attached", "kind=\"standing\"", standing);

@@ -4,7 +4,8 @@
 //     ksmsd -> worker   an order: one job
 //     worker -> ksmsd   {"event":"leased","data":{"dscp":33}}           it holds this DSCP
 //                       {"event":"progress","data":{…}}, {"event":"verdict","data":{…}}
-//                       {"event":"result","data":{"size":N}}            N bytes follow: the document
+//                       {"event":"result","data":{"size":N}}            N bytes follow: the
+//                       document
 //                       {"event":"end","data":{…}}                      see RunEnd; last
 #pragma once
 

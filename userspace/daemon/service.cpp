@@ -97,22 +97,21 @@ Answer<SubmittedJob> KsmsService::submit(const Caller& caller, const json& body)
     job->type = request->detailed ? JobType::detailed : JobType::fast;
     job->request = dump(body);
     if (request->scan.dscp) job->dscp = *request->scan.dscp;
-    const auto known = request->id.empty() ? Result<Job>(fail(Code::not_found, ""))
-                                           : board_.find(job->id, false);
+    const auto known =
+        request->id.empty() ? Result<Job>(fail(Code::not_found, "")) : board_.find(job->id, false);
     const auto conflict = [&] {
-        return rejected("conflict",
-                        problem(409, "The id is taken",
-                                fmt::format("\"id\": {}: another job has it", job->id),
-                                "choose another, or leave it away"));
+        return rejected("conflict", problem(409, "The id is taken",
+                                            fmt::format("\"id\": {}: another job has it", job->id),
+                                            "choose another, or leave it away"));
     };
     if (known) {
         if (known->uid != job->uid || canonical(known->request) != job->request) return conflict();
         return SubmittedJob{known->id, name_of(known->state), false};
     }
     const auto full = [](std::uint64_t most, const char* whose) {
-        auto why = problem(429, "Too many jobs",
-                           fmt::format("{} jobs {} are not finished", most, whose),
-                           "wait for some of them, or cancel them");
+        auto why =
+            problem(429, "Too many jobs", fmt::format("{} jobs {} are not finished", most, whose),
+                    "wait for some of them, or cancel them");
         why.retry_after = 5;
         return why;
     };
@@ -192,8 +191,8 @@ Answer<JobDocument> KsmsService::cancel(const Caller& caller, const std::string&
     auto job = visible(caller, id, false);
     if (!job) return std::unexpected(std::move(job).error());
     if (is_finished(job->state))
-        return std::unexpected(problem(409, "The job is over",
-                                       fmt::format("{} is {}", id, name_of(job->state))));
+        return std::unexpected(
+            problem(409, "The job is over", fmt::format("{} is {}", id, name_of(job->state))));
     const auto after = board_.cancel(id);
     if (!after) return std::unexpected(problem_of(after.error()));
     return JobDocument{job_text(*after, false), is_finished(after->state)};
@@ -224,15 +223,15 @@ Answer<std::string> KsmsService::status(const Caller&) {
     if (const auto use = health_.use(config_))
         leases = {{"used", use->used}, {"free", use->free()}, {"total", use->capacity}};
     const bool full = mode.why == SchedulerMode::Why::configured;
-    return dump({{"version", KSMS_VERSION},
-                 {"state", board_.is_stopping() ? "stopping" : "running"},
-                 {"uptime_s", static_cast<double>(realtime_ns()) / 1e9 - started_at_},
-                 {"jobs",
-                  {{"queued", counts.queued[0] + counts.queued[1]},
-                   {"running", counts.running[0] + counts.running[1]}}},
-                 {"leases", leases},
-                 {"mode",
-                  {{"parallel", mode.fast}, {"why", full ? json(nullptr) : json(mode.text)}}}});
+    return dump(
+        {{"version", KSMS_VERSION},
+         {"state", board_.is_stopping() ? "stopping" : "running"},
+         {"uptime_s", static_cast<double>(realtime_ns()) / 1e9 - started_at_},
+         {"jobs",
+          {{"queued", counts.queued[0] + counts.queued[1]},
+           {"running", counts.running[0] + counts.running[1]}}},
+         {"leases", leases},
+         {"mode", {{"parallel", mode.fast}, {"why", full ? json(nullptr) : json(mode.text)}}}});
 }
 
 ServiceHealth KsmsService::health() {

@@ -50,9 +50,8 @@ Result<Fd> unix_socket(const std::string& path) {
     KSMS_TRY(const auto address, address_of(path));
     const auto directory = std::filesystem::path(path).parent_path();
     if (::mkdir(directory.c_str(), 0750) == 0) {
-        if (const auto* group = ::getgrnam("ksms"))
-            [[maybe_unused]] const int done =
-                ::chown(directory.c_str(), static_cast<uid_t>(-1), group->gr_gid);
+        if (const auto* group = ::getgrnam("ksms")) [[maybe_unused]]
+            const int done = ::chown(directory.c_str(), static_cast<uid_t>(-1), group->gr_gid);
     }
     KSMS_TRY(const bool abandoned, is_abandoned(path, address));
     if (abandoned && ::unlink(path.c_str()) != 0)
@@ -61,8 +60,7 @@ Result<Fd> unix_socket(const std::string& path) {
     if (!fd) return fail_errno(errno, "make a socket");
     // Closed to everybody until its group is set.
     const auto before = ::umask(0177);
-    const int bound =
-        ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     const int failed = errno;
     ::umask(before);
     if (bound != 0) return fail_errno(failed, "bind to " + path);

@@ -86,14 +86,13 @@ int worker_main(pid_t parent) {
     ::unsetenv("SUDO_UID");
     const auto& stop = catch_signals();
     raise_descriptor_limit();
-    const RunSink sink{
-        [](std::string_view event, const nlohmann::json& data) {
-            write_all(event_line(event, data));
-        },
-        [](const std::string& document) {
-            write_all(event_line("result", {{"size", document.size()}}));
-            write_all(document);
-        }};
+    const RunSink sink{[](std::string_view event, const nlohmann::json& data) {
+                           write_all(event_line(event, data));
+                       },
+                       [](const std::string& document) {
+                           write_all(event_line("result", {{"size", document.size()}}));
+                           write_all(document);
+                       }};
     Orders orders(stop);
     while (const auto line = orders.next())
         write_all(event_line("end", json_of(run(*line, sink, stop))));

@@ -9,7 +9,11 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/write.hpp>
 #include <cerrno>
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -46,8 +50,8 @@ Result<pid_t> spawn(int socket) {
     std::string name = "ksmsd-worker", option = "--worker";
     const std::array<char*, 4> arguments{name.data(), option.data(), parent.data(), nullptr};
     pid_t pid = -1;
-    const int failed = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes,
-                                     arguments.data(), environ);
+    const int failed =
+        ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
     if (failed != 0) return fail_errno(failed, "start a worker");
     return pid;
 }
@@ -116,9 +120,9 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
             }
             const auto end = text.find('\n', at);
             if (end == std::string::npos) break;
-            const auto line = nlohmann::json::parse(text.begin() + static_cast<long>(at),
-                                                    text.begin() + static_cast<long>(end), nullptr,
-                                                    false);
+            const auto line =
+                nlohmann::json::parse(text.begin() + static_cast<long>(at),
+                                      text.begin() + static_cast<long>(end), nullptr, false);
             at = end + 1;
             tell(line);
         }

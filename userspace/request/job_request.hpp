@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A job as JSON (POST /v1/jobs) -> a ScanRequest, or what is wrong with it. Its keys are the options
-// of `scan` or `explain` by their long names, "_" for "-"; their values go through the same checks.
+// A job as JSON (POST /v1/jobs) -> a ScanRequest, or what is wrong with it. Its keys are the
+// options of `scan` or `explain` by their long names, "_" for "-"; their values go through the same
+// checks.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
