@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -226,6 +227,31 @@ TEST_CASE("netfilter taps: one pair a router, shared by scans, gone with kill -9
     child.signal(SIGKILL);
     child.wait();
     CHECK(eventually([&] { return difference(before, full_state(lab)).empty(); }));
+}
+
+/// The kernel's own word: what attaches them is one of its functions.
+bool has_links() {
+    std::ifstream symbols("/proc/kallsyms");
+    for (std::string line; std::getline(symbols, line);)
+        if (line.ends_with(" bpf_nf_link_attach")) return true;
+    return false;
+}
+
+TEST_CASE("netfilter taps: refused where the kernel has no such links, and nowhere else") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", kNetfilter);
+    INFO(result.text());
+    if (has_links()) {
+        CHECK(result.exit() == 0);
+        CHECK(result.result("tcp", 22) == "YES");
+        return;
+    }
+    CHECK(result.exit() == 1);
+    CHECK(result.error().find("Linux 6.4") != std::string::npos);
+    CHECK(result.text().find("--tap tc") != std::string::npos);
+    CHECK(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
 }
 
 TEST_CASE("netfilter taps: only a scan attaches them") {
