@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
@@ -117,6 +119,56 @@ TEST_CASE("netfilter taps: a gateway that does not answer is no way out") {
     CHECK(result.has_note("r2", "tcp", 22, "next-hop-missing"));
 }
 
+/// A second gateway for r3 on the destination's link, for what some rule leads there.
+void lead_elsewhere(const Lab& lab, const std::string& rule) {
+    lab.ip("r3", {"rule add pref 100 " + rule + " table 77",
+                  "route add default via " + lab.address(4, 4, 5) + " table 77"});
+}
+
+TEST_CASE("netfilter taps: a mark leads to a gateway that nobody has") {
+    // The second rule names no mark that could be asked about beforehand.
+    const std::string rule = GENERATE("fwmark 7", "not fwmark 0/0xf");
+    Lab lab;
+    build_chain(lab, {.destination = false, .firewalls = false});
+    lab.rules("r3", Firewall::iptables_nft,
+              "*mangle\n-A PREROUTING -p tcp --dport 80 -j MARK --set-mark 7\nCOMMIT\n", 4);
+    lead_elsewhere(lab, rule);
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "80", kNetfilter);
+    INFO(rule << "\n" << result.text());
+    CHECK(result.at("r3", "tcp", 80)["egress"]["packets"] == 1);
+    CHECK(result.verdict("r2", "tcp", 80) == "YES");
+    CHECK(result.verdict("r3", "tcp", 80) == "UNKNOWN");
+    CHECK(result.at("r3", "tcp", 80)["reason"] == "not_sent:next-hop-missing");
+    CHECK(result.result("tcp", 80) == "UNKNOWN");
+    // The router's own word: it asks for a gateway that does not answer.
+    const auto asked = lab.in("r3", {"ip", "neigh", "show", "to", lab.address(4, 4, 5)});
+    CHECK((asked.find("INCOMPLETE") != std::string::npos ||
+           asked.find("FAILED") != std::string::npos));
+}
+
+TEST_CASE(
+    "netfilter taps: translated to an address that nobody has, and to one that somebody has") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    lab.host("other");
+    const auto nat = [&](int port, int host) {
+        return "-A PREROUTING -p tcp --dport " + std::to_string(port) +
+               " -j DNAT --to-destination " + lab.address(4, 5, host) + "\n";
+    };
+    lab.link({"r3", "eth2", 1}, {"other", "eth0", 2}, 5);
+    lab.rules("r3", Firewall::iptables_nft, "*nat\n" + nat(80, 5) + nat(81, 2) + "COMMIT\n", 4);
+    // A neighbour that does not answer and is on none of these ways.
+    lab.ip("r3", {"neigh add " + lab.address(4, 5, 6) + " dev eth2 nud failed"});
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,80,81", kNetfilter);
+    INFO(result.text());
+    CHECK(result.verdict("r3", "tcp", 80) == "UNKNOWN");
+    CHECK(result.has_note("r3", "tcp", 80, "next-hop-missing"));
+    CHECK(result.verdict("r3", "tcp", 81) == "YES");
+    CHECK(result.result("tcp", 22) == "YES");
+}
+
 TEST_CASE("netfilter taps: isolated") {
     Lab lab;
     build_chain(lab);
@@ -175,6 +227,31 @@ TEST_CASE("netfilter taps: one pair a router, shared by scans, gone with kill -9
     child.signal(SIGKILL);
     child.wait();
     CHECK(eventually([&] { return difference(before, full_state(lab)).empty(); }));
+}
+
+/// The kernel's own word: what attaches them is one of its functions.
+bool has_links() {
+    std::ifstream symbols("/proc/kallsyms");
+    for (std::string line; std::getline(symbols, line);)
+        if (line.ends_with(" bpf_nf_link_attach")) return true;
+    return false;
+}
+
+TEST_CASE("netfilter taps: refused where the kernel has no such links, and nowhere else") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto result =
+        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", kNetfilter);
+    INFO(result.text());
+    if (has_links()) {
+        CHECK(result.exit() == 0);
+        CHECK(result.result("tcp", 22) == "YES");
+        return;
+    }
+    CHECK(result.exit() == 1);
+    CHECK(result.error().find("Linux 6.4") != std::string::npos);
+    CHECK(result.text().find("--tap tc") != std::string::npos);
+    CHECK(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
 }
 
 TEST_CASE("netfilter taps: only a scan attaches them") {

@@ -124,6 +124,7 @@ void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
         router.in = sighting(slot, KSMS_INGRESS, probe);
         router.out = sighting(slot, KSMS_EGRESS, probe);
         router.drop = drop(slot, probe);
+        router.unresolved = false;
         router.answer = answer(slot, probe);
     }
     evidence.source = sighting(sites_.entry_slots[entry], KSMS_EGRESS, probe);

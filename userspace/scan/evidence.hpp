@@ -43,6 +43,8 @@ struct DropEvidence {
 struct RouterEvidence {
     Sighting in, out;
     DropEvidence drop;
+    bool unresolved{false};  ///< at its egress tap nobody knew its next hop's address, and nobody
+                             ///< has told it since; of taps that come before that question
     Name answer;  ///< what the router itself sent back: "tcp-reset", see answer_text.hpp; "":
                   ///< nothing
     bool operator==(const RouterEvidence&) const = default;

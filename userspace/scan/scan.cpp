@@ -21,6 +21,7 @@
 #include "scan/injector.hpp"
 #include "scan/judge_context.hpp"
 #include "scan/lease_keeper.hpp"
+#include "scan/next_hop.hpp"
 #include "scan/prober.hpp"
 #include "scan/resolver.hpp"
 #include "scan/room.hpp"
@@ -264,7 +265,6 @@ private:
         context.interrupted = accounts.interrupted;
         context.out_of_time = accounts.out_of_time;
         context.dscp = lease_.dscp;
-        context.before_neighbours = request_.hooks == TapHooks::netfilter;
         KSMS_TRY(context.broken_routers, broken_routers());
         tell_neighbours(plan_, resolver_->states(), context);
         return context;
@@ -278,9 +278,11 @@ private:
         ProbeEvidence evidence;
         const auto services = plan_.services();
         DetourWatch watch(*network_, plan_, request_, tos(), source_port_, detours_);
+        NextHopWatch next_hops(*network_, plan_, request_, source_port_);
         for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
             if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
             collector.collect(probe, evidence);
+            if (request_.hooks == TapHooks::netfilter) KSMS_CHECK(next_hops.look(probe, evidence));
             evidence.sent = accounts.sent[probe];
             evidence.tried_again = accounts.tried_again[probe];
             evidence.undecided = accounts.undecided[probe];

@@ -150,7 +150,7 @@ private:
 
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
                   ServiceAtRouter& answer) {
-        if (lacks_next_hop(step, seen_behind)) {
+        if (seen.unresolved && !seen_behind) {
             gateway_missing(answer, step);
             return;
         }
@@ -163,12 +163,6 @@ private:
         for (const auto& change : change_notes(seen)) note(answer, change);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(answer, "neighbour-faked");
-    }
-
-    /// The egress tap saw it before anybody knew where to send it.
-    bool lacks_next_hop(const WalkStep& step, bool seen_behind) const {
-        return context_.before_neighbours && !seen_behind &&
-               context_.missing_gateways.contains({step.router, step.egress.ifindex});
     }
 
     void gateway_missing(ServiceAtRouter& answer, const WalkStep& step) {

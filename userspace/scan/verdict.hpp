@@ -19,7 +19,6 @@ struct JudgeContext {
     bool interrupted{false};  ///< a signal ended the scan before every probe had its time
     bool out_of_time{false};  ///< its deadline did
     std::uint8_t dscp{0};
-    bool before_neighbours{false};  ///< what the egress taps saw has no next hop's address yet
     /// (router, egress ifindex): the gateway there does not answer
     std::set<std::pair<std::size_t, std::uint32_t>> missing_gateways;
     /// (router, egress ifindex): the destination does not answer and got a temporary entry

@@ -147,6 +147,19 @@ TEST_CASE("verdict: a gateway that does not answer is UNKNOWN, a firewall before
     CHECK(verdict.result == Verdict::no);
 }
 
+TEST_CASE("verdict: out by a tap before neighbours is no way out while nobody answers there") {
+    const auto plan = chain(2);
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    evidence.routers[0].unresolved = true;
+    const auto verdict = judge(plan, 0, 0, evidence, {});
+    CHECK(verdict.walk[0].answer.result == Verdict::unknown);
+    CHECK(verdict.reason == "not_sent:next-hop-missing");
+    CHECK(verdict.why == "r1: the next hop on out0 does not answer");
+    passes(evidence, 1, 200);
+    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+}
+
 TEST_CASE("verdict: a firewall's drop on the way back is at one of two hooks") {
     auto plan = chain(1);
     plan.paths[0].hops[0].egress = {1, "in0"};
