@@ -30,6 +30,7 @@ typedef __u64 ksms_u64;
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
+    KSMS_EVERY_SCAN = KSMS_DSCPS,  /* ksms_tap.dscp of a link that a process keeps for all scans */
     KSMS_MAX_PROBES = 1 << 18,     /* services x entries of one scan: 18 bits of the token */
     KSMS_MAX_SERVICES = 2 * 65535, /* every TCP and UDP port */
     KSMS_MAX_ENTRIES = 64,         /* namespaces that own the source */
@@ -348,7 +349,7 @@ struct ksms_tap {
     ksms_u64 cookie; /* SO_NETNS_COOKIE of the namespace: inodes are used again, cookies are not */
     ksms_u32 direction;
     ksms_u32 kind;       /* enum ksms_tap_kind */
-    ksms_u32 dscp;       /* the one scan that a clsact tap counts for */
+    ksms_u32 dscp;       /* the one scan that a clsact tap counts for; KSMS_EVERY_SCAN */
     ksms_u32 link;       /* id of the BPF link; 0 for clsact */
     ksms_u32 owner_pid;  /* 0: it stays (tap attach) */
     ksms_u32 generation; /* of the scan's lease: the DSCP may have a new holder before a dead scan's

@@ -86,6 +86,40 @@ std::optional<Fd> link_of(int program) {
     return std::nullopt;
 }
 
+/// The beginning of bpf_attr.query as of Linux 6.6.
+struct Query {
+    std::uint32_t interface, hook, flags, attach_flags;
+    std::uint64_t programs;
+    std::uint32_t count, unused;
+    std::uint64_t program_flags, links;
+};
+
+struct TcxHook {
+    std::vector<std::uint32_t> programs, links;
+};
+
+Result<TcxHook> query_tcx(std::uint32_t ifindex, ksms_direction direction) {
+    TcxHook found{std::vector<std::uint32_t>(kMostPrograms),
+                  std::vector<std::uint32_t>(kMostPrograms)};
+    bpf_attr attributes;
+    std::memset(&attributes, 0, sizeof attributes);
+    Query query{};
+    query.interface = ifindex;
+    query.hook = tcx_hook(direction);
+    query.programs = reinterpret_cast<std::uint64_t>(found.programs.data());
+    query.count = kMostPrograms;
+    query.links = reinterpret_cast<std::uint64_t>(found.links.data());
+    std::memcpy(&attributes.query, &query, sizeof query);
+    if (syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof attributes) != 0) {
+        if (errno == EINVAL || errno == ENOENT) return TcxHook{};  // before 6.6, or none
+        return fail_errno(errno, fmt::format("list the TCX programs of interface {}", ifindex));
+    }
+    std::memcpy(&query, &attributes.query, sizeof query);
+    found.programs.resize(query.count);
+    found.links.resize(query.count);
+    return found;
+}
+
 }  // namespace
 
 Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction direction) {
@@ -200,19 +234,21 @@ Result<Fd> open_pin(const std::string& path, bool read_only) {
 }
 
 Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_direction direction) {
-    std::array<std::uint32_t, kMostPrograms> ids{};
-    bpf_attr attributes;
-    std::memset(&attributes, 0, sizeof attributes);
-    attributes.query.target_fd = ifindex;
-    attributes.query.attach_type = tcx_hook(direction);
-    attributes.query.prog_ids = reinterpret_cast<std::uint64_t>(ids.data());
-    attributes.query.prog_cnt = ids.size();
-    if (syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof attributes) != 0) {
-        if (errno == EINVAL || errno == ENOENT)
-            return std::vector<std::uint32_t>();  // before 6.6, or none
-        return fail_errno(errno, fmt::format("list the TCX programs of interface {}", ifindex));
-    }
-    return std::vector<std::uint32_t>(ids.begin(), ids.begin() + attributes.query.prog_cnt);
+    KSMS_TRY(auto hook, query_tcx(ifindex, direction));
+    return std::move(hook.programs);
+}
+
+Result<std::vector<std::uint32_t>> tcx_links(std::uint32_t ifindex, ksms_direction direction) {
+    KSMS_TRY(auto hook, query_tcx(ifindex, direction));
+    return std::move(hook.links);
+}
+
+Status detach_link(std::uint32_t id) {
+    const auto link = link_by_id(id);
+    if (!link && link.error().code == Code::not_found) return {};
+    if (!link) return std::unexpected(link.error());
+    if (bpf_link_detach(link->get()) == 0) return {};
+    return fail_errno(errno, fmt::format("detach the link {}", id));
 }
 
 Result<std::uint32_t> call_program(int program, void* context, std::uint32_t size) {

@@ -52,6 +52,11 @@ Result<Fd> open_pin(const std::string& path, bool read_only = false);
 /// namespace.
 Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_direction direction);
 
+/// The links there, ids in the order they run; call it inside the namespace.
+Result<std::vector<std::uint32_t>> tcx_links(std::uint32_t ifindex, ksms_direction direction);
+/// BPF_LINK_DETACH: it hangs on nothing any more, whoever holds it.
+Status detach_link(std::uint32_t id);
+
 /// BPF_PROG_TEST_RUN of a SEC("syscall") program.
 /// @return the program's return value
 Result<std::uint32_t> call_program(int program, void* context, std::uint32_t size);

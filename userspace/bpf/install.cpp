@@ -347,8 +347,16 @@ Status uninstall(const PinRoot& root) {
     if (objects.config.values()[0].active_scans != 0)
         return fail(Code::failed, "a scan uses the maps under " + root.path);
     bool standing = false;
-    KSMS_CHECK(objects.taps.for_each(
-        [&](const std::uint32_t&, const ksms_tap& tap) { standing |= tap.owner_pid == 0; }));
+    std::uint32_t keeper = 0;
+    KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t&, const ksms_tap& tap) {
+        standing |= tap.owner_pid == 0;
+        if (tap.dscp == KSMS_EVERY_SCAN && link_by_id(tap.link)) keeper = tap.owner_pid;
+    }));
+    if (keeper != 0)
+        return fail(
+            Code::failed,
+            fmt::format("the process {} keeps taps that use the maps under {}", keeper, root.path),
+            "end it first");
     if (standing)
         return fail(Code::failed, "taps stand that use the maps under " + root.path,
                     "`ksmsctl tap detach` them first");

@@ -36,6 +36,8 @@ const char* direction_name(std::uint32_t direction) {
 }
 
 std::string holder(const TapRow& row) {
+    if (row.standing && row.tap.owner_pid != 0)
+        return fmt::format("kept by pid {}", row.tap.owner_pid);
     if (row.standing) return "stays";
     return fmt::format("scan of dscp {} (pid {})", row.tap.dscp, row.tap.owner_pid);
 }

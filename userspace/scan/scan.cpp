@@ -67,6 +67,7 @@ public:
     Result<Report> run() {
         started_ = monotonic_ns();
         KSMS_CHECK(plan_and_lease());
+        if (hooks_.planned) KSMS_CHECK(hooks_.planned(plan_));
         const auto planned = monotonic_ns();
         KSMS_CHECK(attach());
         const auto attached = monotonic_ns();

@@ -31,6 +31,9 @@ struct ScanHooks {
     std::function<void(const ScanProgress&)> progress;
     /// The scan holds this DSCP from now on.
     std::function<void(std::uint8_t dscp)> leased;
+    /// After plan and lease, before the scan looks for taps that stand: for who keeps some
+    /// (taps/kept.hpp). Called again in each round; its error ends the scan.
+    std::function<Status(const Plan&)> planned;
     /// For who wants to see the probes elsewhere too; its error ends the scan.
     std::function<Status(const ArmedScan&)> armed;
     const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known

@@ -12,6 +12,7 @@
 
 #include "bpf/attach.hpp"
 #include "os/netlink.hpp"
+#include "taps/find_standing.hpp"
 #include "taps/netfilter.hpp"
 #include "taps/table.hpp"
 #include "taps/taps.hpp"
@@ -100,23 +101,14 @@ struct ScanTaps::State {
     Result<bool> is_entered(const TapSite& site, const Placed& tap) const;
 };
 
-/// Standing taps count if they cover every interface: two kinds in one direction would count twice
-/// or not at all.
 Result<bool> ScanTaps::State::use_standing(const TapSite& site, std::size_t number,
                                            ksms_direction direction, ksms_tap_kind kind) {
-    std::vector<Fd> held;
-    std::vector<Placed> found;
-    for (std::size_t i = 0; i < site.interfaces.size(); ++i) {
-        const TapPlace place{site.netns, site.interfaces[i], site.names[i], direction, kind};
-        KSMS_TRY(auto tap, table.find(place));
-        if (!tap || !tap->standing) return false;
-        KSMS_TRY(const auto link, link_id(tap->link.get()));
-        held.push_back(std::move(tap->link));
-        found.push_back({number, i, direction, kind, {}, link, tap->id});
+    KSMS_TRY(auto found, find_standing(table, guard, site, direction, kind));
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        placed.push_back({number, i, direction, kind, {}, found[i].link_id, found[i].id});
+        links.push_back(std::move(found[i].link));
     }
-    std::ranges::move(held, std::back_inserter(links));
-    placed.insert(placed.end(), found.begin(), found.end());
-    return !site.interfaces.empty();
+    return !found.empty();
 }
 
 Result<bool> ScanTaps::State::foreign_tcx(const TapSite& site, ksms_direction direction) const {
@@ -162,7 +154,7 @@ Status ScanTaps::State::attach_link(const TapPlace& place, std::size_t number,
     for (int attempt = 0; attempt < kShareAttempts; ++attempt) {
         KSMS_TRY(auto shared, table.find(place));
         if (shared) {
-            if (!shared->standing) KSMS_CHECK(guard.will(did_tap(shared->id)));
+            if (!shared->standing || shared->kept) KSMS_CHECK(guard.will(did_tap(shared->id)));
             KSMS_TRY(const auto id, link_id(shared->link.get()));
             links.push_back(std::move(shared->link));
             placed.push_back({number, interface, place.direction, place.kind, {}, id, shared->id});

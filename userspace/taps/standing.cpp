@@ -20,12 +20,24 @@ std::string pin_name(std::uint64_t cookie, std::uint32_t ifindex, std::uint32_t 
     return fmt::format("links/{:x}_{}_{}_{}", cookie, ifindex, direction, kind);
 }
 
+std::string pin_path(const Objects& objects, const TapPlace& place) {
+    return objects.pin_path(pin_name(place.netns->cookie(), place.ifindex,
+                                     static_cast<std::uint32_t>(place.direction),
+                                     static_cast<std::uint32_t>(place.kind)));
+}
+
 /// A link's pin is the last step: killed before it, the link goes with us and the entry is found
 /// stale.
+/// One that a process keeps is pinned and stays when that is gone.
 /// @return the tap's id; nothing where one stands already
 Result<std::optional<std::uint32_t>> attach_one(const Objects& objects, const TapPlace& place) {
     const TapTable table(objects);
     KSMS_TRY(const auto there, table.find(place));
+    if (there && there->kept) {
+        KSMS_CHECK(pin(there->link.get(), pin_path(objects, place)));
+        KSMS_CHECK(table.hand_over(there->id, TapTable::Holder::nobody));
+        return there->id;
+    }
     if (there && there->standing) return std::nullopt;
     const auto ingress = place.direction == KSMS_INGRESS;
     const auto which = place.kind == KSMS_TAP_XDP ? Program::xdp_ingress
@@ -45,10 +57,7 @@ Result<std::optional<std::uint32_t>> attach_one(const Objects& objects, const Ta
     if (!link) return std::unexpected(link.error());
     KSMS_TRY(const auto number, link_id(link->get()));
     KSMS_TRY(const auto tap, table.add(place, number, 0, nullptr));
-    const auto pinned =
-        pin(link->get(), objects.pin_path(pin_name(place.netns->cookie(), place.ifindex,
-                                                   static_cast<std::uint32_t>(place.direction),
-                                                   static_cast<std::uint32_t>(place.kind))));
+    const auto pinned = pin(link->get(), pin_path(objects, place));
     if (pinned) return tap;
     KSMS_CHECK(detach_standing(objects, {tap}));
     return std::unexpected(pinned.error());
@@ -58,7 +67,9 @@ Status detach_one(const Objects& objects, std::uint32_t id, const ksms_tap& tap)
     const auto path = objects.pin_path(pin_name(tap.cookie, tap.ifindex, tap.direction, tap.kind));
     if (unlink(path.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, "remove the pin " + path);
-    return TapTable(objects).remove(id, tap);
+    KSMS_CHECK(TapTable(objects).remove(id, tap));
+    // Whoever holds it still: without its entry it counts nothing, and only takes the place.
+    return detach_link(tap.link);
 }
 
 /// @return whether the filter or link of a tap is there
@@ -136,7 +147,8 @@ Result<std::vector<std::uint32_t>> scans_on(const Objects& objects, const Netns&
 Result<std::vector<TapRow>> list_taps(const Objects& objects) {
     std::vector<TapRow> rows;
     KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t& id, const ksms_tap& tap) {
-        rows.push_back({id, tap, tap.owner_pid == 0, false});
+        const bool kept = tap.dscp == KSMS_EVERY_SCAN;
+        rows.push_back({id, tap, kept || tap.owner_pid == 0, false});
     }));
     for (auto& row : rows) row.present = is_present(row.tap, row.id);
     std::ranges::sort(rows, {}, &TapRow::id);

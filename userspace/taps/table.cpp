@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bpf/attach.hpp"
@@ -16,7 +17,7 @@ ksms_tap_id_key key_of(const TapPlace& place) {
             static_cast<std::uint32_t>(place.kind)};
 }
 
-ksms_tap describe(const TapPlace& place, std::uint32_t link, std::uint8_t dscp, bool standing) {
+ksms_tap describe(const TapPlace& place, std::uint32_t link, std::uint32_t dscp, bool standing) {
     ksms_tap tap{};
     tap.router = place.netns->inode();
     tap.cookie = place.netns->cookie();
@@ -31,9 +32,20 @@ ksms_tap describe(const TapPlace& place, std::uint32_t link, std::uint8_t dscp, 
     return tap;
 }
 
+/// The index of an interface that went may be another's by now, while somebody still holds the
+/// link: only the hook itself says what hangs on it.
+Result<bool> hangs_on(const TapPlace& place, std::uint32_t link) {
+    if (place.kind == KSMS_TAP_XDP) return link_attached(link);
+    if (place.kind != KSMS_TAP_TCX) return true;
+    const auto there = tcx_links(place.ifindex, place.direction);
+    if (!there && there.error().err == ENODEV) return false;
+    if (!there) return std::unexpected(there.error());
+    return std::ranges::find(*there, link) != there->end();
+}
+
 }  // namespace
 
-Result<std::uint32_t> TapTable::add(const TapPlace& place, std::uint32_t link, std::uint8_t dscp,
+Result<std::uint32_t> TapTable::add(const TapPlace& place, std::uint32_t link, std::uint32_t dscp,
                                     Guard* guard) const {
     auto& config = objects_.config.values()[0];
     auto tap = describe(place, link, dscp, guard == nullptr);
@@ -66,11 +78,31 @@ Result<std::optional<TapTable::Held>> TapTable::find(const TapPlace& place) cons
     KSMS_TRY(const auto tap, objects_.taps.lookup(*id));
     if (!tap) return std::nullopt;
     auto link = link_by_id(tap->link);
-    if (link && tap->cookie == place.netns->cookie())
-        return Held{*id, tap->owner_pid == 0, std::move(*link)};
     if (!link && link.error().code != Code::not_found) return std::unexpected(link.error());
-    KSMS_CHECK(remove(*id, *tap));
-    return std::nullopt;
+    bool here = link && tap->cookie == place.netns->cookie();
+    if (here) {
+        KSMS_TRY(here, hangs_on(place, tap->link));
+    }
+    if (!here) {
+        KSMS_CHECK(remove(*id, *tap));
+        return std::nullopt;
+    }
+    const bool kept = tap->dscp == KSMS_EVERY_SCAN;
+    return Held{*id, kept || tap->owner_pid == 0, kept, tap->owner_pid, std::move(*link)};
+}
+
+Result<bool> TapTable::has(const TapPlace& place) const {
+    KSMS_TRY(const auto id, objects_.tap_ids.lookup(key_of(place)));
+    return id.has_value();
+}
+
+Status TapTable::hand_over(std::uint32_t id, Holder to) const {
+    KSMS_TRY(auto tap, objects_.taps.lookup(id));
+    if (!tap) return fail(Code::not_found, fmt::format("the tap {} is gone", id));
+    const bool ours = to == Holder::this_process;
+    tap->owner_pid = ours ? static_cast<std::uint32_t>(getpid()) : 0;
+    tap->dscp = ours ? KSMS_EVERY_SCAN : 0;
+    return objects_.taps.update(id, *tap, Update::existing);
 }
 
 Status TapTable::remove(std::uint32_t id, const ksms_tap& tap) const {

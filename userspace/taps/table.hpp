@@ -30,16 +30,25 @@ public:
 
     /// Takes a free id and enters the tap. A temporary one is journaled first.
     /// @param link  id of the BPF link, 0 for clsact
-    Result<std::uint32_t> add(const TapPlace& place, std::uint32_t link, std::uint8_t dscp,
+    /// @param dscp  of the scan; KSMS_EVERY_SCAN for one that this process keeps
+    Result<std::uint32_t> add(const TapPlace& place, std::uint32_t link, std::uint32_t dscp,
                               Guard* guard) const;
-    /// A standing or shared link on this place, held open; nothing where there is none (an entry
-    /// whose link is gone is removed).
     struct Held {
         std::uint32_t id{0};
-        bool standing{false};
+        bool standing{false};  ///< for every scan
+        bool kept{false};      ///< standing, and gone with the last process that holds it
+        std::uint32_t owner_pid{0};
         Fd link;
     };
+    /// A standing or shared link on this place, held open; nothing where there is none. An entry
+    /// whose link does not hang there (it is gone, or its interface is, and another one has the
+    /// index) is removed. For a tap of an interface call it inside the namespace.
     Result<std::optional<Held>> find(const TapPlace& place) const;
+    /// Is a tap of this kind entered there? Without a look whether its link is there.
+    Result<bool> has(const TapPlace& place) const;
+    /// From now on the tap is kept by this process, or stays (nobody's).
+    enum class Holder { this_process, nobody };
+    Status hand_over(std::uint32_t id, Holder to) const;
     Status remove(std::uint32_t id, const ksms_tap& tap) const;
 
 private:

@@ -44,11 +44,11 @@ struct SiteTaps {
 class ScanTaps {
 public:
     /// Puts an ingress and an egress tap on every interface of every site, or uses the ones that
-    /// stand there (TCX taps of `tap attach`, if they cover all interfaces of that site). clsact
-    /// unless the way says TCX, a hook carries a foreign TCX program, or packets flow where clsact
-    /// would have to be made. On an error everything attached so far is gone. Journals before each
-    /// step.
-    /// With TapHooks::netfilter a site has a link a direction, for packets of `family` alone.
+    /// stand there (TCX taps of `tap attach` or KeptTaps, if they cover all of its interfaces).
+    /// clsact unless the way says TCX, a hook carries a foreign TCX program, or packets flow where
+    /// clsact would have to be made. On an error everything attached so far is gone. Journals
+    /// before each step. With TapHooks::netfilter a site has a link a direction, for packets of
+    /// `family` alone.
     /// @param family  AF_INET or AF_INET6, of the probes
     /// @param traffic  has looked at these sites; outlives the taps
     static Result<ScanTaps> attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
@@ -93,8 +93,8 @@ Status detach_standing(const Objects& objects, const std::vector<std::uint32_t>&
 struct TapRow {
     std::uint32_t id{0};
     ksms_tap tap{};
-    bool standing{false};
-    bool present{false};  ///< the link or filter is there
+    bool standing{false};  ///< for every scan: pinned, or kept by tap.owner_pid
+    bool present{false};   ///< the link or filter is there
 };
 Result<std::vector<TapRow>> list_taps(const Objects& objects);
 
