@@ -16,7 +16,6 @@ struct ksms_place {
     __u32 slot;
     __u8 direction;
     __u8 kind;
-    bool made_here;    /* by this namespace, and leaves it */
     bool whole_router; /* the tap is no interface's own */
 };
 

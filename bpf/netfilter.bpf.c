@@ -91,7 +91,7 @@ static __always_inline int ksms_watch_nf(const struct bpf_nf_ctx *context, __u8 
     struct ksms_reader from = {};
     if (ksms_find_packet(context, direction, &from, &at)) {
         struct ksms_packet packet = {.segments = ksms_segments(context->skb)};
-        ksms_watch(&from, &packet, &at, false);
+        ksms_watch(&from, &packet, &at);
     }
     return KSMS_NF_ACCEPT;
 }
@@ -101,15 +101,13 @@ static __noinline int ksms_watch_leaving(const struct bpf_nf_ctx *context) {
     return ksms_watch_nf(context, KSMS_EGRESS);
 }
 
-static __noinline int ksms_watch_made_here(const struct bpf_nf_ctx *context) {
+static __noinline int ksms_watch_own(const struct bpf_nf_ctx *context) {
     struct ksms_place at = {};
     struct ksms_reader from = {};
     struct ksms_packet packet = {.segments = 1};
     struct ksms_probe probe = {};
-    if (!ksms_find_packet(context, KSMS_EGRESS, &from, &at)) return KSMS_NF_ACCEPT;
-    enum ksms_parsed parsed = ksms_parse(&from, &packet);
-    if ((parsed == KSMS_PARSED || parsed == KSMS_OTHER) && ksms_is_answer(&packet))
-        ksms_watch_answer(&from, &packet, &probe, &at);
+    if (ksms_find_packet(context, KSMS_EGRESS, &from, &at))
+        ksms_watch_made_here(&from, &packet, &probe, &at);
     return KSMS_NF_ACCEPT;
 }
 
@@ -121,6 +119,6 @@ int ksms_nf_ingress(struct bpf_nf_ctx *context) {
 SEC("?netfilter")
 int ksms_nf_egress(struct bpf_nf_ctx *context) {
     if (ksms_idle()) return KSMS_NF_ACCEPT;
-    if (context->skb->skb_iif == 0) ksms_watch_made_here(context);
+    if (context->skb->skb_iif == 0) ksms_watch_own(context);
     return ksms_watch_leaving(context);
 }

@@ -22,64 +22,93 @@ static __always_inline int ksms_answered_by(const struct ksms_reader *from,
                          packet->protocol);
 }
 
-static __always_inline int ksms_watch_skb(struct __sk_buff *skb, struct ksms_place *at,
-                                          __u8 direction) {
+static __always_inline int ksms_watch_skb(struct __sk_buff *skb, struct ksms_place *at) {
     struct ksms_reader from = {.how = KSMS_FROM_SKB, .context = skb, .ether_type = skb->protocol};
     struct ksms_packet packet = {.segments = skb->gso_segs > 1 ? skb->gso_segs : 1,
                                  .flags = skb->vlan_present ? KSMS_SEEN_VLAN : 0};
-    ksms_watch(&from, &packet, at, direction == KSMS_EGRESS);
+    ksms_watch(&from, &packet, at);
     return KSMS_HAND_ON;
 }
 
 /* A frame that a bridge flooded: it came in, but the router will not take it (linux/if_packet.h).
  */
-static __always_inline bool ksms_for_another(const struct __sk_buff *skb, __u8 direction) {
-    return direction == KSMS_INGRESS && skb->pkt_type == PACKET_OTHERHOST;
+static __always_inline bool ksms_for_another(const struct __sk_buff *skb) {
+    return skb->pkt_type == PACKET_OTHERHOST;
 }
 
-/* It goes out and came in nowhere. */
-static __always_inline bool ksms_made_here(const struct __sk_buff *skb, __u8 direction) {
-    return direction == KSMS_EGRESS && skb->ingress_ifindex == 0;
+/* Of what goes out: it came in nowhere. */
+static __always_inline bool ksms_made_here(const struct __sk_buff *skb) {
+    return skb->ingress_ifindex == 0;
 }
 
-static __always_inline int ksms_watch_clsact(struct __sk_buff *skb, __u8 direction) {
-    if (ksms_idle() || ksms_for_another(skb, direction)) return KSMS_HAND_ON;
-    struct ksms_place at = {.tap = skb->tc_classid & 0xffff,
-                            .direction = direction,
-                            .kind = KSMS_TAP_CLSACT,
-                            .made_here = ksms_made_here(skb, direction)};
-    return ksms_watch_skb(skb, &at, direction);
+static __always_inline struct ksms_place ksms_clsact_place(const struct __sk_buff *skb,
+                                                           __u8 direction) {
+    return (struct ksms_place){
+        .tap = skb->tc_classid & 0xffff, .direction = direction, .kind = KSMS_TAP_CLSACT};
 }
 
-static __always_inline int ksms_watch_tcx(struct __sk_buff *skb, __u8 direction) {
-    if (ksms_idle() || ksms_for_another(skb, direction)) return KSMS_HAND_ON;
+static __always_inline struct ksms_place ksms_tcx_place(struct __sk_buff *skb, __u8 direction) {
     struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
-    struct ksms_place at = {.router = kernel->dev->nd_net.net->ns.inum,
-                            .ifindex = kernel->dev->ifindex,
-                            .direction = direction,
-                            .kind = KSMS_TAP_TCX,
-                            .made_here = ksms_made_here(skb, direction)};
-    return ksms_watch_skb(skb, &at, direction);
+    return (struct ksms_place){.router = kernel->dev->nd_net.net->ns.inum,
+                               .ifindex = kernel->dev->ifindex,
+                               .direction = direction,
+                               .kind = KSMS_TAP_TCX};
+}
+
+static __always_inline int ksms_watch_answers(struct __sk_buff *skb, struct ksms_place *at) {
+    struct ksms_reader from = {.how = KSMS_FROM_SKB, .context = skb, .ether_type = skb->protocol};
+    struct ksms_packet packet = {.segments = 1};
+    struct ksms_probe probe = {};
+    ksms_watch_made_here(&from, &packet, &probe, at);
+    return 0;
+}
+
+/* Two, since a kernel without bpf_cast_to_kern_ctx() loads the first one alone. */
+__noinline int ksms_clsact_answers(struct __sk_buff *skb) {
+    struct ksms_place at = ksms_clsact_place(skb, KSMS_EGRESS);
+    return ksms_watch_answers(skb, &at);
+}
+__noinline int ksms_tcx_answers(struct __sk_buff *skb) {
+    struct ksms_place at = ksms_tcx_place(skb, KSMS_EGRESS);
+    return ksms_watch_answers(skb, &at);
+}
+
+/* By itself too: the stack has no room for the answers within it. */
+static __noinline int ksms_clsact_leaving(struct __sk_buff *skb) {
+    struct ksms_place at = ksms_clsact_place(skb, KSMS_EGRESS);
+    return ksms_watch_skb(skb, &at);
+}
+static __noinline int ksms_tcx_leaving(struct __sk_buff *skb) {
+    struct ksms_place at = ksms_tcx_place(skb, KSMS_EGRESS);
+    return ksms_watch_skb(skb, &at);
 }
 
 SEC("tc")
 int ksms_clsact_ingress(struct __sk_buff *skb) {
-    return ksms_watch_clsact(skb, KSMS_INGRESS);
+    if (ksms_idle() || ksms_for_another(skb)) return KSMS_HAND_ON;
+    struct ksms_place at = ksms_clsact_place(skb, KSMS_INGRESS);
+    return ksms_watch_skb(skb, &at);
 }
 
 SEC("tc")
 int ksms_clsact_egress(struct __sk_buff *skb) {
-    return ksms_watch_clsact(skb, KSMS_EGRESS);
+    if (ksms_idle()) return KSMS_HAND_ON;
+    if (ksms_made_here(skb)) ksms_clsact_answers(skb);
+    return ksms_clsact_leaving(skb);
 }
 
 SEC("tc")
 int ksms_tcx_ingress(struct __sk_buff *skb) {
-    return ksms_watch_tcx(skb, KSMS_INGRESS);
+    if (ksms_idle() || ksms_for_another(skb)) return KSMS_HAND_ON;
+    struct ksms_place at = ksms_tcx_place(skb, KSMS_INGRESS);
+    return ksms_watch_skb(skb, &at);
 }
 
 SEC("tc")
 int ksms_tcx_egress(struct __sk_buff *skb) {
-    return ksms_watch_tcx(skb, KSMS_EGRESS);
+    if (ksms_idle()) return KSMS_HAND_ON;
+    if (ksms_made_here(skb)) ksms_tcx_answers(skb);
+    return ksms_tcx_leaving(skb);
 }
 
 /* A device without an Ethernet header (tun, generic XDP) starts with the IP header. */
@@ -109,6 +138,6 @@ int ksms_xdp_ingress(struct xdp_md *xdp) {
                             .kind = KSMS_TAP_XDP};
     struct ksms_reader from = {.how = KSMS_FROM_XDP, .context = xdp};
     struct ksms_packet packet = {.segments = 1};
-    if (ksms_find_network(dev, &from)) ksms_watch(&from, &packet, &at, false);
+    if (ksms_find_network(dev, &from)) ksms_watch(&from, &packet, &at);
     return XDP_PASS;
 }

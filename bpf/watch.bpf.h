@@ -61,9 +61,19 @@ static __always_inline void ksms_watch_answer(const struct ksms_reader *from,
     if (tap && ksms_counts_here(probe->dscp, tap, at)) ksms_count_answer(answer, packet, probe, at);
 }
 
-/* @param answers  a constant: look for those of this namespace too */
+/* What this namespace sends itself: is it an answer to a probe? In a function by itself: with all
+ * that ksms_watch() does behind it, it is too much for the verifier of Linux 6.1.
+ * @param probe  room for it: the stack is small */
+static __always_inline void ksms_watch_made_here(const struct ksms_reader *from,
+                                                 struct ksms_packet *packet,
+                                                 struct ksms_probe *probe, struct ksms_place *at) {
+    enum ksms_parsed parsed = ksms_parse(from, packet);
+    if ((parsed == KSMS_PARSED || parsed == KSMS_OTHER) && ksms_is_answer(packet))
+        ksms_watch_answer(from, packet, probe, at);
+}
+
 static __always_inline void ksms_watch(const struct ksms_reader *from, struct ksms_packet *packet,
-                                       struct ksms_place *at, bool answers) {
+                                       struct ksms_place *at) {
     struct ksms_probe probe = {};
     enum ksms_parsed parsed = ksms_parse(from, packet);
     if (parsed == KSMS_NOT_IP) return;
@@ -76,8 +86,6 @@ static __always_inline void ksms_watch(const struct ksms_reader *from, struct ks
         ksms_note_unparsable(at);
         return;
     }
-    if (answers && !own && at->made_here && ksms_is_answer(packet))
-        ksms_watch_answer(from, packet, &probe, at);
     __u32 dscp = own ? probe.dscp : packet->dscp;
     if (!own && !ksms_active_scan(dscp)) return;
 

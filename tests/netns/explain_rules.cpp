@@ -177,6 +177,36 @@ TEST_CASE("explain: the very rule, nftables") {
     check_all(Kind::nftables);
 }
 
+TEST_CASE("explain: three firewalls one behind the other, the rule that decides at each") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto table = [](int port) {
+        return "*filter\n-A FORWARD -p tcp --dport 24 -j DROP\n-A FORWARD -p tcp --dport " +
+               std::to_string(port) + " -j DROP\nCOMMIT\n";
+    };
+    lab.rules("r1", Firewall::iptables_nft, table(25), 4);
+    lab.rules("r2", Firewall::iptables_legacy, table(26), 4);
+    lab.nft("r3",
+            "table inet fw { chain forward { type filter hook forward priority filter\n"
+            "tcp dport 24 drop\ntcp dport 27 drop\n}\n}\n");
+    const auto result = explain(lab, 4, "25,26,27");
+    INFO(result.text());
+    REQUIRE(result.exit() == 0);
+    const std::vector<Guarded> guarded{
+        {"r1", "iptables-nft"}, {"r2", "iptables-legacy"}, {"r3", "nftables"}};
+    for (std::size_t at = 0; at < guarded.size(); ++at) {
+        const int port = 25 + static_cast<int>(at);
+        INFO("port " << port);
+        CHECK(result.verdict(guarded[at].router, "tcp", port) == "NO");
+        const auto rule = result.hop(guarded[at].router, "tcp", port)["rule"];
+        REQUIRE(rule.is_object());
+        CHECK(rule["firewall"] == guarded[at].firewall);
+        CHECK(rule["number"] == 2);
+        CHECK(rule["hook"] == "FORWARD");
+        CHECK(rule["text"].get<std::string>().find(std::to_string(port)) != std::string::npos);
+    }
+}
+
 TEST_CASE("explain: without the firewalls' tools the verdict and what the kernel itself tells") {
     Lab lab;
     build(lab, Kind::nftables);
