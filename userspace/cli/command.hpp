@@ -43,6 +43,7 @@ struct Command {
 std::span<const Command> scan_commands();
 std::span<const Command> explain_commands();
 std::span<const Command> registry_commands();
+std::span<const Command> job_commands();
 std::span<const Command> tap_commands();
 std::span<const Command> doctor_commands();
 std::span<const Command> gc_commands();

@@ -82,14 +82,19 @@ RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
 
 class Run {
 public:
-    Run(const PinRoot& root, const RunSink& sink, const std::atomic<int>& stop)
-        : root_(root), sink_(sink), stop_(stop) {}
+    Run(const PinRoot& root, const RunSink& sink, Keeper& keeper, const std::atomic<int>& stop)
+        : root_(root), sink_(sink), keeper_(keeper), stop_(stop) {}
 
     RunEnd scan(const ScanRequest& request) {
         ScanHooks hooks;
         hooks.progress = progress();
         hooks.leased = leased();
         hooks.stop = &stop_;
+        if (request.hooks == TapHooks::tc)
+            hooks.planned = [this](const Plan& plan) -> Status {
+                keeper_.keep(root_, plan);
+                return {};
+            };
         const auto report = run_scan(root_, request, hooks);
         if (!report) return end_of(report.error(), stop_ != 0);
         tell_verdicts(*report);
@@ -173,12 +178,14 @@ private:
 
     const PinRoot& root_;
     const RunSink& sink_;
+    Keeper& keeper_;
     const std::atomic<int>& stop_;
 };
 
 }  // namespace
 
-RunEnd run_job(const Order& order, const RunSink& sink, const std::atomic<int>& stop) {
+RunEnd run_job(const Order& order, const RunSink& sink, Keeper& keeper,
+               const std::atomic<int>& stop) {
     auto config = order.config.empty() ? Result<Config>(Config{})
                                        : parse_config(order.config, order.config_name);
     if (!config) return end_of(config.error(), false);
@@ -189,7 +196,7 @@ RunEnd run_job(const Order& order, const RunSink& sink, const std::atomic<int>& 
     job->scan.job = order.id;
     job->scan.user = order.user;
     job->scan.wait_ns = job->scan.dscp ? 0 : kLeaseWait;
-    Run run(*root, sink, stop);
+    Run run(*root, sink, keeper, stop);
     return job->detailed ? run.explain(job->scan) : run.scan(job->scan);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/keeper.hpp"
 #include "daemon/order.hpp"
 
 namespace ksms {
@@ -20,6 +21,8 @@ struct RunSink {
 
 /// Call it while the process has one thread. Nothing of the job is left when it returns.
 /// @param stop  once it is not 0 the job is ended with what is known
-RunEnd run_job(const Order& order, const RunSink& sink, const std::atomic<int>& stop);
+/// @param keeper  puts taps where they will be used again
+RunEnd run_job(const Order& order, const RunSink& sink, Keeper& keeper,
+               const std::atomic<int>& stop);
 
 }  // namespace ksms

@@ -59,11 +59,12 @@ private:
     std::string text_;
 };
 
-RunEnd run(const std::string& line, const RunSink& sink, const std::atomic<int>& stop) {
+RunEnd run(const std::string& line, const RunSink& sink, Keeper& keeper,
+           const std::atomic<int>& stop) {
     RunEnd failed;
     try {
         const auto order = read_order(line);
-        if (order) return run_job(*order, sink, stop);
+        if (order) return run_job(*order, sink, keeper, stop);
         failed.error = error_object(order.error());
     } catch (const std::bad_alloc&) {
         failed.how = RunEnd::How::short_of;
@@ -93,9 +94,10 @@ int worker_main(pid_t parent) {
                            write_all(event_line("result", {{"size", document.size()}}));
                            write_all(document);
                        }};
+    Keeper keeper;
     Orders orders(stop);
     while (const auto line = orders.next())
-        write_all(event_line("end", json_of(run(*line, sink, stop))));
+        write_all(event_line("end", json_of(run(*line, sink, keeper, stop))));
     return 0;
 }
 

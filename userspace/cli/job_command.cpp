@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ksmsctl job submit|list|show|wait|watch|cancel: a client of ksmsd.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "http/client.hpp"
+#include "output/read_scan.hpp"
+#include "output/text.hpp"
+#include "registry/registry.hpp"
+#include "request/scan_request.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr double kLongestWait = 31'536'000;  // seconds
+// As long as ksmsd lets one request wait.
+constexpr int kWaitEach = 60;
+
+constexpr Option kSocket = {"socket", "PATH", "of ksmsd (ksms.socket in the configuration)"};
+constexpr Option kId = {"id", "ID", "the job's name (made up)"};
+constexpr Option kType = {"type", "fast|detailed", "a scan, or explain (fast)"};
+constexpr Option kWait = {"wait", nullptr, "wait for its end; print and exit as scan does"};
+
+constexpr Option kPlain[] = {kSocket};
+constexpr Option kWaiting[] = {kSocket,
+                               {"timeout", "SECONDS", "wait no longer than that (for ever)"}};
+constexpr Option kListing[] = {kSocket,
+                               {"state", "STATE", "queued, running, done, failed, …"},
+                               {"type", "fast|detailed", "of this type only"},
+                               {"user", "NAME", "of this user (root)"},
+                               {"limit", "N", "at most so many, the newest (100)"}};
+
+/// The options of scan but those that mean something else here.
+std::span<const Option> submit_options() {
+    static const std::vector<Option> all = [] {
+        std::vector<Option> options{kSocket, kId, kType, kWait};
+        for (const auto& option : scan_options()) {
+            const std::string_view names = option.names;
+            if (names != "wait" && names != "job" && names != "dry-run") options.push_back(option);
+        }
+        return options;
+    }();
+    return all;
+}
+
+std::string long_name(const Option& option) {
+    const std::string_view names = option.names;
+    return std::string(names.substr(0, names.find(',')));
+}
+
+HttpClient client(const Context& context, const Arguments& arguments) {
+    ClientOptions options;
+    options.answer = milliseconds((kWaitEach + 30) * 1000);
+    options.stopped = [&context] { return context.stop.load() != 0; };
+    return HttpClient(arguments.text("socket").value_or(context.config.service.socket), options);
+}
+
+Result<HttpResponse> ask(const HttpClient& http, const std::string& method,
+                         const std::string& target, const std::string& body = {}) {
+    KSMS_TRY(auto answer, http.request(method, target, body));
+    if (answer.status >= 400) return std::unexpected(HttpClient::error_of(answer));
+    return answer;
+}
+
+Result<json> parsed(const HttpResponse& answer) {
+    auto document = json::parse(answer.body, nullptr, false);
+    if (!document.is_object())
+        return fail(Code::failed, "ksmsd answered something that is no JSON");
+    return document;
+}
+
+/// Words become part of a target: only what a name can be.
+Result<std::string> target_of(const Arguments& arguments, const std::string& behind = {}) {
+    const auto& id = arguments.words.front();
+    if (!is_job_name(id))
+        return fail(Code::usage,
+                    fmt::format("{}: a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -", id));
+    std::string target = "/v1/jobs/";
+    for (const char letter : id)
+        target += letter == '+' ? std::string("%2B") : std::string(1, letter);
+    return target + behind;
+}
+
+std::string time_text(const json& seconds) {
+    if (!seconds.is_number()) return "-";
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}",
+                       fmt::localtime(static_cast<std::time_t>(seconds.get<double>())));
+}
+
+std::string text_of(const json& value) {
+    return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
+}
+
+void print_document(Console& console, const json& document) {
+    console.write(document.dump(console.pretty() ? 2 : -1) + "\n");
+}
+
+void show_text(Console& console, const json& job) {
+    console.write(fmt::format("{}  {}  {}  {}\n", text_of(job["id"]), text_of(job["type"]),
+                              text_of(job["user"]), text_of(job["state"])));
+    console.write(fmt::format("submitted {}   started {}   finished {}   dscp {}\n",
+                              time_text(job["submitted_at"]), time_text(job["started_at"]),
+                              time_text(job["finished_at"]), text_of(job["dscp"])));
+    console.write("request " + job["request"].dump() + "\n");
+    if (job["error"].is_object())
+        console.write("error   " + text_of(job["error"].value("message", json())) + "\n");
+}
+
+/// The result as `ksmsctl scan` prints it; of a detailed job its services, one a line.
+Status print_result(Console& console, const json& job) {
+    const auto& result = job["result"];
+    if (console.json()) {
+        print_document(console, result);
+        return {};
+    }
+    if (result.value("schema", "") != "ksms.scan/1") {
+        for (const auto& service : result["services"])
+            console.write(fmt::format("{}/{}  {}  {}\n", service.value("port", 0),
+                                      service.value("protocol", ""), service.value("result", ""),
+                                      service["why"].is_string() ? text_of(service["why"]) : ""));
+        console.hint("-j prints all of it");
+        return {};
+    }
+    KSMS_TRY(const auto report, read_scan_json(result.dump()));
+    for (const auto& warning : report.warnings) console.warn(warning);
+    TextStyle style;
+    style.color = console.color();
+    style.width = static_cast<std::size_t>(console.width());
+    style.details = console.verbose() > 0;
+    style.hints = !console.quiet();
+    console.write(scan_text(report, style));
+    return {};
+}
+
+bool is_over(const json& job) {
+    const auto state = job.value("state", "");
+    return state != "queued" && state != "running";
+}
+
+/// @param until  none: for ever
+Result<json> await_end(const Context& context, const HttpClient& http, const std::string& target,
+                       std::optional<std::chrono::steady_clock::time_point> until) {
+    while (true) {
+        int wait = kWaitEach;
+        if (until) {
+            const auto left =
+                std::chrono::ceil<std::chrono::seconds>(*until - std::chrono::steady_clock::now());
+            wait = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kWaitEach));
+        }
+        KSMS_TRY(const auto answer, ask(http, "GET", fmt::format("{}?wait={}", target, wait)));
+        KSMS_TRY(auto job, parsed(answer));
+        if (is_over(job) || wait == 0 || context.stop.load() != 0) return job;
+    }
+}
+
+Error error_of_job(const json& job) {
+    const auto& error = job["error"];
+    if (!error.is_object())
+        return {Code::failed,
+                0,
+                fmt::format("{} is {}", job.value("id", ""), job.value("state", "")),
+                {}};
+    static constexpr std::array<Code, 6> codes{Code::failed,  Code::usage,     Code::expectation,
+                                               Code::no_dscp, Code::not_found, Code::not_allowed};
+    const auto word = error.value("code", "failed");
+    const auto code = std::ranges::find_if(codes, [&](Code each) { return word == name_of(each); });
+    return {code == codes.end() ? Code::failed : *code, 0, text_of(error["message"]),
+            error["hint"].is_string() ? error["hint"].get<std::string>() : ""};
+}
+
+/// What `scan` would have ended with.
+Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdict>& fail_on) {
+    if (!job["result"].is_object()) return std::unexpected(error_of_job(job));
+    KSMS_CHECK(print_result(context.console, job));
+    if (job.value("state", "") != "done") {
+        const auto error = error_of_job(job);
+        context.console.error(error);
+        return static_cast<int>(error.code);
+    }
+    for (const auto& service : job["result"]["services"]) {
+        const auto word = service.value("result", "");
+        if (std::ranges::any_of(fail_on, [&](Verdict verdict) { return word == name_of(verdict); }))
+            return static_cast<int>(Code::expectation);
+    }
+    return 0;
+}
+
+json body_of(const Arguments& arguments) {
+    json body = json::object();
+    for (const auto& option : submit_options()) {
+        const auto name = long_name(option);
+        if (name == "socket" || name == "wait" || name == "fail-on" || !arguments.has(name))
+            continue;
+        auto key = name;
+        std::ranges::replace(key, '-', '_');
+        if (option.value == nullptr)
+            body[key] = true;
+        else if (option.repeatable)
+            body[key] = arguments.all(name);
+        else
+            body[key] = *arguments.text(name);
+    }
+    return body;
+}
+
+Result<int> submit(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto fail_on, read_fail_on(arguments));
+    const auto http = client(context, arguments);
+    KSMS_TRY(const auto answer, ask(http, "POST", "/v1/jobs", body_of(arguments).dump()));
+    KSMS_TRY(const auto submitted, parsed(answer));
+    const auto id = submitted.value("id", "");
+    if (!arguments.has("wait")) {
+        if (context.console.json())
+            print_document(context.console, submitted);
+        else
+            context.console.write(id + "\n");
+        return 0;
+    }
+    Arguments named;
+    named.words = {id};
+    KSMS_TRY(const auto target, target_of(named));
+    KSMS_TRY(const auto job, await_end(context, http, target, std::nullopt));
+    if (const int signal = context.stop.load(); signal != 0 && !is_over(job)) return 128 + signal;
+    return end_as_scan(context, job, fail_on);
+}
+
+Result<int> list(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto limit, arguments.number("limit", 1, 1000));
+    std::string target = fmt::format("/v1/jobs?limit={}", limit.value_or(100));
+    for (const char* name : {"state", "type", "user"})
+        if (const auto value = arguments.text(name)) {
+            if (value->find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                         "0123456789._-") != std::string::npos)
+                return fail(Code::usage, fmt::format("--{} {}: not such a word", name, *value));
+            target += fmt::format("&{}={}", name, *value);
+        }
+    KSMS_TRY(const auto answer, ask(client(context, arguments), "GET", target));
+    KSMS_TRY(const auto document, parsed(answer));
+    if (context.console.json()) {
+        print_document(context.console, document);
+        return 0;
+    }
+    std::size_t wide = 2;
+    for (const auto& job : document["jobs"]) wide = std::max(wide, job.value("id", "").size());
+    context.console.write(fmt::format("{:<{}}  {:<8}  {:<11}  {:>4}  {:<19}  {}\n", "ID", wide,
+                                      "TYPE", "STATE", "DSCP", "SUBMITTED", "USER"));
+    for (const auto& job : document["jobs"])
+        context.console.write(fmt::format("{:<{}}  {:<8}  {:<11}  {:>4}  {:<19}  {}\n",
+                                          text_of(job["id"]), wide, text_of(job["type"]),
+                                          text_of(job["state"]), text_of(job["dscp"]),
+                                          time_text(job["submitted_at"]), text_of(job["user"])));
+    if (document.value("more", false)) context.console.hint("there are older ones: --limit N");
+    return 0;
+}
+
+Result<int> show(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto target, target_of(arguments));
+    KSMS_TRY(const auto answer, ask(client(context, arguments), "GET", target));
+    KSMS_TRY(const auto job, parsed(answer));
+    if (context.console.json()) {
+        print_document(context.console, job);
+        return 0;
+    }
+    show_text(context.console, job);
+    if (!job["result"].is_object()) return 0;
+    context.console.write("\n");
+    KSMS_CHECK(print_result(context.console, job));
+    return 0;
+}
+
+Result<int> wait(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto timeout, arguments.seconds("timeout", 0, kLongestWait));
+    KSMS_TRY(const auto target, target_of(arguments));
+    std::optional<std::chrono::steady_clock::time_point> until;
+    if (timeout) until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(*timeout);
+    KSMS_TRY(const auto job, await_end(context, client(context, arguments), target, until));
+    if (const int signal = context.stop.load(); signal != 0 && !is_over(job)) return 128 + signal;
+    if (!is_over(job))
+        return fail(Code::failed,
+                    fmt::format("{} is {} still", arguments.words.front(), job.value("state", "")),
+                    "a longer --timeout, or `ksmsctl job watch`");
+    return end_as_scan(context, job, {});
+}
+
+Result<int> watch(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto target, target_of(arguments, "/events"));
+    auto& console = context.console;
+    json all = json::array();
+    const auto show_event = [&](const JobEvent& event) {
+        const auto data = json::parse(event.data, nullptr, false);
+        if (console.json()) {
+            all.push_back({{"event", event.name}, {"data", data}});
+        } else if (event.name == "state") {
+            console.write(text_of(data["state"]) + "\n");
+        } else if (event.name == "verdict") {
+            console.write(fmt::format("{}/{}  {}  {}\n", data.value("port", 0),
+                                      data.value("protocol", ""), data.value("result", ""),
+                                      data["why"].is_string() ? text_of(data["why"]) : ""));
+        } else if (event.name == "progress") {
+            console.progress(text_of(data["stage"]));
+        }
+        return context.stop.load() == 0;
+    };
+    KSMS_TRY(const auto answer, client(context, arguments).events(target, 0, show_event));
+    if (answer.status >= 400) return std::unexpected(HttpClient::error_of(answer));
+    console.end_progress();
+    if (console.json()) print_document(console, {{"schema", "ksms.job-events/1"}, {"events", all}});
+    return context.stop.load() == 0 ? 0 : 128 + context.stop.load();
+}
+
+Result<int> cancel(Context& context, const Arguments& arguments) {
+    KSMS_TRY(const auto target, target_of(arguments));
+    KSMS_TRY(const auto answer, ask(client(context, arguments), "DELETE", target));
+    KSMS_TRY(const auto job, parsed(answer));
+    if (context.console.json())
+        print_document(context.console, job);
+    else
+        context.console.write(fmt::format("{} {}\n", text_of(job["id"]), text_of(job["state"])));
+    return 0;
+}
+
+}  // namespace
+
+std::span<const Command> job_commands() {
+    static const Command commands[] = {
+        {"job submit", "-s SOURCE -d DESTINATION -P PORTS [--wait]", "Give ksmsd a job",
+         submit_options(), 0, 0, false, submit},
+        {"job list", "", "Jobs of yours; root: of all", kListing, 0, 0, false, list},
+        {"job show", "ID", "A job and its result", kPlain, 1, 1, false, show},
+        {"job wait", "ID", "Wait for a job's end, and print its result", kWaiting, 1, 1, false,
+         wait},
+        {"job watch", "ID", "What happens to a job, as it happens", kPlain, 1, 1, false, watch},
+        {"job cancel", "ID", "End a job, or take it out of the queue", kPlain, 1, 1, false, cancel},
+    };
+    return commands;
+}
+
+}  // namespace ksms
