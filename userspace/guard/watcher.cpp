@@ -24,12 +24,23 @@
 namespace ksms {
 namespace {
 
-constexpr int kPatience = 1000;  // ms that a process has to end when it was told to, or killed
+constexpr int kJoinedPatience = 200;  // ms that a joined thread may need to be gone
+constexpr int kPatience = 1000;       // ms that a process has to end when it was told to, or killed
 
 /// One link for ".", one for "..", one for each thread (fs/proc/base.c, proc_task_getattr).
 bool has_one_thread() {
     struct stat tasks{};
     return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+}
+
+/// A thread that was joined counts until the kernel has taken it away: pthread_join() returns
+/// before (mm_release() in kernel/fork.c).
+bool comes_to_one_thread() {
+    for (int waited = 0; waited < kJoinedPatience; ++waited) {
+        if (has_one_thread()) return true;
+        poll(nullptr, 0, 1);
+    }
+    return has_one_thread();
 }
 
 /// Maps and programs are what undoing needs. A link that the watcher held would outlive the scan.
@@ -118,7 +129,7 @@ Watcher::Watcher(Watcher&& other) noexcept
       pid_(std::exchange(other.pid_, -1)) {}
 
 Result<Watcher> Watcher::start(const Objects& objects, const ProcessId& self) {
-    if (!has_one_thread())
+    if (!comes_to_one_thread())
         return fail(Code::failed, "start the watcher: this process has more than one thread");
     std::array<int, 2> ends{};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
