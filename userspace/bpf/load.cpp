@@ -73,14 +73,14 @@ int keep_words(libbpf_print_level level, const char* format, va_list arguments) 
 }
 
 // linux/bpf.h of Linux 6.4; libbpf 1.1 does not know the section's name
-constexpr auto kNetfilterProgram = static_cast<bpf_prog_type>(32);
+constexpr std::uint32_t kNetfilterProgram = 32;
 constexpr auto kNetfilterHook = static_cast<bpf_attach_type>(45);
 
 /// They load only if asked for (SEC("?…")): no older kernel, and nobody else who opens the object,
 /// needs to know of them.
 void choose_netfilter(const ksms_bpf& skeleton) {
     for (auto* program : {skeleton.progs.ksms_nf_ingress, skeleton.progs.ksms_nf_egress}) {
-        bpf_program__set_type(program, kNetfilterProgram);
+        bpf_program__set_type(program, static_cast<bpf_prog_type>(kNetfilterProgram));
         bpf_program__set_expected_attach_type(program, kNetfilterHook);
         bpf_program__set_autoload(program, true);
     }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "daemon/board_parts.hpp"
 #include "daemon/job_text.hpp"
 #include "daemon/log.hpp"
 
@@ -20,14 +21,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using std::chrono::nanoseconds;
 
-// A job whose runs were interrupted so often may be the reason for it.
-constexpr unsigned kMostRuns = 3;
 constexpr std::chrono::seconds kStopTime{15};
-constexpr std::chrono::seconds kSaveAgain{1};
-
-double now_s() {
-    return static_cast<double>(realtime_ns()) / 1e9;
-}
 
 nanoseconds now() {
     return nanoseconds(monotonic_ns());
@@ -37,21 +31,7 @@ std::size_t index_of(JobType type) {
     return type == JobType::fast ? 0 : 1;
 }
 
-std::string failure(const std::string& message, const std::string& hint) {
-    return error_object({Code::failed, 0, message, hint});
-}
-
-LogFields fields_of(const Job& job) {
-    return {{"KSMS_JOB", job.id}, {"KSMS_USER", job.user}};
-}
-
 }  // namespace
-
-struct JobBoard::Timers {
-    explicit Timers(asio::io_context& io) : next(io), save(io) {}
-    asio::steady_timer next, save;
-    std::map<std::string, std::unique_ptr<asio::steady_timer>> patience;  ///< of jobs told to stop
-};
 
 SchedulerLimits scheduler_limits(const Config& config) {
     return {config.max_parallel_fast_jobs, config.parallel_execution, config.registry_enabled,
@@ -70,41 +50,6 @@ JobBoard::JobBoard(asio::io_context& io, JobStore store, const Config& config, s
 }
 
 JobBoard::~JobBoard() = default;
-
-Status JobBoard::recover() {
-    KSMS_TRY(auto unfinished, store_.unfinished());
-    for (auto& job : unfinished) {
-        if (job.state == JobState::running && job.runs >= kMostRuns) {
-            KSMS_CHECK(store_.finished(
-                job.id, JobState::interrupted, "",
-                failure(fmt::format("ksmsd ended while it ran, {} times", job.runs),
-                        "`journalctl -u ksmsd` says why; submit it again under another id"),
-                now_s()));
-            log(LogLevel::warning, "a job was interrupted too often: given up", fields_of(job));
-            continue;
-        }
-        if (job.state == JobState::running) {
-            KSMS_CHECK(store_.requeued(job.id));
-            log(LogLevel::notice, "a job was interrupted: it runs again", fields_of(job));
-        }
-        job.state = JobState::queued;
-        job.started_at = 0;
-        const auto request = nlohmann::json::parse(job.request, nullptr, false);
-        const std::optional<int> wish =
-            request.contains("dscp") && request["dscp"].is_number_integer()
-                ? std::optional(request["dscp"].get<int>())
-                : std::nullopt;
-        job.request.clear();
-        scheduler_.add(job.id, job.sequence, job.type, wish);
-        Live live;
-        live.job = std::move(job);
-        live.wish = wish;
-        tell_state(live);
-        jobs_.emplace(live.job.id, std::move(live));
-    }
-    pump();
-    return {};
-}
 
 void JobBoard::reload(const Config& config) {
     config_ = config;
@@ -341,44 +286,6 @@ void JobBoard::finish(const std::string& id, JobState state, const std::string& 
     if (const auto stored = find(id, false)) job.request = stored->request;
     events_.add(id, "state", job_text(job, false));
     events_.end(id, job_state_text(job));
-}
-
-void JobBoard::save(Job job) {
-    const auto written = store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
-    if (written) return;
-    ++figures_.database_errors;
-    repair_if_damaged(written.error());
-    log(LogLevel::error, written.error().text(), fields_of(job));
-    if (const auto stored = store_.find(job.id, false)) job.request = stored->request;
-    if (job.request.empty()) job.request = "{}";
-    auto id = job.id;
-    unsaved_.insert_or_assign(std::move(id), std::move(job));
-    timers_->save.expires_after(kSaveAgain);
-    timers_->save.async_wait([this](error_code failed) {
-        if (!failed) save_again();
-    });
-}
-
-void JobBoard::save_again() {
-    for (auto at = unsaved_.begin(); at != unsaved_.end();) {
-        const auto& job = at->second;
-        const auto written =
-            store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
-        at =
-            written || written.error().code == Code::not_found ? unsaved_.erase(at) : std::next(at);
-    }
-    if (unsaved_.empty()) return;
-    timers_->save.expires_after(kSaveAgain);
-    timers_->save.async_wait([this](error_code failed) {
-        if (!failed) save_again();
-    });
-}
-
-void JobBoard::repair_if_damaged(const Error& error) {
-    if (!JobStore::is_damage(error)) return;
-    const auto repaired = store_.repair(now_s());
-    log(LogLevel::error, repaired ? "the database was damaged: set aside, and its jobs carried over"
-                                  : repaired.error().text());
 }
 
 Result<Job> JobBoard::cancel(const std::string& id) {

@@ -128,7 +128,10 @@ Report report_of(const json& document) {
     report.no = summary.value("no", 0U);
     report.unknown = summary.value("unknown", 0U);
     report.router_count = summary.value("routers", 0U);
-    report.timing.total = document.at("timing_ms").value("total", 0.0);
+    const auto& timing = document.at("timing_ms");
+    report.timing = {timing.value("plan", 0.0), timing.value("attach", 0.0),
+                     timing.value("probe", 0.0), timing.value("settle", 0.0),
+                     timing.value("total", 0.0)};
     report.warnings = document.at("warnings").get<std::vector<std::string>>();
     report.failure = text(document, "failure");
     return report;

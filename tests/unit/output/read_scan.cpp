@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "output/read_scan.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "output/json.hpp"
+#include "output/text.hpp"
+#include "reports.hpp"
+
+namespace {
+
+using namespace ksms;
+
+std::string document(const Report& report) {
+    std::string text;
+    write_scan_json(report, false, [&text](std::string_view piece) { text += piece; });
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a document that was read is written as it was, and looks the same") {
+    for (const auto& report : {example_report()}) {
+        const auto text = document(report);
+        const auto read = read_scan_json(text);
+        REQUIRE(read);
+        CHECK(document(*read) == text);
+        TextStyle style;
+        style.width = 100;
+        CHECK(scan_text(*read, style) == scan_text(report, style));
+    }
+}
+
+TEST_CASE("what is no document of a scan is refused") {
+    for (const char* text :
+         {"", "{", "[]", "{}", R"({"schema":"ksms.error/1"})", R"({"schema":"ksms.scan/1"})",
+          R"({"schema":"ksms.scan/1","source":"x","destination":"y"})"}) {
+        INFO(text);
+        CHECK_FALSE(read_scan_json(text).has_value());
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A job's JSON: what the command line says, in keys.
+#include "request/job_request.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+namespace {
+
+using namespace ksms;
+using nlohmann::json;
+
+json body(const json& more = json::object()) {
+    json result{{"source", "10.0.0.1"}, {"destination", "10.0.9.1"}, {"services", "80/tcp,53/udp"}};
+    result.update(more);
+    return result;
+}
+
+std::string refusal(const json& asked) {
+    const auto job = make_job_request(asked, Config{});
+    if (job) return "accepted";
+    CHECK(job.error().code == Code::usage);
+    return job.error().text();
+}
+
+}  // namespace
+
+TEST_CASE("a job's keys are the options of scan") {
+    const auto job = make_job_request(body({{"id", "nightly"},
+                                            {"user", "anna"},
+                                            {"source_netns", "lab"},
+                                            {"router", {"r1", "r2"}},
+                                            {"entry_only", true},
+                                            {"force", false},
+                                            {"timeout", 0.5},
+                                            {"retries", 2},
+                                            {"dscp", 40},
+                                            {"tap", "xdp"}}),
+                                      Config{});
+    REQUIRE(job);
+    CHECK_FALSE(job->detailed);
+    CHECK(job->id == "nightly");
+    CHECK(job->user == "anna");
+    CHECK(job->scan.source.text() == "10.0.0.1");
+    CHECK(job->scan.services.size() == 2);
+    CHECK(job->scan.source_netns == "lab");
+    CHECK(job->scan.routers == std::vector<std::string>{"r1", "r2"});
+    CHECK(job->scan.entry_only);
+    CHECK(job->scan.timeout_ns == 500'000'000);
+    CHECK(job->scan.retries == 2);
+    CHECK(job->scan.dscp == 40);
+    CHECK(job->scan.hooks == TapHooks::xdp);
+
+    const auto detailed = make_job_request(body({{"type", "detailed"}}), Config{});
+    REQUIRE(detailed);
+    CHECK(detailed->detailed);
+}
+
+TEST_CASE("ports are services by another name") {
+    auto asked = body();
+    asked.erase("services");
+    asked["ports"] = "22";
+    CHECK(make_job_request(asked, Config{}).has_value());
+    asked["services"] = "22";
+    CHECK(refusal(asked).find("the same: give one") != std::string::npos);
+    asked.erase("services");
+    asked.erase("ports");
+    CHECK(refusal(asked).find("\"services\" is missing") != std::string::npos);
+}
+
+TEST_CASE("what is wrong with a job's request is named") {
+    struct Wrong {
+        json more;
+        const char* says;
+    };
+    const std::vector<Wrong> all{
+        {{{"type", "slow"}}, "\"type\""},
+        {{{"id", "a/b"}}, "\"id\""},
+        {{{"id", 7}}, "\"id\""},
+        {{{"id", ""}}, "\"id\""},
+        {{{"user", std::string(200, 'u')}}, "\"user\""},
+        {{{"soruce_netns", "x"}}, "\"soruce_netns\""},
+        {{{"job", "x"}}, "\"job\""},
+        {{{"dry_run", true}}, "\"dry_run\""},
+        {{{"fail_on", "no"}}, "\"fail_on\""},
+        {{{"entry_only", "yes"}}, "\"entry_only\""},
+        {{{"timeout", "soon"}}, "timeout"},
+        {{{"timeout", json::array({1, 2})}}, "\"timeout\""},
+        {{{"dscp", 99}}, "99"},
+        {{{"router", json::array({json::object()})}}, "\"router\""},
+        {{{"source", "nowhere"}}, "nowhere"},
+        {{{"source", std::string("10.0.0.1\0x", 10)}}, "zero byte"},
+        {{{"services", "99999/tcp"}}, "99999"},
+    };
+    for (const auto& [more, says] : all) {
+        INFO(more.dump());
+        CHECK(refusal(body(more)).find(says) != std::string::npos);
+    }
+    CHECK(refusal(json::array()).find("JSON object") != std::string::npos);
+    CHECK(refusal({{"source", "10.0.0.1"}, {"services", "1"}}).find("\"destination\"") !=
+          std::string::npos);
+    // A detailed job takes a few services, and knows fewer options.
+    CHECK(refusal(body({{"type", "detailed"}, {"services", "1-100"}})).find("at most") !=
+          std::string::npos);
+    CHECK(refusal(body({{"type", "detailed"}, {"retries", 1}})).find("\"retries\"") !=
+          std::string::npos);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of the board share.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/clock.hpp"
+#include "daemon/board.hpp"
+#include "daemon/log.hpp"
+
+namespace ksms {
+
+// A job whose runs were interrupted so often may be the reason for it.
+inline constexpr unsigned kMostRuns = 3;
+
+struct JobBoard::Timers {
+    explicit Timers(boost::asio::io_context& io) : next(io), save(io) {}
+    boost::asio::steady_timer next, save;
+    std::map<std::string, std::unique_ptr<boost::asio::steady_timer>>
+        patience;  ///< of jobs told to stop
+};
+
+/// Seconds since the epoch.
+inline double now_s() {
+    return static_cast<double>(realtime_ns()) / 1e9;
+}
+
+/// An error object of a job.
+inline std::string failure(const std::string& message, const std::string& hint) {
+    return error_object({Code::failed, 0, message, hint});
+}
+
+inline LogFields fields_of(const Job& job) {
+    return {{"KSMS_JOB", job.id}, {"KSMS_USER", job.user}};
+}
+
+}  // namespace ksms

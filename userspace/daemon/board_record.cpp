@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The board and its database: what an earlier ksmsd left, and what cannot be written just now.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/board.hpp"
+#include "daemon/board_parts.hpp"
+
+namespace ksms {
+namespace {
+
+using boost::system::error_code;
+
+constexpr std::chrono::seconds kSaveAgain{1};
+
+}  // namespace
+
+Status JobBoard::recover() {
+    KSMS_TRY(auto unfinished, store_.unfinished());
+    for (auto& job : unfinished) {
+        if (job.state == JobState::running && job.runs >= kMostRuns) {
+            KSMS_CHECK(store_.finished(
+                job.id, JobState::interrupted, "",
+                failure(fmt::format("ksmsd ended while it ran, {} times", job.runs),
+                        "`journalctl -u ksmsd` says why; submit it again under another id"),
+                now_s()));
+            log(LogLevel::warning, "a job was interrupted too often: given up", fields_of(job));
+            continue;
+        }
+        if (job.state == JobState::running) {
+            KSMS_CHECK(store_.requeued(job.id));
+            log(LogLevel::notice, "a job was interrupted: it runs again", fields_of(job));
+        }
+        job.state = JobState::queued;
+        job.started_at = 0;
+        const auto request = nlohmann::json::parse(job.request, nullptr, false);
+        const std::optional<int> wish =
+            request.contains("dscp") && request["dscp"].is_number_integer()
+                ? std::optional(request["dscp"].get<int>())
+                : std::nullopt;
+        job.request.clear();
+        scheduler_.add(job.id, job.sequence, job.type, wish);
+        Live live;
+        live.job = std::move(job);
+        live.wish = wish;
+        tell_state(live);
+        jobs_.emplace(live.job.id, std::move(live));
+    }
+    pump();
+    return {};
+}
+
+void JobBoard::save(Job job) {
+    const auto written = store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
+    if (written) return;
+    ++figures_.database_errors;
+    repair_if_damaged(written.error());
+    log(LogLevel::error, written.error().text(), fields_of(job));
+    if (const auto stored = store_.find(job.id, false)) job.request = stored->request;
+    if (job.request.empty()) job.request = "{}";
+    auto id = job.id;
+    unsaved_.insert_or_assign(std::move(id), std::move(job));
+    timers_->save.expires_after(kSaveAgain);
+    timers_->save.async_wait([this](error_code failed) {
+        if (!failed) save_again();
+    });
+}
+
+void JobBoard::save_again() {
+    for (auto at = unsaved_.begin(); at != unsaved_.end();) {
+        const auto& job = at->second;
+        const auto written =
+            store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
+        at =
+            written || written.error().code == Code::not_found ? unsaved_.erase(at) : std::next(at);
+    }
+    if (unsaved_.empty()) return;
+    timers_->save.expires_after(kSaveAgain);
+    timers_->save.async_wait([this](error_code failed) {
+        if (!failed) save_again();
+    });
+}
+
+void JobBoard::repair_if_damaged(const Error& error) {
+    if (!JobStore::is_damage(error)) return;
+    const auto repaired = store_.repair(now_s());
+    log(LogLevel::error, repaired ? "the database was damaged: set aside, and its jobs carried over"
+                                  : repaired.error().text());
+}
+
+}  // namespace ksms
