@@ -25,12 +25,12 @@ public:
         text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
     }
     template <typename T>
-    void value(const std::string& name, const std::string& labels, T number) {
+    void value(const std::string& name, const std::string& labels, const T& number) {
         text_ += labels.empty() ? fmt::format("{} {}\n", name, number)
                                 : fmt::format("{}{{{}}} {}\n", name, labels, number);
     }
     template <typename T>
-    void one(const std::string& name, const char* type, const char* help, T number) {
+    void one(const std::string& name, const char* type, const char* help, const T& number) {
         head(name, type, help);
         value(name, "", number);
     }

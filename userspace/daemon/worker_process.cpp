@@ -90,13 +90,13 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
                                              : fmt::format("exit {}", WEXITSTATUS(status));
         over = true;
         error_code ignored;
-        socket.close(ignored);
+        static_cast<void>(socket.close(ignored));
         if (auto died = std::exchange(events.died, nullptr)) died(how);
     }
 
     void drain() {
         error_code failed;
-        socket.non_blocking(true, failed);
+        static_cast<void>(socket.non_blocking(true, failed));
         while (!failed && !over) {
             const auto got = socket.read_some(asio::buffer(buffer), failed);
             if (failed) break;
@@ -188,8 +188,8 @@ WorkerProcess::~WorkerProcess() {
     if (state_->pid > 0) ::waitpid(state_->pid, nullptr, 0);
     state_->pid = -1;
     error_code ignored;
-    state_->socket.close(ignored);
-    state_->gone.close(ignored);
+    static_cast<void>(state_->socket.close(ignored));
+    static_cast<void>(state_->gone.close(ignored));
 }
 
 void WorkerProcess::run(const Order& order, WorkerEvents events) {

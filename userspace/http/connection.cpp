@@ -66,7 +66,7 @@ void Connection::close() {
     disarm();
     subscription_.reset();
     boost::system::error_code ignored;
-    socket_.close(ignored);
+    static_cast<void>(socket_.close(ignored));
     core_->book.remove(id_);
     core_->connections.erase(id_);
     if (!core_->connections.empty()) return;
@@ -176,7 +176,7 @@ void Connection::body_is_read(Error error) {
 void Connection::request_timed_out() {
     timed_out_ = true;
     boost::system::error_code ignored;
-    socket_.cancel(ignored);
+    static_cast<void>(socket_.cancel(ignored));
 }
 
 void Connection::read_failed(Error error, bool in_body) {

@@ -117,7 +117,7 @@ void Connection::answered() {
 /// what comes is thrown away, for a while.
 void Connection::linger() {
     boost::system::error_code error;
-    socket_.shutdown(Socket::shutdown_send, error);
+    static_cast<void>(socket_.shutdown(Socket::shutdown_send, error));
     if (error || core_->stopping) return close();
     core_->book.waits(id_);
     parser_.reset();

@@ -28,7 +28,7 @@ std::string event_text(const JobEvent& event) {
     return text + "\n\n";
 }
 
-void EventBuffer::drop(std::deque<Waiting>::iterator event) {
+void EventBuffer::drop(const std::deque<Waiting>::iterator& event) {
     bytes_ -= event->text.size();
     if (event->live) {
         --live_;

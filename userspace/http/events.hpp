@@ -39,7 +39,7 @@ private:
         bool live;
         bool progress;
     };
-    void drop(std::deque<Waiting>::iterator event);
+    void drop(const std::deque<Waiting>::iterator& event);
 
     HttpLimits limits_;
     std::deque<Waiting> events_;

@@ -115,7 +115,8 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
         if (admission.evict) core->evict(*admission.evict);
         Connection::Socket socket(core->io);
         boost::system::error_code error;
-        socket.assign(asio::generic::stream_protocol(family, 0), client.get(), error);
+        static_cast<void>(
+            socket.assign(asio::generic::stream_protocol(family, 0), client.get(), error));
         if (error) return;
         (void)client.release();
         ++core->figures.accepted;
@@ -126,7 +127,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
         if (std::exchange(closed, true)) return;
         boost::system::error_code ignored;
         for (auto& listener : listeners) {
-            listener.socket.close(ignored);
+            static_cast<void>(listener.socket.close(ignored));
             listener.pause.cancel();
         }
     }
@@ -171,7 +172,7 @@ Status HttpServer::listen(Fd socket) {
     auto& listener = state_->listeners.emplace_back(
         State::Listener{asio::posix::stream_descriptor(io), asio::steady_timer(io), family});
     boost::system::error_code error;
-    listener.socket.assign(socket.get(), error);
+    static_cast<void>(listener.socket.assign(socket.get(), error));
     if (error) {
         state_->listeners.pop_back();
         return fail_errno(error.value(), "wait on a listening socket");

@@ -45,7 +45,7 @@ std::unexpected<Error> wrong(const std::string& key, const json& value, const st
 Result<std::string> scalar(const std::string& key, const json& value) {
     if (value.is_number()) return value.dump();
     if (!value.is_string()) return wrong(key, value, "neither a string nor a number");
-    const auto text = value.get<std::string>();
+    auto text = value.get<std::string>();
     if (text.empty()) return wrong(key, value, "empty");
     if (text.find('\0') != std::string::npos) return wrong(key, value, "a zero byte in it");
     return text;
