@@ -375,8 +375,7 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest requ
         if (!report || more.empty() || round == kMostRounds || stopped ||
             (deadline != 0 && now >= deadline))
             return report;
-        KSMS_TRY(auto held, scan.hand_over());
-        lease = std::move(held);
+        KSMS_TRY(lease, scan.hand_over());
         std::ranges::move(more, std::back_inserter(detours));
         if (deadline != 0) request.deadline_ns = deadline - now;
     }
