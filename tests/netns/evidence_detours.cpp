@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/lab.hpp"
 
@@ -63,17 +64,7 @@ void check(const Lab& lab, const Scan& result, const std::string& behind) {
 TEST_CASE("detours: past a route that refuses, by a translation") {
     const int family = GENERATE(4, 6);
     Lab lab;
-    lab.host("src");
-    for (const auto* router : {"r1", "r2", "r3"}) lab.router(router);
-    lab.host("dst");
-    lab.link({"src", "eth1", 1}, {"r1", "eth0", 2}, 1);
-    lab.link({"r1", "eth1", 1}, {"r2", "eth0", 2}, 2);
-    lab.link({"r2", "eth1", 1}, {"r3", "eth0", 2}, 3);
-    lab.link({"r3", "eth1", 1}, {"dst", "eth0", 2}, 4);
-    lab.default_route("src", 1, 2);
-    lab.default_route("r1", 2, 2);
-    lab.default_route("r2", 3, 2);
-    lab.default_route("dst", 4, 1);
+    build_chain(lab, {.firewalls = false});
     add_addresses(lab, "dst", 4);
     firewalls(lab, "r3", 4);
     lab.ip("r1", {fmt::format("route add unreachable {}/32", lab.address(4, 4, 2))});

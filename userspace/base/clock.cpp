@@ -21,4 +21,8 @@ std::uint64_t realtime_ns() {
     return read_clock(CLOCK_REALTIME);
 }
 
+double realtime_s() {
+    return static_cast<double>(realtime_ns()) / 1e9;
+}
+
 }  // namespace ksms

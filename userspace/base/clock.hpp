@@ -9,5 +9,7 @@ namespace ksms {
 [[nodiscard]] std::uint64_t monotonic_ns();
 /// Nanoseconds since the epoch.
 [[nodiscard]] std::uint64_t realtime_ns();
+/// Seconds since the epoch.
+[[nodiscard]] double realtime_s();
 
 }  // namespace ksms

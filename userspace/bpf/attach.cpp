@@ -120,6 +120,18 @@ Result<TcxHook> query_tcx(std::uint32_t ifindex, ksms_direction direction) {
     return found;
 }
 
+/// Where a link is attached; nothing where the link is gone.
+Result<std::optional<bpf_link_info>> info_by_id(std::uint32_t id) {
+    const auto link = link_by_id(id);
+    if (!link && link.error().code == Code::not_found) return std::nullopt;
+    if (!link) return std::unexpected(link.error());
+    bpf_link_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(link->get(), &info, &size) != 0)
+        return fail_errno(errno, "read where a link is attached");
+    return info;
+}
+
 }  // namespace
 
 Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction direction) {
@@ -156,15 +168,10 @@ Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, s
 }
 
 Result<bool> netfilter_attached(int program, std::uint32_t id) {
-    const auto link = link_by_id(id);
-    if (!link && link.error().code == Code::not_found) return false;
-    if (!link) return std::unexpected(link.error());
-    bpf_link_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(link->get(), &info, &size) != 0)
-        return fail_errno(errno, "read where a link is attached");
+    KSMS_TRY(const auto info, info_by_id(id));
+    if (!info) return false;
     NetfilterPlace where{};
-    std::memcpy(&where, &info.iter, sizeof where);  // info.netfilter, of the same union
+    std::memcpy(&where, &info->iter, sizeof where);  // info.netfilter, of the same union
     const auto again = create_netfilter(program, where);
     if (again) return false;
     if (again.error().err == EBUSY) return true;
@@ -207,15 +214,10 @@ Result<Fd> link_by_id(std::uint32_t id) {
 }
 
 Result<bool> link_attached(std::uint32_t id) {
-    const auto link = link_by_id(id);
-    if (!link && link.error().code == Code::not_found) return false;
-    if (!link) return std::unexpected(link.error());
-    bpf_link_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(link->get(), &info, &size) != 0)
-        return fail_errno(errno, "read where a link is attached");
+    KSMS_TRY(const auto info, info_by_id(id));
+    if (!info) return false;
     // info.tcx (Linux 6.6) begins like info.xdp, with the interface.
-    return info.xdp.ifindex != 0;
+    return info->xdp.ifindex != 0;
 }
 
 Status pin(int object, const std::string& path) {

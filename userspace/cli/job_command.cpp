@@ -52,11 +52,6 @@ std::span<const Option> submit_options() {
     return all;
 }
 
-std::string long_name(const Option& option) {
-    const std::string_view names = option.names;
-    return std::string(names.substr(0, names.find(',')));
-}
-
 HttpClient client(const Context& context, const Arguments& arguments) {
     ClientOptions options;
     options.answer = milliseconds((kWaitEach + 30) * 1000);
@@ -79,8 +74,7 @@ Result<json> parsed(const HttpResponse& answer) {
 }
 
 /// Words become part of a target: only what a name can be.
-Result<std::string> target_of(const Arguments& arguments, const std::string& behind = {}) {
-    const auto& id = arguments.words.front();
+Result<std::string> target_of(const std::string& id, const std::string& behind = {}) {
     if (!is_job_name(id))
         return fail(Code::usage,
                     fmt::format("{}: a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -", id));
@@ -225,9 +219,7 @@ Result<int> submit(Context& context, const Arguments& arguments) {
             context.console.write(id + "\n");
         return 0;
     }
-    Arguments named;
-    named.words = {id};
-    KSMS_TRY(const auto target, target_of(named));
+    KSMS_TRY(const auto target, target_of(id));
     KSMS_TRY(const auto job, await_end(context, http, target, std::nullopt));
     if (const int signal = context.stop.load(); signal != 0 && !is_over(job)) return 128 + signal;
     return end_as_scan(context, job, fail_on);
@@ -263,7 +255,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
 }
 
 Result<int> show(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto target, target_of(arguments));
+    KSMS_TRY(const auto target, target_of(arguments.words.front()));
     KSMS_TRY(const auto answer, ask(client(context, arguments), "GET", target));
     KSMS_TRY(const auto job, parsed(answer));
     if (context.console.json()) {
@@ -279,7 +271,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 
 Result<int> wait(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto timeout, arguments.seconds("timeout", 0, kLongestWait));
-    KSMS_TRY(const auto target, target_of(arguments));
+    KSMS_TRY(const auto target, target_of(arguments.words.front()));
     std::optional<std::chrono::steady_clock::time_point> until;
     if (timeout) until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(*timeout);
     KSMS_TRY(const auto job, await_end(context, client(context, arguments), target, until));
@@ -292,7 +284,7 @@ Result<int> wait(Context& context, const Arguments& arguments) {
 }
 
 Result<int> watch(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto target, target_of(arguments, "/events"));
+    KSMS_TRY(const auto target, target_of(arguments.words.front(), "/events"));
     auto& console = context.console;
     json all = json::array();
     const auto show_event = [&](const JobEvent& event) {
@@ -318,7 +310,7 @@ Result<int> watch(Context& context, const Arguments& arguments) {
 }
 
 Result<int> cancel(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto target, target_of(arguments));
+    KSMS_TRY(const auto target, target_of(arguments.words.front()));
     KSMS_TRY(const auto answer, ask(client(context, arguments), "DELETE", target));
     KSMS_TRY(const auto job, parsed(answer));
     if (context.console.json())

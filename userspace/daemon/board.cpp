@@ -76,7 +76,7 @@ JobBoard::Counts JobBoard::counts() const {
 
 Result<Submitted> JobBoard::submit(Job job) {
     const auto wish = std::exchange(job.dscp, std::nullopt);
-    job.submitted_at = now_s();
+    job.submitted_at = realtime_s();
     auto submitted = store_.submit(job);
     if (!submitted) {
         ++figures_.database_errors;
@@ -85,13 +85,7 @@ Result<Submitted> JobBoard::submit(Job job) {
     }
     if (submitted->existed) return submitted;
     ++figures_.submitted.at(index_of(job.type));
-    Live live;
-    live.job = submitted->job;
-    live.job.request.clear();
-    live.wish = wish;
-    scheduler_.add(job.id, live.job.sequence, job.type, wish);
-    tell_state(live);
-    jobs_.emplace(job.id, std::move(live));
+    enqueue(submitted->job, wish);
     log(LogLevel::debug, "submitted", fields_of(job));
     pump();
     return submitted;
@@ -118,10 +112,25 @@ Subscription JobBoard::watch(const Job& job, std::uint64_t after, JobEvents::Lis
     return {};
 }
 
-void JobBoard::tell_state(const Live& live) {
-    auto job = live.job;
-    if (job.request.empty()) job.request = "{}";
-    if (const auto stored = store_.find(job.id, false)) job.request = stored->request;
+void JobBoard::enqueue(Job job, std::optional<int> wish) {
+    scheduler_.add(job.id, job.sequence, job.type, wish);
+    tell_state(job);
+    job.request.clear();
+    Live live;
+    live.wish = wish;
+    live.job = std::move(job);
+    jobs_.emplace(live.job.id, std::move(live));
+}
+
+/// Requests are not kept in memory: one is read again where it is shown.
+void JobBoard::fill_request(Job& job) {
+    if (!job.request.empty()) return;
+    const auto stored = store_.find(job.id, false);
+    job.request = stored ? stored->request : "{}";
+}
+
+void JobBoard::tell_state(Job job) {
+    fill_request(job);
     events_.add(job.id, "state", job_text(job, false));
 }
 
@@ -158,7 +167,7 @@ void JobBoard::start(const std::string& id) {
         finish(id, JobState::failed, error_object(stored.error()));
         return;
     }
-    live.asked_at = now_s();
+    live.asked_at = realtime_s();
     const Order order{id, live.job.user, stored->request, pin_root_, config_.text, config_.name};
     const auto started =
         pool_.run(order, {[this, id](const std::string& event, const nlohmann::json& data) {
@@ -193,7 +202,7 @@ void JobBoard::on_leased(Live& live, int dscp) {
     if (const auto known = scheduler_.leased(job.id, dscp); !known)
         log(LogLevel::error, known.error().text(), fields_of(job));
     job.state = JobState::running;
-    job.started_at = now_s();
+    job.started_at = realtime_s();
     job.dscp = dscp;
     if (const auto written = store_.started(job.id, dscp, job.started_at); !written) {
         ++figures_.database_errors;
@@ -201,7 +210,7 @@ void JobBoard::on_leased(Live& live, int dscp) {
     }
     figures_.start_delay.at(index_of(job.type)).add(job.started_at - job.submitted_at);
     figures_.lease_wait.add(job.started_at - live.asked_at);
-    tell_state(live);
+    tell_state(live.job);
     pump();
 }
 
@@ -226,7 +235,7 @@ void JobBoard::on_end(const std::string& id, const RunEnd& end) {
         figures_.sent += end.sent;
         figures_.resent += end.resent;
         figures_.lost += end.lost;
-        if (done) figures_.scan.at(index_of(live.job.type)).add(now_s() - live.job.started_at);
+        if (done) figures_.scan.at(index_of(live.job.type)).add(realtime_s() - live.job.started_at);
         finish(id, done ? JobState::done : JobState::failed, end.error);
     }
     after_one();
@@ -265,7 +274,7 @@ void JobBoard::back(const std::string& id, Returned returned, const RunEnd& end)
         live.job.started_at = 0;
         live.job.dscp.reset();
         events_.restart(id);
-        tell_state(live);
+        tell_state(live.job);
     }
 }
 
@@ -277,13 +286,13 @@ void JobBoard::finish(const std::string& id, JobState state, const std::string& 
     timers_->patience.erase(id);
     auto& job = live.job;
     job.state = state;
-    job.finished_at = now_s();
+    job.finished_at = realtime_s();
     job.error = error;
     job.result = std::move(live.result);
     ++figures_.finished.at(index_of(job.type))[name_of(state)];
     log(LogLevel::info, name_of(state), fields_of(job));
     save(job);
-    if (const auto stored = find(id, false)) job.request = stored->request;
+    fill_request(job);
     events_.add(id, "state", job_text(job, false));
     events_.end(id, job_state_text(job));
 }

@@ -92,9 +92,12 @@ private:
     void back(const std::string& id, Returned returned, const RunEnd& end);
     void finish(const std::string& id, JobState state, const std::string& error);
     void save(Job job);
+    void save_later();
     void save_again();
     void repair_if_damaged(const Error& error);
-    void tell_state(const Live& live);
+    void enqueue(Job job, std::optional<int> wish);
+    void fill_request(Job& job);
+    void tell_state(Job job);
     void say_mode();
     void after_one();
 

@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.hpp"
 #include "daemon/board.hpp"
 #include "daemon/log.hpp"
 
@@ -23,11 +22,6 @@ struct JobBoard::Timers {
     std::map<std::string, std::unique_ptr<boost::asio::steady_timer>>
         patience;  ///< of jobs told to stop
 };
-
-/// Seconds since the epoch.
-inline double now_s() {
-    return static_cast<double>(realtime_ns()) / 1e9;
-}
 
 /// An error object of a job.
 inline std::string failure(const std::string& message, const std::string& hint) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.hpp"
 #include "daemon/board.hpp"
 #include "daemon/board_parts.hpp"
 
@@ -24,7 +25,7 @@ Status JobBoard::recover() {
                 job.id, JobState::interrupted, "",
                 failure(fmt::format("ksmsd ended while it ran, {} times", job.runs),
                         "`journalctl -u ksmsd` says why; submit it again under another id"),
-                now_s()));
+                realtime_s()));
             log(LogLevel::warning, "a job was interrupted too often: given up", fields_of(job));
             continue;
         }
@@ -39,13 +40,7 @@ Status JobBoard::recover() {
             request.contains("dscp") && request["dscp"].is_number_integer()
                 ? std::optional(request["dscp"].get<int>())
                 : std::nullopt;
-        job.request.clear();
-        scheduler_.add(job.id, job.sequence, job.type, wish);
-        Live live;
-        live.job = std::move(job);
-        live.wish = wish;
-        tell_state(live);
-        jobs_.emplace(live.job.id, std::move(live));
+        enqueue(std::move(job), wish);
     }
     pump();
     return {};
@@ -57,10 +52,13 @@ void JobBoard::save(Job job) {
     ++figures_.database_errors;
     repair_if_damaged(written.error());
     log(LogLevel::error, written.error().text(), fields_of(job));
-    if (const auto stored = store_.find(job.id, false)) job.request = stored->request;
-    if (job.request.empty()) job.request = "{}";
+    fill_request(job);
     auto id = job.id;
     unsaved_.insert_or_assign(std::move(id), std::move(job));
+    save_later();
+}
+
+void JobBoard::save_later() {
     timers_->save.expires_after(kSaveAgain);
     timers_->save.async_wait([this](error_code failed) {
         if (!failed) save_again();
@@ -75,16 +73,12 @@ void JobBoard::save_again() {
         at =
             written || written.error().code == Code::not_found ? unsaved_.erase(at) : std::next(at);
     }
-    if (unsaved_.empty()) return;
-    timers_->save.expires_after(kSaveAgain);
-    timers_->save.async_wait([this](error_code failed) {
-        if (!failed) save_again();
-    });
+    if (!unsaved_.empty()) save_later();
 }
 
 void JobBoard::repair_if_damaged(const Error& error) {
     if (!JobStore::is_damage(error)) return;
-    const auto repaired = store_.repair(now_s());
+    const auto repaired = store_.repair(realtime_s());
     log(LogLevel::error, repaired ? "the database was damaged: set aside, and its jobs carried over"
                                   : repaired.error().text());
 }

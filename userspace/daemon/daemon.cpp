@@ -108,7 +108,7 @@ private:
     void prune() {
         const Retention keep{
             static_cast<double>(config_.service.keep_seconds), config_.service.keep_jobs, {}};
-        const auto pruned = board_.store().prune(static_cast<double>(realtime_ns()) / 1e9, keep);
+        const auto pruned = board_.store().prune(realtime_s(), keep);
         if (!pruned) log(LogLevel::warning, pruned.error().text());
     }
 
@@ -201,7 +201,7 @@ Status run_daemon(const std::vector<std::string>& line) {
     if (!arguments.has("foreground") && ::daemon(0, 1) != 0) return fail_errno(errno, "daemon");
     KSMS_TRY(const auto objects, Objects::open(root));
     KSMS_TRY([[maybe_unused]] const auto undone, reconcile(objects));
-    const auto now = static_cast<double>(realtime_ns()) / 1e9;
+    const auto now = realtime_s();
     KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
     if (const auto& damage = store.damage())
         log(LogLevel::error,

@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "daemon/log.hpp"
+#include "daemon/order.hpp"
 #include "registry/check.hpp"
 #include "registry/registry.hpp"
 
@@ -29,7 +30,7 @@ json check(const std::string& name, bool ok, const std::string& detail,
 
 void Health::check_registry(const Config& config) {
     const auto found = check_leases(objects_.registry, config.limits, true);
-    checked_at_ = static_cast<double>(realtime_ns()) / 1e9;
+    checked_at_ = realtime_s();
     check_error_ = found ? std::string() : found.error().text();
     if (!found) {
         log(LogLevel::error, "registry check: " + check_error_);
@@ -109,7 +110,7 @@ ServiceHealth Health::report() {
                                    : degraded ? "degraded"
                                               : "ok"},
                         {"checks", checks}};
-    return {document.dump(-1, ' ', false, json::error_handler_t::replace), !failing};
+    return {dump(document), !failing};
 }
 
 }  // namespace ksms

@@ -4,14 +4,12 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "daemon/order.hpp"
+
 namespace ksms {
 namespace {
 
 using nlohmann::json;
-
-std::string dump(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 json time_of(double seconds) {
     return seconds > 0 ? json(seconds) : json(nullptr);

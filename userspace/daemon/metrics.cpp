@@ -103,7 +103,7 @@ void jobs(Text& text, const MetricsSources& from) {
     for (std::size_t i = 0; i < kTypes.size(); ++i)
         text.histogram("ksms_job_start_delay_seconds", fmt::format("type=\"{}\"", kTypes.at(i)),
                        figures.start_delay.at(i));
-    const auto now = static_cast<double>(realtime_ns()) / 1e9;
+    const auto now = realtime_s();
     text.one("ksms_queue_oldest_seconds", "gauge", "how long the oldest queued job has waited",
              counts.oldest_queued == 0 ? 0.0 : now - counts.oldest_queued);
 }

@@ -11,11 +11,11 @@ using nlohmann::json;
 
 constexpr std::array<const char*, 5> kHow{"done", "failed", "stopped", "no_dscp", "short_of"};
 
+}  // namespace
+
 std::string dump(const json& value) {
     return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
-
-}  // namespace
 
 std::string line_of(const Order& order) {
     return dump({{"id", order.id},

@@ -34,6 +34,8 @@ struct RunEnd {
     std::uint64_t sent{0}, resent{0}, lost{0};  ///< probes
 };
 
+/// On one line; what is not UTF-8 is replaced.
+[[nodiscard]] std::string dump(const nlohmann::json& value);
 /// One line with its newline.
 [[nodiscard]] std::string line_of(const Order& order);
 [[nodiscard]] Result<Order> read_order(std::string_view line);

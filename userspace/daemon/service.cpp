@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "daemon/job_text.hpp"
 #include "daemon/metrics.hpp"
+#include "daemon/order.hpp"
 #include "output/leases.hpp"
 #include "registry/registry.hpp"
 #include "request/job_request.hpp"
@@ -19,10 +20,6 @@ namespace ksms {
 namespace {
 
 using nlohmann::json;
-
-std::string dump(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 Problem problem(int status, std::string title, std::string detail, std::string hint = {}) {
     Problem result;
@@ -61,7 +58,7 @@ KsmsService::KsmsService(JobBoard& board, Health& health, const Objects& objects
       health_(health),
       objects_(objects),
       config_(config),
-      started_at_(static_cast<double>(realtime_ns()) / 1e9) {}
+      started_at_(realtime_s()) {}
 
 std::unexpected<Problem> KsmsService::rejected(const char* reason, Problem why) {
     ++board_.figures().rejected[reason];
@@ -226,7 +223,7 @@ Answer<std::string> KsmsService::status(const Caller&) {
     return dump(
         {{"version", KSMS_VERSION},
          {"state", board_.is_stopping() ? "stopping" : "running"},
-         {"uptime_s", static_cast<double>(realtime_ns()) / 1e9 - started_at_},
+         {"uptime_s", realtime_s() - started_at_},
          {"jobs",
           {{"queued", counts.queued[0] + counts.queued[1]},
            {"running", counts.running[0] + counts.running[1]}}},

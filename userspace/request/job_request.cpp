@@ -29,11 +29,6 @@ std::string key_of(const std::string& option) {
     return key;
 }
 
-std::string long_name(const Option& option) {
-    const std::string_view names = option.names;
-    return std::string(names.substr(0, names.find(',')));
-}
-
 std::unexpected<Error> wrong(const std::string& key, const json& value, const std::string& why) {
     constexpr std::size_t kShown = 60;
     auto text = value.dump(-1, ' ', true, json::error_handler_t::replace);

@@ -29,11 +29,6 @@ constexpr Option kGlobal[] = {
     {"help,h", nullptr, "print this help"},
 };
 
-std::string long_name(const Option& option) {
-    const std::string_view names = option.names;
-    return std::string(names.substr(0, names.find(',')));
-}
-
 char short_name(const Option& option) {
     const std::string_view names = option.names;
     const auto comma = names.find(',');
@@ -98,6 +93,11 @@ std::unexpected<Error> bad_number(const std::string& option, const std::string& 
 }
 
 }  // namespace
+
+std::string long_name(const Option& option) {
+    const std::string_view names = option.names;
+    return std::string(names.substr(0, names.find(',')));
+}
 
 std::span<const Option> global_options() {
     return kGlobal;

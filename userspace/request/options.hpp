@@ -22,6 +22,9 @@ struct Option {
 
 enum class Color { automatic, always, never };
 
+/// "source" of "source,s".
+[[nodiscard]] std::string long_name(const Option& option);
+
 /// The options of every command.
 struct GlobalOptions {
     bool json{false}, pretty{false}, quiet{false}, version{false}, help{false};

@@ -23,6 +23,20 @@ bool same(const Detour& a, const Detour& b) {
 
 }  // namespace
 
+RouteQuestion question_behind(const ScanRequest& request, const Service& service,
+                              std::uint16_t source_port, const RouterEvidence& seen) {
+    const bool translated = seen.out.destination_translated;
+    RouteQuestion question;
+    question.source = request.source;
+    question.destination = translated ? seen.out.destination : request.destination;
+    question.destination_port = translated ? seen.out.destination_port : service.port;
+    question.source_port = source_port;
+    question.protocol = service.protocol;
+    question.iif = seen.in.ifindex;
+    question.tos = static_cast<std::uint8_t>(seen.in.seen_dscp << 2);
+    return question;
+}
+
 Result<std::size_t> number_of(Network& network, ino_t inode) {
     for (std::size_t number = 0; number < network.size(); ++number)
         if (network.netns(number).inode() == inode) return number;
@@ -52,16 +66,8 @@ Detour DetourWatch::detour_of(std::size_t probe, std::size_t router,
     Detour detour;
     detour.netns = plan_.routers[router].netns.inode();
     detour.egress = seen.out.ifindex;
-    auto& question = detour.question;
-    question.source = request_.source;
-    question.destination =
-        seen.out.destination_translated ? seen.out.destination : request_.destination;
-    question.iif = seen.in.ifindex;
-    question.protocol = service.protocol;
-    question.source_port = source_port_;
-    question.destination_port =
-        seen.out.destination_translated ? seen.out.destination_port : service.port;
-    question.tos = seen.in.packets > 0 ? static_cast<std::uint8_t>(seen.in.seen_dscp << 2) : tos_;
+    detour.question = question_behind(request_, service, source_port_, seen);
+    if (seen.in.packets == 0) detour.question.tos = tos_;
     return detour;
 }
 

@@ -22,6 +22,10 @@
 
 namespace ksms {
 
+/// How a probe left a router, as a question to that router.
+[[nodiscard]] RouteQuestion question_behind(const ScanRequest& request, const Service& service,
+                                            std::uint16_t source_port, const RouterEvidence& seen);
+
 struct Detour {
     ino_t netns{0};  ///< inode of the router's namespace
     std::uint32_t egress{0};

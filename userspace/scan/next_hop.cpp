@@ -30,20 +30,6 @@ const RouterEvidence* last_of(const ProbeEvidence& evidence) {
 
 }  // namespace
 
-RouteQuestion NextHopWatch::question_of(std::size_t probe, const RouterEvidence& seen) const {
-    const auto& service = request_.services[probe % plan_.services()];
-    const bool translated = seen.out.destination_translated;
-    RouteQuestion question;
-    question.source = request_.source;
-    question.destination = translated ? seen.out.destination : request_.destination;
-    question.destination_port = translated ? seen.out.destination_port : service.port;
-    question.source_port = source_port_;
-    question.protocol = service.protocol;
-    question.iif = seen.in.ifindex;
-    question.tos = static_cast<std::uint8_t>(seen.in.seen_dscp << 2);
-    return question;
-}
-
 /// Neighbours there that are asked for, or did not answer.
 Result<std::vector<Neighbour>> NextHopWatch::silent(std::size_t router, std::uint32_t egress) {
     KSMS_TRY(auto netlink, Netlink::open(plan_.routers[router].netns));
@@ -136,7 +122,8 @@ Status NextHopWatch::look(std::size_t probe, ProbeEvidence& evidence) {
     const Exit exit{router, last->out.ifindex};
     KSMS_TRY(const bool nobody_silent, all_answer(exit));
     if (nobody_silent) return {};
-    const auto question = question_of(probe, *last);
+    const auto& service = request_.services[probe % plan_.services()];
+    const auto question = question_behind(request_, service, source_port_, *last);
     KSMS_TRY(const auto key, key_of(exit, *last, question));
     auto known = known_.find(key);
     if (known == known_.end()) {

@@ -33,7 +33,6 @@ private:
     using Exit = std::pair<std::size_t, std::uint32_t>;
     using Key =
         std::tuple<Exit, std::uint32_t, Address, std::uint8_t, std::uint16_t, std::uint8_t, bool>;
-    [[nodiscard]] RouteQuestion question_of(std::size_t probe, const RouterEvidence& seen) const;
     Result<bool> all_answer(const Exit& exit);
     Result<Key> key_of(const Exit& exit, const RouterEvidence& seen, const RouteQuestion& question);
     Result<bool> is_unresolved(std::size_t router, const RouterEvidence& seen,

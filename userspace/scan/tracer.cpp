@@ -186,16 +186,25 @@ Status Tracer::meet_next_hops(std::size_t netns, std::uint32_t ingress, const Se
 /// The router behind this answer, where there is one.
 Status Tracer::meet_behind(std::size_t netns, const RouteAnswer& answer) {
     if (answer.error != 0 || answer.type != RTN_UNICAST) return {};
-    KSMS_TRY(const auto taken,
-             step(netns, answer.oif, answer.gateway ? answer.gateway : destination_, nullptr));
     neighbours_.push_back({netns, answer.oif, answer.gateway ? answer.gateway : destination_});
-    if (!taken.to) return {};
+    KSMS_TRY([[maybe_unused]] const auto next, meet_next(netns, answer, destination_));
+    return {};
+}
+
+/// The router that takes a packet for `destination` there; nothing where none does.
+Result<std::optional<Segment::Endpoint>> Tracer::meet_next(std::size_t netns,
+                                                           const RouteAnswer& answer,
+                                                           const Address& destination) {
+    KSMS_TRY(const auto taken,
+             step(netns, answer.oif, answer.gateway ? answer.gateway : destination, nullptr));
+    if (!taken.to) return std::nullopt;
     const auto [next, arrives] = *taken.to;
     KSMS_TRY(const bool forwards, network_.forwards(next, destination_.family, arrives));
-    if (!forwards) return {};
+    if (!forwards) return std::nullopt;
     next_[{netns, answer.oif}].insert(next);
     meet(next, arrives);
-    return meet_others(netns, answer.oif, taken);
+    KSMS_CHECK(meet_others(netns, answer.oif, taken));
+    return taken.to;
 }
 
 Result<Trace> Tracer::trace(std::size_t entry, const Service& service) {
@@ -333,18 +342,10 @@ Status Tracer::explore_detour(std::size_t netns, const Detour& detour) {
             return meet_all_on(netns, detour.egress, family);
         if (!unicast) return {};
         if (answer.gateway) neighbours_.push_back({netns, answer.oif, answer.gateway});
-        KSMS_TRY(
-            const auto taken,
-            step(netns, answer.oif, answer.gateway ? answer.gateway : asked.destination, nullptr));
-        if (!taken.to) return {};
-        const auto [next, arrives] = *taken.to;
-        KSMS_TRY(const bool forwards, network_.forwards(next, family, arrives));
-        if (!forwards) return {};
-        next_[{netns, answer.oif}].insert(next);
-        meet(next, arrives);
-        KSMS_CHECK(meet_others(netns, answer.oif, taken));
-        netns = next;
-        asked.iif = arrives;
+        KSMS_TRY(const auto next, meet_next(netns, answer, asked.destination));
+        if (!next) return {};
+        netns = next->netns;
+        asked.iif = next->ifindex;
     }
     return {};
 }

@@ -93,6 +93,8 @@ private:
                  const RouteAnswer& answer);
     Status meet_next_hops(std::size_t netns, std::uint32_t ingress, const Service& service);
     Status meet_behind(std::size_t netns, const RouteAnswer& answer);
+    Result<std::optional<Segment::Endpoint>> meet_next(std::size_t netns, const RouteAnswer& answer,
+                                                       const Address& destination);
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
     Status meet_all_on(std::size_t netns, std::uint32_t egress, int family);
