@@ -2,6 +2,7 @@
 """ksmsd as the page sees it: the answers of its API, made up, and a door for what a test changes."""
 import base64
 import hashlib
+import http
 import http.server
 import json
 import re
@@ -117,6 +118,7 @@ class Service:
         self.page = page
         self.callers_known = callers_known
         self.silent = False            # close every connection without a word
+        self.busy = False              # refuse everything
         self.degraded = None
         self.asked = []                # every path that was asked for
         self.jobs = [
@@ -180,6 +182,8 @@ class Service:
         if self.silent:
             call.close_connection = True
             return
+        if self.busy:
+            return send_problem(call, 503, "there are too many connections")
         if path == "/":
             send(call, 200, self.page.encode(), "text/html; charset=utf-8",
                  {"Content-Security-Policy": self.policy(), "X-Content-Type-Options": "nosniff"})
@@ -191,7 +195,7 @@ class Service:
                              "leases": {"used": len(self.leases), "free": 32 - len(self.leases), "total": 32},
                              "uptime_s": 273605.2})
         elif not self.callers_known:
-            send_json(call, {"error": {"code": "not_allowed", "message": "who calls on this port is not known"}}, 403)
+            send_problem(call, 403, "who calls on this port is not known")
         elif path == "/v1/registry":
             send_json(call, {"schema": "ksms.registry/1", "leases": self.leases})
         elif path == "/v1/jobs":
@@ -200,12 +204,12 @@ class Service:
             name, _, events = path[len("/v1/jobs/"):].partition("/")
             self.one(call, urllib.parse.unquote(name), events)
         else:
-            send_json(call, {"error": {"code": "not_found", "message": "no such place"}}, 404)
+            send_problem(call, 404, "no such place")
 
     def one(self, call, name, events):
         found = next((each for each in self.jobs if each["id"] == name), None)
         if found is None:
-            send_json(call, {"error": {"code": "not_found", "message": "there is no job " + name}}, 404)
+            send_problem(call, 404, "there is no job " + name)
         elif events:
             self.stream(call)
         elif name == "big-1":
@@ -242,3 +246,10 @@ def send(call, status, content, kind, headers=None):
 
 def send_json(call, value, status=200):
     send(call, status, json.dumps(value).encode(), "application/json")
+
+
+def send_problem(call, status, detail):
+    """As ksmsd does it: RFC 9457."""
+    problem = {"type": "about:blank", "title": http.HTTPStatus(status).phrase, "status": status, "detail": detail,
+               "hint": "look elsewhere"}
+    send(call, status, json.dumps(problem).encode(), "application/problem+json")
