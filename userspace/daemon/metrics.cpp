@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/clock.hpp"
+#include "base/metrics_text.hpp"
 #include "taps/taps.hpp"
 
 namespace ksms {
@@ -18,38 +20,7 @@ namespace {
 
 constexpr PerType<const char*> kTypes{"fast", "detailed"};
 
-/// The text format, version 0.0.4.
-class Text {
-public:
-    void head(const std::string& name, const char* type, const char* help) {
-        text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-    }
-    template <typename T>
-    void value(const std::string& name, const std::string& labels, const T& number) {
-        text_ += labels.empty() ? fmt::format("{} {}\n", name, number)
-                                : fmt::format("{}{{{}}} {}\n", name, labels, number);
-    }
-    template <typename T>
-    void one(const std::string& name, const char* type, const char* help, const T& number) {
-        head(name, type, help);
-        value(name, "", number);
-    }
-    void histogram(const std::string& name, const std::string& labels, const Histogram& of) {
-        const auto more = labels.empty() ? std::string() : labels + ",";
-        for (std::size_t i = 0; i < Histogram::bounds.size(); ++i)
-            value(name + "_bucket", fmt::format("{}le=\"{}\"", more, Histogram::bounds.at(i)),
-                  of.bucket(i));
-        value(name + "_bucket", more + "le=\"+Inf\"", of.count());
-        value(name + "_sum", labels, of.sum());
-        value(name + "_count", labels, of.count());
-    }
-    [[nodiscard]] std::string take() { return std::move(text_); }
-
-private:
-    std::string text_;
-};
-
-void leases(Text& text, const MetricsSources& from) {
+void leases(MetricsText& text, const MetricsSources& from) {
     const auto use = from.health.use(from.config);
     if (!use) return;
     text.one("ksms_leases_used", "gauge", "DSCPs that a job holds", use->used);
@@ -69,7 +40,7 @@ void leases(Text& text, const MetricsSources& from) {
     text.value("ksms_leases_reaped_total", "cause=\"time_over\"", use->figures.reaped_time);
 }
 
-void jobs(Text& text, const MetricsSources& from) {
+void jobs(MetricsText& text, const MetricsSources& from) {
     const auto& figures = from.board.figures();
     const auto counts = from.board.counts();
     text.head("ksms_jobs", "gauge", "jobs that are not over");
@@ -108,7 +79,7 @@ void jobs(Text& text, const MetricsSources& from) {
              counts.oldest_queued == 0 ? 0.0 : now - counts.oldest_queued);
 }
 
-void scans(Text& text, const MetricsSources& from) {
+void scans(MetricsText& text, const MetricsSources& from) {
     const auto& figures = from.board.figures();
     text.head("ksms_scan_seconds", "histogram", "from start to end of jobs that are done");
     for (std::size_t i = 0; i < kTypes.size(); ++i)
@@ -132,7 +103,7 @@ void scans(Text& text, const MetricsSources& from) {
     text.value("ksms_taps_attached", "kind=\"standing\"", standing);
 }
 
-void scheduler(Text& text, const MetricsSources& from) {
+void scheduler(MetricsText& text, const MetricsSources& from) {
     const auto mode = from.board.mode();
     const bool less = mode.why == SchedulerMode::Why::shortage;
     text.one("ksms_scheduler_parallel_configured", "gauge", "max_parallel_fast_jobs",
@@ -148,7 +119,7 @@ void scheduler(Text& text, const MetricsSources& from) {
              from.board.pool().died());
 }
 
-void records(Text& text, const MetricsSources& from) {
+void records(MetricsText& text, const MetricsSources& from) {
     text.one("ksms_registry_check_timestamp_seconds", "gauge", "when the registry was looked at",
              fmt::format("{:.3f}", from.health.checked_at()));
     text.one("ksms_registry_check_findings", "gauge", "what it found and could not put right",
@@ -184,7 +155,7 @@ std::uint64_t open_descriptors() {
     return count < 3 ? 0 : count - 3;  // ".", ".." and this one
 }
 
-void process(Text& text, const MetricsSources& from) {
+void process(MetricsText& text, const MetricsSources& from) {
     text.head("ksms_build_info", "gauge", "always 1");
     text.value("ksms_build_info", fmt::format("version=\"{}\"", from.version), 1);
     text.one("ksms_process_start_time_seconds", "gauge", "since the epoch",
@@ -206,7 +177,7 @@ void process(Text& text, const MetricsSources& from) {
 }  // namespace
 
 std::string metrics_text(const MetricsSources& from) {
-    Text text;
+    MetricsText text;
     leases(text, from);
     jobs(text, from);
     scans(text, from);

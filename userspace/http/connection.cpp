@@ -144,6 +144,7 @@ void Connection::header_is_read(Error error) {
     if (!admitted) {
         const int status = admitted.error().status;
         const bool unclear = !parser_->is_done() || status == 400 || status == 501;
+        count_rejection(status);
         return answer(std::move(admitted).error(), unclear);
     }
     admitted_ = std::move(*admitted);
@@ -181,17 +182,20 @@ void Connection::request_timed_out() {
 
 void Connection::read_failed(Error error, bool in_body) {
     if (timed_out_) {
-        ++core_->figures.timed_out;
+        count_rejection(408);
         return answer(response_of(make_problem(408, "the request did not come to its end in time")),
                       true);
     }
     if (error == beast_http::error::end_of_stream || !is_http_error(error)) return close();
     const bool has_line = !parser_->get().target().empty();
-    answer(response_of(problem_of(error, in_body, has_line, core_->limits)), true);
+    const auto problem = problem_of(error, in_body, has_line, core_->limits);
+    count_rejection(problem.status);
+    answer(response_of(problem), true);
 }
 
 void Connection::run() {
     disarm();
+    asked_ = std::chrono::steady_clock::now();
     core_->book.works(id_);
     if (!core_->book.may_answer(id_)) {
         auto problem = make_problem(503, "answers that nobody takes fill the memory for answers",
@@ -206,6 +210,7 @@ void Connection::run() {
         reply = response_of(make_problem(500, std::string("the service failed: ") + error.what()));
     }
     request_.body = {};
+    if (!std::holds_alternative<HttpResponse>(reply)) asked_.reset();  // it takes what it takes
     if (auto* wait = std::get_if<WaitForJob>(&reply)) return wait_for_job(*wait);
     if (auto* wanted = std::get_if<StreamEvents>(&reply)) return stream(*wanted);
     answer(std::move(std::get<HttpResponse>(reply)));

@@ -63,6 +63,8 @@ public:
     void close();
     /// The server stops: what is being answered is answered, waits are over, streams end.
     void finish();
+    /// It came over the loopback port.
+    [[nodiscard]] bool is_anonymous() const { return caller_.anonymous; }
 
 private:
     using Step = void (Connection::*)();
@@ -87,6 +89,8 @@ private:
     void run();
 
     void answer(HttpResponse response, bool close_after = false);
+    void count_answer(int status);
+    void count_rejection(int status);
     void send(Step then);
     void write_some();
     void write_timed_out();
@@ -123,6 +127,7 @@ private:
     std::string body_;
     std::size_t written_{0};
     std::chrono::steady_clock::time_point answer_until_;
+    std::optional<std::chrono::steady_clock::time_point> asked_;  ///< its request was whole
     bool close_after_{false};
     bool writing_{false};
     Step after_write_{nullptr};

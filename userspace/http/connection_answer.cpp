@@ -63,7 +63,7 @@ std::string header_text(const HttpResponse& response, bool has_length, bool clos
 
 void Connection::answer(HttpResponse response, bool close_after) {
     core_->book.works(id_);
-    ++core_->figures.answers.at(static_cast<std::size_t>(std::clamp(response.status / 100, 0, 5)));
+    count_answer(response.status);
     close_after_ = close_after || !keep_alive_ || core_->stopping;
     // The header of a stream's HEAD, and of 204, tells no length.
     const bool has_length = response.status != 204 && response.content_type != "text/event-stream";
@@ -71,6 +71,24 @@ void Connection::answer(HttpResponse response, bool close_after) {
     body_ = head_only_ ? std::string() : std::move(response.body);
     answer_until_ = std::chrono::steady_clock::now() + core_->limits.answer;
     send(&Connection::answered);
+}
+
+void Connection::count_answer(int status) {
+    core_->figures.answered(request_.method, status);
+    if (const auto asked = std::exchange(asked_, std::nullopt))
+        core_->figures.request_seconds.add(
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - *asked).count());
+}
+
+/// Of a request that did not reach the API.
+void Connection::count_rejection(int status) {
+    const bool large = status == 413 || status == 414 || status == 431;
+    if (large)
+        ++core_->figures.rejected(HttpRejected::too_large);
+    else if (status == 408)
+        ++core_->figures.rejected(HttpRejected::too_slow);
+    else if (status == 400 || status == 501 || status == 505)
+        ++core_->figures.rejected(HttpRejected::malformed);
 }
 
 void Connection::send(Step then) {
@@ -104,7 +122,7 @@ void Connection::write_some() {
 }
 
 void Connection::write_timed_out() {
-    ++core_->figures.cut_off;
+    ++core_->figures.rejected(HttpRejected::not_taken);
     close();
 }
 

@@ -83,7 +83,7 @@ void Connection::stream(const StreamEvents& wanted) {
         return answer(response_of(subscription.error()));
     }
     subscription_ = std::move(*subscription);
-    ++core_->figures.answers.at(2);
+    count_answer(200);
     head_ =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
         "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include <array>
 #include <string>
 #include <utility>
 
+#include "base/metrics_text.hpp"
 #include "http/connection.hpp"
 
 namespace ksms {
 namespace {
 
-void add(std::string& text, const std::string& name, const char* type, const char* help,
-         std::uint64_t value) {
-    text += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n" + name + " " +
-            std::to_string(value) + "\n";
-}
+constexpr std::array<const char*, static_cast<std::size_t>(HttpRejected::count_)> reasons{
+    "too_many_connections", "too_large", "too_slow", "malformed", "evicted", "not_taken"};
 
 }  // namespace
 
@@ -25,35 +26,36 @@ HttpCore::HttpCore(boost::asio::io_context& context, JobService& service, std::s
 void HttpCore::evict(ConnectionBook::Id id) {
     const auto found = connections.find(id);
     if (found == connections.end()) return;
-    ++figures.evicted;
+    ++figures.rejected(HttpRejected::evicted);
     const auto connection = found->second;
     connection->close();
 }
 
 std::string HttpCore::metrics() const {
-    std::string text;
-    add(text, "ksms_http_connections", "gauge", "Clients that are connected.", book.size());
-    add(text, "ksms_http_streams", "gauge", "Event streams and waits.", book.streams());
-    add(text, "ksms_http_pending_bytes", "gauge", "Of answers that are not taken yet.",
-        book.bytes());
-    add(text, "ksms_http_accepted_total", "counter", "Connections accepted.", figures.accepted);
-    add(text, "ksms_http_refused_total", "counter", "Connections turned away: too many.",
-        figures.refused);
-    add(text, "ksms_http_evicted_total", "counter", "Idle connections closed to make room.",
-        figures.evicted);
-    add(text, "ksms_http_timeouts_total", "counter", "Requests that did not come to an end.",
-        figures.timed_out);
-    add(text, "ksms_http_cut_off_total", "counter", "Clients that did not take their answer.",
-        figures.cut_off);
-    add(text, "ksms_http_accept_failures_total", "counter",
-        "Tries to accept without descriptors or memory.", figures.accept_failures);
-    text +=
-        "# HELP ksms_http_answers_total Answers by class of status.\n"
-        "# TYPE ksms_http_answers_total counter\n";
-    for (std::size_t digit = 2; digit <= 5; ++digit)
-        text += "ksms_http_answers_total{class=\"" + std::to_string(digit) + "xx\"} " +
-                std::to_string(figures.answers.at(digit)) + "\n";
-    return text;
+    MetricsText text;
+    text.head("ksms_http_requests_total", "counter", "requests answered");
+    for (const auto& [what, count] : figures.requests)
+        text.value("ksms_http_requests_total",
+                   fmt::format("method=\"{}\",code=\"{}\"", what.first, what.second), count);
+    text.head("ksms_http_request_seconds", "histogram",
+              "from a request's last byte to the answer's first");
+    text.histogram("ksms_http_request_seconds", "", figures.request_seconds);
+    text.head("ksms_http_rejected_total", "counter", "clients sent away or hung up on");
+    for (std::size_t i = 0; i < reasons.size(); ++i)
+        text.value("ksms_http_rejected_total", fmt::format("reason=\"{}\"", reasons.at(i)),
+                   figures.rejections.at(i));
+    std::size_t loopback = 0;
+    for (const auto& [id, connection] : connections) loopback += connection->is_anonymous() ? 1 : 0;
+    text.head("ksms_http_connections", "gauge", "open connections");
+    text.value("ksms_http_connections", "listener=\"socket\"", book.size() - loopback);
+    text.value("ksms_http_connections", "listener=\"loopback\"", loopback);
+    text.one("ksms_http_event_streams", "gauge", "of those, which wait for a job or its events",
+             book.streams());
+    text.one("ksms_http_pending_bytes", "gauge", "of answers that are not taken yet", book.bytes());
+    text.one("ksms_http_accepted_total", "counter", "connections accepted", figures.accepted);
+    text.one("ksms_http_accept_failures_total", "counter",
+             "tries to accept without descriptors or memory", figures.accept_failures);
+    return text.take();
 }
 
 }  // namespace ksms

@@ -1,20 +1,45 @@
 // SPDX-License-Identifier: BSD-2-Clause
+// What the server counted since it started; docs/metrics.md says what each means.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/histogram.hpp"
 
 namespace ksms {
 
-/// What the server counted since it started.
+/// Why somebody was sent away, or hung up on.
+enum class HttpRejected {
+    too_many_connections,
+    too_large,  ///< line, headers or body
+    too_slow,   ///< a request that did not come to its end
+    malformed,  ///< no HTTP/1.1, or not clear where it ends
+    evicted,    ///< closed while it said nothing, to make room
+    not_taken,  ///< who does not take what was sent
+    count_
+};
+
 struct HttpFigures {
     std::uint64_t accepted{0};
-    std::uint64_t refused{0};                ///< too many connections: 503 at once
-    std::uint64_t evicted{0};                ///< closed while they waited, to make room
-    std::uint64_t timed_out{0};              ///< requests that did not come to an end
-    std::uint64_t cut_off{0};                ///< who did not take what was sent to them
-    std::uint64_t accept_failures{0};        ///< no descriptors, no memory
-    std::array<std::uint64_t, 6> answers{};  ///< by the first digit of the status
+    std::uint64_t accept_failures{0};  ///< no descriptors, no memory
+    std::array<std::uint64_t, static_cast<std::size_t>(HttpRejected::count_)> rejections{};
+    /// By method ("GET", "POST", "DELETE", "other") and status.
+    std::map<std::pair<std::string, int>, std::uint64_t> requests;
+    Histogram request_seconds;
+
+    std::uint64_t& rejected(HttpRejected why) {
+        return rejections.at(static_cast<std::size_t>(why));
+    }
+    void answered(std::string_view method, int status) {
+        const bool known = method == "GET" || method == "POST" || method == "DELETE";
+        ++requests[{known ? std::string(method) : "other", status}];
+    }
 };
 
 }  // namespace ksms

@@ -109,7 +109,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
         if (!caller) return;
         const auto admission = core->book.ask(caller->uid);
         if (!admission.admitted) {
-            ++core->figures.refused;
+            ++core->figures.rejected(HttpRejected::too_many_connections);
             return turn_away(client.get());
         }
         if (admission.evict) core->evict(*admission.evict);

@@ -66,6 +66,11 @@ TEST_CASE("hostile: what is no request is refused with the right number, and clo
     for (const auto* method : {"PUT", "PATCH", "TRACE", "PROPFIND", "X", "get"})
         CHECK(status(std::string(method) + " /v1/jobs HTTP/1.1\r\n" + host +
                      "Connection: close\r\n\r\n") == 405);
+    auto figures = server.figures();
+    CHECK(figures.rejected(HttpRejected::too_large) == 3);
+    CHECK(figures.rejected(HttpRejected::malformed) == 16);
+    CHECK(figures.requests[{"other", 405}] == 6);
+    CHECK(figures.requests[{"GET", 406}] == 1);
     CHECK(server.service().submissions == 0);
     CHECK(answers_promptly(server));
 }
@@ -119,7 +124,7 @@ TEST_CASE("hostile: half requests and slow ones end with their time, and hold no
     CHECK(status_of(receive(half.get())) == 408);
     CHECK(status_of(receive(no_body.get())) == 408);
     CHECK(receive(silent.get()).empty());
-    CHECK(server.figures().timed_out == 3);
+    CHECK(server.figures().rejected(HttpRejected::too_slow) == 3);
 
     const auto ends = server.connect();
     send_all(ends.get(), "GET /v1/st");
@@ -139,7 +144,7 @@ TEST_CASE("hostile: 1,000 connections, and another client is answered") {
     }
     CHECK(answers_promptly(server));
     CHECK(server.connections() <= HttpLimits{}.connections + HttpLimits{}.reserved_for_root);
-    CHECK(server.figures().evicted >= 700);
+    CHECK(server.figures().rejected(HttpRejected::evicted) >= 700);
     const auto grown = resident_kib() - before;
     WARN("1,000 connections: " << grown << " KiB");
     CHECK(grown < 32 * 1024);
@@ -174,6 +179,7 @@ TEST_CASE("hostile: connections that all work are not evicted; one more gets 503
     CHECK(eventually([&] { return full.service().watchers == 4; }));
     const auto refused = receive(full.connect().get());
     CHECK_THAT(refused, Contains("too many connections"));
+    CHECK(full.figures().rejected(HttpRejected::too_many_connections) == 1);
     const auto body = refused.substr(refused.find("\r\n\r\n") + 4);
     CHECK_THAT(refused, Contains("Content-Length: " + std::to_string(body.size()) + "\r\n"));
     all.pop_back();
@@ -192,7 +198,7 @@ TEST_CASE("hostile: a subscriber that does not read is cut off, and costs a boun
     for (int i = 0; i < 4000 && server.service().watchers == 1; ++i)
         server.run([&](FakeService& service) { service.emit("j", "verdict", verdict); });
     CHECK(eventually([&] { return server.service().watchers == 0; }));
-    CHECK(server.figures().cut_off == 1);
+    CHECK(server.figures().rejected(HttpRejected::not_taken) == 1);
     CHECK(answers_promptly(server));
 }
 
@@ -212,11 +218,11 @@ TEST_CASE("hostile: answers that nobody takes are bounded, and end with their ti
         deaf.push_back(server.connect());
         send_all(deaf.back().get(), get("/v1/jobs/j"));
     }
-    CHECK(eventually([&] { return server.figures().answers[5] > 0; }));
+    CHECK(eventually([&] { return server.figures().requests.contains({"GET", 503}); }));
     const auto grown = resident_kib() - before;
     WARN("40 answers of 1 MiB that nobody takes: " << grown << " KiB");
     CHECK(grown < 32 * 1024);
-    CHECK(eventually([&] { return server.figures().cut_off >= 4; }));
+    CHECK(eventually([&] { return server.figures().rejected(HttpRejected::not_taken) >= 4; }));
     CHECK(answers_promptly(server));
 }
 
@@ -260,7 +266,7 @@ TEST_CASE("hostile: no descriptors left: it neither spins nor dies, and goes on"
         ::connect(last.get(), reinterpret_cast<sockaddr*>(&name), size);
         CHECK(eventually([&] { return server.figures().accept_failures >= 1; }));
         // A place is made for it; then it is in.
-        CHECK(eventually([&] { return server.figures().evicted >= 1; }));
+        CHECK(eventually([&] { return server.figures().rejected(HttpRejected::evicted) >= 1; }));
         CHECK(eventually([&] { return server.figures().accepted >= 6; }));
         CHECK(server.figures().accept_failures < 50);
         ::setrlimit(RLIMIT_NOFILE, &before);

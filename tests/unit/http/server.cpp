@@ -61,7 +61,8 @@ TEST_CASE("API: what is there for everybody", "[answers]") {
     CHECK(page.content_type == "text/html; charset=utf-8");
     CHECK_THAT(header_of(page, "Content-Security-Policy"), Contains("default-src 'none'"));
     const auto metrics = server.ask("GET", "/metrics");
-    CHECK_THAT(metrics.body, Contains("ksms_jobs 0\n") && Contains("ksms_http_connections 1\n"));
+    CHECK_THAT(metrics.body, Contains("ksms_jobs 0\n") &&
+                                 Contains("ksms_http_connections{listener=\"socket\"} 1\n"));
     for (const auto& response : {page, metrics}) {
         CHECK(header_of(response, "X-Content-Type-Options") == "nosniff");
         CHECK(header_of(response, "Cache-Control") == "no-store");
