@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -80,6 +81,19 @@ TEST_CASE("service: a job answers as a scan does, and keeps its answer") {
     const auto other = service.job(submit(lab, "80", {"--id", "one"}));
     CHECK(other.exit == 2);
     CHECK(other.err.find("another job has it") != std::string::npos);
+
+    // What happened to it, from the first event on.
+    const auto watched = service.job({"watch", "one", "-j"});
+    const auto valid = run({.arguments = {"python3", KSMS_SOURCE_DIR "/tests/schema/validate", "-"},
+                            .input = watched.out});
+    INFO(watched.out << valid.out << valid.err);
+    CHECK(valid.exit == 0);
+    std::map<std::string, int> events;
+    const auto happened = json::parse(watched.out);
+    for (const auto& event : happened["events"]) ++events[event["event"]];
+    CHECK(events["state"] == 3);  // queued, running, done
+    CHECK(events["verdict"] == static_cast<int>(chain_services().size()));
+    CHECK(events["end"] == 1);
 
     // Text as scan prints it.
     const auto text = service.job({"wait", "one"});
