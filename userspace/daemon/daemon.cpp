@@ -70,8 +70,7 @@ public:
           prune_(io_),
           bound_(io_) {}
 
-    Status run() {
-        KSMS_TRY(auto listening, listen_everywhere(config_.service));
+    Status run(Listening listening) {
         for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
@@ -208,7 +207,10 @@ Status run_daemon(const std::vector<std::string>& line) {
             fmt::format(
                 "the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
                 damage->what, damage->set_aside, damage->carried, damage->lost));
-    return Daemon(objects, std::move(store), std::move(config), options.config, root.path).run();
+    // Before the first worker is started, which must not inherit what systemd passed on.
+    KSMS_TRY(auto listening, listen_everywhere(config.service));
+    return Daemon(objects, std::move(store), std::move(config), options.config, root.path)
+        .run(std::move(listening));
 }
 
 }  // namespace
