@@ -2,6 +2,7 @@
 // A ksmsd of a lab's own: its socket, its database and its pins are the lab's.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,13 +13,37 @@
 
 namespace ksms::lab {
 
+/// How ksmsd is started.
+struct ServiceStart {
+    /// Lines of a shell that runs before it, and becomes it: its $$ is ksmsd's PID. Mounts that are
+    /// made here are its own.
+    std::string before{};
+    std::map<std::string, std::string> environment{};
+    std::vector<int> descriptors{};  ///< passed on as 3, 4, …
+};
+
+/// Who asks.
+struct Client {
+    uid_t uid{0};
+    gid_t gid{0};
+    std::vector<gid_t> groups{};  ///< supplementary ones
+};
+
 class Service {
 public:
-    /// @param config  keys of the configuration beside those that the lab needs
+    /// @param config  keys of the configuration beside those that the lab needs; a socket or state
+    ///                directory that it names is taken
     explicit Service(const Lab& lab, nlohmann::json config = nlohmann::json::object());
 
     /// Starts it and waits until it answers.
-    void start();
+    void start(const ServiceStart& how = {});
+    /// Starts it.
+    void launch(const ServiceStart& how = {});
+    /// What it ended with by itself; the time is over after a minute.
+    Outcome wait() { return child_->wait(); }
+    [[nodiscard]] bool ended(milliseconds within) { return child_->ended(within); }
+    /// What it said so far.
+    [[nodiscard]] std::string log();
     /// kill -9, and waits for its end.
     void kill();
     /// SIGTERM. @return what it ended with
@@ -29,6 +54,8 @@ public:
     void write_config(const std::string& text) const;
     [[nodiscard]] const nlohmann::json& config() const { return config_; }
 
+    [[nodiscard]] const std::string& socket() const { return socket_; }
+
     /// `ksmsctl job …` to it.
     [[nodiscard]] Outcome job(const std::vector<std::string>& arguments) const;
     /// The same with -j: its document; discarded where it was none.
@@ -36,8 +63,23 @@ public:
     /// `curl --unix-socket`: status line, headers and body.
     [[nodiscard]] std::string curl(const std::string& path,
                                    const std::vector<std::string>& more = {}) const;
+    /// The body of that, as JSON.
+    [[nodiscard]] nlohmann::json get(const std::string& path) const;
+    /// The figure of a line of /metrics that begins so; -1 where there is none.
+    [[nodiscard]] double metric(const std::string& name) const;
+    /// The same questions, asked by somebody else.
+    [[nodiscard]] Outcome job_by(const Client& client,
+                                 const std::vector<std::string>& arguments) const;
+    [[nodiscard]] nlohmann::json job_json_by(const Client& client,
+                                             const std::vector<std::string>& arguments) const;
+    [[nodiscard]] std::string curl_by(const Client& client, const std::string& path,
+                                      const std::vector<std::string>& more = {}) const;
 
 private:
+    [[nodiscard]] Command job_command(const std::vector<std::string>& arguments) const;
+    [[nodiscard]] Command curl_command(const std::string& path,
+                                       const std::vector<std::string>& more) const;
+
     const Lab& lab_;
     nlohmann::json config_;
     std::string file_, socket_;
