@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ constexpr seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
 constexpr seconds kPruneEvery{60};
 constexpr seconds kLookEvery{1};
+constexpr seconds kTrimEvery{10};
 
 constexpr Option kOptions[] = {
     {"foreground", nullptr, "stay here, with the log on standard error (also what systemd starts)"},
@@ -68,6 +70,7 @@ public:
           look_(io_),
           check_(io_),
           prune_(io_),
+          trim_(io_),
           bound_(io_) {}
 
     Status run(Listening listening) {
@@ -75,6 +78,8 @@ public:
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
         every(prune_, kPruneEvery, [this] { prune(); });
+        // Between what stays, malloc keeps what clients and results took at their worst.
+        every(trim_, kTrimEvery, [] { ::malloc_trim(0); });
         check();
         beat();
         KSMS_CHECK(board_.recover());
@@ -178,7 +183,7 @@ private:
     KsmsService service_;
     HttpServer server_;
     asio::signal_set signals_;
-    asio::steady_timer watchdog_, look_, check_, prune_, bound_;
+    asio::steady_timer watchdog_, look_, check_, prune_, trim_, bound_;
 };
 
 Status run_daemon(const std::vector<std::string>& line) {
