@@ -6,55 +6,21 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
+#include "lab/raw_client.hpp"
 #include "lab/service.hpp"
+#include "lab/users.hpp"
 
 namespace {
 
 using namespace ksms::lab;
 using nlohmann::json;
 
-constexpr gid_t kGroup = 64100;
-// Members by their processes' groups, one by his own group, one by the database alone, and nobody.
-const Client kAlice{64101, 64101, {kGroup}};
-const Client kBob{64102, 64102, {64109, kGroup}};
-const Client kPaul{64103, kGroup, {}};
-const Client kCarol{64104, 64104, {}};
-const Client kStranger{64105, 64105, {64109}};
-
-std::string text_of(const std::string& file) {
-    std::ostringstream text;
-    text << std::ifstream(file).rdbuf();
-    return text.str();
-}
-
-/// /etc/group without ksms, and with it unless it is to be missing; users with names. Commands of a
-/// shell that put both in front of the machine's own.
-std::string own_view(const Lab& lab, bool group = true) {
-    std::istringstream before(text_of("/etc/group"));
-    std::ofstream groups(lab.directory() + "/group");
-    for (std::string line; std::getline(before, line);)
-        if (!line.starts_with("ksms:")) groups << line << "\n";
-    if (group) groups << fmt::format("ksms:x:{}:ksmst-carol\n", kGroup);
-    std::ofstream users(lab.directory() + "/passwd");
-    users << text_of("/etc/passwd");
-    for (const auto& [name, client] :
-         {std::pair{"alice", kAlice}, {"bob", kBob}, {"paul", kPaul}, {"carol", kCarol}})
-        users << fmt::format("ksmst-{}:x:{}:{}::/:/bin/false\n", name, client.uid, client.gid);
-    std::string lines;
-    for (const char* file : {"group", "passwd"})
-        lines += fmt::format("mount --bind {}/{} /etc/{}\n", lab.directory(), file, file);
-    return lines;
-}
-
 /// Its socket has a directory of its own, which ksmsd makes.
 json in_a_directory(const Lab& lab) {
-    std::filesystem::permissions(lab.directory(), std::filesystem::perms{0755});
     return {{"ksms", {{"socket", lab.directory() + "/run/s"}}}};
 }
 
@@ -79,10 +45,6 @@ std::vector<std::string> body(const Lab& lab, const json& more) {
     return {"--json", text.dump()};
 }
 
-std::string status_of(const std::string& answer) {
-    return answer.size() < 12 ? "none" : answer.substr(9, 3);
-}
-
 std::string ids(const json& list) {
     std::string text;
     for (const auto& job : list["jobs"]) text += job["id"].get<std::string>() + " ";
@@ -95,7 +57,7 @@ TEST_CASE("service: members of the group see and cancel their own jobs, root all
     Lab lab;
     build_chain(lab, {.destination = false});
     Service service(lab, in_a_directory(lab));
-    service.start({.before = own_view(lab)});
+    service.start({.before = own_users(lab)});
 
     const auto waited = service.job_by(kAlice, submit(lab, {"--id", "a", "--wait", "-j"}));
     INFO(waited.err);
@@ -128,20 +90,20 @@ TEST_CASE("service: members of the group see and cancel their own jobs, root all
             CHECK(refused.exit == 5);
             CHECK(refused.out.empty());
         }
-        CHECK(status_of(service.curl_by(kBob, "/v1/jobs/" + job)) == "404");
-        CHECK(status_of(service.curl_by(kBob, "/v1/jobs/" + job + "?wait=1")) == "404");
-        CHECK(status_of(service.curl_by(kBob, "/v1/jobs/" + job + "/events")) == "404");
-        CHECK(status_of(service.curl_by(kBob, "/v1/jobs/" + job, {"-X", "DELETE"})) == "404");
-        CHECK(status_of(service.curl_by(kBob, "/v1/jobs", body(lab, {{"id", job}}))) == "409");
+        CHECK(http_status(service.curl_by(kBob, "/v1/jobs/" + job)) == "404");
+        CHECK(http_status(service.curl_by(kBob, "/v1/jobs/" + job + "?wait=1")) == "404");
+        CHECK(http_status(service.curl_by(kBob, "/v1/jobs/" + job + "/events")) == "404");
+        CHECK(http_status(service.curl_by(kBob, "/v1/jobs/" + job, {"-X", "DELETE"})) == "404");
+        CHECK(http_status(service.curl_by(kBob, "/v1/jobs", body(lab, {{"id", job}}))) == "409");
     }
     CHECK(ids(service.job_json_by(kBob, {"list"})).empty());
     CHECK(service.job_by(kBob, {"list", "--user", "ksmst-alice"}).exit == 6);
     CHECK(service.job_json({"show", "slow"})["state"] == "running");
 
     // Root sees all, and only he submits for somebody else.
-    CHECK(status_of(service.curl_by(kAlice, "/v1/jobs", body(lab, {{"user", "ksmst-bob"}}))) ==
+    CHECK(http_status(service.curl_by(kAlice, "/v1/jobs", body(lab, {{"user", "ksmst-bob"}}))) ==
           "403");
-    CHECK(status_of(service.curl("/v1/jobs", body(lab, {{"id", "b"}, {"user", "ksmst-bob"}}))) ==
+    CHECK(http_status(service.curl("/v1/jobs", body(lab, {{"id", "b"}, {"user", "ksmst-bob"}}))) ==
           "202");
     CHECK(service.job_by(kBob, {"wait", "b", "-q"}).exit == 0);
     CHECK(ids(service.job_json_by(kBob, {"list"})) == "b ");
@@ -167,10 +129,10 @@ TEST_CASE("service: others are kept out, by modes and by name") {
         INFO(umask);
         std::filesystem::remove_all(run);
         std::filesystem::remove_all(state);
-        service.start({.before = umask + own_view(lab)});
+        service.start({.before = umask + own_users(lab)});
         REQUIRE(service.job_by(kAlice, submit(lab, {"--wait", "-q"})).exit == 0);
-        CHECK(access_of(run) == fmt::format("0750 0:{}", kGroup));
-        CHECK(access_of(run + "/s") == fmt::format("0660 0:{}", kGroup));
+        CHECK(access_of(run) == fmt::format("0750 0:{}", kKsmsGroup));
+        CHECK(access_of(run + "/s") == fmt::format("0660 0:{}", kKsmsGroup));
         CHECK(access_of(state) == "0700 0:0");
         CHECK(access_of(state + "/jobs.db") == "0600 0:0");
         CHECK(access_of(state + "/jobs.db-wal") == "0600 0:0");
@@ -185,14 +147,14 @@ TEST_CASE("service: others are kept out, by modes and by name") {
     }
 
     // Somebody opened the socket to all: ksmsd itself still knows who may.
-    service.start({.before = own_view(lab)});
+    service.start({.before = own_users(lab)});
     std::filesystem::permissions(run, std::filesystem::perms{0755});
     std::filesystem::permissions(run + "/s", std::filesystem::perms{0666});
     const auto refused = service.job_by(kStranger, submit(lab, {}));
     INFO(refused.err);
     CHECK(refused.exit == 6);
     CHECK(refused.err.find("may not submit jobs") != std::string::npos);
-    CHECK(status_of(service.curl_by(kStranger, "/v1/jobs", body(lab, json::object()))) == "403");
+    CHECK(http_status(service.curl_by(kStranger, "/v1/jobs", body(lab, json::object()))) == "403");
     // A member by the group database, whose process began before he was one.
     CHECK(service.job_by(kCarol, submit(lab, {"--wait", "-q"})).exit == 0);
     CHECK(ids(service.job_json_by(kStranger, {"list"})).empty());
@@ -202,7 +164,7 @@ TEST_CASE("service: without the group it is root's alone") {
     Lab lab;
     build_chain(lab);
     Service service(lab, in_a_directory(lab));
-    service.start({.before = own_view(lab, false)});
+    service.start({.before = own_users(lab, false)});
     CHECK(access_of(lab.directory() + "/run/s") == "0600 0:0");
     CHECK(service.job_by(kAlice, submit(lab, {})).exit == 6);
     CHECK(service.job(submit(lab, {"--wait", "-q"})).exit == 0);

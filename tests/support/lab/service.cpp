@@ -82,6 +82,18 @@ Outcome Service::stop() {
     return child_->wait();
 }
 
+long Service::resident() const {
+    std::ifstream status(fmt::format("/proc/{}/status", child_->pid()));
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
+    return -1;
+}
+
+std::size_t Service::descriptors() const {
+    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", child_->pid()));
+    return static_cast<std::size_t>(std::distance(begin(open), end(open)));
+}
+
 std::string Service::log() {
     [[maybe_unused]] const bool over = child_->ended(milliseconds{0});
     return child_->err();

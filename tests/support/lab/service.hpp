@@ -10,6 +10,7 @@
 
 #include "lab/lab.hpp"
 #include "lab/process.hpp"
+#include "lab/users.hpp"
 
 namespace ksms::lab {
 
@@ -20,13 +21,6 @@ struct ServiceStart {
     std::string before{};
     std::map<std::string, std::string> environment{};
     std::vector<int> descriptors{};  ///< passed on as 3, 4, …
-};
-
-/// Who asks.
-struct Client {
-    uid_t uid{0};
-    gid_t gid{0};
-    std::vector<gid_t> groups{};  ///< supplementary ones
 };
 
 class Service {
@@ -50,6 +44,9 @@ public:
     Outcome stop();
     void signal(int number) const { child_->signal(number); }
     [[nodiscard]] pid_t pid() const { return child_->pid(); }
+    /// KiB in memory, of ksmsd itself.
+    [[nodiscard]] long resident() const;
+    [[nodiscard]] std::size_t descriptors() const;
     [[nodiscard]] std::vector<pid_t> workers() const { return child_->children(); }
     void write_config(const std::string& text) const;
     [[nodiscard]] const nlohmann::json& config() const { return config_; }
