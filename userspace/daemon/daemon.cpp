@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ constexpr seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
 constexpr seconds kPruneEvery{60};
 constexpr seconds kLookEvery{1};
+constexpr seconds kTrimEvery{10};
 
 constexpr Option kOptions[] = {
     {"foreground", nullptr, "stay here, with the log on standard error (also what systemd starts)"},
@@ -68,14 +70,16 @@ public:
           look_(io_),
           check_(io_),
           prune_(io_),
+          trim_(io_),
           bound_(io_) {}
 
-    Status run() {
-        KSMS_TRY(auto listening, listen_everywhere(config_.service));
+    Status run(Listening listening) {
         for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
         every(prune_, kPruneEvery, [this] { prune(); });
+        // Between what stays, malloc keeps what clients and results took at their worst.
+        every(trim_, kTrimEvery, [] { ::malloc_trim(0); });
         check();
         beat();
         KSMS_CHECK(board_.recover());
@@ -179,7 +183,7 @@ private:
     KsmsService service_;
     HttpServer server_;
     asio::signal_set signals_;
-    asio::steady_timer watchdog_, look_, check_, prune_, bound_;
+    asio::steady_timer watchdog_, look_, check_, prune_, trim_, bound_;
 };
 
 Status run_daemon(const std::vector<std::string>& line) {
@@ -208,7 +212,10 @@ Status run_daemon(const std::vector<std::string>& line) {
             fmt::format(
                 "the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
                 damage->what, damage->set_aside, damage->carried, damage->lost));
-    return Daemon(objects, std::move(store), std::move(config), options.config, root.path).run();
+    // Before the first worker is started, which must not inherit what systemd passed on.
+    KSMS_TRY(auto listening, listen_everywhere(config.service));
+    return Daemon(objects, std::move(store), std::move(config), options.config, root.path)
+        .run(std::move(listening));
 }
 
 }  // namespace

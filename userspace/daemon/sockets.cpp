@@ -46,13 +46,21 @@ Result<bool> is_abandoned(const std::string& path, const sockaddr_un& address) {
     return errno == ECONNREFUSED;
 }
 
+/// For the group ksms, where there is one.
+Status give_to_group(const std::string& path, mode_t mode) {
+    const auto* group = ::getgrnam("ksms");
+    if (group == nullptr) return {};
+    if (::chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0 ||
+        ::chmod(path.c_str(), mode) != 0)
+        return fail_errno(errno, "give the group ksms " + path);
+    return {};
+}
+
 Result<Fd> unix_socket(const std::string& path) {
     KSMS_TRY(const auto address, address_of(path));
     const auto directory = std::filesystem::path(path).parent_path();
-    if (::mkdir(directory.c_str(), 0750) == 0) {
-        if (const auto* group = ::getgrnam("ksms")) [[maybe_unused]]
-            const int done = ::chown(directory.c_str(), static_cast<uid_t>(-1), group->gr_gid);
-    }
+    // Closed to everybody until its group is set, as the socket is; and no umask counts.
+    if (::mkdir(directory.c_str(), 0700) == 0) KSMS_CHECK(give_to_group(directory, 0750));
     KSMS_TRY(const bool abandoned, is_abandoned(path, address));
     if (abandoned && ::unlink(path.c_str()) != 0)
         return fail_errno(errno, "remove the old socket " + path);
@@ -64,11 +72,7 @@ Result<Fd> unix_socket(const std::string& path) {
     const int failed = errno;
     ::umask(before);
     if (bound != 0) return fail_errno(failed, "bind to " + path);
-    if (const auto* group = ::getgrnam("ksms")) {
-        if (::chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0 ||
-            ::chmod(path.c_str(), 0660) != 0)
-            return fail_errno(errno, "give the group ksms the socket " + path);
-    }
+    KSMS_CHECK(give_to_group(path, 0660));
     if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen on " + path);
     return fd;
 }

@@ -264,8 +264,12 @@ Status JobStore::repair(double now) {
 Status JobStore::writable() {
     auto& database = opened_->database;
     KSMS_TRY(auto transaction, Transaction::begin(database));
-    // A page more than now, which is never committed.
-    return database.run("INSERT INTO results VALUES(-1,hex(zeroblob(8192)))");
+    // Pages more than now, which are never committed. Until they are flushed they are in memory
+    // alone, and say nothing about a disk that is full.
+    KSMS_CHECK(database.run("INSERT INTO results VALUES(-1,hex(zeroblob(8192)))"));
+    if (const int code = sqlite3_db_cacheflush(database.get()); code != SQLITE_OK)
+        return database.error(code, "write to");
+    return {};
 }
 
 }  // namespace ksms

@@ -42,6 +42,13 @@ Fd open_netns(const std::string& name) {
     return fd;
 }
 
+/// They become 3, 4, …, whatever stands there: our own are closed with exec.
+void pass_on(const std::vector<int>& descriptors) {
+    std::vector<int> copies;
+    for (const int fd : descriptors) copies.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, 100));
+    for (std::size_t i = 0; i < copies.size(); ++i) ::dup2(copies[i], static_cast<int>(i) + 3);
+}
+
 [[noreturn]] void become(const Command& command, char* const* arguments, int netns) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP}) ::signal(number, SIG_DFL);
@@ -52,6 +59,7 @@ Fd open_netns(const std::string& name) {
             ::setenv(name.c_str(), value.c_str(), 1);
     }
     if (netns >= 0 && ::setns(netns, CLONE_NEWNET) != 0) ::_exit(126);
+    pass_on(command.descriptors);
     if (command.uid != 0 && (::setresgid(command.uid, command.uid, command.uid) != 0 ||
                              ::setresuid(command.uid, command.uid, command.uid) != 0))
         ::_exit(126);

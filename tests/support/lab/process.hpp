@@ -21,6 +21,7 @@ struct Command {
     std::map<std::string, std::string> environment{};  ///< added; an empty value removes
     milliseconds timeout{60'000};                      ///< killed then
     uid_t uid{0};                                      ///< 0: stays who it is
+    std::vector<int> descriptors{};                    ///< passed on as 3, 4, …
 };
 
 struct Outcome {
@@ -47,6 +48,7 @@ public:
     Outcome wait();
     /// What it wrote to standard output so far (read while waiting).
     [[nodiscard]] const std::string& out() const { return outcome_.out; }
+    [[nodiscard]] const std::string& err() const { return outcome_.err; }
     /// Its children now, from /proc.
     [[nodiscard]] std::vector<pid_t> children() const;
 

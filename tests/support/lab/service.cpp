@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "lab/service.hpp"
 
+#include <fmt/format.h>
+
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
@@ -10,13 +13,27 @@
 
 namespace ksms::lab {
 
+namespace {
+
+Command as(const Client& client, Command command) {
+    std::vector<std::string> before{
+        "setpriv", fmt::format("--reuid={}", client.uid), fmt::format("--regid={}", client.gid),
+        client.groups.empty() ? std::string("--clear-groups")
+                              : fmt::format("--groups={}", fmt::join(client.groups, ","))};
+    command.arguments.insert(command.arguments.begin(), before.begin(), before.end());
+    return command;
+}
+
+}  // namespace
+
 Service::Service(const Lab& lab, nlohmann::json config)
-    : lab_(lab),
-      config_(std::move(config)),
-      file_(lab.directory() + "/ksmsd.json"),
-      socket_(lab.directory() + "/s") {
-    config_["ksms"]["socket"] = socket_;
-    config_["ksms"]["state_directory"] = lab.directory() + "/state";
+    : lab_(lab), config_(std::move(config)), file_(lab.directory() + "/ksmsd.json") {
+    for (int number = 2; std::filesystem::exists(file_); ++number)
+        file_ = fmt::format("{}/ksmsd{}.json", lab.directory(), number);
+    auto& ours = config_["ksms"];
+    if (!ours.contains("socket")) ours["socket"] = lab.directory() + "/s";
+    if (!ours.contains("state_directory")) ours["state_directory"] = lab.directory() + "/state";
+    socket_ = ours["socket"];
     write_config(config_.dump(2));
 }
 
@@ -24,10 +41,28 @@ void Service::write_config(const std::string& text) const {
     std::ofstream(file_) << text;
 }
 
-void Service::start() {
-    child_ = std::make_unique<Child>(Command{
+void Service::launch(const ServiceStart& how) {
+    Command command{
         .arguments = {KSMSD, "--foreground", "--config", file_, "--pin-root", lab_.pin_root()},
-        .timeout = milliseconds{600'000}});
+        .environment = how.environment,
+        .timeout = milliseconds{600'000},
+        .descriptors = how.descriptors};
+    if (!how.before.empty()) {
+        const std::vector<std::string> shell{"unshare",
+                                             "--mount",
+                                             "--propagation",
+                                             mount_propagation(),
+                                             "sh",
+                                             "-euc",
+                                             how.before + "\nexec \"$@\"",
+                                             "sh"};
+        command.arguments.insert(command.arguments.begin(), shell.begin(), shell.end());
+    }
+    child_ = std::make_unique<Child>(command);
+}
+
+void Service::start(const ServiceStart& how) {
+    launch(how);
     if (!eventually([this] {
             return curl("/healthz").find("\"status\"") != std::string::npos ||
                    child_->ended(milliseconds{0});
@@ -47,11 +82,36 @@ Outcome Service::stop() {
     return child_->wait();
 }
 
-Outcome Service::job(const std::vector<std::string>& arguments) const {
+long Service::resident() const {
+    std::ifstream status(fmt::format("/proc/{}/status", child_->pid()));
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
+    return -1;
+}
+
+std::size_t Service::descriptors() const {
+    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", child_->pid()));
+    return static_cast<std::size_t>(std::distance(begin(open), end(open)));
+}
+
+std::string Service::log() {
+    [[maybe_unused]] const bool over = child_->ended(milliseconds{0});
+    return child_->err();
+}
+
+Command Service::job_command(const std::vector<std::string>& arguments) const {
     auto all = arguments;
     all.insert(all.begin(), "job");
     all.insert(all.end(), {"--config", file_});
-    return run(ksmsctl(lab_, all));
+    return ksmsctl(lab_, all);
+}
+
+Outcome Service::job(const std::vector<std::string>& arguments) const {
+    return run(job_command(arguments));
+}
+
+Outcome Service::job_by(const Client& client, const std::vector<std::string>& arguments) const {
+    return run(as(client, job_command(arguments)));
 }
 
 nlohmann::json Service::job_json(const std::vector<std::string>& arguments) const {
@@ -60,11 +120,40 @@ nlohmann::json Service::job_json(const std::vector<std::string>& arguments) cons
     return nlohmann::json::parse(job(all).out, nullptr, false);
 }
 
-std::string Service::curl(const std::string& path, const std::vector<std::string>& more) const {
+nlohmann::json Service::job_json_by(const Client& client,
+                                    const std::vector<std::string>& arguments) const {
+    auto all = arguments;
+    all.emplace_back("-j");
+    return nlohmann::json::parse(job_by(client, all).out, nullptr, false);
+}
+
+Command Service::curl_command(const std::string& path, const std::vector<std::string>& more) const {
     Command command{.arguments = {"curl", "-s", "-i", "--max-time", "30", "--unix-socket", socket_,
                                   "http://ksms" + path}};
     command.arguments.insert(command.arguments.end(), more.begin(), more.end());
-    return run(command).out;
+    return command;
+}
+
+std::string Service::curl(const std::string& path, const std::vector<std::string>& more) const {
+    return run(curl_command(path, more)).out;
+}
+
+std::string Service::curl_by(const Client& client, const std::string& path,
+                             const std::vector<std::string>& more) const {
+    return run(as(client, curl_command(path, more))).out;
+}
+
+nlohmann::json Service::get(const std::string& path) const {
+    const auto answer = curl(path);
+    const auto body = answer.find("\r\n\r\n");
+    return nlohmann::json::parse(body == std::string::npos ? "" : answer.substr(body), nullptr,
+                                 false);
+}
+
+double Service::metric(const std::string& name) const {
+    const auto text = curl("/metrics");
+    const auto line = text.find("\n" + name + " ");
+    return line == std::string::npos ? -1 : std::stod(text.substr(line + name.size() + 2));
 }
 
 }  // namespace ksms::lab

@@ -2,6 +2,7 @@
 // A ksmsd of a lab's own: its socket, its database and its pins are the lab's.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,25 +10,48 @@
 
 #include "lab/lab.hpp"
 #include "lab/process.hpp"
+#include "lab/users.hpp"
 
 namespace ksms::lab {
 
+/// How ksmsd is started.
+struct ServiceStart {
+    /// Lines of a shell that runs before it, and becomes it: its $$ is ksmsd's PID. Mounts that are
+    /// made here are its own.
+    std::string before{};
+    std::map<std::string, std::string> environment{};
+    std::vector<int> descriptors{};  ///< passed on as 3, 4, …
+};
+
 class Service {
 public:
-    /// @param config  keys of the configuration beside those that the lab needs
+    /// @param config  keys of the configuration beside those that the lab needs; a socket or state
+    ///                directory that it names is taken
     explicit Service(const Lab& lab, nlohmann::json config = nlohmann::json::object());
 
     /// Starts it and waits until it answers.
-    void start();
+    void start(const ServiceStart& how = {});
+    /// Starts it.
+    void launch(const ServiceStart& how = {});
+    /// What it ended with by itself; the time is over after a minute.
+    Outcome wait() { return child_->wait(); }
+    [[nodiscard]] bool ended(milliseconds within) { return child_->ended(within); }
+    /// What it said so far.
+    [[nodiscard]] std::string log();
     /// kill -9, and waits for its end.
     void kill();
     /// SIGTERM. @return what it ended with
     Outcome stop();
     void signal(int number) const { child_->signal(number); }
     [[nodiscard]] pid_t pid() const { return child_->pid(); }
+    /// KiB in memory, of ksmsd itself.
+    [[nodiscard]] long resident() const;
+    [[nodiscard]] std::size_t descriptors() const;
     [[nodiscard]] std::vector<pid_t> workers() const { return child_->children(); }
     void write_config(const std::string& text) const;
     [[nodiscard]] const nlohmann::json& config() const { return config_; }
+
+    [[nodiscard]] const std::string& socket() const { return socket_; }
 
     /// `ksmsctl job …` to it.
     [[nodiscard]] Outcome job(const std::vector<std::string>& arguments) const;
@@ -36,8 +60,23 @@ public:
     /// `curl --unix-socket`: status line, headers and body.
     [[nodiscard]] std::string curl(const std::string& path,
                                    const std::vector<std::string>& more = {}) const;
+    /// The body of that, as JSON.
+    [[nodiscard]] nlohmann::json get(const std::string& path) const;
+    /// The figure of a line of /metrics that begins so; -1 where there is none.
+    [[nodiscard]] double metric(const std::string& name) const;
+    /// The same questions, asked by somebody else.
+    [[nodiscard]] Outcome job_by(const Client& client,
+                                 const std::vector<std::string>& arguments) const;
+    [[nodiscard]] nlohmann::json job_json_by(const Client& client,
+                                             const std::vector<std::string>& arguments) const;
+    [[nodiscard]] std::string curl_by(const Client& client, const std::string& path,
+                                      const std::vector<std::string>& more = {}) const;
 
 private:
+    [[nodiscard]] Command job_command(const std::vector<std::string>& arguments) const;
+    [[nodiscard]] Command curl_command(const std::string& path,
+                                       const std::vector<std::string>& more) const;
+
     const Lab& lab_;
     nlohmann::json config_;
     std::string file_, socket_;
