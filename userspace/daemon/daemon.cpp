@@ -204,10 +204,8 @@ Status run_daemon(const std::vector<std::string>& line) {
     const auto now = realtime_s();
     KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
     if (const auto& damage = store.damage())
-        log(LogLevel::error,
-            fmt::format(
-                "the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
-                damage->what, damage->set_aside, damage->carried, damage->lost));
+        log(LogLevel::error, fmt::format("the database was damaged: {}; set aside as {}",
+                                         damage->text(), damage->set_aside));
     return Daemon(objects, std::move(store), std::move(config), options.config, root.path).run();
 }
 
