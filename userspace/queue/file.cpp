@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/fd.hpp"
@@ -83,6 +85,43 @@ Status make_fresh(const fs::path& file, Database* damaged, Damage* report) {
         KSMS_CHECK(write_report(fresh, *report));
     }
     return fresh.run("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/// A copy of a file whose first page is destroyed, under the first page of an empty database: as
+/// make_schema() says, its tables begin on the same pages.
+Result<Database> with_first_page(const fs::path& file, const fs::path& copy) {
+    KSMS_CHECK(make_fresh(copy, nullptr, nullptr));
+    std::array<char, page_size> page{};
+    {
+        const Fd empty(::open(copy.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (pread(empty.get(), page.data(), page.size(), 0) != page_size)
+            return fail_errno(EIO, "read " + copy.string());
+    }
+    // How many pages there are the size of the file says; which of them are free need not be known.
+    std::fill_n(page.begin() + 28, 12, '\0');
+    KSMS_CHECK(copy_of(file, copy));
+    std::error_code ignored;
+    if (fs::exists(with(file, "-wal"), ignored))
+        KSMS_CHECK(copy_of(with(file, "-wal"), with(copy, "-wal")));
+    const Fd patched(::open(copy.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+    errno = 0;
+    if (pwrite(patched.get(), page.data(), page.size(), 0) != page_size)
+        return fail_errno(errno != 0 ? errno : ENOSPC, "write " + copy.string());
+    return Database::open(copy);
+}
+
+/// A new file with what can be read of the damaged one.
+Status rescue(const fs::path& file, Database damaged, Damage& report) {
+    const auto fresh = with(file, ".new"), copy = with(file, ".copy");
+    if (Statement::prepare(damaged, "SELECT * FROM jobs,results"))
+        return make_fresh(fresh, &damaged, &report);
+    damaged = Database{};
+    report.what += "; its tables were sought where those of a new database are";
+    const Defer remove([&] {
+        for (const char* more : {"", "-wal", "-shm"}) ::unlink(with(copy, more).c_str());
+    });
+    KSMS_TRY(auto patched, with_first_page(file, copy));
+    return make_fresh(fresh, &patched, &report);
 }
 
 /// What is wrong with an open database; "" where it is sound. Another's, or a newer one, is an
@@ -182,7 +221,8 @@ Result<OpenedFile> open_file(const fs::path& directory, double now, bool force) 
         if (loss.any()) report.what += "; " + loss.text();
         // Set aside as it is: nothing of its log is written into it.
         sqlite3_db_config(database.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-        KSMS_CHECK(make_fresh(with(file, ".new"), emptied ? nullptr : &database, &report));
+        KSMS_CHECK(emptied ? make_fresh(with(file, ".new"), nullptr, &report)
+                           : rescue(file, std::move(database), report));
     }
     KSMS_CHECK(replace(file, report.set_aside, with(file, ".new"), locked.get()));
     KSMS_TRY(auto database, Database::open(file));

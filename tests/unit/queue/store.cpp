@@ -165,6 +165,45 @@ TEST_CASE("store: a damaged page costs no job its name") {
     CHECK(store.find("new")->sequence == 401);
 }
 
+TEST_CASE("store: a destroyed first page costs no job") {
+    const Directory directory;
+    {
+        auto store = open(directory);
+        fill(store, 0, 400);
+        for (int i = 0; i < 100; ++i)
+            REQUIRE(store.finished("job-" + std::to_string(i), JobState::done,
+                                   std::string(static_cast<std::size_t>(100 * i + 1), 'r'), "", 5));
+        // Some pages are free.
+        REQUIRE(store.prune(6, {.seconds = {}, .count = 90, .bytes = {}})->removed == 10);
+    }
+    SECTION("all of it") {
+        overwrite(directory.file(), 0, 4096);
+    }
+    SECTION("its header") {
+        overwrite(directory.file(), 0, 100);
+    }
+    SECTION("its table") {
+        overwrite(directory.file(), 100, 3996);
+    }
+    {
+        auto store = open(directory);
+        REQUIRE(store.damage());
+        CHECK(store.damage()->complete);
+        CHECK(store.damage()->carried == 390);
+        CHECK(store.damage()->lost + store.damage()->results_lost == 0);
+        for (int i = 10; i < 400; ++i) {
+            const auto found = store.find("job-" + std::to_string(i));
+            REQUIRE(found);
+            CHECK(found->request == job("").request);
+            CHECK(found->result.size() == static_cast<std::size_t>(i < 100 ? 100 * i + 1 : 0));
+        }
+        CHECK(store.submit(job("new"))->job.sequence == 401);
+    }
+    CHECK(open(directory).damage());
+    CHECK_FALSE(fs::exists(directory.file(".copy")));
+    CHECK_FALSE(fs::exists(directory.file(".copy-wal")));
+}
+
 TEST_CASE("store: garbage, an emptied file and a cut one are set aside, and said") {
     const Directory directory;
     {
