@@ -109,6 +109,7 @@ private:
     [[nodiscard]] bool ends_transaction(Bytes bytes, Sum before) const;
     Status look_behind(std::uint64_t broken, LogLoss& loss) const;
     [[nodiscard]] bool is_older(const Frame& frame) const;
+    [[nodiscard]] bool is_unfinished(const Frame& frame, bool first) const;
 
     Fd fd_;
     std::string name_;
@@ -177,6 +178,19 @@ bool Log::is_older(const Frame& frame) const {
     return behind >= 1 && behind <= header_.restarts && frame.salts.second != header_.salts.second;
 }
 
+/// Frames with neither salts of this log nor of an older one that kill -9 explains.
+/// @param first  of what SQLite does not play back
+bool Log::is_unfinished(const Frame& frame, bool first) const {
+    if (frame.page == 0) return false;
+    // In a transaction that writes a page twice, what comes after it has no salts and no sum until
+    // the commit puts them in.
+    if (frame.salts == Salts{}) return frame.sum == Sum{} && !first;
+    // The first transaction of a new file was not finished, and the log began again with other
+    // salts.
+    return frame.commit == 0 && frame.salts.first != header_.salts.first &&
+           frame.salts.second != header_.salts.second;
+}
+
 Status Log::look_behind(std::uint64_t broken, LogLoss& loss) const {
     bool may_be_damaged = true;  // no older frame was seen: this log was never longer than that
     bool was_damaged = false, any_damaged = false;
@@ -191,11 +205,7 @@ Status Log::look_behind(std::uint64_t broken, LogLoss& loss) const {
         const auto frame = parse_frame(bytes);
         const bool ours = frame.salts == header_.salts;
         if (!ours && is_older(frame)) may_be_damaged = false;
-        // SQLite writes a page without salts and sum when it will put in the sums at the commit. A
-        // frame without a commit may be of a log whose first transaction was never finished.
-        const bool unfinished = frame.page != 0 && (frame.commit == 0 ||
-                                                    (frame.salts == Salts{} && frame.sum == Sum{}));
-        const bool damaged = !ours && may_be_damaged && !unfinished;
+        const bool damaged = !ours && may_be_damaged && !is_unfinished(frame, number == broken);
         if (!ours && !damaged) continue;
         // A damaged header of a frame need not be that of a commit.
         if (loss.last && !was_damaged) ++loss.acknowledged;
