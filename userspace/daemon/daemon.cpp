@@ -208,10 +208,8 @@ Status run_daemon(const std::vector<std::string>& line) {
     const auto now = realtime_s();
     KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
     if (const auto& damage = store.damage())
-        log(LogLevel::error,
-            fmt::format(
-                "the database was damaged ({}): set aside as {}; {} jobs carried over, {} lost",
-                damage->what, damage->set_aside, damage->carried, damage->lost));
+        log(LogLevel::error, fmt::format("the database was damaged: {}; set aside as {}",
+                                         damage->text(), damage->set_aside));
     // Before the first worker is started, which must not inherit what systemd passed on.
     KSMS_TRY(auto listening, listen_everywhere(config.service));
     return Daemon(objects, std::move(store), std::move(config), options.config, root.path)

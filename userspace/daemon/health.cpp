@@ -85,13 +85,9 @@ ServiceHealth Health::report() {
     }
     if (const auto& damage = board_.store().damage()) {
         degraded = true;
-        checks.push_back(
-            check("database-damage", false,
-                  fmt::format("{}: {} jobs carried over, {} lost{}", damage->what, damage->carried,
-                              damage->lost,
-                              damage->complete ? "" : "; how many more there were is not known"),
-                  fmt::format("the damaged file is {}: remove it when it is of no use",
-                              damage->set_aside)));
+        checks.push_back(check("database-damage", false, damage->text(),
+                               fmt::format("the damaged file is {}: remove it when it is of no use",
+                                           damage->set_aside)));
     }
     const bool sound = check_error_.empty() && open_findings_ == 0;
     degraded |= !sound;

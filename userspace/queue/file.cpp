@@ -7,20 +7,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/fd.hpp"
+#include "queue/aside.hpp"
 #include "queue/schema.hpp"
+#include "queue/wal.hpp"
 
 namespace ksms {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path with(fs::path file, const std::string& more) {
-    file += more;
-    return file;
-}
 
 /// The directory, ours alone, locked against another that opens at the same time.
 Result<Fd> open_directory(const fs::path& directory) {
@@ -57,6 +56,19 @@ Result<bool> is_there(const fs::path& file) {
     return true;
 }
 
+Status write_report(Database& database, const Damage& report) {
+    KSMS_TRY(auto insert,
+             Statement::prepare(database,
+                                "INSERT INTO damage(at,what,set_aside,carried,lost,"
+                                "results_lost,complete) VALUES(?1,?2,?3,?4,?5,?6,?7)"));
+    insert.bind(1, report.at).bind(2, report.what).bind(3, report.set_aside);
+    insert.bind(4, static_cast<std::int64_t>(report.carried));
+    insert.bind(5, static_cast<std::int64_t>(report.lost));
+    insert.bind(6, static_cast<std::int64_t>(report.results_lost));
+    insert.bind(7, std::int64_t{report.complete});
+    return insert.run();
+}
+
 /// A new database, complete and closed, so that it needs no log beside it.
 Status make_fresh(const fs::path& file, Database* damaged, Damage* report) {
     for (const char* more : {"", "-wal", "-journal"}) ::unlink(with(file, more).c_str());
@@ -70,44 +82,46 @@ Status make_fresh(const fs::path& file, Database* damaged, Damage* report) {
     KSMS_CHECK(set_up(fresh));
     if (report != nullptr) {
         if (damaged != nullptr) KSMS_CHECK(salvage(*damaged, fresh, *report));
-        KSMS_TRY(auto insert, Statement::prepare(fresh,
-                                                 "INSERT INTO damage(at,what,set_aside,carried,"
-                                                 "lost,results_lost,complete) "
-                                                 "VALUES(?1,?2,?3,?4,?5,?6,?7)"));
-        insert.bind(1, report->at).bind(2, report->what).bind(3, report->set_aside);
-        insert.bind(4, static_cast<std::int64_t>(report->carried));
-        insert.bind(5, static_cast<std::int64_t>(report->lost));
-        insert.bind(6, static_cast<std::int64_t>(report->results_lost));
-        insert.bind(7, std::int64_t{report->complete});
-        KSMS_CHECK(insert.run());
+        KSMS_CHECK(write_report(fresh, *report));
     }
     return fresh.run("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-Status move(const fs::path& from, const fs::path& to) {
-    if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
-        return fail_errno(errno, fmt::format("rename {} to {}", from.string(), to.string()));
-    return {};
-}
-
-/// The file first, its log after it, the new one last: until then the new one lies ready, and
-/// whoever finds no jobs.db goes on here.
-Status replace(const fs::path& file, const fs::path& aside, const fs::path& fresh, int directory) {
-    KSMS_CHECK(move(file, aside));
-    KSMS_CHECK(move(with(file, "-wal"), with(aside, "-wal")));
-    KSMS_CHECK(move(with(file, "-shm"), with(aside, "-shm")));
-    KSMS_CHECK(move(fresh, file));
-    if (fsync(directory) != 0) return fail_errno(errno, "sync the directory of " + file.string());
-    return {};
-}
-
-/// @param back  0: the first name that is free; 1: the one before it
-fs::path aside_name(const fs::path& file, int back) {
-    int number = 1;
+/// A copy of a file whose first page is destroyed, under the first page of an empty database: as
+/// make_schema() says, its tables begin on the same pages.
+Result<Database> with_first_page(const fs::path& file, const fs::path& copy) {
+    KSMS_CHECK(make_fresh(copy, nullptr, nullptr));
+    std::array<char, page_size> page{};
+    {
+        const Fd empty(::open(copy.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (pread(empty.get(), page.data(), page.size(), 0) != page_size)
+            return fail_errno(EIO, "read " + copy.string());
+    }
+    // How many pages there are the size of the file says; which of them are free need not be known.
+    std::fill_n(page.begin() + 28, 12, '\0');
+    KSMS_CHECK(copy_of(file, copy));
     std::error_code ignored;
-    while (fs::exists(fs::symlink_status(with(file, fmt::format(".damaged-{}", number)), ignored)))
-        ++number;
-    return with(file, fmt::format(".damaged-{}", std::max(1, number - back)));
+    if (fs::exists(with(file, "-wal"), ignored))
+        KSMS_CHECK(copy_of(with(file, "-wal"), with(copy, "-wal")));
+    const Fd patched(::open(copy.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+    errno = 0;
+    if (pwrite(patched.get(), page.data(), page.size(), 0) != page_size)
+        return fail_errno(errno != 0 ? errno : ENOSPC, "write " + copy.string());
+    return Database::open(copy);
+}
+
+/// A new file with what can be read of the damaged one.
+Status rescue(const fs::path& file, Database damaged, Damage& report) {
+    const auto fresh = with(file, ".new"), copy = with(file, ".copy");
+    if (Statement::prepare(damaged, "SELECT * FROM jobs,results"))
+        return make_fresh(fresh, &damaged, &report);
+    damaged = Database{};
+    report.what += "; its tables were sought where those of a new database are";
+    const Defer remove([&] {
+        for (const char* more : {"", "-wal", "-shm"}) ::unlink(with(copy, more).c_str());
+    });
+    KSMS_TRY(auto patched, with_first_page(file, copy));
+    return make_fresh(fresh, &patched, &report);
 }
 
 /// What is wrong with an open database; "" where it is sound. Another's, or a newer one, is an
@@ -146,13 +160,28 @@ std::optional<Damage> read_damage(Database& database) {
                   row->integer(6) != 0};
 }
 
+/// What is wrong with the log of an open, sound database, told before anything is written: SQLite
+/// would write over it.
+Status report_loss(Database& database, const fs::path& file, const LogLoss& loss, Damage& report) {
+    report.what = loss.text();
+    report.set_aside += "-wal";
+    KSMS_CHECK(copy_of(with(file, "-wal"), report.set_aside));
+    KSMS_TRY(auto jobs, Statement::prepare(database, "SELECT count(*) FROM jobs"));
+    KSMS_TRY([[maybe_unused]] const bool row, jobs.step());
+    report.carried = static_cast<std::uint64_t>(jobs.integer(0));
+    jobs.reset();
+    KSMS_CHECK(write_report(database, report));
+    // What SQLite does not play back would be found again at the next start.
+    return database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 /// Puts a sound database where jobs.db is missing.
 Status provide(const fs::path& file, int directory, double now) {
     const auto fresh = with(file, ".new");
     std::error_code ignored;
     const bool has_log = fs::file_size(with(file, "-wal"), ignored) > 0 && !ignored;
     KSMS_TRY(const bool ready, is_there(fresh));
-    if (ready && !fs::exists(fs::symlink_status(with(file, ".damaged-1"), ignored))) {
+    if (ready && !fs::exists(aside_name(file, 1), ignored)) {
         // It was never used: perhaps not even complete.
         KSMS_CHECK(make_fresh(fresh, nullptr, nullptr));
         return replace(file, aside_name(file, 0), fresh, directory);
@@ -181,14 +210,19 @@ Result<OpenedFile> open_file(const fs::path& directory, double now, bool force) 
         auto wrong = emptied ? Result<std::string>(report.what) : examine(database, file);
         if (!wrong && !is_damaged(wrong.error())) return std::unexpected(wrong.error());
         report.what = wrong ? *wrong : wrong.error().message;
+        // By now it is locked, and nothing was written yet.
+        KSMS_TRY(const auto loss, read_log(with(file, "-wal")));
         if (report.what.empty() && !force) {
-            auto damage = read_damage(database);
+            if (loss.any()) KSMS_CHECK(report_loss(database, file, loss, report));
+            auto damage = loss.any() ? std::optional(report) : read_damage(database);
             return OpenedFile{std::move(database), std::move(damage)};
         }
         if (report.what.empty()) report.what = "a page could not be read";
+        if (loss.any()) report.what += "; " + loss.text();
         // Set aside as it is: nothing of its log is written into it.
         sqlite3_db_config(database.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-        KSMS_CHECK(make_fresh(with(file, ".new"), emptied ? nullptr : &database, &report));
+        KSMS_CHECK(emptied ? make_fresh(with(file, ".new"), nullptr, &report)
+                           : rescue(file, std::move(database), report));
     }
     KSMS_CHECK(replace(file, report.set_aside, with(file, ".new"), locked.get()));
     KSMS_TRY(auto database, Database::open(file));

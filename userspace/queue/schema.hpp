@@ -13,8 +13,10 @@ namespace ksms {
 inline constexpr int application_id = 0x6b736d73;
 inline constexpr int schema_version = 1;
 
+inline constexpr int page_size = 4096;
+
 /// Makes the tables of an empty file. Always in the same order: tables of two databases of one
-/// version begin on the same pages, which salvage() relies on.
+/// version begin on the same pages, which open_file() relies on where the first page is destroyed.
 [[nodiscard]] Status make_schema(Database& database);
 
 /// How a connection is used: WAL, synchronous=FULL, one process.

@@ -240,6 +240,13 @@ Result<Pruned> JobStore::prune(double now, const Retention& keep) {
     return Pruned{old.size(), more};
 }
 
+std::string Damage::text() const {
+    auto line = fmt::format("{}: {} jobs carried over, {} lost", what, carried, lost);
+    if (results_lost > 0) line += fmt::format(", {} results lost", results_lost);
+    if (!complete) line += "; how many more there were is not known";
+    return line;
+}
+
 const std::optional<Damage>& JobStore::damage() const {
     return opened_->damage;
 }

@@ -52,17 +52,21 @@ struct Pruned {
     bool more{false};  ///< there is more to remove: call again
 };
 
-/// A database that was damaged, set aside and replaced. Kept in the new one until the file that was
-/// set aside is gone.
+/// A database that was damaged, set aside and replaced; or a log (-wal) which was, of which SQLite
+/// played back what is whole, and a copy was set aside. Kept in the database until the file that
+/// was set aside is gone.
 struct Damage {
     double at{0};              ///< seconds since the epoch
-    std::string what;          ///< what SQLite said
+    std::string what;          ///< what SQLite said, or LogLoss::text()
     std::string set_aside;     ///< path of the damaged file
     std::uint64_t carried{0};  ///< jobs that could be read
     std::uint64_t lost{
         0};  ///< known to have been there, but not readable: now `failed`, with an error
     std::uint64_t results_lost{0};  ///< of finished jobs that could be read
     bool complete{false};  ///< the list of jobs was readable: no job is missing without a word
+
+    /// What was damaged and what became of the jobs, in one line without its full stop.
+    [[nodiscard]] std::string text() const;
 };
 
 /// Limits of a database; for tests, which make the disk full with them.
@@ -74,7 +78,8 @@ class JobStore {
 public:
     /// Opens or makes DIRECTORY/jobs.db, mode 0600; makes DIRECTORY (0700) if only that is missing.
     /// A damaged file is set aside as jobs.db.damaged-N, with its -wal; everything that can still
-    /// be read is in the new one, see damage(). Refused: a symbolic link, no regular file, another
+    /// be read is in the new one, see damage(). Where its -wal is damaged, which SQLite does not
+    /// say, damage() does. Refused: a symbolic link, no regular file, another
     /// user's, another program's database, one of a newer version of ksms.
     /// @param now  seconds since the epoch, for the report of a damage
     [[nodiscard]] static Result<JobStore> open(const std::filesystem::path& directory, double now,

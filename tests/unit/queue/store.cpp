@@ -11,55 +11,15 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
-#include <fstream>
 
 #include "base/fd.hpp"
+#include "directory.hpp"
 
 using namespace ksms;
+using namespace ksms::queue_test;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A directory of the test's own, removed at its end.
-struct Directory {
-    Directory() {
-        auto name = (fs::temp_directory_path() / "ksms-queue-XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Directory() { fs::remove_all(path); }
-    [[nodiscard]] fs::path file(const std::string& more = "") const {
-        return path / ("jobs.db" + more);
-    }
-    fs::path path;
-};
-
-JobStore open(const Directory& directory, const StoreOptions& options = {}) {
-    auto store = JobStore::open(directory.path, 1000, options);
-    if (!store) FAIL(store.error().text());
-    return std::move(*store);
-}
-
-Job job(const std::string& id, JobType type = JobType::fast, uid_t uid = 7) {
-    Job result;
-    result.id = id;
-    result.type = type;
-    result.uid = uid;
-    result.user = "ann";
-    result.submitted_at = 100;
-    result.request = R"({"services":"80/tcp"})";
-    return result;
-}
-
-void fill(JobStore& store, int from, int to) {
-    for (int i = from; i < to; ++i) REQUIRE(store.submit(job("job-" + std::to_string(i))));
-}
-
-void overwrite(const fs::path& file, std::uint64_t at, std::size_t size) {
-    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-    stream.seekp(static_cast<std::streamoff>(at));
-    stream << std::string(size, '\xa5');
-}
 
 void sql(const fs::path& file, const char* text) {
     sqlite3* database = nullptr;
@@ -203,6 +163,45 @@ TEST_CASE("store: a damaged page costs no job its name") {
     }
     REQUIRE(store.submit(job("new")));
     CHECK(store.find("new")->sequence == 401);
+}
+
+TEST_CASE("store: a destroyed first page costs no job") {
+    const Directory directory;
+    {
+        auto store = open(directory);
+        fill(store, 0, 400);
+        for (int i = 0; i < 100; ++i)
+            REQUIRE(store.finished("job-" + std::to_string(i), JobState::done,
+                                   std::string(static_cast<std::size_t>(100 * i + 1), 'r'), "", 5));
+        // Some pages are free.
+        REQUIRE(store.prune(6, {.seconds = {}, .count = 90, .bytes = {}})->removed == 10);
+    }
+    SECTION("all of it") {
+        overwrite(directory.file(), 0, 4096);
+    }
+    SECTION("its header") {
+        overwrite(directory.file(), 0, 100);
+    }
+    SECTION("its table") {
+        overwrite(directory.file(), 100, 3996);
+    }
+    {
+        auto store = open(directory);
+        REQUIRE(store.damage());
+        CHECK(store.damage()->complete);
+        CHECK(store.damage()->carried == 390);
+        CHECK(store.damage()->lost + store.damage()->results_lost == 0);
+        for (int i = 10; i < 400; ++i) {
+            const auto found = store.find("job-" + std::to_string(i));
+            REQUIRE(found);
+            CHECK(found->request == job("").request);
+            CHECK(found->result.size() == static_cast<std::size_t>(i < 100 ? 100 * i + 1 : 0));
+        }
+        CHECK(store.submit(job("new"))->job.sequence == 401);
+    }
+    CHECK(open(directory).damage());
+    CHECK_FALSE(fs::exists(directory.file(".copy")));
+    CHECK_FALSE(fs::exists(directory.file(".copy-wal")));
 }
 
 TEST_CASE("store: garbage, an emptied file and a cut one are set aside, and said") {
