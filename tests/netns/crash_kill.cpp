@@ -105,7 +105,7 @@ TEST_CASE("crash: gc leaves everybody else's alone") {
                   " lladdr 02:00:00:00:00:99 nud permanent dev eth1"});
     const auto before = full_state(lab);
     Child child(ksmsctl(lab, busy_scan(lab, 2)));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     child.signal(SIGSTOP);
     for (const auto watcher : child.children()) ::kill(watcher, SIGKILL);
     child.signal(SIGKILL);

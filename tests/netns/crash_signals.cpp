@@ -20,7 +20,7 @@ void check_signal(int number) {
     const auto before = full_state(lab);
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                             "22,25,8000-8999", {"--rate", "400"})));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     REQUIRE_FALSE(child.ended(milliseconds{300}));
     child.signal(number);
     REQUIRE(child.ended(milliseconds{1000}));

@@ -112,7 +112,7 @@ TEST_CASE("failure 12: kill -9 leaves no rule, neighbour, lease, file or child")
     const auto before = full_state(lab), quick_before = quick_state(lab);
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                             "22,8000-8999", {"--rate", "500"})));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     const auto children = child.children();
     child.signal(SIGKILL);
     CHECK(child.wait().exit == 128 + SIGKILL);
@@ -128,7 +128,7 @@ TEST_CASE("failure 13: a stopped scan blocks nobody") {
     warm_up(lab);
     Child stopped(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                               "22,8000-8999", {"--rate", "500"})));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     stopped.signal(SIGSTOP);
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), chain_ports());
     stopped.signal(SIGCONT);
@@ -146,7 +146,7 @@ TEST_CASE("failure 13: a dead scan costs the next one nothing") {
     warm_up(lab);
     Child killed(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                              "22,8000-8999", {"--rate", "500"})));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     killed.signal(SIGKILL);
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), chain_ports());
     INFO(result.text());

@@ -26,7 +26,7 @@ void check_change(const std::function<void(Lab&)>& change) {
                         scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
                                        {"--rate", "800"}),
                         kFilters));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     change(lab);
     REQUIRE(child.ended(milliseconds{10'000}));
     const Scan result(lab, child.wait());
@@ -105,7 +105,7 @@ Scan while_it_runs(const Lab& lab, const std::function<void()>& what,
                                     {"--rate", "300"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     Child child(ksmsctl(lab, arguments, environment));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     what();
     return {lab, child.wait()};
 }
@@ -154,7 +154,7 @@ TEST_CASE("the hint of a partial scan follows the reason") {
             scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999", more);
         std::erase(arguments, "-j");
         Child child(ksmsctl(lab, arguments, kFilters));
-        REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+        REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
         what();
         const auto out = child.wait().out;
         const auto at = out.find("hint:");

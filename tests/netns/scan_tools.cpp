@@ -150,7 +150,7 @@ TEST_CASE("tap detach under a running scan does it, and says what becomes of the
     CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r2")})).err.empty());
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                             "22,8000-8999", {"--rate", "400", "--dscp", "47"})));
-    REQUIRE(eventually([&] { return quick_state(lab).at("active scans") != ""; }));
+    REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     const auto detached = run(ksmsctl(lab, {"tap", "detach", lab.netns("r1"), lab.netns("r3")}));
     INFO(detached.out << detached.err);
     CHECK(detached.exit == 0);

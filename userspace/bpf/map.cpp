@@ -12,6 +12,8 @@ namespace ksms {
 namespace {
 
 constexpr std::uint32_t kBatch = 1024;
+// Of the first look: most maps have little in them, and memory that was never touched is slow.
+constexpr std::uint32_t kFirstBatch = 64;
 
 }  // namespace
 
@@ -82,21 +84,29 @@ Status RawMap::erase_batch(const void* keys, std::size_t count) const {
 }
 
 Status RawMap::for_each(const std::function<void(const void*, const void*)>& each) const {
-    std::vector<char> keys, values(value_size_);
-    std::vector<char> key(key_size_), next(key_size_);
-    // The keys first: whoever deletes in `each` would lose the way from one to the next.
-    const void* from = nullptr;
-    while (bpf_map_get_next_key(fd(), from, next.data()) == 0) {
-        keys.insert(keys.end(), next.begin(), next.end());
-        if (keys.size() / key_size_ > 2ull * max_entries_) break;  // others add as fast as we read
-        key = next;
-        from = key.data();
+    std::uint32_t room = std::min(kFirstBatch, max_entries_);
+    // Where a hash has been read to is a bucket's number; of others the key, at most as long.
+    std::vector<char> at(std::max<std::size_t>(key_size_, sizeof(std::uint32_t)));
+    std::vector<char> keys, values;
+    for (bool first = true;;) {
+        keys.resize(std::size_t{room} * key_size_);
+        values.resize(std::size_t{room} * value_size_);
+        auto count = room;
+        const int failed = bpf_map_lookup_batch(fd(), first ? nullptr : at.data(), at.data(),
+                                                keys.data(), values.data(), &count, nullptr);
+        const int err = failed == 0 ? 0 : errno;
+        if (err == ENOSPC) {  // one bucket has more
+            room *= 2;
+            continue;
+        }
+        if (err != 0 && err != ENOENT) return fail_errno(err, "read the map " + name_);
+        // What `each` deletes or adds does not change where the next bucket is.
+        for (std::size_t i = 0; i < count; ++i)
+            each(keys.data() + i * key_size_, values.data() + i * value_size_);
+        if (err == ENOENT) return {};
+        first = false;
+        room = std::min(std::max(room, kBatch), max_entries_);  // it is a large one
     }
-    for (std::size_t at = 0; at < keys.size(); at += key_size_) {
-        KSMS_TRY(const bool found, lookup(keys.data() + at, values.data()));
-        if (found) each(keys.data() + at, values.data());
-    }
-    return {};
 }
 
 Result<void*> map_array_memory(int fd, std::size_t count, std::size_t value_size,

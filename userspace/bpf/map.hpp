@@ -38,8 +38,8 @@ public:
     Status update_batch(const void* keys, const void* values, std::size_t count) const;
     /// Keys that are not there are passed over.
     Status erase_batch(const void* keys, std::size_t count) const;
-    /// Every pair once, in no order (BPF_MAP_LOOKUP_BATCH, or key by key); entries that others
-    /// change meanwhile may be missing or stale.
+    /// Every pair of a hash once, in no order (BPF_MAP_LOOKUP_BATCH, Linux 5.6), also where `each`
+    /// deletes; entries that others change meanwhile may be missing or stale.
     Status for_each(const std::function<void(const void* key, const void* value)>& each) const;
 
     [[nodiscard]] int fd() const { return fd_.get(); }

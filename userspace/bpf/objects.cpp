@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <cerrno>
@@ -21,6 +22,12 @@ namespace {
 bool on_bpf_fs(const std::string& path) {
     struct statfs filesystem{};
     return statfs(path.c_str(), &filesystem) == 0 && filesystem.f_type == BPF_FS_MAGIC;
+}
+
+/// 0 where there is no such file.
+std::uint64_t inode_of(const std::string& path) {
+    struct stat status{};
+    return stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
 }  // namespace
@@ -91,10 +98,12 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
     Objects objects;
     objects.root_ = root;
     const auto& at = root.path;
+    objects.inode_ = inode_of(at + "/config");
     {
         KSMS_TRY(const auto raw,
                  open_map(at, "config", sizeof(std::uint32_t), sizeof(ksms_config)));
         KSMS_TRY(objects.config, MappedArray<ksms_config>::map(raw.fd(), 1, "config"));
+        objects.object_hash_ = objects.config.values()[0].object_hash;
     }
     KSMS_TRY(objects.registry, RegistryPins::open_installed(root, false));
     objects.registry.unwatched.set(unwatched);
@@ -122,6 +131,11 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
             return std::unexpected(fd.error());
     }
     return objects;
+}
+
+bool Objects::is_current() const {
+    return inode_ != 0 && inode_of(root_.path + "/config") == inode_ &&
+           config.values()[0].object_hash == object_hash_;
 }
 
 }  // namespace ksms

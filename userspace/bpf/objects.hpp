@@ -56,6 +56,8 @@ public:
     static Result<Objects> open(const PinRoot& root, Missing missing = Missing::install);
 
     [[nodiscard]] const PinRoot& root() const { return root_; }
+    /// Whether these are what is pinned now. Another build, or who takes the pins away, changes it.
+    [[nodiscard]] bool is_current() const;
     /// @return -1 where this kernel cannot run it
     [[nodiscard]] int program(Program which) const;
     [[nodiscard]] std::string pin_path(const std::string& name) const;
@@ -82,6 +84,8 @@ public:
 
 private:
     PinRoot root_;
+    std::uint64_t inode_{0};  ///< of the pin of config
+    std::uint64_t object_hash_{0};
     std::array<Fd, static_cast<std::size_t>(Program::count_)> programs_;
 };
 

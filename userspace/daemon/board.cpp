@@ -42,7 +42,7 @@ JobBoard::JobBoard(asio::io_context& io, JobStore store, const Config& config, s
     : io_(io),
       store_(std::move(store)),
       scheduler_(scheduler_limits(config)),
-      pool_(io),
+      pool_(io, pin_root),
       config_(config),
       pin_root_(std::move(pin_root)),
       timers_(std::make_unique<Timers>(io)) {

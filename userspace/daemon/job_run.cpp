@@ -82,8 +82,8 @@ RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
 
 class Run {
 public:
-    Run(const PinRoot& root, const RunSink& sink, Keeper& keeper, const std::atomic<int>& stop)
-        : root_(root), sink_(sink), keeper_(keeper), stop_(stop) {}
+    Run(const PinRoot& root, const RunSink& sink, Workbench& bench, const std::atomic<int>& stop)
+        : root_(root), sink_(sink), bench_(bench), stop_(stop) {}
 
     RunEnd scan(const ScanRequest& request) {
         ScanHooks hooks;
@@ -92,10 +92,10 @@ public:
         hooks.stop = &stop_;
         if (request.hooks == TapHooks::tc)
             hooks.planned = [this](const Plan& plan) -> Status {
-                keeper_.keep(root_, plan);
+                bench_.keep(plan);
                 return {};
             };
-        const auto report = run_scan(root_, request, hooks);
+        const auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
         if (!report) return end_of(report.error(), stop_ != 0);
         tell_verdicts(*report);
         std::string document;
@@ -178,13 +178,13 @@ private:
 
     const PinRoot& root_;
     const RunSink& sink_;
-    Keeper& keeper_;
+    Workbench& bench_;
     const std::atomic<int>& stop_;
 };
 
 }  // namespace
 
-RunEnd run_job(const Order& order, const RunSink& sink, Keeper& keeper,
+RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
                const std::atomic<int>& stop) {
     auto config = order.config.empty() ? Result<Config>(Config{})
                                        : parse_config(order.config, order.config_name);
@@ -196,7 +196,8 @@ RunEnd run_job(const Order& order, const RunSink& sink, Keeper& keeper,
     job->scan.job = order.id;
     job->scan.user = order.user;
     job->scan.wait_ns = job->scan.dscp ? 0 : kLeaseWait;
-    Run run(*root, sink, keeper, stop);
+    if (const auto ready = bench.prepare(*root); !ready) return end_of(ready.error(), false);
+    Run run(*root, sink, bench, stop);
     return job->detailed ? run.explain(job->scan) : run.scan(job->scan);
 }
 

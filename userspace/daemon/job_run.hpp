@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/keeper.hpp"
 #include "daemon/order.hpp"
+#include "daemon/workbench.hpp"
 
 namespace ksms {
 
@@ -21,8 +21,8 @@ struct RunSink {
 
 /// Call it while the process has one thread. Nothing of the job is left when it returns.
 /// @param stop  once it is not 0 the job is ended with what is known
-/// @param keeper  puts taps where they will be used again
-RunEnd run_job(const Order& order, const RunSink& sink, Keeper& keeper,
+/// @param bench  made ready by it where it is not
+RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
                const std::atomic<int>& stop);
 
 }  // namespace ksms

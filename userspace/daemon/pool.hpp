@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -15,7 +16,9 @@ namespace ksms {
 
 class WorkerPool {
 public:
-    explicit WorkerPool(boost::asio::io_context& io) : io_(io) {}
+    /// @param pin_root  what its workers have ready: that of the orders
+    WorkerPool(boost::asio::io_context& io, std::string pin_root)
+        : io_(io), pin_root_(std::move(pin_root)) {}
 
     /// Has one ready, so that the next job need not wait for a process to start. A failure is no
     /// trouble yet: the job will have it.
@@ -38,6 +41,7 @@ private:
     void take_back(const std::string& id);
 
     boost::asio::io_context& io_;
+    std::string pin_root_;
     std::map<std::string, Worker> busy_;  ///< by job
     std::vector<Worker> idle_;
     std::uint64_t died_{0};

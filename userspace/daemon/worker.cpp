@@ -59,12 +59,12 @@ private:
     std::string text_;
 };
 
-RunEnd run(const std::string& line, const RunSink& sink, Keeper& keeper,
+RunEnd run(const std::string& line, const RunSink& sink, Workbench& bench,
            const std::atomic<int>& stop) {
     RunEnd failed;
     try {
         const auto order = read_order(line);
-        if (order) return run_job(*order, sink, keeper, stop);
+        if (order) return run_job(*order, sink, bench, stop);
         failed.error = error_object(order.error());
     } catch (const std::bad_alloc&) {
         failed.how = RunEnd::How::short_of;
@@ -75,9 +75,18 @@ RunEnd run(const std::string& line, const RunSink& sink, Keeper& keeper,
     return failed;
 }
 
+/// What the first job would wait for; why it fails is for that one to say.
+void prepare(Workbench& bench, const std::string& pin_root) {
+    try {
+        if (const auto root = PinRoot::choose(pin_root)) [[maybe_unused]]
+            const auto ready = bench.prepare(*root);
+    } catch (const std::bad_alloc&) {  // it may be there later
+    }
+}
+
 }  // namespace
 
-int worker_main(pid_t parent) {
+int worker_main(pid_t parent, const std::string& pin_root) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) return 0;
     ::prctl(PR_SET_NAME, "ksmsd-worker");
@@ -94,10 +103,11 @@ int worker_main(pid_t parent) {
                            write_all(event_line("result", {{"size", document.size()}}));
                            write_all(document);
                        }};
-    Keeper keeper;
+    Workbench bench;
+    prepare(bench, pin_root);
     Orders orders(stop);
     while (const auto line = orders.next())
-        write_all(event_line("end", json_of(run(*line, sink, keeper, stop))));
+        write_all(event_line("end", json_of(run(*line, sink, bench, stop))));
     return 0;
 }
 

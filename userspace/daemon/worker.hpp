@@ -5,12 +5,15 @@
 
 #include <sys/types.h>
 
+#include <string>
+
 namespace ksms {
 
 inline constexpr int kWorkerSocket = 3;  ///< its end of the socket pair
 
 /// @param parent  the PID of ksmsd: one that died before this was called is noticed
+/// @param pin_root  of the jobs to come
 /// @return the exit status
-int worker_main(pid_t parent);
+int worker_main(pid_t parent, const std::string& pin_root);
 
 }  // namespace ksms

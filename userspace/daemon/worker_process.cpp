@@ -30,7 +30,7 @@ using asio::local::stream_protocol;
 using boost::system::error_code;
 
 /// Its standard descriptors and signals are ours, descriptor 3 is its end of the pair.
-Result<pid_t> spawn(int socket) {
+Result<pid_t> spawn(int socket, std::string pin_root) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     ::posix_spawn_file_actions_init(&actions);
@@ -48,7 +48,8 @@ Result<pid_t> spawn(int socket) {
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     auto parent = std::to_string(::getpid());
     std::string name = "ksmsd-worker", option = "--worker";
-    const std::array<char*, 4> arguments{name.data(), option.data(), parent.data(), nullptr};
+    const std::array<char*, 5> arguments{name.data(), option.data(), parent.data(), pin_root.data(),
+                                         nullptr};
     pid_t pid = -1;
     const int failed =
         ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
@@ -159,13 +160,14 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
 
 WorkerProcess::WorkerProcess(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io) {
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io,
+                                                            const std::string& pin_root) {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
         return fail_errno(errno, "make a socket pair for a worker");
     Fd ours(pair[0]);
     const Fd its(pair[1]);
-    KSMS_TRY(const auto pid, spawn(its.get()));
+    KSMS_TRY(const auto pid, spawn(its.get(), pin_root));
     auto state = std::make_shared<State>(io, pid);
     const int watched = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     if (watched < 0) {

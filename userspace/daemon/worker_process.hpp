@@ -31,7 +31,8 @@ struct WorkerEvents {
 class WorkerProcess {
 public:
     /// @return ENOMEM, EAGAIN, EMFILE where the machine is short of them
-    static Result<std::unique_ptr<WorkerProcess>> start(boost::asio::io_context& io);
+    static Result<std::unique_ptr<WorkerProcess>> start(boost::asio::io_context& io,
+                                                        const std::string& pin_root);
     WorkerProcess(const WorkerProcess&) = delete;
     WorkerProcess& operator=(const WorkerProcess&) = delete;
     /// Kills it.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "guard/undo.hpp"
@@ -34,7 +35,7 @@ bool hangs_on_interface(const ksms_journal_entry& entry) {
 }  // namespace
 
 struct Guard::State {
-    State(const Objects& with, const ProcessId& process, Watcher child)
+    State(const Objects& with, const ProcessId& process, std::shared_ptr<Watcher> child)
         : objects(with), self(process), watcher(std::move(child)), undoer(with) {}
 
     template <typename Wanted>
@@ -43,7 +44,7 @@ struct Guard::State {
 
     const Objects& objects;
     ProcessId self;
-    Watcher watcher;
+    std::shared_ptr<Watcher> watcher;
     Undoer undoer;
     std::map<std::uint64_t, NetnsLock> entered;  ///< by the namespace's cookie
     std::vector<JournalItem> items;              ///< of the journal, in the order of writing
@@ -66,7 +67,16 @@ Guard::~Guard() {
 Result<Guard> Guard::start(const Objects& objects) {
     KSMS_TRY(const auto self, this_process());
     KSMS_TRY(auto watcher, Watcher::start(objects, self));
-    return Guard(std::make_unique<State>(objects, self, std::move(watcher)));
+    return Guard(
+        std::make_unique<State>(objects, self, std::make_shared<Watcher>(std::move(watcher))));
+}
+
+Guard Guard::another() const {
+    return Guard(std::make_unique<State>(state_->objects, state_->self, state_->watcher));
+}
+
+bool Guard::is_watched() const {
+    return state_->watcher->is_alive();
 }
 
 Status Guard::enter(const Netns& netns) {

@@ -41,6 +41,12 @@ public:
     /// its end of a socket and the maps, ignores SIGINT, SIGTERM and SIGHUP, is in a session of its
     /// own, and lives until this object is gone or the process is.
     static Result<Guard> start(const Objects& objects);
+    /// A guard of the same process with the same watcher, which costs no fork. What each has to
+    /// undo is its own.
+    [[nodiscard]] Guard another() const;
+    /// Its watcher lives; one that somebody killed would leave what a kill -9 of this process
+    /// leaves.
+    [[nodiscard]] bool is_watched() const;
     Guard(Guard&&) noexcept;
     Guard& operator=(Guard&&) noexcept;
     ~Guard();  ///< undoes what is left, then lets the watcher go and waits for it

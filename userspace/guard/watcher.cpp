@@ -144,6 +144,11 @@ Result<Watcher> Watcher::start(const Objects& objects, const ProcessId& self) {
     return watcher;
 }
 
+bool Watcher::is_alive() const {
+    pollfd ended{process_.get(), POLLIN, 0};
+    return poll(&ended, 1, 0) == 0;
+}
+
 Watcher::~Watcher() {
     if (pid_ < 0) return;
     const char go = 1;

@@ -21,6 +21,7 @@ public:
     Watcher(Watcher&& other) noexcept;
     Watcher& operator=(Watcher&&) = delete;
     ~Watcher();  ///< lets it go, and waits until it is gone
+    [[nodiscard]] bool is_alive() const;
 
 private:
     Watcher(Fd socket, Fd process, pid_t pid);

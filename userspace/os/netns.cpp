@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <charconv>
 #include <climits>
+#include <exception>
 #include <memory>
 #include <set>
 #include <system_error>
@@ -84,26 +85,41 @@ std::uint64_t socket_cookie(int fd) {
     return cookie;
 }
 
-/// The cookies of many namespaces by one thread: entering is cheap, a thread is not. 0 for one that
-/// we may not enter.
-Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
-    cookies.assign(namespaces.size(), 0);
+/// On a thread of its own, which may go into another namespace. What is thrown there is thrown
+/// here.
+Status on_a_thread(const std::function<Status()>& work) {
     Status result;
+    std::exception_ptr thrown;
     try {
         std::thread([&] {
-            for (std::size_t i = 0; i < namespaces.size(); ++i) {
-                if (setns(namespaces[i], CLONE_NEWNET) != 0) continue;
-                const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-                if (probe)
-                    cookies[i] = socket_cookie(probe.get());
-                else if (errno == EMFILE || errno == ENFILE)
-                    result = fail_errno(errno, "open a socket in a namespace");
+            try {
+                result = work();
+            } catch (...) {
+                thrown = std::current_exception();
             }
         }).join();
     } catch (const std::system_error& error) {
         return fail_errno(error.code().value(), "start a thread");
     }
+    if (thrown) std::rethrow_exception(thrown);
     return result;
+}
+
+/// The cookies of many namespaces by one thread: entering is cheap, a thread is not. 0 for one that
+/// we may not enter.
+Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
+    cookies.assign(namespaces.size(), 0);
+    return on_a_thread([&]() -> Status {
+        for (std::size_t i = 0; i < namespaces.size(); ++i) {
+            if (setns(namespaces[i], CLONE_NEWNET) != 0) continue;
+            const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+            if (probe)
+                cookies[i] = socket_cookie(probe.get());
+            else if (errno == EMFILE || errno == ENFILE)
+                return fail_errno(errno, "open a socket in a namespace");
+        }
+        return {};
+    });
 }
 
 }  // namespace
@@ -220,18 +236,11 @@ Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie) {
 }
 
 Status in_netns(const Netns& netns, const std::function<Status()>& work) {
-    Status result;
-    try {
-        std::thread([&] {
-            if (setns(netns.fd(), CLONE_NEWNET) != 0)
-                result = fail_errno(errno, fmt::format("enter the namespace {}", netns.name()));
-            else
-                result = work();
-        }).join();
-    } catch (const std::system_error& error) {
-        return fail_errno(error.code().value(), "start a thread");
-    }
-    return result;
+    return on_a_thread([&]() -> Status {
+        if (setns(netns.fd(), CLONE_NEWNET) != 0)
+            return fail_errno(errno, fmt::format("enter the namespace {}", netns.name()));
+        return work();
+    });
 }
 
 Result<Fd> socket_in(const Netns& netns, int family, int type, int protocol) {

@@ -383,13 +383,22 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest requ
 
 }  // namespace
 
+Result<Report> run_scan(const Objects& objects, Guard& guard, const ScanRequest& request,
+                        const ScanHooks& hooks) {
+    const auto started = monotonic_ns();
+    KSMS_CHECK(require_capabilities("a scan"));
+    KSMS_CHECK(reconcile(objects));
+    auto result = run_rounds(objects, guard, request, hooks);
+    if (result) result->timing.total = milliseconds(started, monotonic_ns());
+    return result;
+}
+
 Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const ScanHooks& hooks) {
     const auto started = monotonic_ns();
     KSMS_CHECK(require_capabilities("a scan"));
     KSMS_TRY(const auto objects, Objects::open(root));
     KSMS_TRY(auto guard, Guard::start(objects));
-    KSMS_CHECK(reconcile(objects));
-    auto result = run_rounds(objects, guard, request, hooks);
+    auto result = run_scan(objects, guard, request, hooks);
     if (result) result->timing.total = milliseconds(started, monotonic_ns());
     return result;
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
+#include "guard/guard.hpp"
 #include "scan/plan.hpp"
 #include "scan/probe_packet.hpp"
 #include "scan/report.hpp"
@@ -43,5 +44,10 @@ struct ScanHooks {
 /// @return a report (state interrupted after a stop), or the error that kept it from having any
 /// result
 Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const ScanHooks& hooks);
+/// The same with what the caller has opened already, which saves some milliseconds.
+/// @param objects  as they are pinned (Objects::is_current())
+/// @param guard    has nothing to undo but what the scan does
+Result<Report> run_scan(const Objects& objects, Guard& guard, const ScanRequest& request,
+                        const ScanHooks& hooks);
 
 }  // namespace ksms

@@ -91,17 +91,14 @@ void look_at_maps(const Lab& lab, State& state) {
         const auto entries = entries_of(lab, name);
         state[fmt::format("entries of {}", name)] = std::to_string(entries.size());
     }
-    std::string held, active;
+    std::string held;
     for (const auto& lease : entries_of(lab, "leases")) {
         const auto& value = lease["formatted"]["value"];
         if ((value["state"].get<std::uint64_t>() & 255U) != 0)
             held += fmt::format("dscp {} ", lease["formatted"]["key"].dump());
     }
-    for (const auto& slot : entries_of(lab, "scans"))
-        if (slot["formatted"]["value"]["active"] != 0)
-            active += fmt::format("dscp {} ", slot["formatted"]["key"].dump());
     state["leases held"] = held;
-    state["active scans"] = active;
+    state["active scans"] = active_scans(lab);
     for (const char* name : {"dense_services", "dense_counters", "dense_drops"}) {
         std::size_t count = 0;
         for (const auto& entry : entries_of(lab, name))
@@ -116,6 +113,14 @@ std::string without_counters(const std::string& rules) {
 }
 
 }  // namespace
+
+std::string active_scans(const Lab& lab) {
+    std::string active;
+    for (const auto& slot : entries_of(lab, "scans"))
+        if (slot["formatted"]["value"]["active"] != 0)
+            active += fmt::format("dscp {} ", slot["formatted"]["key"].dump());
+    return active;
+}
 
 std::string dump_map(const Lab& lab, const std::string& name) {
     return out({"bpftool", "-j", "map", "dump", "pinned", lab.pin_root() + "/" + name});

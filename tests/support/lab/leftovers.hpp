@@ -25,6 +25,10 @@ std::string difference(const State& before, const State& after);
 /// @return what still differs then
 std::string left_after(const Lab& lab, const State& before, milliseconds within);
 
+/// The DSCPs of scans whose taps count now; "": there is none. Part of the quick state, for who
+/// waits for a scan to begin: the whole takes longer than some scans.
+std::string active_scans(const Lab& lab);
+
 /// `bpftool -j map dump pinned ROOT/NAME`: an array; null where it failed.
 std::string dump_map(const Lab& lab, const std::string& name);
 

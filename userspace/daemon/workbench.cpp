@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/workbench.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "taps/kept.hpp"
+
+namespace ksms {
+namespace {
+
+// A router is looked at no oftener: where an interface came meanwhile, the scan attaches its own.
+constexpr std::uint64_t kLookEvery = 1'000'000'000;
+
+}  // namespace
+
+/// Guards and taps hold on to the objects, so they are made where these stay.
+struct Workbench::State {
+    explicit State(Objects of) : objects(std::move(of)) {}
+
+    static Result<std::unique_ptr<State>> open(const PinRoot& root) {
+        KSMS_TRY(auto objects, Objects::open(root));
+        auto state = std::make_unique<State>(std::move(objects));
+        KSMS_TRY(auto guard, Guard::start(state->objects));
+        state->guard.emplace(std::move(guard));
+        if (state->objects.program(Program::tcx_ingress) < 0) return state;
+        state->guard_of_taps.emplace(state->guard->another());
+        state->taps.emplace(state->objects, *state->guard_of_taps);
+        return state;
+    }
+
+    void keep(const Netns& netns, std::uint64_t now) {
+        auto& looked = looked_at[netns.inode()];
+        if (looked != 0 && now - looked < kLookEvery) return;
+        looked = now;
+        [[maybe_unused]] const auto done = taps->keep(netns);
+    }
+
+    void look_for_idle(std::uint64_t now) {
+        if (now - looked_for_idle < kLookEvery) return;
+        looked_for_idle = now;
+        std::erase_if(looked_at,
+                      [now](const auto& each) { return now - each.second >= kLookEvery; });
+        [[maybe_unused]] const auto done = taps->release_idle(now);
+    }
+
+    Objects objects;
+    std::optional<Guard> guard, guard_of_taps;
+    std::optional<KeptTaps> taps;
+    std::map<std::uint32_t, std::uint64_t> looked_at;  ///< when, by the namespace's inode
+    std::uint64_t looked_for_idle{0};
+};
+
+Workbench::Workbench() = default;
+Workbench::~Workbench() = default;
+
+Status Workbench::prepare(const PinRoot& root) {
+    if (state_ && state_->objects.root().path == root.path && state_->objects.is_current() &&
+        state_->guard->is_watched())
+        return {};
+    state_.reset();
+    KSMS_TRY(state_, State::open(root));
+    return {};
+}
+
+const Objects& Workbench::objects() const {
+    return state_->objects;
+}
+
+Guard& Workbench::guard() {
+    return *state_->guard;
+}
+
+void Workbench::keep(const Plan& plan) {
+    if (!state_->taps) return;
+    const auto now = monotonic_ns();
+    state_->look_for_idle(now);
+    for (const auto& router : plan.routers) state_->keep(router.netns, now);
+    for (const auto& entry : plan.entries) state_->keep(entry.netns, now);
+    for (const auto& host : plan.destination_hosts) state_->keep(host, now);
+}
+
+}  // namespace ksms
