@@ -70,7 +70,7 @@ Status write_report(Database& database, const Damage& report) {
 }
 
 /// A new database, complete and closed, so that it needs no log beside it.
-Status make_fresh(const fs::path& file, Database* damaged, Damage* report) {
+Status make_fresh(const fs::path& file, Sources damaged, Damage* report) {
     for (const char* more : {"", "-wal", "-journal"}) ::unlink(with(file, more).c_str());
     {
         const Fd fd(::open(file.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -81,47 +81,57 @@ Status make_fresh(const fs::path& file, Database* damaged, Damage* report) {
     KSMS_CHECK(make_schema(fresh));
     KSMS_CHECK(set_up(fresh));
     if (report != nullptr) {
-        if (damaged != nullptr) KSMS_CHECK(salvage(*damaged, fresh, *report));
+        if (!damaged.empty()) KSMS_CHECK(salvage(damaged, fresh, *report));
         KSMS_CHECK(write_report(fresh, *report));
     }
     return fresh.run("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-/// A copy of a file whose first page is destroyed, under the first page of an empty database: as
-/// make_schema() says, its tables begin on the same pages.
-Result<Database> with_first_page(const fs::path& file, const fs::path& copy) {
-    KSMS_CHECK(make_fresh(copy, nullptr, nullptr));
+/// The first page of an empty database. Its tables begin on the same pages as those of any other,
+/// as make_schema() says.
+/// @param scratch  a name for that
+Result<std::array<char, page_size>> first_page(const fs::path& scratch) {
+    KSMS_CHECK(make_fresh(scratch, {}, nullptr));
     std::array<char, page_size> page{};
-    {
-        const Fd empty(::open(copy.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        if (pread(empty.get(), page.data(), page.size(), 0) != page_size)
-            return fail_errno(EIO, "read " + copy.string());
-    }
+    const Fd empty(::open(scratch.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (pread(empty.get(), page.data(), page.size(), 0) != page_size)
+        return fail_errno(EIO, "read " + scratch.string());
     // How many pages there are the size of the file says; which of them are free need not be known.
     std::fill_n(page.begin() + 28, 12, '\0');
+    return page;
+}
+
+/// A copy that can be read further than the file.
+Result<Database> patched_copy(const fs::path& file, const fs::path& copy, bool with_first_page,
+                              bool with_log) {
+    KSMS_TRY(const auto page, first_page(copy));
     KSMS_CHECK(copy_of(file, copy));
+    const auto log = with(file, "-wal"), log_copy = with(copy, "-wal");
     std::error_code ignored;
-    if (fs::exists(with(file, "-wal"), ignored))
-        KSMS_CHECK(copy_of(with(file, "-wal"), with(copy, "-wal")));
-    const Fd patched(::open(copy.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-    errno = 0;
-    if (pwrite(patched.get(), page.data(), page.size(), 0) != page_size)
-        return fail_errno(errno != 0 ? errno : ENOSPC, "write " + copy.string());
+    if (with_log || fs::exists(log, ignored))
+        KSMS_CHECK(with_log ? mend_log(log, log_copy) : copy_of(log, log_copy));
+    if (with_first_page) {
+        const Fd patched(::open(copy.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+        errno = 0;
+        if (pwrite(patched.get(), page.data(), page.size(), 0) != page_size)
+            return fail_errno(errno != 0 ? errno : ENOSPC, "write " + copy.string());
+    }
     return Database::open(copy);
 }
 
 /// A new file with what can be read of the damaged one.
-Status rescue(const fs::path& file, Database damaged, Damage& report) {
+Status rescue(const fs::path& file, Database& damaged, const LogLoss& loss, Damage& report) {
     const auto fresh = with(file, ".new"), copy = with(file, ".copy");
-    if (Statement::prepare(damaged, "SELECT * FROM jobs,results"))
-        return make_fresh(fresh, &damaged, &report);
-    damaged = Database{};
-    report.what += "; its tables were sought where those of a new database are";
+    const bool tables = Statement::prepare(damaged, "SELECT * FROM jobs,results").has_value();
+    std::array<Database*, 2> sources{&damaged, nullptr};
+    if (tables && !loss.certain()) return make_fresh(fresh, Sources(sources).first(1), &report);
+    if (!tables) report.what += "; its tables were sought where those of a new database are";
     const Defer remove([&] {
         for (const char* more : {"", "-wal", "-shm"}) ::unlink(with(copy, more).c_str());
     });
-    KSMS_TRY(auto patched, with_first_page(file, copy));
-    return make_fresh(fresh, &patched, &report);
+    KSMS_TRY(auto patched, patched_copy(file, copy, !tables, loss.certain()));
+    sources = {&patched, &damaged};
+    return make_fresh(fresh, sources, &report);
 }
 
 /// What is wrong with an open database; "" where it is sound. Another's, or a newer one, is an
@@ -183,7 +193,7 @@ Status provide(const fs::path& file, int directory, double now) {
     KSMS_TRY(const bool ready, is_there(fresh));
     if (ready && !fs::exists(aside_name(file, 1), ignored)) {
         // It was never used: perhaps not even complete.
-        KSMS_CHECK(make_fresh(fresh, nullptr, nullptr));
+        KSMS_CHECK(make_fresh(fresh, {}, nullptr));
         return replace(file, aside_name(file, 0), fresh, directory);
     }
     if (ready) return replace(file, aside_name(file, 1), fresh, directory);
@@ -191,7 +201,7 @@ Status provide(const fs::path& file, int directory, double now) {
                 false};
     // Somebody else's log must not be played into a new database.
     lost.set_aside += "-wal";
-    KSMS_CHECK(make_fresh(fresh, nullptr, has_log ? &lost : nullptr));
+    KSMS_CHECK(make_fresh(fresh, {}, has_log ? &lost : nullptr));
     return replace(file, aside_name(file, 0), fresh, directory);
 }
 
@@ -212,17 +222,18 @@ Result<OpenedFile> open_file(const fs::path& directory, double now, bool force) 
         report.what = wrong ? *wrong : wrong.error().message;
         // By now it is locked, and nothing was written yet.
         KSMS_TRY(const auto loss, read_log(with(file, "-wal")));
-        if (report.what.empty() && !force) {
+        report.complete = !emptied && !loss.any();
+        if (report.what.empty() && !force && !loss.certain()) {
             if (loss.any()) KSMS_CHECK(report_loss(database, file, loss, report));
             auto damage = loss.any() ? std::optional(report) : read_damage(database);
             return OpenedFile{std::move(database), std::move(damage)};
         }
-        if (report.what.empty()) report.what = "a page could not be read";
-        if (loss.any()) report.what += "; " + loss.text();
+        if (report.what.empty() && !loss.certain()) report.what = "a page could not be read";
+        if (loss.any()) report.what += (report.what.empty() ? "" : "; ") + loss.text();
         // Set aside as it is: nothing of its log is written into it.
         sqlite3_db_config(database.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-        KSMS_CHECK(emptied ? make_fresh(with(file, ".new"), nullptr, &report)
-                           : rescue(file, std::move(database), report));
+        KSMS_CHECK(emptied ? make_fresh(with(file, ".new"), {}, &report)
+                           : rescue(file, database, loss, report));
     }
     KSMS_CHECK(replace(file, report.set_aside, with(file, ".new"), locked.get()));
     KSMS_TRY(auto database, Database::open(file));

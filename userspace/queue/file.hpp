@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 
 #include "queue/sqlite.hpp"
 #include "queue/store.hpp"
@@ -21,8 +22,12 @@ struct OpenedFile {
 [[nodiscard]] Result<OpenedFile> open_file(const std::filesystem::path& directory, double now,
                                            bool force);
 
-/// Copies what can be read of a damaged database into a new, empty one. Only errors of the new one
-/// are errors.
-[[nodiscard]] Status salvage(Database& damaged, Database& fresh, Damage& report);
+/// Readings of one database, the best first.
+using Sources = std::span<Database* const>;
+
+/// Copies what can be read of a damaged database into a new, empty one: each job as the first of
+/// its readings has it. Only errors of the new one are errors.
+/// @param report  complete stays false where it is
+[[nodiscard]] Status salvage(Sources sources, Database& fresh, Damage& report);
 
 }  // namespace ksms

@@ -30,8 +30,8 @@ bool each(Database& database, const char* sql, Row row) {
 }
 
 /// Every job that anything readable mentions. An index is a tree of its own, and so is each table.
-Known mentioned(Database& damaged, bool& complete) {
-    Known known;
+/// @return whether all of its jobs are
+bool mentioned(Database& damaged, Known& known) {
     const auto named = [&](const Statement& row) { known[row.integer(0)].id = row.text(1); };
     const auto owned = [&](const Statement& row) {
         auto& job = known[row.integer(0)];
@@ -47,8 +47,7 @@ Known mentioned(Database& damaged, bool& complete) {
     const bool rows =
         each(damaged, "SELECT sequence FROM jobs NOT INDEXED ORDER BY sequence", seen);
     if (!rows) each(damaged, "SELECT sequence FROM jobs NOT INDEXED ORDER BY sequence DESC", seen);
-    complete = ids || owners || rows;
-    return known;
+    return ids || owners || rows;
 }
 
 std::optional<Job> read_job(Database& damaged, std::int64_t sequence) {
@@ -81,13 +80,22 @@ Job lost_job(Job job, std::int64_t sequence, double now) {
     return job;
 }
 
-Status carry(Database& damaged, Database& fresh, std::int64_t sequence, const Job& mention,
+/// What `read` finds in the first of them that has it.
+template <typename Read>
+auto first_of(Sources sources, std::int64_t sequence, Read read) {
+    decltype(read(*sources.front(), sequence)) found;
+    for (auto* const source : sources)
+        if (!found) found = read(*source, sequence);
+    return found;
+}
+
+Status carry(Sources sources, Database& fresh, std::int64_t sequence, const Job& mention,
              Damage& report) {
-    auto job = read_job(damaged, sequence);
+    auto job = first_of(sources, sequence, read_job);
     std::optional<std::string> result;
     if (job) {
         if (job->result_size > 0) {
-            result = read_result(damaged, sequence);
+            result = first_of(sources, sequence, read_result);
             if (!result) {
                 ++report.results_lost;
                 job->result_size = 0;
@@ -111,13 +119,16 @@ Status carry(Database& damaged, Database& fresh, std::int64_t sequence, const Jo
 
 }  // namespace
 
-Status salvage(Database& damaged, Database& fresh, Damage& report) {
+Status salvage(Sources sources, Database& fresh, Damage& report) {
+    Known known;
+    bool complete = false;
+    for (auto* const source : sources) complete |= mentioned(*source, known);
+    report.complete &= complete;
     // A damaged sequence number must not make us believe in jobs that never were.
-    auto known = mentioned(damaged, report.complete);
     std::erase_if(known, [](const auto& each) { return each.first <= 0; });
     KSMS_TRY(auto transaction, Transaction::begin(fresh));
     for (const auto& [sequence, mention] : known)
-        KSMS_CHECK(carry(damaged, fresh, sequence, mention, report));
+        KSMS_CHECK(carry(sources, fresh, sequence, mention, report));
     return transaction.commit();
 }
 

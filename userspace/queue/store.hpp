@@ -52,9 +52,9 @@ struct Pruned {
     bool more{false};  ///< there is more to remove: call again
 };
 
-/// A database that was damaged, set aside and replaced; or a log (-wal) which was, of which SQLite
-/// played back what is whole, and a copy was set aside. Kept in the database until the file that
-/// was set aside is gone.
+/// A database or its log (-wal) that was damaged, set aside and replaced; or a log of which the
+/// last change alone is broken: of that a copy was set aside. Kept in the database until the file
+/// that was set aside is gone.
 struct Damage {
     double at{0};              ///< seconds since the epoch
     std::string what;          ///< what SQLite said, or LogLoss::text()

@@ -98,6 +98,7 @@ public:
     Log(Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
 
     Result<LogLoss> read();
+    Status mend(const Fd& to);
 
 private:
     /// False: the file ends before.
@@ -234,15 +235,71 @@ Result<LogLoss> Log::read() {
     return loss;
 }
 
+Status write_all(const Fd& fd, Bytes bytes) {
+    while (!bytes.empty()) {
+        const auto put = write(fd.get(), bytes.data(), bytes.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return fail_errno(errno, "write the copy of a damaged log");
+        bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+    return {};
+}
+
+void put_sum(std::span<std::uint8_t> bytes, const Sum& sum) {
+    for (std::size_t at = 0; at < 8; ++at)
+        bytes[at] =
+            static_cast<std::uint8_t>((at < 4 ? sum.first : sum.second) >> (24 - at % 4 * 8));
+}
+
+/// Frames are left out, so each sum is worked out anew.
+Status Log::mend(const Fd& to) {
+    std::array<std::uint8_t, header_size + frame_header_size> start{};
+    KSMS_TRY(const bool used, read_at(0, start));
+    if (!used) return {};
+    const auto head = std::span(start).first<header_size>();
+    const auto header = parse_header(head);
+    if (!header) {
+        // As we make it, with the salts of the first frame.
+        constexpr bool big = std::endian::native == std::endian::big;
+        constexpr std::array<std::uint8_t, 16> ours{
+            0x37, 0x7f, 0x06, big ? 0x83 : 0x82, 0, 0x2d, 0xe2, 0x18, 0, 0, 0x10, 0};
+        std::ranges::copy(ours, head.begin());
+        std::ranges::copy(std::span(start).subspan(header_size + 8, 8), head.begin() + 16);
+        Sum sum;
+        sum.add(head.first(24), big);
+        put_sum(head.subspan(24), sum);
+    }
+    header_ = *parse_header(head);
+    KSMS_CHECK(write_all(to, head));
+    std::vector<std::uint8_t> bytes(frame_header_size + header_.page_size);
+    Sum before = header_.sum, mended = header_.sum;
+    for (std::uint64_t number = 0;; ++number) {
+        KSMS_TRY(const bool whole, read_at(frame_at(number), bytes));
+        if (!whole) return {};
+        const auto frame = parse_frame(bytes);
+        const auto add_to = [&](Sum sum) {
+            sum.add(Bytes(bytes).first(8), header_.as_big_endian);
+            sum.add(Bytes(bytes).subspan(frame_header_size), header_.as_big_endian);
+            return sum;
+        };
+        const bool sound = add_to(before) == frame.sum || (!header && number == 0);
+        before = frame.sum;
+        if (!sound || frame.salts != header_.salts || frame.page == 0) continue;
+        mended = add_to(mended);
+        put_sum(std::span(bytes).subspan(16, 8), mended);
+        KSMS_CHECK(write_all(to, bytes));
+    }
+}
+
 }  // namespace
 
 std::string LogLoss::text() const {
-    if (header) return "the header of its log is damaged: what stood in the log alone is lost";
+    if (header) return "the header of its log is damaged: SQLite reads nothing of it";
     if (acknowledged > 0)
         return fmt::format(
-            "its log is damaged after frame {}: {} or more changes that were acknowledged (new "
-            "jobs, their states, results) are lost{}",
-            played, acknowledged, last ? ", and the last one perhaps" : "");
+            "its log is damaged after frame {}: SQLite leaves out {} or more changes that were "
+            "acknowledged{}",
+            played, acknowledged, last ? ", and the last one" : "");
     if (last)
         return fmt::format(
             "the last change in its log (after frame {}) is broken: if it was acknowledged, it is "
@@ -256,6 +313,15 @@ Result<LogLoss> read_log(const std::filesystem::path& file) {
     if (!fd && errno == ENOENT) return LogLoss{};
     if (!fd) return fail_errno(errno, "open " + file.string());
     return Log(std::move(fd), file.string()).read();
+}
+
+Status mend_log(const std::filesystem::path& file, const std::filesystem::path& mended) {
+    Fd from(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!from) return fail_errno(errno, "open " + file.string());
+    const Fd to(
+        ::open(mended.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!to) return fail_errno(errno, "make " + mended.string());
+    return Log(std::move(from), file.string()).mend(to);
 }
 
 }  // namespace ksms

@@ -16,17 +16,21 @@ namespace ksms {
 ///
 /// With synchronous=FULL a transaction is on disk before the next one is written: what has
 /// something behind it was acknowledged. Of a whole transaction at the very end that cannot be
-/// told: a power failure leaves the same. What kill -9 leaves is no loss: a transaction without its
-/// commit frame, a frame that is not whole, frames of the log before this one.
+/// told: a power failure leaves the same, and so does, rarely, a kill -9 between the header and the
+/// page of a commit that is written over an older log. Anything else that kill -9 leaves is no
+/// loss: a transaction without its commit frame, a frame that is not whole, frames of an older log.
 ///
-/// Not to be seen: a log that was cut or removed. It looks like one whose writer was killed.
+/// Not to be seen: a log that was cut or removed, which looks like one whose writer was killed; a
+/// last transaction whose commit reads 0 and which is damaged elsewhere, too.
 struct LogLoss {
     bool header{false};             ///< its header is damaged: SQLite plays nothing of it back
     std::uint64_t played{0};        ///< frames that SQLite plays back
     std::uint64_t acknowledged{0};  ///< transactions behind them which had been acknowledged
     bool last{false};               ///< the last one is broken, acknowledged or not
 
-    [[nodiscard]] bool any() const { return header || acknowledged > 0 || last; }
+    /// Whether there was something for certain.
+    [[nodiscard]] bool certain() const { return header || acknowledged > 0; }
+    [[nodiscard]] bool any() const { return certain() || last; }
     /// In a sentence without its full stop; "" where nothing is lost.
     [[nodiscard]] std::string text() const;
 };
@@ -34,5 +38,11 @@ struct LogLoss {
 /// @param file  jobs.db-wal; where there is none, nothing is lost
 /// @return errors of reading it alone: whatever stands in it is no error
 [[nodiscard]] Result<LogLoss> read_log(const std::filesystem::path& file);
+
+/// Writes a log that SQLite plays back to the end: of `file` the frames that carry on the checksum
+/// of the one before them. What they make of a database need not fit together: for salvage().
+/// @param mended  is made or written over
+[[nodiscard]] Status mend_log(const std::filesystem::path& file,
+                              const std::filesystem::path& mended);
 
 }  // namespace ksms
