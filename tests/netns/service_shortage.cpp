@@ -303,12 +303,13 @@ TEST_CASE("service: most DSCPs are held, which is said once") {
     CHECK(service.metric("ksms_lease_utilization_ratio") >
           service.metric("ksms_lease_utilization_warning_ratio"));
     hold(20, 24);
+    CHECK_FALSE(eventually([&] { return warnings() > 1; }, milliseconds{2500}));
     // A job goes its way with what is left.
     CHECK(service.job(submit(lab, "22", {"--wait", "-q"})).exit == 0);
     for (int dscp = 0; dscp < 12; ++dscp)
         REQUIRE(run(ksmsctl(lab, {"registry", "release", "--job", fmt::format("held-{}", dscp)}))
                     .exit == 0);
     CHECK(eventually(
-        [&] { return service.log().find("12 of 32 DSCPs are held again") != std::string::npos; }));
+        [&] { return service.log().find(" DSCPs are held again") != std::string::npos; }));
     CHECK(warnings() == 1);
 }
