@@ -183,7 +183,9 @@ void JobBoard::start(const std::string& id) {
     RunEnd end;
     end.error = error_object(started.error());
     end.how = RunEnd::How::short_of;
-    back(id, scheduler_.short_of(id, started.error().text(), now()), end);
+    const auto what = shortage(started.error());
+    log(LogLevel::warning, started.error().text(), fields_of(live.job));
+    back(id, scheduler_.short_of(id, what.empty() ? "processes" : what, now()), end);
 }
 
 void JobBoard::on_event(const std::string& id, const std::string& event,

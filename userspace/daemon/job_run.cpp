@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "config/config.hpp"
@@ -26,18 +25,6 @@ constexpr std::uint64_t kLeaseWait = 10'000'000'000;
 constexpr std::uint64_t kTurnWait = 60'000'000'000;
 // More are in the result; a stream of events is for people.
 constexpr std::size_t kMostVerdicts = 1000;
-
-/// What the machine was short of; "": it was something else.
-std::string shortage(const Error& error) {
-    switch (error.err) {
-        case ENOMEM: return "memory";
-        case EMFILE:
-        case ENFILE: return "descriptors";
-        case EAGAIN: return "processes";
-        case ENOBUFS: return "buffers";
-        default: return {};
-    }
-}
 
 RunEnd end_of(const Error& error, bool stopped) {
     RunEnd end;

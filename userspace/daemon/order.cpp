@@ -2,6 +2,7 @@
 #include "daemon/order.hpp"
 
 #include <array>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 namespace ksms {
@@ -66,6 +67,17 @@ RunEnd read_end(const json& data) {
     end.resent = figure("resent");
     end.lost = figure("lost");
     return end;
+}
+
+std::string shortage(const Error& error) {
+    switch (error.err) {
+        case ENOMEM: return "memory";
+        case EMFILE:
+        case ENFILE: return "descriptors";
+        case EAGAIN: return "processes";
+        case ENOBUFS: return "buffers";
+        default: return {};
+    }
 }
 
 std::string error_object(const Error& error) {

@@ -42,6 +42,8 @@ struct RunEnd {
 [[nodiscard]] std::string event_line(std::string_view event, const nlohmann::json& data);
 [[nodiscard]] nlohmann::json json_of(const RunEnd& end);
 [[nodiscard]] RunEnd read_end(const nlohmann::json& data);
+/// What the machine was short of: "memory", "descriptors", …; "": it was something else.
+[[nodiscard]] std::string shortage(const Error& error);
 /// {"code","message","hint"}
 [[nodiscard]] std::string error_object(const Error& error);
 
