@@ -45,7 +45,8 @@ public:
 
     /// All of his connections are closed.
     void is_over() {
-        CHECK(eventually([this] { return service.metric("ksms_http_connections") == 1; }));
+        CHECK(eventually(
+            [this] { return service.metric("ksms_http_connections{listener=\"socket\"}") == 1; }));
         others_work("after");
         INFO("descriptors " << descriptors_ << ", " << service.descriptors());
         CHECK(eventually([this] { return service.descriptors() <= descriptors_ + 4; }));
@@ -176,7 +177,7 @@ TEST_CASE("service: a thousand connections that say nothing") {
         silent.emplace_back(siege.service.socket(), Client{uid, uid, {kKsmsGroup}});
         if (i % 250 == 249) siege.others_work(fmt::format("{} connections", i + 1));
     }
-    CHECK(siege.service.metric("ksms_http_connections") <= 256 + 8);
+    CHECK(siege.service.metric("ksms_http_connections{listener=\"socket\"}") <= 256 + 8);
     const auto closed = std::count_if(silent.begin(), silent.end(),
                                       [](RawClient& client) { return client.is_closed(); });
     CHECK(closed >= 1000 - 256);

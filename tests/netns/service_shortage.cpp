@@ -230,6 +230,7 @@ void serial_for_a_while(__rlimit_resource what, const std::string& word, rlim_t 
         INFO(id);
         CHECK(service.job({"wait", id, "-q", "--timeout", "20"}).exit == 0);
         const auto job = service.job_json({"show", id});
+        INFO(job.dump());
         REQUIRE(job["state"] == "done");
         CHECK(job["result"]["summary"]["unknown"] == 0);
     }

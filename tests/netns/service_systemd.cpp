@@ -261,7 +261,7 @@ TEST_CASE("service: SIGTERM while a job runs, and the next one runs it") {
     REQUIRE(service.job(submit(lab, chain_ports(), {"--id", "waits"})).exit == 0);
     REQUIRE(eventually([&] { return service.job_json({"show", "runs"})["state"] == "running"; }));
     Child waiting(ksmsctl(lab, {"job", "wait", "runs", "--socket", service.socket()}));
-    CHECK(eventually([&] { return service.metric("ksms_http_streams") == 1; }));
+    CHECK(eventually([&] { return service.metric("ksms_http_event_streams") == 1; }));
     const auto begun = Clock::now();
     const auto ended = service.stop();
     CHECK(ended.exit == 0);

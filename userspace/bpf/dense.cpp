@@ -10,6 +10,7 @@
 #include <future>
 #include <vector>
 
+#include "base/beside.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/objects.hpp"
 
@@ -44,7 +45,7 @@ Status set_up(const Map<std::uint32_t, std::uint32_t>& outer, const char* name,
 /// maybe_wait_bpf_programs), some 12 ms: those that wait together wait once.
 Status all_at_once(const std::vector<std::function<Status()>>& changes) {
     std::vector<std::future<Status>> running;
-    for (const auto& change : changes) running.push_back(std::async(std::launch::async, change));
+    for (const auto& change : changes) running.push_back(beside(change));
     Status result;
     for (auto& each : running)
         if (auto done = each.get(); !done && result) result = std::move(done);

@@ -15,6 +15,7 @@
 #include <future>
 #include <thread>
 
+#include "base/beside.hpp"
 #include "ksms/token.h"
 #include "scan/probe_socket.hpp"
 
@@ -250,7 +251,7 @@ Result<std::vector<Prober::Refused>> Prober::send(
     std::vector<std::future<Result<std::vector<Refused>>>> others;
     for (std::size_t i = 1; i < senders; ++i) {
         const auto part = probes.subspan(i * share, i + 1 == senders ? std::dynamic_extent : share);
-        others.push_back(std::async(std::launch::async, [this, part, &ended] {
+        others.push_back(beside([this, part, &ended] {
             return send_part(part, 0, [&ended](std::size_t) { return ended.load(); });
         }));
     }
