@@ -346,7 +346,22 @@ private:
     std::map<std::size_t, std::size_t> router_of_;
 };
 
+bool same_way(const Plan& a, const PlanPath& first, const Plan& b, const PlanPath& second) {
+    return std::ranges::equal(first.hops, second.hops, [&](const PlanHop& x, const PlanHop& y) {
+        return a.routers[x.router].netns.inode() == b.routers[y.router].netns.inode() &&
+               x.egress.ifindex == y.egress.ifindex;
+    });
+}
+
 }  // namespace
+
+void note_dscp_routed(const Plan& plain, Plan& marked) {
+    if (marked.path_of.size() != plain.path_of.size()) return;
+    marked.dscp_routed.resize(marked.path_of.size());
+    for (std::size_t i = 0; i < marked.path_of.size(); ++i)
+        marked.dscp_routed[i] = !same_way(plain, plain.paths[plain.path_of[i]], marked,
+                                          marked.paths[marked.path_of[i]]);
+}
 
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                        std::uint16_t source_port, std::span<const Detour> detours) {

@@ -155,6 +155,9 @@ Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_
 /// --mode isolated: the routers on that way, each an entry of its own, or those that are named.
 Result<Plan> make_isolated_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                                 std::uint16_t source_port);
+/// Notes in the second of two plans, made without and with the mark, whom the mark leads another
+/// way.
+void note_dscp_routed(const Plan& plain, Plan& marked);
 /// What no plan can be made of.
 Status check_addresses(const ScanRequest& request);
 

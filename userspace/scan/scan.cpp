@@ -114,25 +114,12 @@ private:
         // A rule on the way looks at the mark: ask again with it, and remember who is led another
         // way.
         KSMS_TRY(auto marked, make_plan(*network_, request_, tos(), source_port_, detours_));
-        if (marked.path_of.size() == plan_.path_of.size()) {
-            marked.dscp_routed.resize(marked.path_of.size());
-            for (std::size_t i = 0; i < marked.path_of.size(); ++i)
-                marked.dscp_routed[i] = !same_way(plan_, plan_.paths[plan_.path_of[i]], marked,
-                                                  marked.paths[marked.path_of[i]]);
-        }
+        note_dscp_routed(plan_, marked);
         plan_ = std::move(marked);
         return {};
     }
 
     [[nodiscard]] std::uint8_t tos() const { return static_cast<std::uint8_t>(lease_.dscp << 2); }
-
-    static bool same_way(const Plan& a, const PlanPath& first, const Plan& b,
-                         const PlanPath& second) {
-        return std::ranges::equal(first.hops, second.hops, [&](const PlanHop& x, const PlanHop& y) {
-            return a.routers[x.router].netns.inode() == b.routers[y.router].netns.inode() &&
-                   x.egress.ifindex == y.egress.ifindex;
-        });
-    }
 
     [[nodiscard]] ksms_journal_entry claim() const {
         return did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation));
