@@ -80,8 +80,9 @@ Result<Submitted> JobBoard::submit(Job job) {
     auto submitted = store_.submit(job);
     if (!submitted) {
         ++figures_.database_errors;
-        repair_if_damaged(submitted.error());
-        return submitted;
+        if (!repaired(submitted.error())) return submitted;
+        submitted = store_.submit(job);
+        if (!submitted) return submitted;
     }
     if (submitted->existed) return submitted;
     ++figures_.submitted.at(index_of(job.type));
@@ -93,7 +94,7 @@ Result<Submitted> JobBoard::submit(Job job) {
 
 Result<Job> JobBoard::find(const std::string& id, bool with_result) {
     if (const auto unsaved = unsaved_.find(id); unsaved != unsaved_.end()) return unsaved->second;
-    auto job = store_.find(id, with_result);
+    auto job = stored(id, with_result);
     if (!job) return job;
     if (const auto live = jobs_.find(id); live != jobs_.end()) {
         // What could not be written is known all the same.
@@ -125,8 +126,8 @@ void JobBoard::enqueue(Job job, std::optional<int> wish) {
 /// Requests are not kept in memory: one is read again where it is shown.
 void JobBoard::fill_request(Job& job) {
     if (!job.request.empty()) return;
-    const auto stored = store_.find(job.id, false);
-    job.request = stored ? stored->request : "{}";
+    const auto found = stored(job.id, false);
+    job.request = found ? found->request : "{}";
 }
 
 void JobBoard::tell_state(Job job) {
@@ -161,14 +162,10 @@ void JobBoard::say_mode() {
 
 void JobBoard::start(const std::string& id) {
     auto& live = jobs_.at(id);
-    const auto stored = store_.find(id, false);
-    if (!stored) {
-        repair_if_damaged(stored.error());
-        finish(id, JobState::failed, error_object(stored.error()));
-        return;
-    }
+    const auto found = stored(id, false);
+    if (!found) return finish(id, JobState::failed, error_object(found.error()));
     live.asked_at = realtime_s();
-    const Order order{id, live.job.user, stored->request, pin_root_, config_.text, config_.name};
+    const Order order{id, live.job.user, found->request, pin_root_, config_.text, config_.name};
     const auto started =
         pool_.run(order, {[this, id](const std::string& event, const nlohmann::json& data) {
                               on_event(id, event, data);
@@ -255,7 +252,7 @@ void JobBoard::on_died(const std::string& id, const std::string& how) {
         ++live.job.runs;
         RunEnd end;
         end.error = failure("its process ended by " + how, {});
-        back(id, scheduler_.requeue(id), end);
+        back(id, scheduler_.requeue(id), end, RunEnded::interrupted);
     } else {
         finish(id, JobState::interrupted,
                failure(fmt::format("its process ended by {}, each of {} times", how, kMostRuns),
@@ -264,14 +261,14 @@ void JobBoard::on_died(const std::string& id, const std::string& how) {
     after_one();
 }
 
-void JobBoard::back(const std::string& id, Returned returned, const RunEnd& end) {
+void JobBoard::back(const std::string& id, Returned returned, const RunEnd& end, RunEnded how) {
     auto& live = jobs_.at(id);
     if (returned == Returned::cancelled) return finish(id, JobState::cancelled, "");
     if (returned == Returned::given_up || returned == Returned::unknown)
         return finish(id, JobState::failed, end.error);
     live.result.clear();
     if (live.job.state == JobState::running) {
-        if (const auto written = store_.requeued(id); !written) ++figures_.database_errors;
+        if (const auto written = store_.requeued(id, how); !written) ++figures_.database_errors;
         live.job.state = JobState::queued;
         live.job.started_at = 0;
         live.job.dscp.reset();

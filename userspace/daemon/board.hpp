@@ -50,7 +50,7 @@ public:
     Result<Submitted> submit(Job job);
     /// As it stands now; where the disk is full, later than what is on it.
     Result<Job> find(const std::string& id, bool with_result = true);
-    Result<std::vector<Job>> list(const JobFilter& filter) { return store_.list(filter); }
+    Result<std::vector<Job>> list(const JobFilter& filter);
     /// @return the job after it; Code::not_found
     Result<Job> cancel(const std::string& id);
     Subscription watch(const Job& job, std::uint64_t after, JobEvents::Listener listener);
@@ -89,12 +89,15 @@ private:
     void on_end(const std::string& id, const RunEnd& end);
     void on_died(const std::string& id, const std::string& how);
     /// It goes back into the queue, unless it is over by that.
-    void back(const std::string& id, Returned returned, const RunEnd& end);
+    void back(const std::string& id, Returned returned, const RunEnd& end,
+              RunEnded how = RunEnded::given_back);
     void finish(const std::string& id, JobState state, const std::string& error);
     void save(Job job);
     void save_later();
     void save_again();
-    void repair_if_damaged(const Error& error);
+    /// Whether the database was damaged and is sound again: what failed may be tried once more.
+    bool repaired(const Error& error);
+    Result<Job> stored(const std::string& id, bool with_result);
     void enqueue(Job job, std::optional<int> wish);
     void fill_request(Job& job);
     void tell_state(Job job);

@@ -30,7 +30,7 @@ Status JobBoard::recover() {
             continue;
         }
         if (job.state == JobState::running) {
-            KSMS_CHECK(store_.requeued(job.id));
+            KSMS_CHECK(store_.requeued(job.id, RunEnded::interrupted));
             log(LogLevel::notice, "a job was interrupted: it runs again", fields_of(job));
         }
         job.state = JobState::queued;
@@ -50,7 +50,7 @@ void JobBoard::save(Job job) {
     const auto written = store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
     if (written) return;
     ++figures_.database_errors;
-    repair_if_damaged(written.error());
+    [[maybe_unused]] const bool now_sound = repaired(written.error());
     log(LogLevel::error, written.error().text(), fields_of(job));
     fill_request(job);
     auto id = job.id;
@@ -76,11 +76,24 @@ void JobBoard::save_again() {
     if (!unsaved_.empty()) save_later();
 }
 
-void JobBoard::repair_if_damaged(const Error& error) {
-    if (!JobStore::is_damage(error)) return;
+bool JobBoard::repaired(const Error& error) {
+    if (!JobStore::is_damage(error)) return false;
     const auto repaired = store_.repair(realtime_s());
     log(LogLevel::error, repaired ? "the database was damaged: set aside, and its jobs carried over"
                                   : repaired.error().text());
+    return repaired.has_value();
+}
+
+Result<Job> JobBoard::stored(const std::string& id, bool with_result) {
+    auto job = store_.find(id, with_result);
+    if (!job && repaired(job.error())) job = store_.find(id, with_result);
+    return job;
+}
+
+Result<std::vector<Job>> JobBoard::list(const JobFilter& filter) {
+    auto jobs = store_.list(filter);
+    if (!jobs && repaired(jobs.error())) jobs = store_.list(filter);
+    return jobs;
 }
 
 }  // namespace ksms

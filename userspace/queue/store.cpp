@@ -128,12 +128,12 @@ Status JobStore::finished(const std::string& id, JobState state, const std::stri
     return transaction.commit();
 }
 
-Status JobStore::requeued(const std::string& id) {
-    KSMS_TRY(auto update,
-             Statement::prepare(opened_->database,
-                                "UPDATE jobs SET state='queued',dscp=NULL,started_at=0 "
-                                "WHERE id=?1 AND state='running'"));
-    update.bind(1, id);
+Status JobStore::requeued(const std::string& id, RunEnded how) {
+    KSMS_TRY(auto update, Statement::prepare(
+                              opened_->database,
+                              "UPDATE jobs SET state='queued',dscp=NULL,started_at=0,runs=runs-?2 "
+                              "WHERE id=?1 AND state='running'"));
+    update.bind(1, id).bind(2, std::int64_t{how == RunEnded::given_back ? 1 : 0});
     KSMS_CHECK(update.run());
     return opened_->changed_one(id, "running");
 }

@@ -74,6 +74,9 @@ struct StoreOptions {
     std::optional<unsigned> max_pages;  ///< of 4,096 bytes
 };
 
+/// How a run ended that did not get to its end: by a crash or kill, or told to make place.
+enum class RunEnded { interrupted, given_back };
+
 class JobStore {
 public:
     /// Opens or makes DIRECTORY/jobs.db, mode 0600; makes DIRECTORY (0700) if only that is missing.
@@ -97,8 +100,9 @@ public:
     /// it.
     [[nodiscard]] Status finished(const std::string& id, JobState state, const std::string& result,
                                   const std::string& error, double at);
-    /// running -> queued, at its old place; `runs` stays.
-    [[nodiscard]] Status requeued(const std::string& id);
+    /// running -> queued, at its old place. A run that was interrupted stays counted in `runs`, one
+    /// that was given back is not.
+    [[nodiscard]] Status requeued(const std::string& id, RunEnded how);
 
     /// Code::not_found where there is none.
     [[nodiscard]] Result<Job> find(const std::string& id, bool with_result = true);

@@ -65,9 +65,16 @@ TEST_CASE("store: a job's way, and all of it after reopening") {
     REQUIRE(left);
     REQUIRE(left->size() == 1);
     CHECK(left->front().state == JobState::running);
-    REQUIRE(store.requeued("b"));
+    REQUIRE(store.requeued("b", RunEnded::interrupted));
     CHECK(store.find("b")->state == JobState::queued);
     CHECK(store.find("b")->runs == 1);
+    // Told to make place, as often as you like: that is no reason to give it up.
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(store.started("b", 34, 103));
+        CHECK(store.find("b")->runs == 2);
+        REQUIRE(store.requeued("b", RunEnded::given_back));
+        CHECK(store.find("b")->runs == 1);
+    }
     CHECK(store.counts()->at({JobState::queued, JobType::detailed}) == 1);
     struct stat status{};
     REQUIRE(stat(directory.file().c_str(), &status) == 0);
