@@ -80,7 +80,8 @@ void prepare(Workbench& bench, const std::string& pin_root) {
     try {
         if (const auto root = PinRoot::choose(pin_root)) [[maybe_unused]]
             const auto ready = bench.prepare(*root);
-    } catch (const std::bad_alloc&) {  // it may be there later
+    } catch (const std::bad_alloc&) {
+        return;  // there may be more later
     }
 }
 
