@@ -30,12 +30,8 @@ std::string access_of(const std::string& file) {
     return fmt::format("{:04o} {}:{}", status.st_mode & 07777, status.st_uid, status.st_gid);
 }
 
-std::vector<std::string> submit(const Lab& lab, const std::vector<std::string>& more) {
-    std::vector<std::string> arguments{
-        "submit", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", "22,25"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-}
+// What the clients ask for.
+constexpr const char* kServices = "22,25";
 
 std::vector<std::string> body(const Lab& lab, const json& more) {
     json text{{"source", chain_source(lab, 4)},
@@ -59,14 +55,15 @@ TEST_CASE("service: members of the group see and cancel their own jobs, root all
     Service service(lab, in_a_directory(lab));
     service.start({.before = own_users(lab)});
 
-    const auto waited = service.job_by(kAlice, submit(lab, {"--id", "a", "--wait", "-j"}));
+    const auto waited =
+        service.job_by(kAlice, submit(lab, kServices, {"--id", "a", "--wait", "-j"}));
     INFO(waited.err);
     REQUIRE(waited.exit == 0);
     CHECK(json::parse(waited.out)["services"][1]["stopped_at"] == lab.netns("r2"));
     const auto mine = service.job_json_by(kAlice, {"show", "a"});
     CHECK(mine["user"] == "ksmst-alice");
     CHECK(mine["state"] == "done");
-    REQUIRE(service.job_by(kPaul, submit(lab, {"--id", "p", "--wait", "-q"})).exit == 0);
+    REQUIRE(service.job_by(kPaul, submit(lab, kServices, {"--id", "p", "--wait", "-q"})).exit == 0);
     std::vector<std::string> arguments{"submit",
                                        "-s",
                                        chain_source(lab, 4),
@@ -130,14 +127,14 @@ TEST_CASE("service: others are kept out, by modes and by name") {
         std::filesystem::remove_all(run);
         std::filesystem::remove_all(state);
         service.start({.before = umask + own_users(lab)});
-        REQUIRE(service.job_by(kAlice, submit(lab, {"--wait", "-q"})).exit == 0);
+        REQUIRE(service.job_by(kAlice, submit(lab, kServices, {"--wait", "-q"})).exit == 0);
         CHECK(access_of(run) == fmt::format("0750 0:{}", kKsmsGroup));
         CHECK(access_of(run + "/s") == fmt::format("0660 0:{}", kKsmsGroup));
         CHECK(access_of(state) == "0700 0:0");
         CHECK(access_of(state + "/jobs.db") == "0600 0:0");
         CHECK(access_of(state + "/jobs.db-wal") == "0600 0:0");
         for (const auto& client : {kCarol, kStranger}) {
-            const auto refused = service.job_by(client, submit(lab, {}));
+            const auto refused = service.job_by(client, submit(lab, kServices));
             INFO(refused.err);
             CHECK(refused.exit == 6);
             CHECK(refused.err.find("members of the group ksms may") != std::string::npos);
@@ -150,13 +147,13 @@ TEST_CASE("service: others are kept out, by modes and by name") {
     service.start({.before = own_users(lab)});
     std::filesystem::permissions(run, std::filesystem::perms{0755});
     std::filesystem::permissions(run + "/s", std::filesystem::perms{0666});
-    const auto refused = service.job_by(kStranger, submit(lab, {}));
+    const auto refused = service.job_by(kStranger, submit(lab, kServices));
     INFO(refused.err);
     CHECK(refused.exit == 6);
     CHECK(refused.err.find("may not submit jobs") != std::string::npos);
     CHECK(http_status(service.curl_by(kStranger, "/v1/jobs", body(lab, json::object()))) == "403");
     // A member by the group database, whose process began before he was one.
-    CHECK(service.job_by(kCarol, submit(lab, {"--wait", "-q"})).exit == 0);
+    CHECK(service.job_by(kCarol, submit(lab, kServices, {"--wait", "-q"})).exit == 0);
     CHECK(ids(service.job_json_by(kStranger, {"list"})).empty());
 }
 
@@ -166,6 +163,6 @@ TEST_CASE("service: without the group it is root's alone") {
     Service service(lab, in_a_directory(lab));
     service.start({.before = own_users(lab, false)});
     CHECK(access_of(lab.directory() + "/run/s") == "0600 0:0");
-    CHECK(service.job_by(kAlice, submit(lab, {})).exit == 6);
-    CHECK(service.job(submit(lab, {"--wait", "-q"})).exit == 0);
+    CHECK(service.job_by(kAlice, submit(lab, kServices)).exit == 6);
+    CHECK(service.job(submit(lab, kServices, {"--wait", "-q"})).exit == 0);
 }

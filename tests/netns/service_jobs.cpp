@@ -19,26 +19,9 @@ namespace {
 using namespace ksms::lab;
 using nlohmann::json;
 
-std::vector<std::string> submit(const Lab& lab, const std::string& ports,
-                                const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments{
-        "submit", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", ports};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-}
-
 /// What the chain does with a service: how many of its three routers pass it.
 std::string expected(const ChainService& service) {
     return service.passes == 3 ? "YES" : "NO";
-}
-
-std::string state_of(const Service& service, const std::string& id) {
-    return service.job_json({"show", id}).value("state", "none");
-}
-
-int leases(const Lab& lab) {
-    const auto list = json::parse(run(ksmsctl(lab, {"registry", "list", "-j"})).out);
-    return static_cast<int>(list["leases"].size());
 }
 
 std::vector<std::string> filters_and_links(const Lab& lab) {
@@ -162,7 +145,7 @@ TEST_CASE("service: kill -9 at any moment, and every job has one outcome") {
         // A little later in each round, as far as its first job has come.
         if (round % 2 == 1) {
             CHECK(eventually([&] {
-                const auto state = state_of(service, fmt::format("r{}-0", round));
+                const auto state = service.state_of(fmt::format("r{}-0", round));
                 return state != "queued";
             }));
         }
@@ -199,7 +182,7 @@ TEST_CASE("service: a job waits for a DSCP, and starts when one is released") {
         const auto status = run(ksmsctl(lab, {"registry", "status"})).out;
         return status.find("wait") != std::string::npos;
     }));
-    CHECK(state_of(service, "first") == "queued");
+    CHECK(service.state_of("first") == "queued");
     REQUIRE(run(ksmsctl(lab, {"registry", "release", "--job", "held-40"})).exit == 0);
     CHECK(service.job({"wait", "first", "-q", "--timeout", "30"}).exit == 0);
     CHECK(service.job({"wait", "second", "-q", "--timeout", "30"}).exit == 0);
@@ -221,11 +204,11 @@ TEST_CASE("service: queued and running jobs are cancelled") {
                 .exit == 2);
     REQUIRE(service.job(submit(lab, "1-400", {"--id", "long", "--rate", "4"})).exit == 0);
     REQUIRE(service.job(submit(lab, "22", {"--id", "behind"})).exit == 0);
-    CHECK(eventually([&] { return state_of(service, "long") == "running"; }));
-    CHECK(state_of(service, "behind") == "queued");
+    CHECK(eventually([&] { return service.state_of("long") == "running"; }));
+    CHECK(service.state_of("behind") == "queued");
     CHECK(service.job({"cancel", "behind"}).out == "behind cancelled\n");
     CHECK(service.job({"cancel", "long"}).exit == 0);
-    CHECK(eventually([&] { return state_of(service, "long") == "cancelled"; }));
+    CHECK(eventually([&] { return service.state_of("long") == "cancelled"; }));
     CHECK(service.job({"cancel", "long"}).exit == 2);
     CHECK(service.job({"cancel", "nobody"}).exit == 5);
     CHECK(leases(lab) == 0);

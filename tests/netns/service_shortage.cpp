@@ -23,18 +23,6 @@ using namespace ksms::lab;
 using ksms::Fd;
 using nlohmann::json;
 
-std::vector<std::string> submit(const Lab& lab, const std::string& ports,
-                                const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments{
-        "submit", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", ports};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-}
-
-std::string state_of(const Service& service, const std::string& id) {
-    return service.job_json({"show", id}).value("state", "none");
-}
-
 /// A check of the health report.
 json check(const Service& service, const std::string& name) {
     const auto health = service.get("/healthz");
@@ -83,7 +71,7 @@ TEST_CASE("service: a full disk") {
     REQUIRE(service.job(submit(lab, "22", {"--id", "before", "--wait", "-q"})).exit == 0);
     // Three services a second: it runs into the full disk.
     REQUIRE(service.job(submit(lab, "1-6", {"--id", "runs", "--rate", "3"})).exit == 0);
-    REQUIRE(eventually([&] { return state_of(service, "runs") == "running"; }));
+    REQUIRE(eventually([&] { return service.state_of("runs") == "running"; }));
     fill(ballast);
 
     // What room its files still have is used up first.
@@ -143,7 +131,7 @@ TEST_CASE("service: a full disk") {
     CHECK(next.job_json({"show", "runs"}) == runs);
     for (const auto& id : taken) {
         INFO(id);
-        CHECK(state_of(next, id) == "done");
+        CHECK(next.state_of(id) == "done");
     }
 }
 
@@ -199,7 +187,7 @@ TEST_CASE("service: a damaged database") {
     REQUIRE(std::filesystem::remove(file + ".damaged-1"));
     service.start();
     CHECK(service.get("/healthz")["status"] == "ok");
-    CHECK(state_of(service, "after") == "done");
+    CHECK(service.state_of("after") == "done");
 }
 
 namespace {

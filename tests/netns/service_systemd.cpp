@@ -86,19 +86,6 @@ private:
     std::string skipped_;
 };
 
-std::vector<std::string> submit(const Lab& lab, const std::string& ports,
-                                const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments{
-        "submit", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", ports};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-}
-
-std::size_t leases(const Lab& lab) {
-    return nlohmann::json::parse(run(ksmsctl(lab, {"registry", "list", "-j"})).out)["leases"]
-        .size();
-}
-
 std::string environment_of(pid_t pid) {
     std::ostringstream text;
     text << std::ifstream(fmt::format("/proc/{}/environ", pid)).rdbuf();

@@ -8,10 +8,24 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/wait.hpp"
 
 namespace ksms::lab {
+
+std::vector<std::string> submit(const Lab& lab, const std::string& ports,
+                                const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{
+        "submit", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", ports};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+}
+
+std::size_t leases(const Lab& lab) {
+    const auto list = nlohmann::json::parse(run(ksmsctl(lab, {"registry", "list", "-j"})).out);
+    return list["leases"].size();
+}
 
 namespace {
 
@@ -132,6 +146,10 @@ Command Service::curl_command(const std::string& path, const std::vector<std::st
                                   "http://ksms" + path}};
     command.arguments.insert(command.arguments.end(), more.begin(), more.end());
     return command;
+}
+
+std::string Service::state_of(const std::string& id) const {
+    return job_json({"show", id}).value("state", "none");
 }
 
 std::string Service::curl(const std::string& path, const std::vector<std::string>& more) const {

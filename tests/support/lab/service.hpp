@@ -23,6 +23,12 @@ struct ServiceStart {
     std::vector<int> descriptors{};  ///< passed on as 3, 4, …
 };
 
+/// `ksmsctl job submit` of services over the standard chain, for Service::job().
+[[nodiscard]] std::vector<std::string> submit(const Lab& lab, const std::string& ports,
+                                              const std::vector<std::string>& more = {});
+/// How many DSCPs are held.
+[[nodiscard]] std::size_t leases(const Lab& lab);
+
 class Service {
 public:
     /// @param config  keys of the configuration beside those that the lab needs; a socket or state
@@ -57,6 +63,8 @@ public:
     [[nodiscard]] Outcome job(const std::vector<std::string>& arguments) const;
     /// The same with -j: its document; discarded where it was none.
     [[nodiscard]] nlohmann::json job_json(const std::vector<std::string>& arguments) const;
+    /// "none" where there is no such job.
+    [[nodiscard]] std::string state_of(const std::string& id) const;
     /// `curl --unix-socket`: status line, headers and body.
     [[nodiscard]] std::string curl(const std::string& path,
                                    const std::vector<std::string>& more = {}) const;
