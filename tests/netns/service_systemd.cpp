@@ -243,8 +243,8 @@ TEST_CASE("service: SIGTERM while a job runs, and the next one runs it") {
     const auto before = quick_state(lab);
 
     service.start();
-    // Eight services, two a second.
-    REQUIRE(service.job(submit(lab, "1-8", {"--id", "runs", "--rate", "2"})).exit == 0);
+    // Sixteen services, two a second.
+    REQUIRE(service.job(submit(lab, "1-16", {"--id", "runs", "--rate", "2"})).exit == 0);
     REQUIRE(service.job(submit(lab, chain_ports(), {"--id", "waits"})).exit == 0);
     REQUIRE(eventually([&] { return service.job_json({"show", "runs"})["state"] == "running"; }));
     Child waiting(ksmsctl(lab, {"job", "wait", "runs", "--socket", service.socket()}));
@@ -262,10 +262,10 @@ TEST_CASE("service: SIGTERM while a job runs, and the next one runs it") {
     service.start();
     const auto again = service.job_json({"show", "runs"});
     CHECK((again["state"] == "queued" || again["state"] == "running"));
-    CHECK(service.job({"wait", "waits", "-q", "--timeout", "20"}).exit == 0);
+    CHECK(service.job({"wait", "waits", "-q", "--timeout", "60"}).exit == 0);
     const auto runs = service.job_json({"show", "runs"});
     CHECK(runs["state"] == "done");
-    CHECK(runs["result"]["summary"]["services"] == 8);
+    CHECK(runs["result"]["summary"]["services"] == 16);
     CHECK(service.job_json({"show", "waits"})["started_at"] >= runs["finished_at"]);
     CHECK(service.stop().exit == 0);
     CHECK(leases(lab) == 0);
