@@ -40,11 +40,16 @@ void add_addresses(const Lab& lab, const std::string& node, int link) {
                   fmt::format("addr add {}/64 dev eth0 nodad", lab.address(6, link, 3))});
 }
 
-/// What the firewall of this router has counted as dropped.
-bool has_dropped(const Lab& lab, const std::string& router, int family) {
+/// Whether a rule of this router's firewall has counted packets.
+bool has_counted(const Lab& lab, const std::string& router, int family, const std::string& chain,
+                 const std::string& target) {
     const auto rules =
-        lab.in(router, {family == 4 ? "iptables-legacy" : "ip6tables-legacy", "-nvxL", "FORWARD"});
-    return std::regex_search(rules, std::regex(R"(\n +[1-9]\d* +\d+ DROP )"));
+        lab.in(router, {family == 4 ? "iptables-legacy" : "ip6tables-legacy", "-nvxL", chain});
+    return std::regex_search(rules, std::regex(R"(\n +[1-9]\d* +\d+ )" + target + " "));
+}
+
+bool has_dropped(const Lab& lab, const std::string& router, int family) {
+    return has_counted(lab, router, family, "FORWARD", "DROP");
 }
 
 void check(const Lab& lab, const Scan& result, const std::string& behind) {
@@ -104,4 +109,36 @@ TEST_CASE("detours: to a router that is on nobody's way, by a translation") {
     CHECK(result.at("side", "tcp", 82).is_null());
     CHECK(result.at("r2", "tcp", 80).is_null());
     CHECK(has_dropped(lab, "side", family));
+}
+
+TEST_CASE("detours: past a route that refuses, to the last router itself by another address") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto other = address(lab, family, 4, 1);  // r3's, as the destination is
+    lab.rules("r1", Firewall::iptables_nft,
+              fmt::format("*nat\n-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination {}:8080\n"
+                          "-A PREROUTING -p tcp --dport 81 -j DNAT --to-destination {}:8081\n"
+                          "COMMIT\n",
+                          other, other),
+              family);
+    lab.rules("r3", Firewall::iptables_legacy,
+              "*filter\n-A INPUT -p tcp --dport 8080 -j ACCEPT\n"
+              "-A INPUT -p tcp --dport 8081 -j DROP\nCOMMIT\n",
+              family);
+    lab.ip("r1", {fmt::format("route add unreachable {}/32", lab.address(4, 3, 2))});
+    lab.ip6("r1", {fmt::format("route add unreachable {}/128", lab.address(6, 3, 2))});
+
+    const auto result = scan(lab, lab.address(family, 1, 1), lab.address(family, 3, 2), "80,81,82");
+    check(lab, result, "r3");
+    CHECK(result.at("r3", "tcp", 81)["hook"] == "INPUT");
+    for (const auto& service : result.field("destination_reached")) {
+        INFO(service.dump());
+        if (service["port"] == 80) CHECK(service["reached"] == true);
+        if (service["port"] == 81) CHECK(service["reached"] == false);
+    }
+    CHECK(result.result("tcp", 82) == "NO");
+    CHECK(result.end("tcp", 82)["stopped_at"] == lab.netns("r1"));
+    CHECK(has_counted(lab, "r3", family, "INPUT", "ACCEPT"));
+    CHECK(has_counted(lab, "r3", family, "INPUT", "DROP"));
 }

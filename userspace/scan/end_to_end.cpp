@@ -71,7 +71,10 @@ void end_to_end(const Plan& plan, std::size_t probe, const ProbeEvidence& eviden
     if (evidence.sent - evidence.tried_again > 1) verdict.notes.emplace_back("retransmitted");
     if (probe < plan.dscp_routed.size() && plan.dscp_routed[probe])
         verdict.notes.emplace_back("dscp-routed");
-    if (path.end == PathEnd::local && !verdict.walk.empty()) {
+    const bool at_router =
+        !verdict.walk.empty() &&
+        (path.end == PathEnd::local || plan.routers[verdict.walk.back().router].owns_destination);
+    if (at_router) {
         verdict.reached = verdict.result == Verdict::yes;
         verdict.reached_why = delivered.empty() ? verdict.why : delivered;
     } else if (evidence.destination.packets > 0 || evidence.destination_drop.count > 0) {

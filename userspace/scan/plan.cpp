@@ -230,6 +230,8 @@ private:
             PlanRouter router;
             KSMS_TRY(router.netns, network_.netns(number).duplicate());
             KSMS_TRY(router.interfaces, tap_interfaces(network_, number));
+            KSMS_TRY(const auto* addresses, network_.interfaces(number));
+            router.owns_destination = addresses->owns(request_.destination);
             router_of_.emplace(number, plan_.routers.size());
             plan_.routers.push_back(std::move(router));
         }

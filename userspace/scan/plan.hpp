@@ -73,6 +73,7 @@ struct PlanRouter {
         interfaces;     ///< all that are not enslaved and not loopback, up or down
     bool wanted{true};  ///< false: on the way, but --router or --entry-only leaves it out of every
                         ///< answer
+    bool owns_destination{false};  ///< what it accepts has arrived, by whatever way it came
 };
 
 /// Where a router is given the probes (--mode isolated).

@@ -35,7 +35,7 @@ PlanInterface named(const PlanRouter& router, std::uint32_t ifindex, const PlanI
 
 WalkStep step(const Plan& plan, const PlanPath& path, const ProbeEvidence& evidence,
               std::size_t router) {
-    WalkStep result{router, {}, {}, false};
+    WalkStep result{router, {}, {}, plan.routers[router].owns_destination};
     if (const auto* hop = predicted(path, router)) {
         result.ingress = hop->ingress;
         result.egress = hop->egress;
