@@ -191,6 +191,21 @@ TEST_CASE("service: a job waits for a DSCP, and starts when one is released") {
     CHECK(service.job_json({"show", "second"})["started_at"] > first["started_at"]);
 }
 
+TEST_CASE("service: no more finished jobs are kept than configured") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    Service service(lab, {{"ksms", {{"keep_jobs", 5}}}});
+    service.start();
+    for (int number = 0; number < 30; ++number) {
+        const auto id = fmt::format("old-{}", number);
+        REQUIRE(service.job(submit(lab, "22", {"--id", id})).exit == 0);
+        REQUIRE(service.job({"cancel", id}).exit <= 2);  // some are done by then
+    }
+    CHECK(eventually([&] { return service.metric("ksms_database_jobs") == 5; }));
+    CHECK(service.state_of("old-29") != "none");
+    CHECK(service.state_of("old-0") == "none");
+}
+
 TEST_CASE("service: queued and running jobs are cancelled") {
     Lab lab;
     build_chain(lab, {.destination = false});

@@ -43,7 +43,9 @@ using std::chrono::seconds;
 // systemd waits longer (TimeoutStopSec=30), then kills.
 constexpr seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
-constexpr seconds kPruneEvery{60};
+constexpr seconds kPruneEvery{10};
+// One go takes a few hundred jobs away at most, so that nobody waits for it.
+constexpr std::chrono::milliseconds kPruneOn{100};
 constexpr seconds kLookEvery{1};
 constexpr seconds kTrimEvery{10};
 
@@ -77,7 +79,7 @@ public:
         for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
-        every(prune_, kPruneEvery, [this] { prune(); });
+        prune();
         // Between what stays, malloc keeps what clients and results took at their worst.
         every(trim_, kTrimEvery, [] { ::malloc_trim(0); });
         check();
@@ -114,6 +116,10 @@ private:
             static_cast<double>(config_.service.keep_seconds), config_.service.keep_jobs, {}};
         const auto pruned = board_.store().prune(realtime_s(), keep);
         if (!pruned) log(LogLevel::warning, pruned.error().text());
+        prune_.expires_after(pruned && pruned->more ? kPruneOn : kPruneEvery);
+        prune_.async_wait([this](error_code failed) {
+            if (!failed) prune();
+        });
     }
 
     /// Twice in the time that the watchdog gives: who hangs is not heard.
