@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -189,6 +190,30 @@ TEST_CASE("service: a job waits for a DSCP, and starts when one is released") {
     const auto first = service.job_json({"show", "first"});
     CHECK(first["dscp"] == 40);
     CHECK(service.job_json({"show", "second"})["started_at"] > first["started_at"]);
+}
+
+TEST_CASE("service: a worker that waits for its next job holds no namespace") {
+    const auto* const attach = GENERATE("clsact", "");
+    Lab lab;
+    build_chain(lab);
+    Service service(lab);
+    service.start({.before = "", .environment = {{"KSMS_ATTACH", attach}}, .descriptors = {}});
+    REQUIRE(service.job(submit(lab, chain_ports(), {"--wait", "-q"})).exit == 0);
+    const auto held = [&] {
+        std::string found;
+        for (const auto pid : service.workers())
+            for (const auto& each :
+                 std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+                std::error_code gone;
+                const auto target = std::filesystem::read_symlink(each.path(), gone).string();
+                if (target.starts_with("net:[") || target.starts_with("/run/netns/"))
+                    found += fmt::format("{} of {}; ", target, pid);
+            }
+        return found;
+    };
+    REQUIRE(service.workers().size() >= 2);
+    CHECK(eventually([&] { return held().empty(); }));
+    CHECK(held() == "");
 }
 
 TEST_CASE("service: no more finished jobs are kept than configured") {

@@ -155,6 +155,7 @@ std::vector<Undone> Guard::undo_all() {
     std::vector<Undone> failures;
     state_->undo_if([](const ksms_journal_entry&) { return true; }, failures);
     state_->leave(failures);
+    state_->undoer.forget_namespaces();  // a guard may live on for the next scan
     return failures;
 }
 

@@ -52,6 +52,12 @@ const char* direction_name(std::uint8_t direction) {
 
 }  // namespace
 
+void Undoer::forget_namespaces() {
+    places_.clear();
+    gone_.clear();
+    listed_ = false;
+}
+
 Status Undoer::know(const Netns& netns) {
     if (places_.contains(netns.cookie())) return {};
     KSMS_TRY(auto duplicate, netns.duplicate());

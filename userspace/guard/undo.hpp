@@ -32,6 +32,8 @@ public:
 
     /// A namespace that is open already need not be looked for.
     Status know(const Netns& netns);
+    /// Lets go of every namespace: one that is held open outlives its deletion.
+    void forget_namespaces();
 
     /// Undoes one entry and erases it from the journal. A qdisc is not removed here but becomes
     /// nobody's claim (journal.hpp): others may use it still.
