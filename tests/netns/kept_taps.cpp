@@ -69,8 +69,7 @@ struct Bench {
         return count;
     }
     [[nodiscard]] bool nothing_soon() const {
-        return eventually([&] { return standing().empty() && entries() == 0 && journal() == 0; },
-                          milliseconds{3000});
+        return eventually([&] { return standing().empty() && entries() == 0 && journal() == 0; });
     }
     /// A scan is on the way: some of its probes were counted.
     [[nodiscard]] bool counts_soon() const {
