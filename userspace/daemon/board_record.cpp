@@ -50,7 +50,7 @@ void JobBoard::save(Job job) {
     const auto written = store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
     if (written) return;
     ++figures_.database_errors;
-    [[maybe_unused]] const bool now_sound = repaired(written.error());
+    repaired(written.error());
     log(LogLevel::error, written.error().text(), fields_of(job));
     fill_request(job);
     auto id = job.id;

@@ -16,10 +16,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <fstream>
 #include <stdexcept>
-#include <thread>
+
+#include "lab/thread.hpp"
 
 namespace ksms::lab {
 namespace {
@@ -186,17 +186,10 @@ std::string mount_propagation() {
 
 void inside(const std::string& netns, const std::function<void()>& what) {
     const Fd fd = open_netns(netns);
-    std::exception_ptr failure;
-    std::thread thread([&] {
-        try {
-            if (::setns(fd.get(), CLONE_NEWNET) != 0) throw std::runtime_error("setns " + netns);
-            what();
-        } catch (...) {
-            failure = std::current_exception();
-        }
+    on_a_thread([&] {
+        if (::setns(fd.get(), CLONE_NEWNET) != 0) throw std::runtime_error("setns " + netns);
+        what();
     });
-    thread.join();
-    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace ksms::lab

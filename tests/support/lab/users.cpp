@@ -5,13 +5,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
-#include <thread>
 #include <utility>
+
+#include "lab/thread.hpp"
 
 namespace ksms::lab {
 namespace {
@@ -43,21 +43,14 @@ std::string own_users(const Lab& lab, bool group) {
 }
 
 void as_client(const Client& client, const std::function<void()>& what) {
-    std::exception_ptr failure;
-    // The system calls themselves change this thread alone; the library's change all.
-    std::thread thread([&] {
-        try {
-            if (::syscall(SYS_setgroups, client.groups.size(), client.groups.data()) != 0 ||
-                ::syscall(SYS_setresgid, client.gid, client.gid, client.gid) != 0 ||
-                ::syscall(SYS_setresuid, client.uid, client.uid, client.uid) != 0)
-                throw std::runtime_error("become another user");
-            what();
-        } catch (...) {
-            failure = std::current_exception();
-        }
+    on_a_thread([&] {
+        // The system calls themselves change this thread alone; the library's change all.
+        if (::syscall(SYS_setgroups, client.groups.size(), client.groups.data()) != 0 ||
+            ::syscall(SYS_setresgid, client.gid, client.gid, client.gid) != 0 ||
+            ::syscall(SYS_setresuid, client.uid, client.uid, client.uid) != 0)
+            throw std::runtime_error("become another user");
+        what();
     });
-    thread.join();
-    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace ksms::lab
