@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -79,6 +80,19 @@ public:
         into = value.get<std::string>();
         return {};
     }
+    Result<std::vector<std::string>> texts(const json& parent, const std::string& section,
+                                           const char* key) const {
+        std::vector<std::string> texts;
+        if (!parent.contains(key)) return texts;
+        const auto& list = parent[key];
+        if (!list.is_array() || list.empty())
+            return wrong(section + key, "not a list of texts with one in it");
+        for (const auto& text : list) {
+            if (!text.is_string()) return wrong(section + key, text.dump() + " is not a text");
+            texts.push_back(text.get<std::string>());
+        }
+        return texts;
+    }
     static bool in_range(const json& value, std::uint64_t least, std::uint64_t most) {
         return value.is_number_unsigned() && value.get<std::uint64_t>() >= least &&
                value.get<std::uint64_t>() <= most;
@@ -129,6 +143,40 @@ Status read_registry(const Reader& read, const json& root, Config& config) {
     return {};
 }
 
+/// "10.0.0.0/8", or an address alone.
+std::optional<Prefix> prefix_of(const std::string& text) {
+    const auto slash = text.find('/');
+    const auto address = Address::parse(text.substr(0, slash));
+    if (!address) return std::nullopt;
+    const unsigned most = address->size() * 8;
+    if (slash == std::string::npos) return Prefix{*address, static_cast<std::uint8_t>(most)};
+    unsigned length = 0;
+    const auto* end = text.data() + text.size();
+    const auto [rest, failed] = std::from_chars(text.data() + slash + 1, end, length);
+    if (failed != std::errc() || rest != end || length > most) return std::nullopt;
+    return Prefix{*address, static_cast<std::uint8_t>(length)};
+}
+
+Status read_allowance(const Reader& read, const json& parent, Allowance& allow) {
+    if (!parent.contains("allow")) return {};
+    const auto& section = parent["allow"];
+    const std::string path = "ksms.allow.";
+    if (!section.is_object()) return read.wrong("ksms.allow", "not an object");
+    static const std::array<std::string, 4> keys{"namespaces", "sources", "rate", "isolated"};
+    KSMS_CHECK(read.known(section, path, keys));
+    KSMS_CHECK(read.boolean(section, path, "isolated", allow.isolated));
+    KSMS_CHECK(read.number(section, path, "rate", 1, 1'000'000'000, allow.rate_pps));
+    KSMS_TRY(allow.namespaces, read.texts(section, path, "namespaces"));
+    KSMS_TRY(const auto sources, read.texts(section, path, "sources"));
+    for (const auto& text : sources) {
+        const auto prefix = prefix_of(text);
+        if (!prefix)
+            return read.wrong(path + "sources", fmt::format("'{}' is no address or prefix", text));
+        allow.sources.push_back(*prefix);
+    }
+    return {};
+}
+
 Status read_service(const Reader& read, const json& section, ServiceConfig& service) {
     const std::string path = "ksms.";
     constexpr std::uint64_t kMost = 1'000'000;
@@ -138,15 +186,22 @@ Status read_service(const Reader& read, const json& section, ServiceConfig& serv
     KSMS_CHECK(read.number(section, path, "keep_seconds", 60, kYear, service.keep_seconds));
     KSMS_CHECK(read.number(section, path, "keep_jobs", 1, kMost, service.keep_jobs));
     KSMS_CHECK(read.number(section, path, "max_queued", 1, kMost, service.max_queued));
-    return read.number(section, path, "max_queued_user", 1, kMost, service.max_queued_user);
+    KSMS_CHECK(read.number(section, path, "max_queued_user", 1, kMost, service.max_queued_user));
+    KSMS_CHECK(
+        read.number(section, path, "keep_bytes", 1'000'000, std::uint64_t{1} << 50, service.keep_bytes));
+    KSMS_CHECK(read.number(section, path, "max_parallel_user", 1, 64, service.max_parallel_user));
+    KSMS_CHECK(read.number(section, path, "submit_rate_user", 1, 10'000, service.submit_rate_user));
+    return read_allowance(read, section, service.allow);
 }
 
 Status read_own(const Reader& read, const json& root, Config& config) {
     json section;
     KSMS_CHECK(read.object(root, "ksms", section));
-    static const std::array<std::string, 9> keys{
-        "dscp_exclude", "utilization_warning", "state_directory", "socket",         "http_port",
-        "keep_seconds", "keep_jobs",           "max_queued",      "max_queued_user"};
+    static const std::array<std::string, 13> keys{
+        "dscp_exclude", "utilization_warning", "state_directory",   "socket",
+        "http_port",    "keep_seconds",        "keep_jobs",         "keep_bytes",
+        "max_queued",   "max_queued_user",     "max_parallel_user", "submit_rate_user",
+        "allow"};
     KSMS_CHECK(read.known(section, "ksms.", keys));
     KSMS_CHECK(read_service(read, section, config.service));
     if (section.contains("utilization_warning")) {

@@ -7,10 +7,19 @@
 #include <string_view>
 #include <vector>
 
+#include "base/address.hpp"
 #include "base/error.hpp"
 #include "registry/registry.hpp"
 
 namespace ksms {
+
+/// What members of the group may ask of ksmsd: "ksms.allow". Root may all.
+struct Allowance {
+    std::vector<std::string> namespaces;  ///< patterns of glob(7); empty: all
+    std::vector<Prefix> sources;          ///< empty: all
+    std::uint64_t rate_pps{0};            ///< probes a second of one job; 0: as many as it asks for
+    bool isolated{true};
+};
 
 /// Of the service, under "ksms".
 struct ServiceConfig {
@@ -21,6 +30,10 @@ struct ServiceConfig {
     std::uint64_t keep_jobs{10'000};       ///< of those, at most so many
     std::uint64_t max_queued{10'000};      ///< jobs that are not finished
     std::uint64_t max_queued_user{1'000};  ///< … of one user
+    std::uint64_t keep_bytes{1ULL << 31};  ///< of results of finished jobs
+    std::uint32_t max_parallel_user{0};    ///< fast jobs of one user at once; 0: three in four
+    std::uint32_t submit_rate_user{20};    ///< jobs a second of one user
+    Allowance allow;
 };
 
 struct Config {

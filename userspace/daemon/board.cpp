@@ -21,7 +21,15 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using std::chrono::nanoseconds;
 
-constexpr std::chrono::seconds kStopTime{15};
+using std::chrono::seconds;
+
+// From SIGTERM to SIGKILL of a worker.
+constexpr seconds kStopTime{15};
+// From the order to the lease: planning, and ten seconds in the kernel's line for a DSCP. Nothing
+// else starts meanwhile.
+constexpr seconds kStartTime{25};
+// A worker that SIGKILL does not end is waiting in the kernel: nobody waits for it.
+constexpr seconds kDeathTime{3};
 
 nanoseconds now() {
     return nanoseconds(monotonic_ns());
@@ -34,13 +42,18 @@ std::size_t index_of(JobType type) {
 }  // namespace
 
 SchedulerLimits scheduler_limits(const Config& config) {
-    return {config.max_parallel_fast_jobs, config.parallel_execution, config.registry_enabled,
-            capacity(config.limits)};
+    return {.max_parallel_fast_jobs = config.max_parallel_fast_jobs,
+            .most_user = config.service.max_parallel_user != 0
+                             ? config.service.max_parallel_user
+                             : (config.max_parallel_fast_jobs * 3 + 3) / 4,
+            .parallel = config.parallel_execution,
+            .registry_enabled = config.registry_enabled,
+            .leases = capacity(config.limits)};
 }
 
 JobBoard::JobBoard(asio::io_context& io, JobStore store, const Config& config, std::string pin_root)
     : io_(io),
-      store_(std::move(store)),
+      records_(io, std::move(store), config.service.state_directory),
       scheduler_(scheduler_limits(config)),
       pool_(io, pin_root),
       config_(config),
@@ -57,9 +70,18 @@ void JobBoard::reload(const Config& config) {
     pump();
 }
 
-std::uint64_t JobBoard::unfinished_of(uid_t uid) const {
-    return static_cast<std::uint64_t>(std::ranges::count_if(
-        jobs_, [uid](const auto& each) { return each.second.job.uid == uid; }));
+JobBoard::Load JobBoard::load_of(uid_t uid) const {
+    const auto found = loads_.find(uid);
+    return found == loads_.end() ? Load{} : found->second;
+}
+
+void JobBoard::count(const Job& job, bool more) {
+    auto& of_user = loads_[job.uid];
+    for (auto* load : {&load_, &of_user}) {
+        load->jobs += more ? 1 : -1;
+        load->bytes += more ? job.request.size() : -job.request.size();
+    }
+    if (of_user.jobs == 0) loads_.erase(job.uid);
 }
 
 JobBoard::Counts JobBoard::counts() const {
@@ -74,35 +96,33 @@ JobBoard::Counts JobBoard::counts() const {
     return counts;
 }
 
-Result<Submitted> JobBoard::submit(Job job) {
+void JobBoard::submit(Job job, Records::Then<Submitted> then) {
     const auto wish = std::exchange(job.dscp, std::nullopt);
     job.submitted_at = realtime_s();
-    auto submitted = store_.submit(job);
-    if (!submitted) {
-        ++figures_.database_errors;
-        if (!repaired(submitted.error())) return submitted;
-        submitted = store_.submit(job);
-        if (!submitted) return submitted;
-    }
-    if (submitted->existed) return submitted;
-    ++figures_.submitted.at(index_of(job.type));
-    enqueue(submitted->job, wish);
-    log(LogLevel::debug, "submitted", fields_of(job));
-    pump();
-    return submitted;
+    count(job, true);
+    records_.submit(job, [this, job, wish, then = std::move(then)](Result<Submitted> submitted) {
+        if (!submitted || submitted->existed) {
+            count(job, false);
+            return then(std::move(submitted));
+        }
+        ++figures_.submitted.at(index_of(job.type));
+        log(LogLevel::debug, "submitted", fields_of(job));
+        enqueue(submitted->job, wish);
+        then(std::move(submitted));
+        pump();
+    });
 }
 
-Result<Job> JobBoard::find(const std::string& id, bool with_result) {
-    if (const auto unsaved = unsaved_.find(id); unsaved != unsaved_.end()) return unsaved->second;
-    auto job = stored(id, with_result);
-    if (!job) return job;
-    if (const auto live = jobs_.find(id); live != jobs_.end()) {
-        // What could not be written is known all the same.
-        job->state = live->second.job.state;
-        job->started_at = live->second.job.started_at;
-        job->dscp = live->second.job.dscp;
-    }
-    return job;
+const Job* JobBoard::live(const std::string& id) const {
+    const auto found = jobs_.find(id);
+    return found == jobs_.end() ? nullptr : &found->second.job;
+}
+
+void JobBoard::find(const std::string& id, bool with_result, Records::Then<Job> then) {
+    if (const auto unsaved = unsaved_.find(id); unsaved != unsaved_.end() && !jobs_.contains(id))
+        return then(Job(*unsaved->second.job));
+    if (const auto* job = live(id)) return then(Job(*job));
+    records_.find(id, with_result, std::move(then));
 }
 
 Subscription JobBoard::watch(const Job& job, std::uint64_t after, JobEvents::Listener listener) {
@@ -113,26 +133,24 @@ Subscription JobBoard::watch(const Job& job, std::uint64_t after, JobEvents::Lis
     return {};
 }
 
+/// It has been counted.
 void JobBoard::enqueue(Job job, std::optional<int> wish) {
-    scheduler_.add(job.id, job.sequence, job.type, wish);
+    scheduler_.add({job.id, job.sequence, job.type, job.uid, wish});
     tell_state(job);
-    job.request.clear();
     Live live;
     live.wish = wish;
     live.job = std::move(job);
     jobs_.emplace(live.job.id, std::move(live));
 }
 
-/// Requests are not kept in memory: one is read again where it is shown.
-void JobBoard::fill_request(Job& job) {
-    if (!job.request.empty()) return;
-    const auto found = stored(job.id, false);
-    job.request = found ? found->request : "{}";
+void JobBoard::tell_state(const Job& job) {
+    events_.add(job.id, "state", job_text(job, false));
 }
 
-void JobBoard::tell_state(Job job) {
-    fill_request(job);
-    events_.add(job.id, "state", job_text(job, false));
+/// One that is over already is nobody's to change.
+JobBoard::Live* JobBoard::find_live(const std::string& id) {
+    const auto found = jobs_.find(id);
+    return found == jobs_.end() || found->second.ending ? nullptr : &found->second;
 }
 
 void JobBoard::pump() {
@@ -162,21 +180,21 @@ void JobBoard::say_mode() {
 
 void JobBoard::start(const std::string& id) {
     auto& live = jobs_.at(id);
-    const auto found = stored(id, false);
-    if (!found) return finish(id, JobState::failed, error_object(found.error()));
     live.asked_at = realtime_s();
-    const Order order{id, live.job.user, found->request, pin_root_, config_.text, config_.name};
+    live.stage = "start";
+    const Order order{id,        live.job.user, live.job.uid,  live.job.request,
+                      pin_root_, config_.text,  config_.name};
     const auto started =
         pool_.run(order, {[this, id](const std::string& event, const nlohmann::json& data) {
                               on_event(id, event, data);
                           },
                           [this, id](std::string document) {
-                              if (const auto of = jobs_.find(id); of != jobs_.end())
-                                  of->second.result = std::move(document);
+                              if (auto* of = find_live(id)) of->result = std::move(document);
                           },
                           [this, id](const RunEnd& end) { on_end(id, end); },
                           [this, id](const std::string& how) { on_died(id, how); }});
-    if (started) return;
+    if (started)
+        return patience(id, kStartTime, fmt::format("did not start within {} s", kStartTime.count()));
     RunEnd end;
     end.error = error_object(started.error());
     end.how = RunEnd::How::short_of;
@@ -185,43 +203,58 @@ void JobBoard::start(const std::string& id) {
     back(id, scheduler_.short_of(id, what.empty() ? "processes" : what, now()), end);
 }
 
+void JobBoard::patience(const std::string& id, seconds time, std::string why) {
+    auto& timer = timers_->patience[id];
+    timer = std::make_unique<asio::steady_timer>(io_, time);
+    timer->async_wait([this, id, why = std::move(why)](error_code failed) {
+        auto* live = failed ? nullptr : find_live(id);
+        if (live == nullptr) return;
+        live->gave_up = fmt::format("{}, at: {}", why, live->stage);
+        log(LogLevel::error, live->gave_up + ": its worker is killed", fields_of(live->job));
+        pool_.kill(id);
+        auto& last = timers_->patience[id];
+        last = std::make_unique<asio::steady_timer>(io_, kDeathTime);
+        last->async_wait([this, id](error_code ended) {
+            if (!ended) pool_.give_up(id);
+        });
+    });
+}
+
 void JobBoard::on_event(const std::string& id, const std::string& event,
                         const nlohmann::json& data) {
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end()) return;
-    if (event == "leased")
-        on_leased(found->second, data.value("dscp", -1));
-    else if (event == "progress" || event == "verdict")
-        events_.add(id, event, data.dump());
+    auto* live = find_live(id);
+    if (live == nullptr) return;
+    if (event == "leased") return on_leased(*live, data.value("dscp", -1));
+    if (event == "progress") live->stage = data.value("stage", live->stage);
+    if (event == "progress" || event == "verdict") events_.add(id, event, dump(data));
 }
 
 void JobBoard::on_leased(Live& live, int dscp) {
     auto& job = live.job;
     if (job.state == JobState::running) return;
-    if (const auto known = scheduler_.leased(job.id, dscp); !known)
-        log(LogLevel::error, known.error().text(), fields_of(job));
+    if (!scheduler_.leased(job.id, dscp)) {
+        log(LogLevel::error, "it has a DSCP and was not asked to start", fields_of(job));
+        return;
+    }
+    if (!live.cancelled) timers_->patience.erase(job.id);
     job.state = JobState::running;
     job.started_at = realtime_s();
     job.dscp = dscp;
-    if (const auto written = store_.started(job.id, dscp, job.started_at); !written) {
-        ++figures_.database_errors;
-        log(LogLevel::warning, written.error().text(), fields_of(job));
-    }
+    records_.started(job.id, dscp, job.started_at);
     figures_.start_delay.at(index_of(job.type)).add(job.started_at - job.submitted_at);
     figures_.lease_wait.add(job.started_at - live.asked_at);
-    tell_state(live.job);
+    tell_state(job);
     pump();
 }
 
 void JobBoard::on_end(const std::string& id, const RunEnd& end) {
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end()) return;
-    auto& live = found->second;
-    const bool runs = live.job.state == JobState::running;
-    if (live.cancelled) {
+    auto* live = find_live(id);
+    if (live == nullptr) return;
+    const bool runs = live->job.state == JobState::running;
+    if (live->cancelled) {
         finish(id, JobState::cancelled, "");
     } else if (end.how == RunEnd::How::no_dscp && !runs) {
-        back(id, scheduler_.no_lease(id, now(), live.wish.has_value()), end);
+        back(id, scheduler_.no_lease(id, now(), live->wish.has_value()), end);
     } else if (end.how == RunEnd::How::short_of) {
         back(id, scheduler_.short_of(id, end.what, now()), end);
     } else if (end.how == RunEnd::How::stopped) {
@@ -234,22 +267,27 @@ void JobBoard::on_end(const std::string& id, const RunEnd& end) {
         figures_.sent += end.sent;
         figures_.resent += end.resent;
         figures_.lost += end.lost;
-        if (done) figures_.scan.at(index_of(live.job.type)).add(realtime_s() - live.job.started_at);
+        if (done)
+            figures_.scan.at(index_of(live->job.type)).add(realtime_s() - live->job.started_at);
         finish(id, done ? JobState::done : JobState::failed, end.error);
     }
     after_one();
 }
 
 void JobBoard::on_died(const std::string& id, const std::string& how) {
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end()) return;
-    auto& live = found->second;
-    if (live.cancelled) {
+    auto* live = find_live(id);
+    if (live == nullptr) return;
+    if (live->cancelled) {
         finish(id, JobState::cancelled, "");
-    } else if (stopping_ || live.job.runs + 1 < kMostRuns) {
+    } else if (!live->gave_up.empty()) {
+        // It held everybody up once: that is enough.
+        finish(id, JobState::failed,
+               failure("the job " + live->gave_up,
+                       "`ksmsctl doctor`, and `ksmsctl scan` with the same options, may say why"));
+    } else if (stopping_ || live->job.runs + 1 < kMostRuns) {
         log(LogLevel::error, fmt::format("its worker ended by {}: it runs again", how),
-            fields_of(live.job));
-        ++live.job.runs;
+            fields_of(live->job));
+        ++live->job.runs;
         RunEnd end;
         end.error = failure("its process ended by " + how, {});
         back(id, scheduler_.requeue(id), end, RunEnded::interrupted);
@@ -263,69 +301,49 @@ void JobBoard::on_died(const std::string& id, const std::string& how) {
 
 void JobBoard::back(const std::string& id, Returned returned, const RunEnd& end, RunEnded how) {
     auto& live = jobs_.at(id);
+    timers_->patience.erase(id);
     if (returned == Returned::cancelled) return finish(id, JobState::cancelled, "");
     if (returned == Returned::given_up || returned == Returned::unknown)
         return finish(id, JobState::failed, end.error);
     live.result.clear();
-    if (live.job.state == JobState::running) {
-        if (const auto written = store_.requeued(id, how); !written) ++figures_.database_errors;
-        live.job.state = JobState::queued;
-        live.job.started_at = 0;
-        live.job.dscp.reset();
-        events_.restart(id);
-        tell_state(live.job);
-    }
+    if (live.job.state != JobState::running) return;
+    records_.requeued(id, how);
+    live.job.state = JobState::queued;
+    live.job.started_at = 0;
+    live.job.dscp.reset();
+    events_.restart(id);
+    tell_state(live.job);
 }
 
-void JobBoard::finish(const std::string& id, JobState state, const std::string& error) {
-    auto node = jobs_.extract(id);
-    if (node.empty()) return;
-    auto& live = node.mapped();
-    scheduler_.finished(id, now());
-    timers_->patience.erase(id);
-    auto& job = live.job;
-    job.state = state;
-    job.finished_at = realtime_s();
-    job.error = error;
-    job.result = std::move(live.result);
-    ++figures_.finished.at(index_of(job.type))[name_of(state)];
-    log(LogLevel::info, name_of(state), fields_of(job));
-    save(job);
-    fill_request(job);
-    events_.add(id, "state", job_text(job, false));
-    events_.end(id, job_state_text(job));
+void JobBoard::cancel(const std::string& id, std::function<void(const Job&)> then) {
+    auto* live = find_live(id);
+    if (live == nullptr) return then(jobs_.at(id).job);  // over by itself, in this moment
+    if (scheduler_.cancel(id) != Cancelled::stop) {
+        live->when_over = std::move(then);
+        finish(id, JobState::cancelled, "");
+        return pump();
+    }
+    live->cancelled = true;
+    pool_.stop(id);
+    patience(id, kStopTime, "did not end when it was told to");
+    then(live->job);
 }
 
-Result<Job> JobBoard::cancel(const std::string& id) {
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end()) return find(id, false);
-    switch (scheduler_.cancel(id)) {
-        case Cancelled::removed:
-        case Cancelled::unknown: finish(id, JobState::cancelled, ""); break;
-        case Cancelled::stop: {
-            found->second.cancelled = true;
-            pool_.stop(id);
-            auto& patience = timers_->patience[id];
-            patience = std::make_unique<asio::steady_timer>(io_, kStopTime);
-            patience->async_wait([this, id](error_code failed) {
-                if (!failed) pool_.kill(id);
-            });
-        }
-    }
-    auto job = find(id, false);
-    pump();
-    return job;
+bool JobBoard::is_idle() const {
+    return pool_.busy() == 0 && std::ranges::none_of(jobs_, [](const auto& each) {
+               return each.second.ending;
+           });
 }
 
 void JobBoard::after_one() {
     if (!stopping_) return pump();
-    if (pool_.busy() == 0 && stopped_) std::exchange(stopped_, nullptr)();
+    if (is_idle() && stopped_) std::exchange(stopped_, nullptr)();
 }
 
 void JobBoard::stop(std::function<void()> done) {
     stopping_ = true;
     timers_->next.cancel();
-    if (pool_.busy() == 0) return done();
+    if (is_idle()) return done();
     stopped_ = std::move(done);
     pool_.stop_all();
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Jobs from their submission to their end: the queue on disk, the scheduler, the workers, and who
-// watches, held together. One thread, that of the io_context.
+// watches, held together. One thread, that of the io_context, which nothing here blocks: the disk
+// answers later (records.hpp).
+//
+//     submit() -> on disk -> queued -> starting -> running -> ending -> on disk -> over
+//                              ^-----------+----------+
 #pragma once
 
 #include <chrono>
@@ -17,7 +21,7 @@
 #include "daemon/job_events.hpp"
 #include "daemon/pool.hpp"
 #include "queue/scheduler.hpp"
-#include "queue/store.hpp"
+#include "daemon/records.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -45,24 +49,32 @@ public:
     /// Ends what does not want to end.
     void kill_all();
 
-    /// On disk when it returns. Of `job`: id, type, user, uid, request, and the DSCP that it asks
-    /// for as dscp.
-    Result<Submitted> submit(Job job);
-    /// As it stands now; where the disk is full, later than what is on it.
-    Result<Job> find(const std::string& id, bool with_result = true);
-    Result<std::vector<Job>> list(const JobFilter& filter);
-    /// @return the job after it; Code::not_found
-    Result<Job> cancel(const std::string& id);
+    /// On disk when `then` is called. Of `job`: id, type, user, uid, request, and the DSCP that it
+    /// asks for as dscp.
+    void submit(Job job, Records::Then<Submitted> then);
+    /// A job that is not over as it stands now, without its result; nullptr where there is none.
+    [[nodiscard]] const Job* live(const std::string& id) const;
+    /// As it stands now; where the disk is full, later than what is on it. Code::not_found.
+    void find(const std::string& id, bool with_result, Records::Then<Job> then);
+    /// Of a job that is live(). @param then  the job after it: on disk, where it is over by that
+    void cancel(const std::string& id, std::function<void(const Job&)> then);
     Subscription watch(const Job& job, std::uint64_t after, JobEvents::Listener listener);
+    /// Removes jobs that are kept long enough. @param then  whether there is more to remove
+    void prune(std::function<void(bool more)> then);
 
-    [[nodiscard]] std::uint64_t unfinished() const { return jobs_.size(); }
-    [[nodiscard]] std::uint64_t unfinished_of(uid_t uid) const;
+    /// Jobs that are not over, also those that are on their way to the disk, and their requests.
+    struct Load {
+        std::uint64_t jobs{0}, bytes{0};
+    };
+    [[nodiscard]] Load load() const { return load_; }
+    [[nodiscard]] Load load_of(uid_t uid) const;
     [[nodiscard]] bool is_stopping() const { return stopping_; }
     [[nodiscard]] const Figures& figures() const { return figures_; }
     [[nodiscard]] Figures& figures() { return figures_; }
     [[nodiscard]] const WorkerPool& pool() const { return pool_; }
     [[nodiscard]] SchedulerMode mode() const { return scheduler_.mode(); }
-    [[nodiscard]] JobStore& store() { return store_; }
+    [[nodiscard]] Records& records() { return records_; }
+    [[nodiscard]] const Records& records() const { return records_; }
     /// Jobs that are over and could not be written down yet.
     [[nodiscard]] std::size_t unsaved() const { return unsaved_.size(); }
     struct Counts {
@@ -72,13 +84,17 @@ public:
     [[nodiscard]] Counts counts() const;
 
 private:
-    /// A job that is not finished.
+    /// A job that is not over.
     struct Live {
-        Job job;  ///< without request and result
+        Job job;  ///< without its result
         std::optional<int> wish;
         double asked_at{0};  ///< for its DSCP
         bool cancelled{false};
+        bool ending{false};   ///< it is over, and being written down
+        std::string stage;    ///< that its worker told last
+        std::string gave_up;  ///< why we killed its worker
         std::string result;
+        std::function<void(const Job&)> when_over;
     };
     struct Timers;
 
@@ -92,20 +108,21 @@ private:
     void back(const std::string& id, Returned returned, const RunEnd& end,
               RunEnded how = RunEnded::given_back);
     void finish(const std::string& id, JobState state, const std::string& error);
-    void save(Job job);
+    void save(const std::string& id);
+    void saved(const std::string& id, const Status& written);
     void save_later();
-    void save_again();
-    /// Whether the database was damaged and is sound again: what failed may be tried once more.
-    bool repaired(const Error& error);
-    Result<Job> stored(const std::string& id, bool with_result);
+    /// Its worker is killed after this time, and given up where it does not die.
+    void patience(const std::string& id, std::chrono::seconds time, std::string why);
+    [[nodiscard]] Live* find_live(const std::string& id);
     void enqueue(Job job, std::optional<int> wish);
-    void fill_request(Job& job);
-    void tell_state(Job job);
+    void count(const Job& job, bool more);
+    void tell_state(const Job& job);
     void say_mode();
     void after_one();
+    [[nodiscard]] bool is_idle() const;
 
     boost::asio::io_context& io_;
-    JobStore store_;
+    Records records_;
     Scheduler scheduler_;
     WorkerPool pool_;
     JobEvents events_;
@@ -113,7 +130,14 @@ private:
     Config config_;
     std::string pin_root_;
     std::map<std::string, Live> jobs_;
-    std::map<std::string, Job> unsaved_;
+    Load load_;
+    std::map<uid_t, Load> loads_;
+    /// Over, and not on disk yet. What could not be written is tried again.
+    struct Over {
+        std::shared_ptr<const Job> job;
+        bool writing{false};
+    };
+    std::map<std::string, Over> unsaved_;
     std::string mode_said_;
     bool stopping_{false};
     std::function<void()> stopped_;

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "daemon/board.hpp"
 #include "daemon/board_parts.hpp"
+#include "daemon/job_text.hpp"
 
 namespace ksms {
 namespace {
@@ -18,10 +20,11 @@ constexpr std::chrono::seconds kSaveAgain{1};
 }  // namespace
 
 Status JobBoard::recover() {
-    KSMS_TRY(auto unfinished, store_.unfinished());
+    auto& store = records_.at_start();
+    KSMS_TRY(auto unfinished, store.unfinished());
     for (auto& job : unfinished) {
         if (job.state == JobState::running && job.runs >= kMostRuns) {
-            KSMS_CHECK(store_.finished(
+            KSMS_CHECK(store.finished(
                 job.id, JobState::interrupted, "",
                 failure(fmt::format("ksmsd ended while it ran, {} times", job.runs),
                         "`journalctl -u ksmsd` says why; submit it again under another id"),
@@ -30,7 +33,7 @@ Status JobBoard::recover() {
             continue;
         }
         if (job.state == JobState::running) {
-            KSMS_CHECK(store_.requeued(job.id, RunEnded::interrupted));
+            KSMS_CHECK(store.requeued(job.id, RunEnded::interrupted));
             log(LogLevel::notice, "a job was interrupted: it runs again", fields_of(job));
         }
         job.state = JobState::queued;
@@ -40,60 +43,70 @@ Status JobBoard::recover() {
             request.contains("dscp") && request["dscp"].is_number_integer()
                 ? std::optional(request["dscp"].get<int>())
                 : std::nullopt;
+        count(job, true);
         enqueue(std::move(job), wish);
     }
     pump();
     return {};
 }
 
-void JobBoard::save(Job job) {
-    const auto written = store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
-    if (written) return;
-    ++figures_.database_errors;
-    repaired(written.error());
-    log(LogLevel::error, written.error().text(), fields_of(job));
-    fill_request(job);
-    auto id = job.id;
-    unsaved_.insert_or_assign(std::move(id), std::move(job));
-    save_later();
+/// Its slot and its DSCP are free at once; it is over for others when it is on disk.
+void JobBoard::finish(const std::string& id, JobState state, const std::string& error) {
+    auto* live = find_live(id);
+    if (live == nullptr) return;
+    live->ending = true;
+    scheduler_.finished(id, std::chrono::nanoseconds(monotonic_ns()));
+    timers_->patience.erase(id);
+    auto over = std::make_shared<Job>(live->job);
+    over->state = state;
+    over->finished_at = realtime_s();
+    over->error = error;
+    over->result = std::move(live->result);
+    ++figures_.finished.at(over->type == JobType::fast ? 0 : 1)[name_of(state)];
+    log(LogLevel::info, name_of(state), fields_of(*over));
+    unsaved_[id].job = over;
+    save(id);
+}
+
+void JobBoard::save(const std::string& id) {
+    auto& over = unsaved_.at(id);
+    if (std::exchange(over.writing, true)) return;
+    records_.finished(over.job, [this, id](const Status& written) { saved(id, written); });
+}
+
+/// What could not be written is over all the same, and kept in memory until it can.
+void JobBoard::saved(const std::string& id, const Status& written) {
+    auto& over = unsaved_.at(id);
+    over.writing = false;
+    if (auto node = jobs_.extract(id); !node.empty()) {
+        count(node.mapped().job, false);
+        tell_state(*over.job);
+        events_.end(id, job_state_text(*over.job));
+        if (const auto& then = node.mapped().when_over) then(*over.job);
+    }
+    // No errno: the database was reached, and it is over there, or gone.
+    if (written || written.error().err == 0)
+        unsaved_.erase(id);
+    else
+        save_later();
+    after_one();
 }
 
 void JobBoard::save_later() {
     timers_->save.expires_after(kSaveAgain);
     timers_->save.async_wait([this](error_code failed) {
-        if (!failed) save_again();
+        if (failed) return;
+        for (const auto& [id, over] : unsaved_) save(id);
     });
 }
 
-void JobBoard::save_again() {
-    for (auto at = unsaved_.begin(); at != unsaved_.end();) {
-        const auto& job = at->second;
-        const auto written =
-            store_.finished(job.id, job.state, job.result, job.error, job.finished_at);
-        at =
-            written || written.error().code == Code::not_found ? unsaved_.erase(at) : std::next(at);
-    }
-    if (!unsaved_.empty()) save_later();
-}
-
-bool JobBoard::repaired(const Error& error) {
-    if (!JobStore::is_damage(error)) return false;
-    const auto repaired = store_.repair(realtime_s());
-    log(LogLevel::error, repaired ? "the database was damaged: set aside, and its jobs carried over"
-                                  : repaired.error().text());
-    return repaired.has_value();
-}
-
-Result<Job> JobBoard::stored(const std::string& id, bool with_result) {
-    auto job = store_.find(id, with_result);
-    if (!job && repaired(job.error())) job = store_.find(id, with_result);
-    return job;
-}
-
-Result<std::vector<Job>> JobBoard::list(const JobFilter& filter) {
-    auto jobs = store_.list(filter);
-    if (!jobs && repaired(jobs.error())) jobs = store_.list(filter);
-    return jobs;
+void JobBoard::prune(std::function<void(bool more)> then) {
+    const Retention keep{static_cast<double>(config_.service.keep_seconds),
+                         config_.service.keep_jobs, config_.service.keep_bytes};
+    records_.prune(keep, [then = std::move(then)](const Result<Pruned>& pruned) {
+        if (!pruned) log(LogLevel::warning, pruned.error().text());
+        then(pruned && pruned->more);
+    });
 }
 
 }  // namespace ksms

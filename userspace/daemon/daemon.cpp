@@ -26,8 +26,10 @@
 #include "daemon/page.hpp"
 #include "daemon/service.hpp"
 #include "daemon/sockets.hpp"
+#include "daemon/stall.hpp"
 #include "daemon/worker.hpp"
 #include "guard/guard.hpp"
+#include "http/background.hpp"
 #include "http/server.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/process.hpp"
@@ -64,8 +66,8 @@ public:
         : config_(std::move(config)),
           config_file_(std::move(config_file)),
           board_(io_, std::move(store), config_, std::move(pin_root)),
-          health_(objects, board_),
-          service_(board_, health_, objects, config_),
+          health_(io_, objects, board_),
+          service_(io_, board_, health_, objects, config_),
           server_(io_, service_, std::string(page_html())),
           signals_(io_, SIGTERM, SIGINT, SIGHUP),
           watchdog_(io_),
@@ -73,7 +75,8 @@ public:
           check_(io_),
           prune_(io_),
           trim_(io_),
-          bound_(io_) {}
+          bound_(io_),
+          files_(io_, "ksmsd-config", Lane::AtEnd::abandon) {}
 
     Status run(Listening listening) {
         for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
@@ -87,7 +90,10 @@ public:
         KSMS_CHECK(board_.recover());
         ::sd_notify(0, "READY=1\nSTATUS=running");
         log(LogLevel::notice, fmt::format("running, version {}", KSMS_VERSION));
+        const StallWatch watch(io_);
+        service_.watched_by(&watch);
         io_.run();
+        service_.watched_by(nullptr);
         log(LogLevel::notice, "ended");
         return {};
     }
@@ -112,13 +118,11 @@ private:
     }
 
     void prune() {
-        const Retention keep{
-            static_cast<double>(config_.service.keep_seconds), config_.service.keep_jobs, {}};
-        const auto pruned = board_.store().prune(realtime_s(), keep);
-        if (!pruned) log(LogLevel::warning, pruned.error().text());
-        prune_.expires_after(pruned && pruned->more ? kPruneOn : kPruneEvery);
-        prune_.async_wait([this](error_code failed) {
-            if (!failed) prune();
+        board_.prune([this](bool more) {
+            prune_.expires_after(more ? kPruneOn : kPruneEvery);
+            prune_.async_wait([this](error_code failed) {
+                if (!failed) prune();
+            });
         });
     }
 
@@ -149,7 +153,11 @@ private:
     void reload() {
         ::sd_notify(0,
                     fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000).c_str());
-        auto fresh = load_config(config_file_);
+        files_.run([file = config_file_] { return load_config(file); },
+                   [this](Result<Config> fresh) { take(std::move(fresh)); });
+    }
+
+    void take(Result<Config> fresh) {
         if (!fresh) {
             log(LogLevel::error, fresh.error().text() + ": refused, the old configuration stays");
         } else {
@@ -190,6 +198,7 @@ private:
     HttpServer server_;
     asio::signal_set signals_;
     asio::steady_timer watchdog_, look_, check_, prune_, trim_, bound_;
+    Background files_;
 };
 
 Status run_daemon(const std::vector<std::string>& line) {
@@ -218,6 +227,7 @@ Status run_daemon(const std::vector<std::string>& line) {
                                          damage->text(), damage->set_aside));
     // Before the first worker is started, which must not inherit what systemd passed on.
     KSMS_TRY(auto listening, listen_everywhere(config.service));
+    const LogThread logging;
     return Daemon(objects, std::move(store), std::move(config), options.config, root.path)
         .run(std::move(listening));
 }

@@ -23,7 +23,6 @@ struct Figures {
     Histogram lease_wait;
     std::uint64_t yes{0}, no{0}, unknown{0};
     std::uint64_t sent{0}, resent{0}, lost{0};
-    std::uint64_t database_errors{0};
 };
 
 }  // namespace ksms

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <bit>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "daemon/log.hpp"
 #include "daemon/order.hpp"
-#include "registry/check.hpp"
 #include "registry/registry.hpp"
 
 namespace ksms {
@@ -29,7 +29,13 @@ json check(const std::string& name, bool ok, const std::string& detail,
 }  // namespace
 
 void Health::check_registry(const Config& config) {
-    const auto found = check_leases(objects_.registry, config.limits, true);
+    if (std::exchange(checking_, true)) return;
+    chores_.run([this, limits = config.limits] { return check_leases(objects_.registry, limits, true); },
+                [this](const Result<std::vector<Finding>>& found) { checked(found); });
+}
+
+void Health::checked(const Result<std::vector<Finding>>& found) {
+    checking_ = false;
     checked_at_ = realtime_s();
     check_error_ = found ? std::string() : found.error().text();
     if (!found) {
@@ -72,18 +78,18 @@ void Health::watch_use(const Config& config) {
 ServiceHealth Health::report() {
     json checks = json::array();
     bool failing = false, degraded = false;
-    const auto writable = board_.store().writable();
-    failing |= !writable;
+    const auto database = board_.records().state();
+    failing |= !database;
     checks.push_back(
-        writable ? check("database", true, "can be written")
-                 : check("database", false, writable.error().text(), writable.error().hint));
+        database ? check("database", true, "can be written")
+                 : check("database", false, database.error().text(), database.error().hint));
     if (board_.unsaved() > 0) {
         degraded = true;
         checks.push_back(check(
             "results", false, fmt::format("{} finished jobs are not on disk yet", board_.unsaved()),
             "they are written as soon as the database can be"));
     }
-    if (const auto& damage = board_.store().damage()) {
+    if (const auto& damage = board_.records().facts().damage) {
         degraded = true;
         checks.push_back(check("database-damage", false, damage->text(),
                                fmt::format("the damaged file is {}: remove it when it is of no use",

@@ -10,7 +10,9 @@
 #include "bpf/objects.hpp"
 #include "config/config.hpp"
 #include "daemon/board.hpp"
+#include "http/background.hpp"
 #include "http/service.hpp"
+#include "registry/check.hpp"
 
 namespace ksms {
 
@@ -26,9 +28,11 @@ struct LeaseUse {
 
 class Health {
 public:
-    Health(const Objects& objects, JobBoard& board) : objects_(objects), board_(board) {}
+    Health(boost::asio::io_context& io, const Objects& objects, JobBoard& board)
+        : objects_(objects), board_(board), chores_(io, "ksmsd-check") {}
 
-    /// `registry check --repair`, as often as cleanup_interval says; what it finds is logged.
+    /// Begins a `registry check --repair`, as often as cleanup_interval says; what it finds is
+    /// logged.
     void check_registry(const Config& config);
     /// Says so in the log when the use passes the threshold, and when it is below again.
     void watch_use(const Config& config);
@@ -39,12 +43,16 @@ public:
     [[nodiscard]] std::size_t open_findings() const { return open_findings_; }
 
 private:
+    void checked(const Result<std::vector<Finding>>& found);
+
     const Objects& objects_;
     JobBoard& board_;
     double checked_at_{0};  ///< seconds since the epoch
     std::size_t findings_{0}, open_findings_{0};
     std::string check_error_;
     bool over_threshold_{false};
+    bool checking_{false};
+    Background chores_;  ///< it looks at every process
 };
 
 }  // namespace ksms

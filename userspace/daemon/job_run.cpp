@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/config.hpp"
+#include "daemon/allowance.hpp"
 #include "explain/explain.hpp"
 #include "os/process.hpp"
 #include "output/explain.hpp"
@@ -69,21 +70,24 @@ RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
 
 class Run {
 public:
-    Run(const PinRoot& root, const RunSink& sink, Workbench& bench, const std::atomic<int>& stop)
-        : root_(root), sink_(sink), bench_(bench), stop_(stop) {}
+    /// @param allowance  what the user may ask; nullptr: everything
+    Run(const PinRoot& root, const std::string& id, const Allowance* allowance, const RunSink& sink,
+        Workbench& bench, const std::atomic<int>& stop)
+        : root_(root), id_(id), allowance_(allowance), sink_(sink), bench_(bench), stop_(stop) {}
 
     RunEnd scan(const ScanRequest& request) {
         ScanHooks hooks;
         hooks.progress = progress();
         hooks.leased = leased();
         hooks.stop = &stop_;
-        if (request.hooks == TapHooks::tc)
-            hooks.planned = [this](const Plan& plan) -> Status {
-                bench_.keep(plan);
-                return {};
-            };
-        const auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
+        hooks.planned = [this, keep = request.hooks == TapHooks::tc](const Plan& plan) -> Status {
+            KSMS_CHECK(is_allowed(plan));
+            if (keep) bench_.keep(plan);
+            return {};
+        };
+        auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
         if (!report) return end_of(report.error(), stop_ != 0);
+        report->job = id_;
         tell_verdicts(*report);
         std::string document;
         write_scan_json(*report, false, [&](std::string_view piece) { document += piece; });
@@ -108,8 +112,11 @@ public:
         ExplainHooks hooks;
         hooks.progress = progress();
         hooks.stop = &stop_;
-        const auto explained = run_explain(root_, request, hooks);
+        hooks.planned = [this](const Plan& plan) { return is_allowed(plan); };
+        auto explained = run_explain(root_, request, hooks);
         if (!explained) return end_of(explained.error(), stop_ != 0);
+        for (auto& service : explained->services)
+            if (!service.job.empty()) service.job = id_;
         RunEnd end;
         for (const auto& service : explained->services) {
             count(service.end, end);
@@ -163,7 +170,13 @@ private:
         }
     }
 
+    [[nodiscard]] Status is_allowed(const Plan& plan) const {
+        return allowance_ == nullptr ? Status{} : allows(*allowance_, plan);
+    }
+
     const PinRoot& root_;
+    const std::string& id_;
+    const Allowance* allowance_;
     const RunSink& sink_;
     Workbench& bench_;
     const std::atomic<int>& stop_;
@@ -180,11 +193,17 @@ RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
     if (!root) return end_of(root.error(), false);
     auto job = make_job_request(json::parse(order.request, nullptr, false), *config);
     if (!job) return end_of(job.error(), false);
-    job->scan.job = order.id;
+    const auto* allowance = order.uid == 0 ? nullptr : &config->service.allow;
+    if (allowance != nullptr) {
+        if (const auto allowed = allows(*allowance, job->scan); !allowed)
+            return end_of(allowed.error(), false);
+        slow_down(*allowance, job->scan);
+    }
+    job->scan.job = lease_name(order.id);
     job->scan.user = order.user;
     job->scan.wait_ns = job->scan.dscp ? 0 : kLeaseWait;
     if (const auto ready = bench.prepare(*root); !ready) return end_of(ready.error(), false);
-    Run run(*root, sink, bench, stop);
+    Run run(*root, order.id, allowance, sink, bench, stop);
     return job->detailed ? run.explain(job->scan) : run.scan(job->scan);
 }
 

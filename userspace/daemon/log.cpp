@@ -7,13 +7,23 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
+
+#include "base/lane.hpp"
 
 namespace ksms {
 namespace {
 
-LogLevel most_said = LogLevel::info;
+std::atomic<LogLevel> most_said = LogLevel::info;
+// Messages that wait for whoever reads the log; what comes behind them is left out, and counted.
+constexpr std::chrono::seconds kLastWords{2};
+constexpr std::size_t kMostPending = 1000;
+std::atomic<Lane*> lane = nullptr;
+std::atomic<std::uint64_t> left_out = 0;
 
 /// sd-journal(3): standard error is the journal's when JOURNAL_STREAM names its device and inode.
 bool is_journal() {
@@ -46,6 +56,16 @@ std::string one_line(const std::string& text) {
     return line;
 }
 
+void write_message(LogLevel level, const std::string& message, const LogFields& fields) {
+    static const bool journal = is_journal();
+    if (journal && to_journal(level, message, fields)) return;
+    static constexpr const char* names[] = {"", "", "", "error: ", "warning: ", "", "", "debug: "};
+    auto line = fmt::format("ksmsd: {}{}", names[static_cast<int>(level)], one_line(message));
+    for (const auto& [name, value] : fields) line += fmt::format(" {}={}", name, one_line(value));
+    line += "\n";
+    std::fputs(line.c_str(), stderr);
+}
+
 }  // namespace
 
 void set_log_level(LogLevel most) {
@@ -53,14 +73,31 @@ void set_log_level(LogLevel most) {
 }
 
 void log(LogLevel level, const std::string& message, const LogFields& fields) {
-    static const bool journal = is_journal();
     if (level > most_said) return;
-    if (journal && to_journal(level, message, fields)) return;
-    static constexpr const char* names[] = {"", "", "", "error: ", "warning: ", "", "", "debug: "};
-    auto line = fmt::format("ksmsd: {}{}", names[static_cast<int>(level)], one_line(message));
-    for (const auto& [name, value] : fields) line += fmt::format(" {}={}", name, one_line(value));
-    line += "\n";
-    std::fputs(line.c_str(), stderr);
+    auto* const beside = lane.load();
+    if (beside == nullptr) return write_message(level, message, fields);
+    if (beside->pending() >= kMostPending) {
+        ++left_out;
+        return;
+    }
+    beside->run([level, message, fields] {
+        if (const auto missing = left_out.exchange(0))
+            write_message(LogLevel::warning,
+                          fmt::format("{} messages are left out: the log is too slow", missing), {});
+        write_message(level, message, fields);
+    });
+}
+
+LogThread::LogThread() : lane_(std::make_unique<Lane>("ksmsd-log", Lane::AtEnd::abandon)) {
+    lane = lane_.get();
+}
+
+LogThread::~LogThread() {
+    lane = nullptr;
+    auto done = std::make_shared<std::promise<void>>();
+    auto written = done->get_future();
+    lane_->run([done] { done->set_value(); });
+    written.wait_for(kLastWords);
 }
 
 }  // namespace ksms

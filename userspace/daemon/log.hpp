@@ -2,9 +2,12 @@
 // The log: to the journal with fields where systemd started us, else lines on standard error.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "base/lane.hpp"
 
 namespace ksms {
 
@@ -16,5 +19,18 @@ using LogFields = std::vector<std::pair<std::string, std::string>>;
 /// Up to which level is it said? At first up to info.
 void set_log_level(LogLevel most);
 void log(LogLevel level, const std::string& message, const LogFields& fields = {});
+
+/// While it lives, messages are written by a thread of its own: a log that nobody reads stops
+/// nobody. At its end what is left is written, for two seconds at most.
+class LogThread {
+public:
+    LogThread();
+    LogThread(const LogThread&) = delete;
+    LogThread& operator=(const LogThread&) = delete;
+    ~LogThread();
+
+private:
+    std::unique_ptr<Lane> lane_;
+};
 
 }  // namespace ksms

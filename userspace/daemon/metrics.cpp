@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -65,7 +64,8 @@ void jobs(MetricsText& text, const MetricsSources& from) {
         }
     text.head("ksms_jobs_rejected_total", "counter", "jobs not accepted");
     for (const char* reason :
-         {"queue_full", "user_limit", "conflict", "invalid", "shutting_down"}) {
+         {"queue_full", "user_limit", "rate_limit", "conflict", "invalid", "not_allowed",
+          "shutting_down"}) {
         const auto found = figures.rejected.find(reason);
         text.value("ksms_jobs_rejected_total", fmt::format("reason=\"{}\"", reason),
                    found == figures.rejected.end() ? std::uint64_t{0} : found->second);
@@ -124,20 +124,13 @@ void records(MetricsText& text, const MetricsSources& from) {
              fmt::format("{:.3f}", from.health.checked_at()));
     text.one("ksms_registry_check_findings", "gauge", "what it found and could not put right",
              from.health.open_findings());
-    const bool up = from.board.unsaved() == 0 && from.board.store().writable().has_value();
+    const auto& records = from.board.records();
+    const bool up = from.board.unsaved() == 0 && records.state().has_value();
     text.one("ksms_database_up", "gauge", "1 if jobs are written to the database", up ? 1 : 0);
-    std::uint64_t bytes = 0, kept = 0;
-    for (const char* file : {"jobs.db", "jobs.db-wal", "jobs.db-shm"}) {
-        struct stat status{};
-        const auto path = from.config.service.state_directory + "/" + file;
-        if (::stat(path.c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_size);
-    }
-    text.one("ksms_database_size_bytes", "gauge", "its files", bytes);
-    if (const auto counts = from.board.store().counts())
-        for (const auto& [which, count] : *counts) kept += count;
-    text.one("ksms_database_jobs", "gauge", "jobs in it", kept);
+    text.one("ksms_database_size_bytes", "gauge", "its files", records.facts().bytes);
+    text.one("ksms_database_jobs", "gauge", "jobs in it", records.facts().jobs);
     text.one("ksms_database_errors_total", "counter", "writes and reads that failed",
-             from.board.figures().database_errors);
+             records.errors());
 }
 
 std::uint64_t resident_bytes() {
@@ -172,6 +165,12 @@ void process(MetricsText& text, const MetricsSources& from) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     text.one("ksms_process_max_fds", "gauge", "how many there may be", limit.rlim_cur);
+    if (from.watch == nullptr) return;
+    const auto& loop = from.watch->figures();
+    text.head("ksms_loop_delay_seconds", "histogram", "how late the main thread comes to its work");
+    text.histogram("ksms_loop_delay_seconds", "", loop.delay);
+    text.one("ksms_loop_stalls_total", "counter", "times that it came half a second late or more",
+             loop.stalls);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
+#include "daemon/stall.hpp"
 
 namespace ksms {
 
@@ -16,6 +17,7 @@ struct MetricsSources {
     const Health& health;
     const Objects& objects;
     const Config& config;
+    const StallWatch* watch;  ///< may be nullptr
     double started_at{0};  ///< seconds since the epoch
     std::string version;
 };

@@ -21,6 +21,7 @@ std::string dump(const json& value) {
 std::string line_of(const Order& order) {
     return dump({{"id", order.id},
                  {"user", order.user},
+                 {"uid", order.uid},
                  {"request", order.request},
                  {"pin_root", order.pin_root},
                  {"config", order.config},
@@ -31,9 +32,10 @@ std::string line_of(const Order& order) {
 Result<Order> read_order(std::string_view line) {
     const auto value = json::parse(line, nullptr, false);
     if (!value.is_object()) return fail(Code::failed, "an order that is no JSON object");
-    return Order{value.value("id", ""),      value.value("user", ""),
-                 value.value("request", ""), value.value("pin_root", ""),
-                 value.value("config", ""),  value.value("config_name", "")};
+    return Order{value.value("id", ""),       value.value("user", ""),
+                 value.value("uid", uid_t{}), value.value("request", ""),
+                 value.value("pin_root", ""), value.value("config", ""),
+                 value.value("config_name", "")};
 }
 
 std::string event_line(std::string_view event, const json& data) {

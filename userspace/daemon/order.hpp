@@ -9,6 +9,8 @@
 //                       {"event":"end","data":{…}}                      see RunEnd; last
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -18,8 +20,15 @@
 
 namespace ksms {
 
+/// The name that a job's lease is under. Names with this prefix are root's, so no member of the group
+/// can take that of a job that waits.
+[[nodiscard]] inline std::string lease_name(const std::string& id) {
+    return "ksmsd:" + id;
+}
+
 struct Order {
     std::string id, user;
+    uid_t uid{0};
     std::string request;              ///< JSON text as it was accepted
     std::string pin_root;             ///< "": the usual one
     std::string config, config_name;  ///< text of the configuration and its file's name

@@ -58,6 +58,13 @@ void WorkerPool::kill(const std::string& id) {
     if (const auto found = busy_.find(id); found != busy_.end()) found->second->kill();
 }
 
+void WorkerPool::give_up(const std::string& id) {
+    const auto found = busy_.find(id);
+    if (found == busy_.end()) return;
+    const auto worker = found->second;  // it leaves the map meanwhile
+    worker->give_up();
+}
+
 void WorkerPool::stop_all() {
     for (const auto& [id, worker] : busy_) worker->stop();
 }

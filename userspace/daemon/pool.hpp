@@ -29,6 +29,8 @@ public:
     void stop(const std::string& id);
     /// … at once.
     void kill(const std::string& id);
+    /// Goes on without the process of this job, which SIGKILL did not end.
+    void give_up(const std::string& id);
     void stop_all();
 
     [[nodiscard]] std::size_t busy() const { return busy_.size(); }

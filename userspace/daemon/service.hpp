@@ -4,10 +4,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
+#include "daemon/stall.hpp"
+#include "http/background.hpp"
 #include "http/service.hpp"
 
 namespace ksms {
@@ -15,29 +18,53 @@ namespace ksms {
 class KsmsService : public JobService {
 public:
     /// @param config  as it is now, also after a reload
-    KsmsService(JobBoard& board, Health& health, const Objects& objects, const Config& config);
+    KsmsService(boost::asio::io_context& io, JobBoard& board, Health& health,
+                const Objects& objects, const Config& config);
 
-    Answer<SubmittedJob> submit(const Caller& caller, const nlohmann::json& body) override;
-    Answer<JobDocument> job(const Caller& caller, const std::string& id) override;
-    Answer<std::string> jobs(const Caller& caller, const JobQuery& query) override;
-    Answer<JobDocument> cancel(const Caller& caller, const std::string& id) override;
-    Answer<Subscription> watch(const Caller& caller, const std::string& id, std::uint64_t after,
-                               std::function<void(const JobEvent&)> event) override;
+    void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
+    void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
+    void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) override;
+    void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
+    void watch(const Caller& caller, const std::string& id, std::uint64_t after,
+               std::function<void(const JobEvent&)> event, Then<Subscription> then) override;
     Answer<std::string> registry(const Caller& caller) override;
     Answer<std::string> status(const Caller& caller) override;
     ServiceHealth health() override;
+    /// What its figures say of stalls goes into the metrics. nullptr: nothing any more.
+    void watched_by(const StallWatch* watch) { watch_ = watch; }
     std::string metrics() override;
 
 private:
-    Answer<Job> visible(const Caller& caller, const std::string& id, bool with_result);
+    struct Submission {
+        Job job;
+        bool trusted{false};
+        bool named{false};  ///< its client chose the id
+    };
+    /// How many a user may submit now; refilled with time.
+    struct Bucket {
+        double left{0};
+        std::uint64_t at{0};  ///< monotonic_ns()
+    };
+
+    void visible(const Caller& caller, const std::string& id, Then<Job> then);
     std::unexpected<Problem> rejected(const char* reason, Problem problem);
-    Answer<Job> owned_by(const Caller& caller, const std::optional<std::string>& user) const;
+    void find_owner(const Caller& caller, const std::optional<std::string>& user,
+                    std::function<void(Answer<Job>)> then);
+    void look_for(Submission submission, Then<SubmittedJob> then);
+    void enqueue(const Submission& submission, const Then<SubmittedJob>& then);
+    Answer<SubmittedJob> same_or_conflict(const Submission& submission, const Job& known);
+    [[nodiscard]] std::optional<std::pair<const char*, Problem>> too_much(
+        const Submission& submission);
+    [[nodiscard]] bool is_too_fast(uid_t uid);
 
     JobBoard& board_;
     Health& health_;
     const Objects& objects_;
     const Config& config_;
     double started_at_;
+    const StallWatch* watch_{nullptr};
+    std::map<uid_t, Bucket> buckets_;
+    Background users_;  ///< the database of users
 };
 
 }  // namespace ksms

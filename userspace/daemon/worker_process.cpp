@@ -18,6 +18,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "base/fd.hpp"
 #include "daemon/worker.hpp"
@@ -57,9 +58,17 @@ Result<pid_t> spawn(int socket, std::string pin_root) {
     return pid;
 }
 
+/// Killed, and without a descriptor that would tell when they have ended.
+std::vector<pid_t> unwatched;
+
+void reap_unwatched() {
+    std::erase_if(unwatched, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
+}
+
 }  // namespace
 
-/// Lives as long as something of it is awaited.
+/// Lives as long as something of it is awaited: its process, above all, which may take its time to
+/// end. Nothing here waits for that.
 struct WorkerProcess::State : std::enable_shared_from_this<State> {
     State(asio::io_context& io, pid_t of) : socket(io), gone(io), pid(of) {}
 
@@ -80,16 +89,24 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
                         });
     }
 
-    /// What it wrote before it died is read first: its socket may hold a result.
+    /// The event may be another descriptor's: Asio uses its records again while events of the same
+    /// epoll_wait(2) are still to be delivered (detail/epoll_reactor.ipp). So the kernel is asked.
     void reap() {
-        int status = 0;
-        ::waitpid(pid, &status, 0);
+        siginfo_t ended{};
+        const int asked = ::waitid(P_PIDFD, static_cast<id_t>(gone.native_handle()), &ended,
+                                   WEXITED | WNOHANG);
+        if (asked == 0 && ended.si_pid == 0) return await_end();
         pid = -1;
+        error_code ignored;
+        static_cast<void>(gone.close(ignored));
+        // What it wrote before it died is read first: its socket may hold a result.
         drain();
-        if (over) return;
-        const auto how = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
-                                             : fmt::format("exit {}", WEXITSTATUS(status));
-        over = true;
+        finish(ended.si_code == CLD_EXITED ? fmt::format("exit {}", ended.si_status)
+                                           : fmt::format("signal {}", ended.si_status));
+    }
+
+    void finish(const std::string& how) {
+        if (std::exchange(over, true)) return;
         error_code ignored;
         static_cast<void>(socket.close(ignored));
         if (auto died = std::exchange(events.died, nullptr)) died(how);
@@ -167,13 +184,14 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io
         return fail_errno(errno, "make a socket pair for a worker");
     Fd ours(pair[0]);
     const Fd its(pair[1]);
+    reap_unwatched();
     KSMS_TRY(const auto pid, spawn(its.get(), pin_root));
     auto state = std::make_shared<State>(io, pid);
     const int watched = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     if (watched < 0) {
         const int failed = errno;
         ::kill(pid, SIGKILL);
-        ::waitpid(pid, nullptr, 0);
+        unwatched.push_back(pid);
         return fail_errno(failed, "watch a worker");
     }
     state->gone.assign(watched);
@@ -187,11 +205,8 @@ WorkerProcess::~WorkerProcess() {
     state_->over = true;
     state_->events = {};
     state_->signal(SIGKILL);
-    if (state_->pid > 0) ::waitpid(state_->pid, nullptr, 0);
-    state_->pid = -1;
     error_code ignored;
     static_cast<void>(state_->socket.close(ignored));
-    static_cast<void>(state_->gone.close(ignored));
 }
 
 void WorkerProcess::run(const Order& order, WorkerEvents events) {
@@ -209,6 +224,10 @@ void WorkerProcess::stop() {
 void WorkerProcess::kill() {
     state_->stopping = true;
     state_->signal(SIGKILL);
+}
+
+void WorkerProcess::give_up() {
+    state_->finish("signal 9, which it has not obeyed yet");
 }
 
 pid_t WorkerProcess::pid() const {

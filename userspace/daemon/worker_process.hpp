@@ -35,7 +35,7 @@ public:
                                                         const std::string& pin_root);
     WorkerProcess(const WorkerProcess&) = delete;
     WorkerProcess& operator=(const WorkerProcess&) = delete;
-    /// Kills it.
+    /// Kills it; its process is reaped when it has ended, which nobody waits for.
     ~WorkerProcess();
 
     /// One job; the next one only after its end.
@@ -43,6 +43,8 @@ public:
     /// Ends its job cleanly, and itself then.
     void stop();
     void kill();
+    /// It counts as dead, though its process has not ended: it waits in the kernel.
+    void give_up();
     [[nodiscard]] pid_t pid() const;
     /// It was told to stop: no job for it any more.
     [[nodiscard]] bool is_stopping() const;

@@ -134,6 +134,7 @@ private:
         Observation seen;
         ScanHooks hooks;
         hooks.progress = hooks_.progress;
+        hooks.planned = hooks_.planned;
         hooks.stop = hooks_.stop;
         hooks.armed = [&](const ArmedScan& armed) { return watch(armed, service, seen); };
         const auto request = of(service);

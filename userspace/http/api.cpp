@@ -38,13 +38,29 @@ HttpResponse refused(int status, std::string detail, std::string hint = {}) {
     return response_of(make_problem(status, std::move(detail), std::move(hint)));
 }
 
-/// Nothing but what everybody may know is told on the loopback port.
-std::optional<HttpResponse> check_loopback(const HttpRequest& request, const HttpTarget& target) {
-    const auto* host = request.header("Host");
-    const std::string authority =
-        !target.authority.empty() ? target.authority : (host != nullptr ? *host : "");
-    if (is_loopback_authority(authority)) return std::nullopt;
-    return refused(421, "this port answers to localhost, 127.0.0.1 and [::1] only");
+/// A page of somebody else's reaches us only by a browser, which says whose page it is: by the name
+/// that it looked up (DNS rebinding makes that ours), by Origin, by Sec-Fetch-Site (W3C Fetch
+/// Metadata). `ssh -L` makes the Unix socket such a place, so it is asked everywhere.
+std::optional<HttpResponse> check_origin(const Caller& caller, const HttpRequest& request,
+                                         const HttpTarget& target) {
+    const auto text = [&request](const char* name) {
+        const auto* value = request.header(name);
+        return value == nullptr ? std::string() : *value;
+    };
+    const auto authority = !target.authority.empty() ? target.authority : text("Host");
+    const bool local = !caller.anonymous &&
+                       (authority.empty() || authority == "ksms" || authority == "ksmsd");
+    if (!local && !is_loopback_authority(authority))
+        return refused(421, "this server is not " + authority,
+                       "call it localhost, 127.0.0.1 or [::1], or ksms on its Unix socket");
+    const auto origin = text("Origin");
+    if (!origin.empty() && !same_token(origin, "http://" + authority))
+        return refused(403, "a page of " + origin + " may not ask this server");
+    const auto site = text("Sec-Fetch-Site");
+    if (!site.empty() && site != "same-origin" && site != "none")
+        return refused(403, "a page from elsewhere (Sec-Fetch-Site: " + site +
+                                ") may not ask this server");
+    return std::nullopt;
 }
 
 HttpResponse forbidden_here() {
@@ -74,44 +90,49 @@ HttpApi::HttpApi(JobService& service, std::string page, const HttpLimits& limits
       router_(routes()) {}
 
 std::vector<HttpRoute> HttpApi::routes() {
+    // What is answered at once.
+    const auto now = [](auto answer) {
+        return [answer](const HttpCall& call, const HttpRespond& respond) {
+            respond(answer(call));
+        };
+    };
     return {
-        {"POST", "/v1/jobs", json_type, false, true, [this](const auto& c) { return submit(c); }},
-        {"GET", "/v1/jobs", json_type, false, false, [this](const auto& c) { return list(c); }},
+        {"POST", "/v1/jobs", json_type, false, true,
+         [this](const auto& call, const auto& respond) { submit(call, respond); }},
+        {"GET", "/v1/jobs", json_type, false, false,
+         [this](const auto& call, const auto& respond) { list(call, respond); }},
         {"GET", "/v1/jobs/{id}", json_type, false, false,
-         [this](const auto& c) { return show(c); }},
+         [this](const auto& call, const auto& respond) { show(call, respond); }},
         {"DELETE", "/v1/jobs/{id}", json_type, false, false,
-         [this](const auto& c) { return cancel(c); }},
+         [this](const auto& call, const auto& respond) { cancel(call, respond); }},
         {"GET", "/v1/jobs/{id}/events", event_type, false, false,
-         [](const auto& c) { return events(c); }},
-        {"GET", "/v1/registry", json_type, false, false,
-         [this](const auto& c) -> HttpReply {
-             if (auto problem = no_parameters(c)) return response_of(*problem);
-             return json_or_problem(service_.registry(c.caller));
-         }},
-        {"GET", "/v1/status", json_type, true, false,
-         [this](const auto& c) -> HttpReply {
-             if (auto problem = no_parameters(c)) return response_of(*problem);
-             return json_or_problem(service_.status(c.caller));
-         }},
-        {"GET", "/healthz", json_type, true, false,
-         [this](const auto&) -> HttpReply {
+         [](const auto& call, const auto& respond) { respond(events(call)); }},
+        {"GET", "/v1/registry", json_type, false, false, now([this](const HttpCall& call) {
+             auto problem = no_parameters(call);
+             return problem ? response_of(*problem)
+                            : json_or_problem(service_.registry(call.caller));
+         })},
+        {"GET", "/v1/status", json_type, true, false, now([this](const HttpCall& call) {
+             auto problem = no_parameters(call);
+             return problem ? response_of(*problem)
+                            : json_or_problem(service_.status(call.caller));
+         })},
+        {"GET", "/healthz", json_type, true, false, now([this](const HttpCall&) {
              auto health = service_.health();
              return json_response(std::move(health.json), health.healthy ? 200 : 503);
-         }},
-        {"GET", "/metrics", "text/plain", true, false,
-         [this](const auto&) -> HttpReply {
+         })},
+        {"GET", "/metrics", "text/plain", true, false, now([this](const HttpCall&) {
              return HttpResponse{200,
                                  "text/plain; version=0.0.4; charset=utf-8",
                                  {},
                                  service_.metrics() + own_metrics_()};
-         }},
-        {"GET", "/", "text/html", true, false,
-         [this](const auto&) -> HttpReply {
+         })},
+        {"GET", "/", "text/html", true, false, now([this](const HttpCall&) {
              return HttpResponse{200,
                                  "text/html; charset=utf-8",
                                  {{"Content-Security-Policy", page_policy}},
                                  page_};
-         }},
+         })},
     };
 }
 
@@ -123,9 +144,8 @@ std::expected<Admitted, HttpResponse> HttpApi::admit(const Caller& caller,
             refused(414, "the target is longer than " + std::to_string(limits_.target) + " bytes"));
     auto target = parse_target(request.target);
     if (!target) return std::unexpected(response_of(target.error()));
-    if (caller.anonymous)
-        if (auto response = check_loopback(request, *target))
-            return std::unexpected(std::move(*response));
+    if (auto response = check_origin(caller, request, *target))
+        return std::unexpected(std::move(*response));
     if (caller.anonymous && target->asterisk) return std::unexpected(forbidden_here());
     if (target->asterisk) {
         if (request.method == "OPTIONS")
@@ -157,47 +177,52 @@ std::expected<Admitted, HttpResponse> HttpApi::admit(const Caller& caller,
     return Admitted{std::move(*target), std::move(*match), {}};
 }
 
-HttpReply HttpApi::run(const Caller& caller, const HttpRequest& request,
-                       const Admitted& admitted) const {
+void HttpApi::run(const Caller& caller, const HttpRequest& request, const Admitted& admitted,
+                  const HttpRespond& respond) const {
     if (admitted.match.route == nullptr)
-        return HttpResponse{204, "", {{"Allow", admitted.allow}}, ""};
-    return admitted.match.route->handler(
-        HttpCall{caller, request, admitted.target, admitted.match.id});
+        return respond(HttpResponse{204, "", {{"Allow", admitted.allow}}, ""});
+    admitted.match.route->handler(HttpCall{caller, request, admitted.target, admitted.match.id},
+                                  respond);
 }
 
-HttpReply HttpApi::submit(const HttpCall& call) const {
-    if (auto problem = no_parameters(call)) return response_of(*problem);
+void HttpApi::submit(const HttpCall& call, const HttpRespond& respond) const {
+    if (auto problem = no_parameters(call)) return respond(response_of(*problem));
     const auto body = parse_json_body(call.request.body);
-    if (!body) return response_of(body.error());
-    const auto job = service_.submit(call.caller, *body);
-    if (!job) return response_of(job.error());
-    const nlohmann::ordered_json answer{{"id", job->id}, {"state", job->state}};
-    auto response = json_response(answer.dump(), job->created ? 202 : 200);
-    response.headers.emplace_back("Location", "/v1/jobs/" + job->id);
-    return response;
+    if (!body) return respond(response_of(body.error()));
+    service_.submit(call.caller, *body, [respond](Answer<SubmittedJob> job) {
+        if (!job) return respond(response_of(job.error()));
+        const nlohmann::ordered_json answer{{"id", job->id}, {"state", job->state}};
+        auto response = json_response(answer.dump(), job->created ? 202 : 200);
+        response.headers.emplace_back("Location", "/v1/jobs/" + job->id);
+        respond(std::move(response));
+    });
 }
 
-HttpReply HttpApi::list(const HttpCall& call) const {
+void HttpApi::list(const HttpCall& call, const HttpRespond& respond) const {
     const auto query = parse_job_query(call.target);
-    if (!query) return response_of(query.error());
-    return json_or_problem(service_.jobs(call.caller, *query));
+    if (!query) return respond(response_of(query.error()));
+    service_.jobs(call.caller, *query, [respond](Answer<std::string> page) {
+        respond(json_or_problem(std::move(page)));
+    });
 }
 
-HttpReply HttpApi::show(const HttpCall& call) const {
+void HttpApi::show(const HttpCall& call, const HttpRespond& respond) const {
     static const std::array<std::string, 1> known{"wait"};
-    if (auto problem = check_parameters(call.target, known)) return response_of(*problem);
+    if (auto problem = check_parameters(call.target, known)) return respond(response_of(*problem));
     const auto wait = parse_wait(call.target, limits_.longest_wait);
-    if (!wait) return response_of(wait.error());
-    const auto job = service_.job(call.caller, call.id);
-    if (!job) return response_of(job.error());
-    if (wait->count() > 0 && !job->finished) return WaitForJob{call.id, *wait};
-    return job_response(*job, false);
+    if (!wait) return respond(response_of(wait.error()));
+    service_.job(call.caller, call.id, [respond, id = call.id, wait = *wait](auto job) {
+        if (!job) return respond(response_of(job.error()));
+        if (wait.count() > 0 && !job->finished) return respond(WaitForJob{id, wait});
+        respond(job_response(*job, false));
+    });
 }
 
-HttpReply HttpApi::cancel(const HttpCall& call) const {
-    if (auto problem = no_parameters(call)) return response_of(*problem);
-    const auto job = service_.cancel(call.caller, call.id);
-    return job ? job_response(*job, true) : response_of(job.error());
+void HttpApi::cancel(const HttpCall& call, const HttpRespond& respond) const {
+    if (auto problem = no_parameters(call)) return respond(response_of(*problem));
+    service_.cancel(call.caller, call.id, [respond](Answer<JobDocument> job) {
+        respond(job ? job_response(*job, true) : response_of(job.error()));
+    });
 }
 
 HttpReply HttpApi::events(const HttpCall& call) {
@@ -213,9 +238,10 @@ HttpReply HttpApi::events(const HttpCall& call) {
     return stream;
 }
 
-HttpResponse HttpApi::job(const Caller& caller, const std::string& id) const {
-    const auto job = service_.job(caller, id);
-    return job ? job_response(*job, false) : response_of(job.error());
+void HttpApi::job(const Caller& caller, const std::string& id, HttpRespond respond) const {
+    service_.job(caller, id, [respond = std::move(respond)](Answer<JobDocument> job) {
+        respond(job ? job_response(*job, false) : response_of(job.error()));
+    });
 }
 
 }  // namespace ksms

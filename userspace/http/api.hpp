@@ -33,19 +33,19 @@ public:
     [[nodiscard]] std::expected<Admitted, HttpResponse> admit(const Caller& caller,
                                                               const HttpRequest& request) const;
     /// @param request  with its body
-    [[nodiscard]] HttpReply run(const Caller& caller, const HttpRequest& request,
-                                const Admitted& admitted) const;
+    void run(const Caller& caller, const HttpRequest& request, const Admitted& admitted,
+             const HttpRespond& respond) const;
 
     /// The job's document as the end of a wait.
-    [[nodiscard]] HttpResponse job(const Caller& caller, const std::string& id) const;
+    void job(const Caller& caller, const std::string& id, HttpRespond respond) const;
     [[nodiscard]] JobService& service() const { return service_; }
 
 private:
     [[nodiscard]] std::vector<HttpRoute> routes();
-    [[nodiscard]] HttpReply submit(const HttpCall& call) const;
-    [[nodiscard]] HttpReply list(const HttpCall& call) const;
-    [[nodiscard]] HttpReply show(const HttpCall& call) const;
-    [[nodiscard]] HttpReply cancel(const HttpCall& call) const;
+    void submit(const HttpCall& call, const HttpRespond& respond) const;
+    void list(const HttpCall& call, const HttpRespond& respond) const;
+    void show(const HttpCall& call, const HttpRespond& respond) const;
+    void cancel(const HttpCall& call, const HttpRespond& respond) const;
     [[nodiscard]] static HttpReply events(const HttpCall& call);
 
     JobService& service_;

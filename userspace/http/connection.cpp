@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "http/headers.hpp"
+#include "http/peer.hpp"
 #include "http/problem.hpp"
 
 namespace ksms {
@@ -55,8 +56,26 @@ Connection::Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller cal
       timer_(core_->io),
       buffer_(core_->limits.header + buffer_slack) {}
 
-void Connection::start() {
+void Connection::start(PeerNames& peers) {
     core_->connections.emplace(id_, shared_from_this());
+    if (caller_.anonymous || caller_.trusted) return begin();
+    learn_names(peers);
+}
+
+/// Databases that do not answer cost a caller its name, and a member whom the kernel does not know
+/// as one its membership, but no more.
+void Connection::learn_names(PeerNames& peers) {
+    arm(core_->limits.names, &Connection::begin);
+    peers.look_up(caller_.uid, caller_.gid, guarded([this](const PeerNames::Names& names) {
+                      if (begun_) return;
+                      caller_.user = names.user;
+                      caller_.may_submit |= names.member;
+                      begin();
+                  }));
+}
+
+void Connection::begin() {
+    begun_ = true;
     next_request();
 }
 
@@ -78,7 +97,7 @@ void Connection::finish() {
     close_after_ = true;
     if (!waits_for_.empty())
         wait_is_over();
-    else if (events_ || !writing_)
+    else if (events_ || (!writing_ && !pending_))
         close();
 }
 
@@ -203,17 +222,37 @@ void Connection::run() {
         problem.retry_after = 1;
         return answer(response_of(problem));
     }
-    HttpReply reply;
+    const auto respond = reply();
     try {
-        reply = core_->api.run(caller_, request_, *admitted_);
+        core_->api.run(caller_, request_, *admitted_, respond);
     } catch (const std::exception& error) {
-        reply = response_of(make_problem(500, std::string("the service failed: ") + error.what()));
+        respond(response_of(make_problem(500, std::string("the service failed: ") + error.what())));
     }
     request_.body = {};
+}
+
+HttpRespond Connection::reply() {
+    pending_ = true;
+    arm(core_->limits.service, &Connection::service_timed_out);
+    return guarded([this, number = ++asked_number_](HttpReply reply) {
+        if (pending_ && number == asked_number_) replied(std::move(reply));
+    });
+}
+
+void Connection::replied(HttpReply reply) {
+    pending_ = false;
+    disarm();
     if (!std::holds_alternative<HttpResponse>(reply)) asked_.reset();  // it takes what it takes
     if (auto* wait = std::get_if<WaitForJob>(&reply)) return wait_for_job(*wait);
     if (auto* wanted = std::get_if<StreamEvents>(&reply)) return stream(*wanted);
     answer(std::move(std::get<HttpResponse>(reply)));
+}
+
+void Connection::service_timed_out() {
+    auto problem = make_problem(503, "the service has not answered in time",
+                                "ask again later; `ksmsctl doctor` and /healthz may say why");
+    problem.retry_after = 5;
+    replied(response_of(problem));
 }
 
 }  // namespace ksms

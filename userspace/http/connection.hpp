@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // One client: reads a request, has it answered, and again. Each step has a deadline.
 //
+//     learn_names -> next_request
 //     next_request -> read_header -> [read_body] -> run -> answer -> next_request, or linger
-//                                                    |-> wait_for_job -> answer
+//                                                    |-> wait_for_job -> ask -> answer
 //                                                    `-> stream -> linger
+//
+// Between run (or ask) and what follows the service may take its time: it is waited for, not longer
+// than limits.service.
 //
 // Reading is in connection.cpp, writing in connection_answer.cpp, what takes longer in
 // connection_stream.cpp. Internal to the room: includes Boost.Beast.
@@ -32,6 +36,7 @@
 namespace ksms {
 
 class Connection;
+class PeerNames;
 
 /// What all connections of a server share.
 struct HttpCore {
@@ -58,7 +63,8 @@ public:
 
     Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller caller);
 
-    void start();
+    /// @param peers  outlives this
+    void start(PeerNames& peers);
     /// At once, without a word; a second time is nothing.
     void close();
     /// The server stops: what is being answered is answered, waits are over, streams end.
@@ -77,6 +83,8 @@ private:
     template <typename F>
     auto guarded(F handler);
 
+    void learn_names(PeerNames& peers);
+    void begin();
     void next_request();
     void read_header();
     void header_is_read(Error error);
@@ -87,6 +95,10 @@ private:
     void request_timed_out();
     void read_failed(Error error, bool in_body);
     void run();
+    /// A way for the service to reply to what is asked now, once; what comes later is void.
+    HttpRespond reply();
+    void replied(HttpReply reply);
+    void service_timed_out();
 
     void answer(HttpResponse response, bool close_after = false);
     void count_answer(int status);
@@ -101,6 +113,7 @@ private:
     void wait_for_job(const WaitForJob& wait);
     void wait_is_over();
     void stream(const StreamEvents& wanted);
+    void begin_events(Answer<Subscription> subscription);
     void event(const JobEvent& event);
     void write_events();
     void heartbeat();
@@ -114,6 +127,7 @@ private:
     boost::asio::steady_timer timer_;
     std::uint64_t armed_{0};
     bool closed_{false};
+    bool begun_{false};
 
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;
@@ -122,6 +136,8 @@ private:
     bool keep_alive_{false};
     bool head_only_{false};
     bool timed_out_{false};
+    std::uint64_t asked_number_{0};  ///< of what the service was last asked
+    bool pending_{false};            ///< it has not replied yet
 
     std::string head_;
     std::string body_;

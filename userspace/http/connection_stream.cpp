@@ -42,21 +42,26 @@ void Connection::watch_for_hangup() {
 void Connection::wait_for_job(const WaitForJob& wait) {
     if (!begin_stream()) return;
     waits_for_ = wait.id;
-    auto subscription = core_->api.service().watch(
-        caller_, wait.id, 0, [weak = weak_from_this()](const JobEvent& event) {
-            const auto self = weak.lock();
-            if (!self || event.name != "end") return;
-            // Not from inside of the service, which is in the middle of something.
-            asio::post(self->core_->io, self->guarded([raw = self.get()] { raw->wait_is_over(); }));
-        });
-    if (!subscription) {
-        waits_for_.clear();
-        core_->book.end_stream(id_);
-        return answer(response_of(subscription.error()));
-    }
-    subscription_ = std::move(*subscription);
     arm(wait.longest, &Connection::wait_is_over);
     watch_for_hangup();
+    const auto listener = [weak = weak_from_this()](const JobEvent& event) {
+        const auto self = weak.lock();
+        if (!self || event.name != "end") return;
+        // Not from inside of the service, which is in the middle of something.
+        asio::post(self->core_->io, self->guarded([raw = self.get()] { raw->wait_is_over(); }));
+    };
+    core_->api.service().watch(caller_, wait.id, 0, listener,
+                               guarded([this](Answer<Subscription> subscription) {
+                                   if (waits_for_.empty()) return;  // the time is over
+                                   if (subscription) {
+                                       subscription_ = std::move(*subscription);
+                                       return;
+                                   }
+                                   waits_for_.clear();
+                                   disarm();
+                                   core_->book.end_stream(id_);
+                                   answer(response_of(subscription.error()));
+                               }));
 }
 
 void Connection::wait_is_over() {
@@ -65,17 +70,23 @@ void Connection::wait_is_over() {
     disarm();
     subscription_.reset();
     core_->book.end_stream(id_);
-    answer(core_->api.job(caller_, id));
+    core_->api.job(caller_, id, reply());
 }
 
 void Connection::stream(const StreamEvents& wanted) {
     if (!begin_stream()) return;
     events_.emplace(core_->limits);
     replaying_ = true;
-    auto subscription = core_->api.service().watch(
-        caller_, wanted.id, wanted.after, [weak = weak_from_this()](const JobEvent& event) {
-            if (const auto self = weak.lock(); self && !self->closed_) self->event(event);
-        });
+    const auto listener = [weak = weak_from_this()](const JobEvent& event) {
+        if (const auto self = weak.lock(); self && !self->closed_) self->event(event);
+    };
+    core_->api.service().watch(caller_, wanted.id, wanted.after, listener,
+                               guarded([this](Answer<Subscription> subscription) {
+                                   begin_events(std::move(subscription));
+                               }));
+}
+
+void Connection::begin_events(Answer<Subscription> subscription) {
     replaying_ = false;
     if (!subscription) {
         events_.reset();
@@ -96,6 +107,7 @@ void Connection::event(const JobEvent& event) {
     if (std::exchange(woken_, true)) return;
     asio::post(core_->io, guarded([this] {
                    woken_ = false;
+                   if (replaying_) return;  // the header goes first
                    core_->book.holds(id_, head_.size() + body_.size() + events_->bytes());
                    const bool no_room = writing_ && core_->book.bytes() >= core_->limits.bytes;
                    if (cut_off_ || no_room) return write_timed_out();

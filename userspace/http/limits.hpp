@@ -23,8 +23,10 @@ struct HttpLimits {
     std::size_t events{1024};                      ///< behind for a subscriber: then it is cut off
     std::size_t replayed_bytes{32 * 1024 * 1024};  ///< of the events before a subscription
 
+    std::chrono::milliseconds names{3'000};     ///< for who the client is
     std::chrono::milliseconds request{10'000};  ///< from the first byte of a request to its last
     std::chrono::milliseconds idle{60'000};     ///< between requests
+    std::chrono::milliseconds service{30'000};  ///< for what the service asks a disk
     std::chrono::milliseconds write{30'000};    ///< without a byte of the answer taken
     std::chrono::milliseconds answer{600'000};  ///< for one answer as a whole
     std::chrono::milliseconds linger{2'000};    ///< for what is still coming after the last answer

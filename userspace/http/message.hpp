@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,5 +52,7 @@ struct StreamEvents {
 };
 
 using HttpReply = std::variant<HttpResponse, WaitForJob, StreamEvents>;
+/// Takes the reply to one request; called once, now or later, on the server's thread.
+using HttpRespond = std::function<void(HttpReply)>;
 
 }  // namespace ksms

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -52,7 +53,32 @@ bool is_member(const std::string& user, gid_t gid, gid_t group) {
     return false;
 }
 
+gid_t group_id(const std::string& group) {
+    std::array<char, 65536> text{};
+    ::group entry{};
+    ::group* found = nullptr;
+    const int error = ::getgrnam_r(group.c_str(), &entry, text.data(), text.size(), &found);
+    return error == 0 && found != nullptr ? found->gr_gid : no_group;
+}
+
+PeerNames::Names names_of(uid_t uid, gid_t gid, gid_t group) {
+    std::array<char, 16384> text{};
+    passwd entry{};
+    passwd* found = nullptr;
+    const int error = ::getpwuid_r(uid, &entry, text.data(), text.size(), &found);
+    if (error != 0 || found == nullptr) return {std::to_string(uid), false};
+    PeerNames::Names names{found->pw_name, false};
+    names.member = group != no_group && is_member(names.user, gid, group);
+    return names;
+}
+
 }  // namespace
+
+PeerNames::PeerNames(boost::asio::io_context& io, std::string group)
+    : group_(std::move(group)),
+      group_id_(group_id(group_)),
+      group_until_(monotonic_ns() + kept_for),
+      databases_(io, "ksmsd-names", Lane::AtEnd::abandon) {}
 
 Caller PeerNames::anonymous() {
     Caller caller;
@@ -60,31 +86,12 @@ Caller PeerNames::anonymous() {
     return caller;
 }
 
-void PeerNames::look_up_group() {
+/// The old answer serves until there is a new one.
+void PeerNames::refresh_group() {
     if (monotonic_ns() < group_until_) return;
-    std::array<char, 65536> text{};
-    group entry{};
-    group* found = nullptr;
-    const int error = ::getgrnam_r(group_.c_str(), &entry, text.data(), text.size(), &found);
-    group_id_ = error == 0 && found != nullptr ? found->gr_gid : no_group;
     group_until_ = monotonic_ns() + kept_for;
-}
-
-const PeerNames::Known& PeerNames::known(uid_t uid, gid_t gid) {
-    const auto now = monotonic_ns();
-    if (const auto found = known_.find(uid); found != known_.end() && now < found->second.until)
-        return found->second;
-    if (known_.size() >= most_known) known_.clear();
-    std::array<char, 16384> text{};
-    passwd entry{};
-    passwd* found = nullptr;
-    const int error = ::getpwuid_r(uid, &entry, text.data(), text.size(), &found);
-    Known answer{std::to_string(uid), false, now + kept_for};
-    if (error == 0 && found != nullptr) {
-        answer.user = found->pw_name;
-        answer.member = group_id_ != no_group && is_member(answer.user, gid, group_id_);
-    }
-    return known_[uid] = std::move(answer);
+    databases_.run([group = group_] { return group_id(group); },
+                   [this](gid_t id) { group_id_ = id; });
 }
 
 Result<Caller> PeerNames::caller(int socket) {
@@ -92,17 +99,36 @@ Result<Caller> PeerNames::caller(int socket) {
     socklen_t size = sizeof(peer);
     if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return fail_errno(errno, "ask who connected");
-    look_up_group();
-    const auto& answer = known(peer.uid, peer.gid);
+    refresh_group();
     Caller caller;
     caller.uid = peer.uid;
+    caller.gid = peer.gid;
     caller.pid = peer.pid;
-    caller.user = answer.user;
     caller.trusted = peer.uid == 0;
-    caller.may_submit = caller.trusted || answer.member ||
-                        (group_id_ != no_group &&
-                         (peer.gid == group_id_ || contains(peer_groups(socket), group_id_)));
+    caller.user = caller.trusted ? "root" : std::to_string(peer.uid);
+    caller.may_submit =
+        caller.trusted || (group_id_ != no_group && (peer.gid == group_id_ ||
+                                                     contains(peer_groups(socket), group_id_)));
     return caller;
+}
+
+void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const Names&)> then) {
+    const auto known = known_.find(uid);
+    if (known != known_.end() && monotonic_ns() < known->second.until)
+        return then(known->second.names);
+    auto& waiting = asked_[uid];
+    waiting.push_back(std::move(then));
+    if (waiting.size() > 1) return;
+    databases_.run([uid, gid, group = group_id_] { return names_of(uid, gid, group); },
+                   [this, uid](Names names) { answered(uid, std::move(names)); });
+}
+
+void PeerNames::answered(uid_t uid, Names names) {
+    if (known_.size() >= most_known) known_.clear();
+    known_[uid] = {names, monotonic_ns() + kept_for};
+    const auto waiting = asked_.extract(uid);
+    if (waiting.empty()) return;
+    for (const auto& then : waiting.mapped()) then(names);
 }
 
 }  // namespace ksms

@@ -5,39 +5,56 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/error.hpp"
+#include "http/background.hpp"
 #include "http/service.hpp"
 
 namespace ksms {
 
+/// What the databases of users and groups say. They may be far away (LDAP), so they are asked on a
+/// thread of their own, and their answers are kept for a minute.
 class PeerNames {
 public:
-    explicit PeerNames(std::string group) : group_(std::move(group)) {}
+    struct Names {
+        std::string user;    ///< the number where the uid has no name
+        bool member{false};  ///< of the group, by the group database
+    };
 
-    /// The caller as the kernel kept him when he connected: SO_PEERCRED (unix(7)) for uid, gid and
-    /// pid, SO_PEERGROUPS (Linux 4.13) for his other groups. A member of the group is also who the
-    /// group database names. Its answers are kept for a minute, because it may be far away.
+    /// Looks the group up, once before it returns.
+    /// @param io     outlives this
+    /// @param group  whose members may submit jobs
+    PeerNames(boost::asio::io_context& io, std::string group);
+
+    /// The caller as the kernel kept it when it connected: SO_PEERCRED (unix(7)) for uid, gid and
+    /// pid, SO_PEERGROUPS (Linux 4.13) for the other groups. `user` is the number, "root" for 0.
     [[nodiscard]] Result<Caller> caller(int socket);
+    /// @param then  called once, on the io_context, before this returns where the answer is known;
+    ///              never, where the databases do not answer
+    void look_up(uid_t uid, gid_t gid, std::function<void(const Names&)> then);
 
     /// Whoever comes by the loopback port.
     [[nodiscard]] static Caller anonymous();
 
 private:
     struct Known {
-        std::string user;
-        bool member{false};
+        Names names;
         std::uint64_t until{0};  ///< monotonic_ns()
     };
-    [[nodiscard]] const Known& known(uid_t uid, gid_t gid);
+    void answered(uid_t uid, Names names);
+    void refresh_group();
 
     std::string group_;
     std::unordered_map<uid_t, Known> known_;
+    std::map<uid_t, std::vector<std::function<void(const Names&)>>> asked_;
     gid_t group_id_{static_cast<gid_t>(-1)};  ///< -1: there is no such group
     std::uint64_t group_until_{0};
-    void look_up_group();
+    Background databases_;
 };
 
 }  // namespace ksms

@@ -13,7 +13,7 @@
 
 namespace ksms {
 
-/// One request on its way to a handler.
+/// One request on its way to a handler. What it refers to is only good until the handler returns.
 struct HttpCall {
     const Caller& caller;
     const HttpRequest& request;
@@ -27,7 +27,7 @@ struct HttpRoute {
     std::string produces;   ///< media type of the good answer
     bool anonymous{false};  ///< also for the loopback port
     bool submits{false};    ///< takes a JSON body, and only from those who may submit
-    std::function<HttpReply(const HttpCall&)> handler;
+    std::function<void(const HttpCall&, const HttpRespond&)> handler;
 };
 
 struct HttpMatch {

@@ -66,7 +66,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
     State(asio::io_context& io, JobService& service, std::string page, const HttpLimits& limits,
           const std::string& group)
         : core(std::make_shared<HttpCore>(io, service, std::move(page), limits)),
-          peers(group),
+          peers(io, group),
           deadline(io) {}
 
     void wait(Listener& listener) {
@@ -120,7 +120,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
         if (error) return;
         (void)client.release();
         ++core->figures.accepted;
-        std::make_shared<Connection>(core, std::move(socket), std::move(*caller))->start();
+        std::make_shared<Connection>(core, std::move(socket), std::move(*caller))->start(peers);
     }
 
     void stop_listening() {

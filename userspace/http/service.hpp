@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the HTTP API asks of the service behind it. The server knows connections and HTTP, the
 // service knows jobs. Every function is called on the thread of the io_context, must not block, and
-// must not throw.
+// must not throw. What may take a while (a disk) is answered later: by `then`, which is called once,
+// on the same thread, before the function returns or any time after it. References that were passed
+// are only good until the function returns.
 #pragma once
 
 #include <sys/types.h>
@@ -19,8 +21,10 @@ namespace ksms {
 /// Who is on the other side, as the kernel says it (SO_PEERCRED, SO_PEERGROUPS).
 struct Caller {
     uid_t uid{static_cast<uid_t>(-1)};
+    gid_t gid{static_cast<gid_t>(-1)};
     pid_t pid{0};            ///< in our PID namespace; 0 where it is not in it
-    std::string user;        ///< by getpwuid; the number where the uid has no name
+    std::string user;        ///< by getpwuid; the number where the uid has no name, or where
+                             ///< nobody has told it in time
     bool may_submit{false};  ///< root or a member of the group ksms
     bool trusted{false};     ///< root: sees and cancels everybody's jobs
     bool anonymous{false};   ///< the loopback port: nobody is known, uid and user mean nothing
@@ -38,6 +42,8 @@ struct Problem {
 
 template <typename T>
 using Answer = std::expected<T, Problem>;
+template <typename T>
+using Then = std::function<void(Answer<T>)>;
 
 struct SubmittedJob {
     std::string id;
@@ -117,24 +123,22 @@ public:
     /// POST /v1/jobs. @param body  an object; its strings are valid UTF-8, no key is in it twice.
     /// 400 a wrong request, 403 `user` by somebody else than root, 409 the id is another job's,
     /// 429 too many of this user's, 503 the queue cannot be written.
-    [[nodiscard]] virtual Answer<SubmittedJob> submit(const Caller& caller,
-                                                      const nlohmann::json& body) = 0;
+    virtual void submit(const Caller& caller, const nlohmann::json& body,
+                        Then<SubmittedJob> then) = 0;
     /// GET /v1/jobs/ID. The id is at most 63 characters of [A-Za-z0-9._:@+-], here and below.
-    [[nodiscard]] virtual Answer<JobDocument> job(const Caller& caller, const std::string& id) = 0;
+    virtual void job(const Caller& caller, const std::string& id, Then<JobDocument> then) = 0;
     /// GET /v1/jobs: the schema JobList.
-    [[nodiscard]] virtual Answer<std::string> jobs(const Caller& caller, const JobQuery& query) = 0;
+    virtual void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) = 0;
     /// DELETE /v1/jobs/ID: the job's document after it, 200 where it is finished, else 202. A job
     /// that is finished already is 409.
-    [[nodiscard]] virtual Answer<JobDocument> cancel(const Caller& caller,
-                                                     const std::string& id) = 0;
-    /// Calls `event` for the present state before it returns, and for what is still kept of the
-    /// events behind `after`; then for each event as it comes. A finished job: its events, `end`
-    /// last, before it returns.
+    virtual void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) = 0;
+    /// Calls `event` for the present state before `then`, and for what is still kept of the events
+    /// behind `after`; then for each event as it comes. A finished job: its events, `end` last,
+    /// before `then`.
     /// @param after  the last sequence that the client has seen (Last-Event-ID); 0: none. One that
     ///               the job has not come to (a service that was started anew) counts as 0.
-    [[nodiscard]] virtual Answer<Subscription> watch(
-        const Caller& caller, const std::string& id, std::uint64_t after,
-        std::function<void(const JobEvent&)> event) = 0;
+    virtual void watch(const Caller& caller, const std::string& id, std::uint64_t after,
+                       std::function<void(const JobEvent&)> event, Then<Subscription> then) = 0;
 
     /// GET /v1/registry: the document of `ksmsctl registry list -j`.
     [[nodiscard]] virtual Answer<std::string> registry(const Caller& caller) = 0;

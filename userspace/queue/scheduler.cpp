@@ -27,30 +27,35 @@ void Scheduler::reload(const SchedulerLimits& limits) {
     lease_freed();  // the range may have grown
 }
 
-bool Scheduler::add(const std::string& id, std::uint64_t sequence, JobType type,
-                    std::optional<int> dscp) {
-    if (jobs_.contains(id) || ids_.contains(sequence)) return false;
-    const auto& entry =
-        jobs_.emplace(id, Entry{.sequence = sequence, .type = type, .wish = dscp, .dscp = {}})
-            .first->second;
-    ids_.emplace(sequence, id);
-    line_up(entry);
+bool Scheduler::add(const Added& job) {
+    if (jobs_.contains(job.id) || ids_.contains(job.sequence)) return false;
+    const Entry entry{.sequence = job.sequence,
+                      .type = job.type,
+                      .user = job.user,
+                      .wish = job.dscp,
+                      .dscp = {}};
+    const auto& added = jobs_.emplace(job.id, entry).first->second;
+    ids_.emplace(job.sequence, job.id);
+    // Who is new comes behind those who have waited: a user of one short job after the other, too.
+    ++users_.try_emplace(job.user, User{.served = given_}).first->second.jobs;
+    line_up(added);
     return true;
 }
 
 std::optional<std::string> Scheduler::next(Time now) {
     forget_what_is_over(now);
     if (starting_ || dry_until_ || throttle_.paused_until()) return std::nullopt;
-    std::optional<std::uint64_t> first;
+    std::optional<Turn> turn;
     for (const auto type : {JobType::fast, JobType::detailed}) {
-        const auto sequence = has_slot(type) ? oldest(type) : std::nullopt;
-        if (sequence && (!first || *sequence < *first)) first = sequence;
+        const auto its = has_slot(type) ? first(type) : std::nullopt;
+        if (its && (!turn || *its < *turn)) turn = its;
     }
-    if (!first) return std::nullopt;
-    starting_ = ids_.at(*first);
+    if (!turn) return std::nullopt;
+    starting_ = ids_.at(turn->sequence);
     auto& entry = jobs_.at(*starting_);
     leave_line(entry);
     entry.phase = Phase::starting;
+    users_.at(entry.user).served = ++given_;
     freed_meanwhile_ = false;
     return starting_;
 }
@@ -73,30 +78,26 @@ void Scheduler::forget_what_is_over(Time now) {
     if (aside_until_ && now >= *aside_until_) bring_back_aside();
 }
 
-Status Scheduler::leased(const std::string& id, std::optional<int> dscp) {
-    if (starting_ != id)
-        return fail(Code::failed, fmt::format("job {} is not one that starts now", id));
+bool Scheduler::leased(const std::string& id, std::optional<int> dscp) {
+    if (starting_ != id) return false;
     if (dscp) {
-        const auto [holder, is_free] = holders_.emplace(*dscp, id);
-        if (!is_free)
-            return fail(Code::failed,
-                        fmt::format("job {} was given dscp {}, which job {} runs with", id, *dscp,
-                                    holder->second));
+        const auto before = holders_.find(*dscp);
+        if (before != holders_.end()) jobs_.at(before->second).dscp.reset();
+        holders_.insert_or_assign(*dscp, id);
     }
     auto& entry = jobs_.at(id);
     entry.phase = Phase::running;
     entry.dscp = dscp;
     ++running_[index(entry.type)];
+    ++users_.at(entry.user).running[index(entry.type)];
     starting_.reset();
     refusals_ = 0;
-    return {};
+    return true;
 }
 
 Returned Scheduler::no_lease(const std::string& id, Time now, bool own_dscp) {
     if (starting_ != id) return Returned::unknown;
     auto& entry = jobs_.at(id);
-    const auto sequence = entry.sequence;
-    const auto type = index(entry.type);
     const auto wish = entry.wish;
     const auto returned = back(id, entry);
     // A release that came between the question and its answer would be missed: asked again at once.
@@ -104,8 +105,8 @@ Returned Scheduler::no_lease(const std::string& id, Time now, bool own_dscp) {
     if (wish) {
         refused_[*wish] = now + own_retry;
     } else if (own_dscp) {
-        lines_[type][std::nullopt].erase(sequence);
-        aside_[type].insert(sequence);
+        leave_line(entry);
+        aside_.insert(entry.sequence);
         if (!aside_until_) aside_until_ = now + own_retry;
     } else {
         dry_until_ = now + first_retry * (1U << std::min(refusals_, most_doublings));

@@ -6,9 +6,14 @@
 //                 ^                   |                      |
 //                 +---- no_lease(), short_of(), requeue() ---+
 //
-// Order. next() gives the oldest job that may run. While one is starting nothing else is given, so
-// DSCPs are asked for in the order of age. Fast and detailed jobs have slots of their own: neither
-// waits for the other's. A job that comes back keeps its sequence, which puts it at the front.
+// Order. next() gives the oldest job of the user who has the fewest jobs running; of users with
+// equally many, of the one who was served longest ago. While one is starting nothing else is given,
+// so DSCPs are asked for one at a time. Fast and detailed jobs have slots of their own: neither waits
+// for the other's. A job that comes back keeps its sequence, which puts it at the front of its
+// user's line.
+//
+// Slots. One user takes at most `most_user` of the fast slots, and all users but root leave one to
+// root where there are two or more.
 //
 // No DSCP. After no_lease() nothing is given until lease_freed(), finished(), or a fall-back
 // deadline (1 s, doubling to 16 s), in case the wake-up was lost. A release between the question
@@ -42,6 +47,7 @@ namespace ksms {
 
 struct SchedulerLimits {
     unsigned max_parallel_fast_jobs{8};
+    unsigned most_user{64};       ///< of those, of one user other than root
     bool parallel{true};          ///< ksms_parallel_execution; false: one job in all
     bool registry_enabled{true};  ///< false: no DSCP tells jobs apart, one job in all
     unsigned leases{32};          ///< DSCPs in the configured range
@@ -79,11 +85,15 @@ public:
     /// New limits from now on. What runs goes on, also where it is more than they allow.
     void reload(const SchedulerLimits& limits);
 
-    /// @param sequence  order of submission; must not be another job's
-    /// @param dscp      the only one that the job takes, if it asked for one
+    struct Added {
+        std::string id;
+        std::uint64_t sequence{0};  ///< order of submission; must not be another job's
+        JobType type{JobType::fast};
+        std::uint32_t user{0};    ///< uid; 0 is root, whom no limit by user concerns
+        std::optional<int> dscp;  ///< the only one that the job takes, if it asked for one
+    };
     /// False where the id or the sequence is here already; nothing changes then.
-    bool add(const std::string& id, std::uint64_t sequence, JobType type,
-             std::optional<int> dscp = {});
+    bool add(const Added& job);
 
     /// The job to start now, if there is one: allocate its DSCP and tell how that went by leased(),
     /// no_lease(), short_of() or finished(). Call again until it gives none.
@@ -91,9 +101,10 @@ public:
     /// When to call next() although nothing happens; none: not before an event.
     [[nodiscard]] std::optional<Time> next_deadline() const;
 
-    /// It runs. dscp: none where the registry is disabled. An error where another job that runs has
-    /// this DSCP; the job is still starting then.
-    [[nodiscard]] Status leased(const std::string& id, std::optional<int> dscp);
+    /// It runs. dscp: none where the registry is disabled. The kernel says who holds a DSCP: a job
+    /// that ran with it has given it back and is about to end.
+    /// @return false where this job is not the one that starts: nothing has changed
+    [[nodiscard]] bool leased(const std::string& id, std::optional<int> dscp);
     /// No DSCP for it.
     /// @param own_dscp  the one it asked for is taken, others may be free; known for a job that was
     /// added
@@ -122,21 +133,36 @@ private:
     struct Entry {
         std::uint64_t sequence;
         JobType type;
+        std::uint32_t user;
         std::optional<int> wish;  ///< the DSCP it asked for
         Phase phase{Phase::waiting};
         bool cancelled{false};
         unsigned shortages{0};  ///< while it ran alone
         std::optional<int> dscp;
     };
-    /// Sequences of the jobs that wait, by the DSCP they asked for.
+    /// Sequences of one user's jobs of one type that wait, by the DSCP they asked for.
     using Lines = std::map<std::optional<int>, std::set<std::uint64_t>>;
+    struct User {
+        std::array<Lines, 2> lines{};  ///< by type
+        std::array<std::size_t, 2> running{};
+        std::uint64_t served;  ///< when a job of theirs was last given: a count, not a time
+        std::size_t jobs{0};
+    };
+    /// Who comes first is less.
+    struct Turn {
+        std::size_t running;
+        std::uint64_t served, sequence;
+        auto operator<=>(const Turn&) const = default;
+    };
 
     [[nodiscard]] unsigned configured_fast() const;
     [[nodiscard]] bool one_in_all_configured() const;
     [[nodiscard]] bool one_in_all() const;
     [[nodiscard]] bool has_slot(JobType type) const;
+    [[nodiscard]] bool has_slot(JobType type, std::uint32_t uid, const User& user) const;
     [[nodiscard]] bool may_have(std::optional<int> wish) const;
-    [[nodiscard]] std::optional<std::uint64_t> oldest(JobType type) const;
+    [[nodiscard]] std::optional<std::uint64_t> oldest(const Lines& lines) const;
+    [[nodiscard]] std::optional<Turn> first(JobType type) const;
     void forget_what_is_over(Time now);
     void line_up(const Entry& entry);
     void leave_line(const Entry& entry);
@@ -151,13 +177,13 @@ private:
     Throttle throttle_;
     std::unordered_map<std::string, Entry> jobs_;
     std::unordered_map<std::uint64_t, std::string> ids_;  ///< by sequence
-    std::array<Lines, 2> lines_;                          ///< by type
-    std::array<std::set<std::uint64_t>, 2>
-        aside_;                           ///< by type: what they wait for has no number here
+    std::map<std::uint32_t, User> users_;                 ///< of whom a job is here
+    std::set<std::uint64_t> aside_;       ///< what they wait for has no number here
     std::map<int, Time> refused_;         ///< DSCPs that others hold, and when to ask again
     std::map<int, std::string> holders_;  ///< DSCPs of jobs that run
     std::optional<std::string> starting_;
     std::array<std::size_t, 2> running_{};
+    std::uint64_t given_{0};         ///< jobs that next() gave
     bool freed_meanwhile_{false};    ///< since next() gave the job that is starting
     std::optional<Time> dry_until_;  ///< no DSCP was free
     std::optional<Time> aside_until_;

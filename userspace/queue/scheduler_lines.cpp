@@ -37,31 +37,54 @@ bool Scheduler::may_have(std::optional<int> wish) const {
     return !wish || (!refused_.contains(*wish) && !holders_.contains(*wish));
 }
 
-std::optional<std::uint64_t> Scheduler::oldest(JobType type) const {
+bool Scheduler::has_slot(JobType type, std::uint32_t uid, const User& user) const {
+    if (type != JobType::fast || uid == 0) return true;
+    const auto most = std::max(1U, std::min(limits_.most_user, configured_fast()));
+    if (user.running[index(type)] >= most) return false;
+    // One of two or more is left to root.
+    if (configured_fast() < 2) return true;
+    const auto root = users_.find(0);
+    const auto of_root = root == users_.end() ? 0 : root->second.running[index(type)];
+    return of_root > 0 || running_[index(type)] + 1 < configured_fast();
+}
+
+std::optional<std::uint64_t> Scheduler::oldest(const Lines& lines) const {
     std::optional<std::uint64_t> first;
-    for (const auto& [wish, line] : lines_[index(type)])
+    for (const auto& [wish, line] : lines)
         if (!line.empty() && may_have(wish) && (!first || *line.begin() < *first))
             first = *line.begin();
     return first;
 }
 
+std::optional<Scheduler::Turn> Scheduler::first(JobType type) const {
+    std::optional<Turn> first;
+    for (const auto& [uid, user] : users_) {
+        if (!has_slot(type, uid, user)) continue;
+        const auto sequence = oldest(user.lines[index(type)]);
+        if (!sequence) continue;
+        const Turn turn{user.running[0] + user.running[1], user.served, *sequence};
+        if (!first || turn < *first) first = turn;
+    }
+    return first;
+}
+
 void Scheduler::line_up(const Entry& entry) {
-    lines_[index(entry.type)][entry.wish].insert(entry.sequence);
+    users_.at(entry.user).lines[index(entry.type)][entry.wish].insert(entry.sequence);
 }
 
 void Scheduler::leave_line(const Entry& entry) {
-    auto& lines = lines_[index(entry.type)];
+    auto& lines = users_.at(entry.user).lines[index(entry.type)];
     const auto line = lines.find(entry.wish);
     if (line != lines.end()) {
         line->second.erase(entry.sequence);
         if (line->second.empty()) lines.erase(line);
     }
-    aside_[index(entry.type)].erase(entry.sequence);
+    aside_.erase(entry.sequence);
 }
 
 void Scheduler::bring_back_aside() {
-    for (std::size_t type = 0; type < aside_.size(); ++type)
-        lines_[type][std::nullopt].merge(aside_[type]);
+    for (const auto sequence : aside_) line_up(jobs_.at(ids_.at(sequence)));
+    aside_.clear();
     aside_until_.reset();
 }
 
@@ -69,6 +92,7 @@ void Scheduler::leave_slot(Entry& entry) {
     if (entry.phase == Phase::starting) starting_.reset();
     if (entry.phase == Phase::running) {
         --running_[index(entry.type)];
+        --users_.at(entry.user).running[index(entry.type)];
         if (entry.dscp) holders_.erase(*entry.dscp);
         entry.dscp.reset();
         lease_freed();
@@ -90,6 +114,7 @@ void Scheduler::remove(const std::string& id) {
     const auto found = jobs_.find(id);
     leave_line(found->second);
     leave_slot(found->second);
+    if (--users_.at(found->second.user).jobs == 0) users_.erase(found->second.user);
     ids_.erase(found->second.sequence);
     jobs_.erase(found);
 }

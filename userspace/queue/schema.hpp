@@ -27,6 +27,10 @@ inline constexpr int page_size = 4096;
     "id,sequence,type,user,uid,state,submitted_at,started_at,finished_at,dscp,runs,result_size," \
     "request,error"
 inline constexpr int job_columns = 14;
+/// The same without the request, which may be large.
+#define KSMS_LISTED_COLUMNS                                                                      \
+    "id,sequence,type,user,uid,state,submitted_at,started_at,finished_at,dscp,runs,result_size," \
+    "'',error"
 
 /// A job of a row of KSMS_JOB_COLUMNS; an EUCLEAN where the row cannot be one.
 [[nodiscard]] Result<Job> job_of(const Statement& row);

@@ -158,8 +158,9 @@ Result<Job> JobStore::find(const std::string& id, bool with_result) {
 Result<std::vector<Job>> JobStore::list(const JobFilter& filter) {
     static constexpr const char* where =
         " FROM jobs NOT INDEXED WHERE (?1 IS NULL OR uid=?1) AND sequence<?2 AND sequence>?3 AND "
-        "(?4='' OR instr(?4,','||state||',')) ORDER BY sequence ";
-    const auto sql = fmt::format("SELECT " KSMS_JOB_COLUMNS "{}{} LIMIT ?5", where,
+        "(?4='' OR instr(?4,','||state||',')) AND (?6 IS NULL OR user=?6) AND "
+        "(?7 IS NULL OR type=?7) ORDER BY sequence ";
+    const auto sql = fmt::format("SELECT " KSMS_LISTED_COLUMNS "{}{} LIMIT ?5", where,
                                  filter.oldest_first ? "" : "DESC");
     KSMS_TRY(auto rows, Statement::prepare(opened_->database, sql.c_str()));
     static constexpr auto most = std::numeric_limits<std::int64_t>::max();
@@ -175,6 +176,14 @@ Result<std::vector<Job>> JobStore::list(const JobFilter& filter) {
     rows.bind(2, filter.before ? number(*filter.before) : most);
     rows.bind(3, filter.after ? number(*filter.after) : 0).bind(4, states);
     rows.bind(5, number(filter.limit));
+    if (filter.user)
+        rows.bind(6, *filter.user);
+    else
+        rows.bind_null(6);
+    if (filter.type)
+        rows.bind(7, name_of(*filter.type));
+    else
+        rows.bind_null(7);
     return read_all(rows);
 }
 
@@ -203,13 +212,16 @@ Result<std::map<std::pair<JobState, JobType>, std::uint64_t>> JobStore::counts()
 Result<Pruned> JobStore::prune(double now, const Retention& keep) {
     auto& database = opened_->database;
     KSMS_TRY(auto transaction, Transaction::begin(database));
-    // Newest first: what is behind the number or the bytes that are kept, or too old, goes.
+    // Everybody's newest first, then everybody's second: what is behind the number or the bytes that
+    // are kept, or too old, goes.
     KSMS_TRY(auto rows,
              Statement::prepare(
                  database,
                  "SELECT sequence FROM (SELECT sequence,finished_at,"
-                 "row_number() OVER w AS place,sum(result_size) OVER w AS bytes FROM jobs "
-                 "WHERE finished_at>0 WINDOW w AS (ORDER BY finished_at DESC,sequence DESC)) "
+                 "row_number() OVER w AS place,sum(result_size) OVER w AS bytes FROM ("
+                 "SELECT sequence,finished_at,result_size,row_number() OVER "
+                 "(PARTITION BY uid ORDER BY finished_at DESC,sequence DESC) AS turn FROM jobs "
+                 "WHERE finished_at>0) WINDOW w AS (ORDER BY turn,finished_at DESC,sequence DESC)) "
                  "WHERE finished_at<?1 OR place>?2 OR bytes>?3 "
                  "ORDER BY finished_at,sequence LIMIT ?4"));
     const auto most = std::numeric_limits<std::int64_t>::max();

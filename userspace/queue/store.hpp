@@ -33,6 +33,8 @@ struct Submitted {
 
 struct JobFilter {
     std::optional<uid_t> uid;             ///< this user's only
+    std::optional<std::string> user;      ///< … by its name
+    std::optional<JobType> type;
     std::vector<JobState> states;         ///< empty: all
     std::optional<std::uint64_t> before;  ///< sequences below this one
     std::optional<std::uint64_t> after;   ///< sequences above this one
@@ -40,7 +42,8 @@ struct JobFilter {
     bool oldest_first{false};
 };
 
-/// How many finished jobs to keep; what is not set does not limit.
+/// How many finished jobs to keep; what is not set does not limit. What is one too many is the
+/// oldest of the user who has most, so that nobody's jobs push out another's.
 struct Retention {
     std::optional<double> seconds;  ///< since the job finished
     std::optional<std::uint64_t> count;
@@ -106,7 +109,7 @@ public:
 
     /// Code::not_found where there is none.
     [[nodiscard]] Result<Job> find(const std::string& id, bool with_result = true);
-    /// Without results.
+    /// Without results and requests.
     [[nodiscard]] Result<std::vector<Job>> list(const JobFilter& filter);
     /// What is queued or running, oldest first, without results. After a start the running ones are
     /// those that were interrupted.

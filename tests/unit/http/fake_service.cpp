@@ -57,7 +57,7 @@ void FakeService::finish(const std::string& id, const std::string& state) {
     emit(id, "end", nlohmann::json{{"id", id}, {"state", state}}.dump());
 }
 
-Answer<SubmittedJob> FakeService::submit(const Caller& caller, const nlohmann::json& body) {
+Answer<SubmittedJob> FakeService::submit_now(const Caller& caller, const nlohmann::json& body) {
     ++submissions;
     last_user = caller.user;
     const auto id = body.value("id", "job-" + std::to_string(submissions));
@@ -78,13 +78,13 @@ Answer<SubmittedJob> FakeService::submit(const Caller& caller, const nlohmann::j
     return SubmittedJob{id, "queued", true};
 }
 
-Answer<JobDocument> FakeService::job(const Caller& /*caller*/, const std::string& id) {
+Answer<JobDocument> FakeService::job_now(const std::string& id) {
     if (id == "throws") throw std::runtime_error("a fault of the service");
     if (!jobs_.contains(id)) return no_job(id);
     return JobDocument{document(id, true), is_over(jobs_.at(id).state)};
 }
 
-Answer<std::string> FakeService::jobs(const Caller& /*caller*/, const JobQuery& query) {
+Answer<std::string> FakeService::jobs_now(const JobQuery& query) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& [id, job] : jobs_)
         if ((!query.state || job.state == *query.state) && list.size() < query.limit)
@@ -92,7 +92,7 @@ Answer<std::string> FakeService::jobs(const Caller& /*caller*/, const JobQuery& 
     return nlohmann::json{{"jobs", list}, {"more", false}, {"next", nullptr}}.dump();
 }
 
-Answer<JobDocument> FakeService::cancel(const Caller& /*caller*/, const std::string& id) {
+Answer<JobDocument> FakeService::cancel_now(const std::string& id) {
     if (!jobs_.contains(id)) return no_job(id);
     auto& job = jobs_.at(id);
     if (is_over(job.state))
@@ -101,9 +101,8 @@ Answer<JobDocument> FakeService::cancel(const Caller& /*caller*/, const std::str
     return JobDocument{document(id, false), is_over(job.state)};
 }
 
-Answer<Subscription> FakeService::watch(const Caller& /*caller*/, const std::string& id,
-                                        std::uint64_t after,
-                                        std::function<void(const JobEvent&)> event) {
+Answer<Subscription> FakeService::watch_now(const std::string& id, std::uint64_t after,
+                                            std::function<void(const JobEvent&)> event) {
     if (!jobs_.contains(id)) return no_job(id);
     const auto& events = jobs_.at(id).events;
     for (std::size_t i = after > events.size() ? 0 : after; i < events.size(); ++i)
@@ -115,6 +114,38 @@ Answer<Subscription> FakeService::watch(const Caller& /*caller*/, const std::str
         watchers_.erase(number);
         --watchers;
     });
+}
+
+template <typename T>
+void FakeService::reply(const Then<T>& then, Answer<T> answer) {
+    if (silent) return;
+    if (++replies_ % 2 == 0) {
+        auto kept = std::make_shared<Answer<T>>(std::move(answer));
+        return later([then, kept] { then(std::move(*kept)); });
+    }
+    then(std::move(answer));
+}
+
+void FakeService::submit(const Caller& caller, const nlohmann::json& body,
+                         Then<SubmittedJob> then) {
+    reply(then, submit_now(caller, body));
+}
+
+void FakeService::job(const Caller& /*caller*/, const std::string& id, Then<JobDocument> then) {
+    reply(then, job_now(id));
+}
+
+void FakeService::jobs(const Caller& /*caller*/, const JobQuery& query, Then<std::string> then) {
+    reply(then, jobs_now(query));
+}
+
+void FakeService::cancel(const Caller& /*caller*/, const std::string& id, Then<JobDocument> then) {
+    reply(then, cancel_now(id));
+}
+
+void FakeService::watch(const Caller& /*caller*/, const std::string& id, std::uint64_t after,
+                        std::function<void(const JobEvent&)> event, Then<Subscription> then) {
+    reply(then, watch_now(id, after, std::move(event)));
 }
 
 Answer<std::string> FakeService::registry(const Caller& /*caller*/) {

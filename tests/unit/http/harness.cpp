@@ -84,6 +84,7 @@ TestServer::TestServer(const HttpLimits& limits, const std::string& group)
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("make " + name);
     directory_ = name;
     path_ = directory_ + "/ksmsd.sock";
+    inside_->service.later = [this](auto reply) { asio::post(inside_->io, std::move(reply)); };
     inside_->server = std::make_unique<HttpServer>(
         inside_->io, inside_->service, "<!doctype html><title>ksms</title>\n", limits, group);
     if (!inside_->server->listen(listening_unix(path_)) ||

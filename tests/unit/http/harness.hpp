@@ -21,12 +21,12 @@ namespace ksms::test {
 /// Jobs by hand. Only on the server's thread, but for what is atomic.
 class FakeService final : public JobService {
 public:
-    Answer<SubmittedJob> submit(const Caller& caller, const nlohmann::json& body) override;
-    Answer<JobDocument> job(const Caller& caller, const std::string& id) override;
-    Answer<std::string> jobs(const Caller& caller, const JobQuery& query) override;
-    Answer<JobDocument> cancel(const Caller& caller, const std::string& id) override;
-    Answer<Subscription> watch(const Caller& caller, const std::string& id, std::uint64_t after,
-                               std::function<void(const JobEvent&)> event) override;
+    void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
+    void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
+    void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) override;
+    void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
+    void watch(const Caller& caller, const std::string& id, std::uint64_t after,
+               std::function<void(const JobEvent&)> event, Then<Subscription> then) override;
     Answer<std::string> registry(const Caller& caller) override;
     Answer<std::string> status(const Caller& caller) override;
     ServiceHealth health() override;
@@ -39,6 +39,9 @@ public:
     std::atomic<int> watchers{0};
     std::atomic<int> submissions{0};
     bool healthy{true};
+    bool silent{false};  ///< replies to nobody
+    /// Every other reply is late: it comes by this. Set by the server's harness.
+    std::function<void(std::function<void()>)> later;
     std::string padding;  ///< goes into every job's document
     std::string last_user;
 
@@ -51,6 +54,15 @@ private:
     std::map<std::string, Job> jobs_;
     std::map<int, std::pair<std::string, std::function<void(const JobEvent&)>>> watchers_;
     int next_{1};
+    unsigned replies_{0};
+    template <typename T>
+    void reply(const Then<T>& then, Answer<T> answer);
+    Answer<SubmittedJob> submit_now(const Caller& caller, const nlohmann::json& body);
+    Answer<JobDocument> job_now(const std::string& id);
+    Answer<std::string> jobs_now(const JobQuery& query);
+    Answer<JobDocument> cancel_now(const std::string& id);
+    Answer<Subscription> watch_now(const std::string& id, std::uint64_t after,
+                                   std::function<void(const JobEvent&)> event);
     [[nodiscard]] std::string document(const std::string& id, bool with_result) const;
 };
 

@@ -16,7 +16,7 @@ using ksms::lab::eventually;
 
 namespace {
 
-const std::string host = "Host: x\r\n";
+const std::string host = "Host: ksms\r\n";
 
 std::string post(const std::string& headers, const std::string& body) {
     return "POST /v1/jobs HTTP/1.1\r\n" + host + "Content-Type: application/json\r\n" + headers +
@@ -43,9 +43,9 @@ TEST_CASE("hostile: what is no request is refused with the right number, and clo
     CHECK(status("GET /\r\n\r\n") == 400);
     CHECK(status("GET / HTTP/2.0\r\n\r\n") == 505);
     CHECK(status("\x16\x03\x01\x02\x01\x01\x00\x01 TLS\r\n\r\n") == 400);
-    CHECK(status("GET / HTTP/1.1\r\nHost : x\r\n\r\n") == 400);
+    CHECK(status("GET / HTTP/1.1\r\nHost : ksms\r\n\r\n") == 400);
     CHECK(status("GET / HTTP/1.1\r\n\r\n") == 400);
-    CHECK(status("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n") == 400);
+    CHECK(status("GET / HTTP/1.1\r\nHost: ksms\r\nHost: y\r\nConnection: close\r\n\r\n") == 400);
     CHECK(status("GET /" + std::string(40'000, 'a') + " HTTP/1.1\r\n" + host + "\r\n") == 414);
     CHECK(status(get("/", "X: " + std::string(40'000, 'a') + "\r\n")) == 431);
     CHECK(status(post("Content-Length: 9999999\r\n", "")) == 413);
@@ -139,7 +139,7 @@ TEST_CASE("hostile: 1,000 connections, and another client is answered") {
     std::vector<Fd> many;
     for (int i = 0; i < 1000; ++i) {
         many.push_back(server.connect());
-        if (i % 2 == 0) send_all(many.back().get(), "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nX: ");
+        if (i % 2 == 0) send_all(many.back().get(), "POST /v1/jobs HTTP/1.1\r\nHost: ksms\r\nX: ");
         if (i % 100 == 0) CHECK(answers_promptly(server));
     }
     CHECK(answers_promptly(server));
@@ -285,7 +285,7 @@ TEST_CASE("hostile: random bytes and broken requests") {
         get("/v1/jobs/j?wait=0.01"), get("/metrics", "Accept: text/plain\r\n"),
         post("Content-Length: 14\r\n", R"({"source":"x"})"),
         post("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"),
-        "DELETE /v1/jobs/j HTTP/1.1\r\nHost: x\r\n\r\n"};
+        "DELETE /v1/jobs/j HTTP/1.1\r\nHost: ksms\r\n\r\n"};
     for (int round = 0; round < 2000; ++round) {
         auto text = round % 4 == 0 ? std::string(random() % 300, 'x') : seeds[random() % 5];
         for (auto changes = text.empty() ? 0 : 1 + random() % (round % 4 == 0 ? 300 : 4);

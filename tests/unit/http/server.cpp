@@ -159,7 +159,7 @@ TEST_CASE("API: a wait ends with the job, with its time, or with the client") {
     server.run([](FakeService& service) { service.add("k", "running"); });
     {
         const auto gone = server.connect();
-        send_all(gone.get(), "GET /v1/jobs/k?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_all(gone.get(), "GET /v1/jobs/k?wait=60 HTTP/1.1\r\nHost: ksms\r\n\r\n");
         CHECK(eventually([&] { return server.service().watchers == 1; }));
     }
     CHECK(eventually([&] { return server.service().watchers == 0; }));
@@ -206,7 +206,7 @@ TEST_CASE("API: events come as they happen, and go on where a client left off") 
 
     server.run([](FakeService& service) { service.add("k", "running"); });
     const auto silent = server.connect();
-    send_all(silent.get(), "GET /v1/jobs/k/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_all(silent.get(), "GET /v1/jobs/k/events HTTP/1.1\r\nHost: ksms\r\n\r\n");
     CHECK_THAT(receive(silent.get(), "\n\n:\n\n"), Contains("text/event-stream"));
 }
 
@@ -233,7 +233,7 @@ TEST_CASE("server: stopping answers what is asked, ends the rest, and is done") 
     server.run([](FakeService& service) { service.add("j", "running"); });
     const auto idle = server.connect();
     const auto stream = server.connect();
-    send_all(stream.get(), "GET /v1/jobs/j/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_all(stream.get(), "GET /v1/jobs/j/events HTTP/1.1\r\nHost: ksms\r\n\r\n");
     auto waiting =
         std::async(std::launch::async, [&] { return server.ask("GET", "/v1/jobs/j?wait=60"); });
     CHECK(eventually([&] { return server.service().watchers == 2; }));
@@ -242,6 +242,45 @@ TEST_CASE("server: stopping answers what is asked, ends the rest, and is done") 
     CHECK(receive(idle.get()).empty());
     CHECK(server.service().watchers == 0);
     CHECK(server.connections() == 0);
+}
+
+TEST_CASE("a service that does not reply: 503 in time, and what it says later is void") {
+    HttpLimits limits;
+    limits.service = std::chrono::milliseconds(50);
+    TestServer server(limits);
+    server.run([](FakeService& service) {
+        service.add("j", "running");
+        service.silent = true;
+    });
+    const auto answer = server.ask("GET", "/v1/jobs/j");
+    CHECK(answer.status == 503);
+    CHECK(header_of(answer, "Retry-After") == "5");
+    server.run([](FakeService& service) { service.silent = false; });
+    CHECK(server.ask("GET", "/v1/jobs/j").status == 200);
+    CHECK(server.ask("GET", "/v1/jobs/j").status == 200);
+}
+
+TEST_CASE("a page from elsewhere is refused on the Unix socket, too, where ssh -L brings browsers") {
+    TestServer server;
+    server.run([](FakeService& service) { service.add("j", "running"); });
+    const auto status = [&](const std::string& headers) {
+        return status_of(server.raw("GET /v1/jobs/j HTTP/1.1\r\n" + headers +
+                                    "Connection: close\r\n\r\n"));
+    };
+    CHECK(status("Host: ksms\r\n") == 200);
+    CHECK(status("Host: localhost:8642\r\n") == 200);
+    CHECK(status("Host: [::1]:8642\r\n") == 200);
+    CHECK(status("Host: rebound.example:8642\r\n") == 421);
+    CHECK(status("Host: ksms.example\r\n") == 421);
+    CHECK(status("Host: localhost:8642\r\nOrigin: http://localhost:8642\r\n") == 200);
+    CHECK(status("Host: localhost:8642\r\nOrigin: http://localhost:3000\r\n") == 403);
+    CHECK(status("Host: localhost:8642\r\nOrigin: https://localhost:8642\r\n") == 403);
+    CHECK(status("Host: localhost:8642\r\nOrigin: null\r\n") == 403);
+    CHECK(status("Host: localhost:8642\r\nSec-Fetch-Site: same-origin\r\n") == 200);
+    CHECK(status("Host: localhost:8642\r\nSec-Fetch-Site: none\r\n") == 200);
+    CHECK(status("Host: localhost:8642\r\nSec-Fetch-Site: same-site\r\n") == 403);
+    CHECK(status("Host: localhost:8642\r\nSec-Fetch-Site: cross-site\r\n") == 403);
+    CHECK(server.service().submissions == 0);
 }
 
 TEST_CASE("client: says why nobody answers") {

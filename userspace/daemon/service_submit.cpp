@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Submitting a job: is it well formed, may this user ask for it, is there room, is it new?
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.hpp"
+#include "daemon/allowance.hpp"
+#include "daemon/job_text.hpp"
+#include "daemon/order.hpp"
+#include "daemon/problem.hpp"
+#include "daemon/service.hpp"
+#include "request/job_request.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+// Requests of jobs that are not over are kept in memory: of all users, of one, and what root may
+// have above that.
+constexpr std::uint64_t kMostBytes = 32ULL * 1024 * 1024;
+constexpr std::uint64_t kMostBytesUser = 8ULL * 1024 * 1024;
+// A burst may be as long as this many seconds of the rate.
+constexpr double kBurst = 10;
+constexpr std::size_t kMostBuckets = 4096;
+
+/// A name that no other job has: "job-" and 64 random bits.
+std::string made_up_id() {
+    std::uint64_t number = 0;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number) number = monotonic_ns();
+    return fmt::format("job-{:016x}", number);
+}
+
+/// Nobody where the name is none.
+std::optional<uid_t> uid_of(const std::string& name) {
+    std::array<char, 16384> text{};
+    passwd entry{};
+    passwd* found = nullptr;
+    if (::getpwnam_r(name.c_str(), &entry, text.data(), text.size(), &found) != 0) return {};
+    return found == nullptr ? std::nullopt : std::optional(found->pw_uid);
+}
+
+Problem full(std::string detail) {
+    auto why = problem(429, "Too many jobs", std::move(detail),
+                       "wait for some of them, or cancel them");
+    why.retry_after = 5;
+    return why;
+}
+
+}  // namespace
+
+std::unexpected<Problem> KsmsService::rejected(const char* reason, Problem why) {
+    ++board_.figures().rejected[reason];
+    return std::unexpected(std::move(why));
+}
+
+void KsmsService::find_owner(const Caller& caller, const std::optional<std::string>& user,
+                             std::function<void(Answer<Job>)> then) {
+    Job job;
+    job.uid = caller.uid;
+    job.user = caller.user;
+    if (!user || *user == caller.user) return then(std::move(job));
+    if (!caller.trusted)
+        return then(std::unexpected(
+            problem(403, "Not allowed", fmt::format("\"user\": {}: you are {}", *user, caller.user),
+                    "omit it; only root submits for others")));
+    job.user = *user;
+    users_.run([name = *user] { return uid_of(name); },
+               [job, then = std::move(then)](std::optional<uid_t> uid) mutable {
+                   if (uid) job.uid = *uid;
+                   then(std::move(job));
+               });
+}
+
+void KsmsService::submit(const Caller& caller, const json& body, Then<SubmittedJob> then) {
+    if (board_.is_stopping()) {
+        auto why = problem(503, "Shutting down", "ksmsd is being stopped");
+        why.retry_after = 5;
+        return then(rejected("shutting_down", std::move(why)));
+    }
+    const auto request = make_job_request(body, config_);
+    if (!request) return then(rejected("invalid", problem_of(request.error())));
+    if (!caller.trusted)
+        if (const auto allowed = allows(config_.service.allow, request->scan); !allowed)
+            return then(rejected("not_allowed", problem_of(allowed.error())));
+    Submission submission;
+    submission.trusted = caller.trusted;
+    submission.named = !request->id.empty();
+    submission.job.id = submission.named ? request->id : made_up_id();
+    submission.job.type = request->detailed ? JobType::detailed : JobType::fast;
+    submission.job.request = dump(body);
+    if (request->scan.dscp) submission.job.dscp = *request->scan.dscp;
+    find_owner(caller, request->user, [this, submission, then](Answer<Job> owner) mutable {
+        if (!owner) return then(rejected("invalid", std::move(owner).error()));
+        submission.job.uid = owner->uid;
+        submission.job.user = owner->user;
+        look_for(std::move(submission), std::move(then));
+    });
+}
+
+/// The same request under the same id again is no new job, however full the queue is.
+void KsmsService::look_for(Submission submission, Then<SubmittedJob> then) {
+    if (!submission.named) return enqueue(submission, then);
+    const auto id = submission.job.id;
+    board_.find(id, false,
+                [this, submission = std::move(submission), then](const Result<Job>& known) {
+                    if (known) return then(same_or_conflict(submission, *known));
+                    if (known.error().code != Code::not_found)
+                        return then(std::unexpected(problem_of(known.error())));
+                    enqueue(submission, then);
+                });
+}
+
+void KsmsService::enqueue(const Submission& submission, const Then<SubmittedJob>& then) {
+    if (auto why = too_much(submission))
+        return then(rejected(why->first, std::move(why->second)));
+    board_.submit(submission.job, [this, submission, then](const Result<Submitted>& submitted) {
+        if (!submitted) return then(std::unexpected(problem_of(submitted.error())));
+        if (submitted->existed) return then(same_or_conflict(submission, submitted->job));
+        const auto* now = board_.live(submission.job.id);
+        then(SubmittedJob{submission.job.id, name_of(now ? now->state : JobState::queued), true});
+    });
+}
+
+Answer<SubmittedJob> KsmsService::same_or_conflict(const Submission& submission, const Job& known) {
+    const auto& job = submission.job;
+    if (known.uid == job.uid && canonical(known.request) == job.request)
+        return SubmittedJob{known.id, name_of(known.state), false};
+    return rejected("conflict", problem(409, "The id is taken",
+                                        fmt::format("\"id\": {}: another job has it", job.id),
+                                        "choose another, or omit it"));
+}
+
+/// The last tenth of the queue, and memory as much again, is root's.
+std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submission& submission) {
+    using Why = std::pair<const char*, Problem>;
+    const auto& limits = config_.service;
+    const auto& job = submission.job;
+    const auto all = board_.load();
+    const auto more = job.request.size();
+    const auto most =
+        submission.trusted ? limits.max_queued
+                           : std::max<std::uint64_t>(1, limits.max_queued - limits.max_queued / 10);
+    if (all.jobs >= most)
+        return Why("queue_full", full(fmt::format("{} jobs of all users are not over", most)));
+    const auto bytes = submission.trusted ? 2 * kMostBytes : kMostBytes;
+    if (all.bytes + more > bytes)
+        return Why("queue_full", full(fmt::format("the requests of all jobs that are not over have "
+                                                  "{} bytes, and may have {}",
+                                                  all.bytes, bytes)));
+    if (submission.trusted) return std::nullopt;
+    const auto own = board_.load_of(job.uid);
+    if (own.jobs >= limits.max_queued_user)
+        return Why("user_limit", full(fmt::format("{} jobs of yours are not over",
+                                                  limits.max_queued_user)));
+    if (own.bytes + more > kMostBytesUser)
+        return Why("user_limit", full(fmt::format("the requests of your jobs that are not over "
+                                                  "have {} bytes, and may have {}",
+                                                  own.bytes, kMostBytesUser)));
+    if (!is_too_fast(job.uid)) return std::nullopt;
+    auto why = problem(429, "Too fast",
+                       fmt::format("more than {} jobs a second of yours", limits.submit_rate_user),
+                       "submit more slowly, or several services in one job");
+    why.retry_after = 1;
+    return Why("rate_limit", std::move(why));
+}
+
+bool KsmsService::is_too_fast(uid_t uid) {
+    const auto now = monotonic_ns();
+    const auto rate = static_cast<double>(config_.service.submit_rate_user);
+    if (buckets_.size() >= kMostBuckets) buckets_.clear();
+    auto& bucket = buckets_.try_emplace(uid, Bucket{rate * kBurst, now}).first->second;
+    bucket.left = std::min(rate * kBurst,
+                           bucket.left + rate * static_cast<double>(now - bucket.at) / 1e9);
+    bucket.at = now;
+    if (bucket.left < 1) return true;
+    bucket.left -= 1;
+    return false;
+}
+
+}  // namespace ksms
