@@ -67,7 +67,7 @@ private:
 
 std::string request(const std::string& line, const std::string& headers = {},
                     const std::string& body = {}) {
-    return line + " HTTP/1.1\r\nHost: k\r\nConnection: close\r\n" + headers + "\r\n" + body;
+    return line + " HTTP/1.1\r\nHost: ksms\r\nConnection: close\r\n" + headers + "\r\n" + body;
 }
 
 std::string post(const std::string& body) {
@@ -143,7 +143,7 @@ TEST_CASE("service: requests that do harm have an answer each") {
     for (int i = 0; i < 40; ++i) {
         half.push_back(siege.mallory());
         half.back().say(i % 2 == 0 ? "POST /v1/jo"
-                                   : "POST /v1/jobs HTTP/1.1\r\nHost: k\r\nContent-Type: "
+                                   : "POST /v1/jobs HTTP/1.1\r\nHost: ksms\r\nContent-Type: "
                                      "application/json\r\nContent-Length: 1000000\r\n\r\n{");
     }
     siege.others_work("half requests");

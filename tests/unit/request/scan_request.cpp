@@ -47,7 +47,7 @@ TEST_CASE("scan: the defaults of the documentation") {
     CHECK(made->wait_ns == 30'000'000'000);
     CHECK(made->job.empty());
     CHECK_FALSE(made->dscp);
-    CHECK_FALSE(made->user.empty());
+    CHECK(made->user.empty());  // the caller
     CHECK(made->hooks == TapHooks::tc);
     CHECK_FALSE(made->entry_only);
 }
