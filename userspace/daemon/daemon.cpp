@@ -79,6 +79,8 @@ public:
           files_(io_, "ksmsd-config", Lane::AtEnd::abandon) {}
 
     Status run(Listening listening) {
+        // First: it uses the database itself, before anything else asks for it on its thread.
+        KSMS_CHECK(board_.recover());
         for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
@@ -87,7 +89,6 @@ public:
         every(trim_, kTrimEvery, [] { ::malloc_trim(0); });
         check();
         beat();
-        KSMS_CHECK(board_.recover());
         ::sd_notify(0, "READY=1\nSTATUS=running");
         log(LogLevel::notice, fmt::format("running, version {}", KSMS_VERSION));
         const StallWatch watch(io_);

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What needs no socket: bodies, targets, headers, the book, events.
+// What needs no socket: bodies, targets, headers, the book, events, the background.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "http/background.hpp"
 #include "http/book.hpp"
 #include "http/events.hpp"
 #include "http/headers.hpp"
@@ -203,4 +207,28 @@ TEST_CASE("events: a subscriber that is too far behind is cut off; progress is r
     CHECK(buffer.bytes() == 0);
     CHECK(buffer.push({4, "end", "1"}, true));
     CHECK(buffer.ended());
+}
+
+TEST_CASE("background: what follows comes by the io_context, and not after the end") {
+    boost::asio::io_context io;
+    int followed = 0;
+    {
+        Background background(io, "test");
+        const auto wait = boost::asio::make_work_guard(io);
+        background.run([] { return 41; }, [&](int value) { followed = value + 1; });
+        io.run_one();
+        CHECK(followed == 42);
+        background.run([] { return 1; }, [&](int value) { followed = value; });
+    }
+    io.restart();
+    io.run();
+    CHECK(followed == 42);
+}
+
+TEST_CASE("background: what is thrown there is thrown here") {
+    boost::asio::io_context io;
+    Background background(io, "test");
+    background.run([]() -> int { throw std::runtime_error("there"); }, [](int) {});
+    const auto wait = boost::asio::make_work_guard(io);
+    CHECK_THROWS_WITH(io.run_one(), "there");
 }

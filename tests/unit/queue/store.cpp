@@ -296,5 +296,34 @@ TEST_CASE("store: a list filters, turns pages, and reads no results") {
     REQUIRE(done);
     REQUIRE(done->size() == 1);
     CHECK(done->front().result.empty());
+    CHECK(done->front().request.empty());
     CHECK(done->front().result_size == 5'000'000);
+    filter = {};
+    filter.type = JobType::detailed;
+    CHECK(store.list(filter)->empty());
+    filter.type = JobType::fast;
+    filter.user = "nobody of that name";
+    CHECK(store.list(filter)->empty());
+}
+
+TEST_CASE("store: who has most finished jobs loses the oldest of them, and nobody else any") {
+    const Directory directory;
+    auto store = open(directory);
+    const auto end = [&store](const std::string& id, uid_t uid, double at) {
+        REQUIRE(store.submit(job(id, JobType::fast, uid)));
+        REQUIRE(store.finished(id, JobState::done, "12345", "", at));
+    };
+    end("theirs-1", 8, 100);
+    end("theirs-2", 8, 101);
+    for (int i = 0; i < 20; ++i) end("mine-" + std::to_string(i), 7, 200 + i);
+    SECTION("by number") {
+        CHECK(store.prune(300, {.seconds = {}, .count = 6, .bytes = {}})->removed == 16);
+    }
+    SECTION("by bytes") {
+        CHECK(store.prune(300, {.seconds = {}, .count = {}, .bytes = 30})->removed == 16);
+    }
+    CHECK(store.find("theirs-1"));
+    CHECK(store.find("theirs-2"));
+    CHECK(store.find("mine-16"));
+    CHECK_FALSE(store.find("mine-15"));
 }
