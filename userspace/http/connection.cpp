@@ -46,6 +46,13 @@ Problem problem_of(const boost::system::error_code& error, bool in_body, bool ha
     return make_problem(400, "this is no request of HTTP/1.1: " + error.message());
 }
 
+HttpResponse no_room() {
+    auto problem = make_problem(503, "answers that nobody takes fill the memory for answers",
+                                "take them, or ask again later");
+    problem.retry_after = 1;
+    return response_of(problem);
+}
+
 }  // namespace
 
 Connection::Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller caller)
@@ -216,12 +223,7 @@ void Connection::run() {
     disarm();
     asked_ = std::chrono::steady_clock::now();
     core_->book.works(id_);
-    if (!core_->book.may_answer(id_)) {
-        auto problem = make_problem(503, "answers that nobody takes fill the memory for answers",
-                                    "take them, or ask again later");
-        problem.retry_after = 1;
-        return answer(response_of(problem));
-    }
+    if (!core_->book.may_answer(id_)) return answer(no_room());
     const auto respond = reply();
     try {
         core_->api.run(caller_, request_, *admitted_, respond);
@@ -245,7 +247,8 @@ void Connection::replied(HttpReply reply) {
     if (!std::holds_alternative<HttpResponse>(reply)) asked_.reset();  // it takes what it takes
     if (auto* wait = std::get_if<WaitForJob>(&reply)) return wait_for_job(*wait);
     if (auto* wanted = std::get_if<StreamEvents>(&reply)) return stream(*wanted);
-    answer(std::move(std::get<HttpResponse>(reply)));
+    // Others were answered since it was asked.
+    answer(core_->book.may_answer(id_) ? std::move(std::get<HttpResponse>(reply)) : no_room());
 }
 
 void Connection::service_timed_out() {
