@@ -2,6 +2,12 @@
 # What dpkg-buildflags(1) sets with hardening=+all, and what it does not set yet in Debian 12: stack clash
 # protection and CET. tests/elf/check reads the programs for it.
 
+set(KSMS_SANITIZE "" CACHE STRING "sanitizers to build with: address,undefined or thread (scripts/sanitize)")
+if(KSMS_SANITIZE)
+  add_compile_options(-fsanitize=${KSMS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${KSMS_SANITIZE})
+endif()
+
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported()
