@@ -39,6 +39,27 @@ static __always_inline bool ksms_route_is_local(const struct dst_entry *route, _
     return BPF_CORE_READ((const struct rt6_info *)route, rt6i_flags) & (__u32)KSMS_RTF_LOCAL;
 }
 
+/* ip_rcv_core() and ip6_rcv_core() clear the control block and write the interface to its head. In
+ * front of them, and from __dev_queue_xmit() on, the packet is the device's, and its length stands
+ * there (qdisc_skb_cb). */
+static __always_inline int ksms_control_head(const struct sk_buff *skb) {
+    const struct inet_skb_parm *parm = (const void *)skb->cb;
+    return BPF_CORE_READ(parm, iif);
+}
+
+/* A bridge's ports and a VRF have hooks of netfilter's of their own. */
+static __always_inline bool ksms_in_front_of_ip(const struct sk_buff *skb,
+                                                const struct net_device *dev) {
+    if (!dev || ksms_control_head(skb) == skb->skb_iif) return false;
+    __u64 flags = BPF_CORE_READ_BITFIELD(dev, priv_flags);
+    return !(flags & (KSMS_IFF_BRIDGE_PORT | KSMS_IFF_L3MDEV_MASTER));
+}
+
+static __always_inline bool ksms_behind_ip(const struct sk_buff *skb) {
+    int head = ksms_control_head(skb);
+    return head != skb->skb_iif && head == (int)skb->len;
+}
+
 /* The reason does not tell the hook; the packet does: it has no route before PREROUTING is over, a
  * local one at INPUT, the device it came from until POSTROUTING. */
 static __always_inline enum ksms_hook ksms_hook_of(const struct sk_buff *skb,
@@ -46,10 +67,14 @@ static __always_inline enum ksms_hook ksms_hook_of(const struct sk_buff *skb,
     __u32 from = skb->skb_iif; /* 0: it was made here */
     const struct net_device *dev = skb->dev;
     __u32 ifindex = BPF_CORE_READ(dev, ifindex);
-    if (!route) return from && from == ifindex ? KSMS_HOOK_PREROUTING : KSMS_HOOK_UNKNOWN;
+    if (!route) {
+        if (!from || from != ifindex) return KSMS_HOOK_UNKNOWN;
+        return ksms_in_front_of_ip(skb, dev) ? KSMS_HOOK_INGRESS : KSMS_HOOK_PREROUTING;
+    }
     if (BPF_CORE_READ(route, error)) return KSMS_HOOK_UNKNOWN; /* the routing decision itself */
     if (from && ksms_route_is_local(route, family)) return KSMS_HOOK_INPUT;
     bool leaving = dev && dev == BPF_CORE_READ(route, dev);
+    if (leaving && ksms_behind_ip(skb)) return KSMS_HOOK_EGRESS;
     if (!from) return leaving ? KSMS_HOOK_POSTROUTING : KSMS_HOOK_OUTPUT;
     if (!leaving) return KSMS_HOOK_FORWARD;
     /* Back the way it came: FORWARD and POSTROUTING look alike. */

@@ -7,6 +7,12 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+enum {
+    KSMS_IFF_EBRIDGE = 1 << 1, /* enum netdev_priv_flags, linux/netdevice.h */
+    KSMS_IFF_BRIDGE_PORT = 1 << 9,
+    KSMS_IFF_L3MDEV_MASTER = 1 << 18,
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common {
@@ -51,6 +57,12 @@ struct sk_buff {
     unsigned int tail; /* offset from head on 64-bit machines */
     unsigned int end;  /* as tail */
     unsigned char *head;
+    char cb[48];
+};
+
+/* What IP keeps in sk_buff.cb; inet6_skb_parm has iif at its head, too. */
+struct inet_skb_parm {
+    int iif;
 };
 
 struct skb_shared_info {

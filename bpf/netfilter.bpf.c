@@ -6,13 +6,10 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
-    KSMS_NF_ACCEPT = 1,               /* linux/netfilter.h */
-    KSMS_NFPROTO_IPV4 = 2,            /* linux/netfilter.h */
-    KSMS_IFF_LOOPBACK = 1 << 3,       /* linux/if.h */
-    KSMS_IFF_EBRIDGE = 1 << 1,        /* enum netdev_priv_flags, linux/netdevice.h */
-    KSMS_IFF_BRIDGE_PORT = 1 << 9,    /* the same */
-    KSMS_IFF_L3MDEV_MASTER = 1 << 18, /* the same */
-    KSMS_NO_HEADER = 0xffff,          /* skb_mac_header_was_set() */
+    KSMS_NF_ACCEPT = 1,         /* linux/netfilter.h */
+    KSMS_NFPROTO_IPV4 = 2,      /* linux/netfilter.h */
+    KSMS_IFF_LOOPBACK = 1 << 3, /* linux/if.h */
+    KSMS_NO_HEADER = 0xffff,    /* skb_mac_header_was_set() */
 };
 
 /* By itself, as ksms_answered() in tap.bpf.c. @param family_protocol  family << 8 | protocol */

@@ -332,6 +332,8 @@ enum ksms_hook {
     KSMS_HOOK_FORWARD = 3,
     KSMS_HOOK_OUTPUT = 4,
     KSMS_HOOK_POSTROUTING = 5,
+    KSMS_HOOK_INGRESS = 6, /* of the device, in front of IP: netdev family, TC, XDP */
+    KSMS_HOOK_EGRESS = 7,  /* of the device, behind IP */
 };
 /* The dense form: inner map of dense_drops, struct ksms_drop: [slot * probes + probe] */
 

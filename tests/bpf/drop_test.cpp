@@ -76,6 +76,13 @@ void make_router() {
         OwnNamespace::command(line);
 }
 
+/// @param device  of a hook of the netdev family
+void drop_at(const std::string& hook, const std::string& device) {
+    OwnNamespace::command("nft \"flush ruleset; table netdev t { chain c { type filter hook " +
+                          hook + " device " + device +
+                          " priority 0; meta l4proto { tcp, udp } drop; }; }\"");
+}
+
 void drop_at(const std::string& hook) {
     OwnNamespace::command("nft \"flush ruleset; table inet t { chain c { type filter hook " + hook +
                           " priority 0; meta l4proto { tcp, udp } drop; }; }\"");
@@ -122,6 +129,19 @@ TEST_CASE("a drop tells its hook") {
             drop_at(row.nft);
             check_hook(bench, family, row.destination, row.hook);
         }
+    }
+}
+
+TEST_CASE("a drop at a device tells its hook, not IP's beside it") {
+    const OwnNamespace here;
+    make_router();
+    Bench bench;
+    for (const int family : {4, 6}) {
+        INFO("IPv" << family);
+        drop_at("ingress", "in1");
+        check_hook(bench, family, nullptr, KSMS_HOOK_INGRESS);
+        drop_at("egress", "out0");
+        check_hook(bench, family, nullptr, KSMS_HOOK_EGRESS);
     }
 }
 

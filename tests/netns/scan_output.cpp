@@ -54,6 +54,38 @@ TEST_CASE("text: a row a service, a column a router, the end and why") {
     for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 100);
 }
 
+TEST_CASE("text: as wide as the terminal, or as COLUMNS; 100 columns where there is no terminal") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    // "A (src) -> B   path   dscp …   job …   N ms": one line where it has room.
+    const auto command =
+        ksmsctl(lab, {"scan", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P",
+                      "22", "--job", std::string(50, 'j')});
+    const auto head = [&](const std::string& columns, int terminal) {
+        auto again = command;
+        again.environment["COLUMNS"] = columns;
+        if (terminal > 0) {
+            std::string line = fmt::format("stty cols {}; exec", terminal);
+            for (const auto& word : command.arguments) line += " " + word;
+            again.arguments = {"script", "-qec", line, "/dev/null"};
+        }
+        const auto outcome = run(again);
+        INFO(outcome.out << outcome.err);
+        REQUIRE(outcome.exit == 0);
+        // A terminal ends its lines with \r\n; what was said before it was cleared.
+        const auto begin = outcome.out.find(chain_source(lab, 4) + " (");
+        REQUIRE(begin != std::string::npos);
+        return outcome.out.substr(begin, outcome.out.find_first_of("\r\n", begin) - begin);
+    };
+    CHECK(head("", 180).ends_with(" ms"));
+    CHECK(head("", 180).size() > 100);
+    CHECK(head("70", 180).size() <= 70);
+    CHECK(head("170", 80).size() > 100);
+    CHECK(head("", 80).size() <= 80);
+    CHECK(head("", 0).size() <= 100);
+    CHECK(head("180", 0).size() <= 100);
+}
+
 TEST_CASE("JSON: exactly one document, services in the order asked, once each") {
     Lab lab;
     build_chain(lab, {.firewalls = false});

@@ -27,15 +27,20 @@ struct GlobalWord {
     bool known{false}, takes_next{false};
 };
 
-/// "--output", "--output=FILE"
+/// "--output", "--output=FILE", "--out": as parse_arguments() takes them.
 GlobalWord global_long(const std::string& word) {
     const bool joined = word.find('=') != std::string::npos;
+    const auto said = word.substr(2, word.find('=') - 2);
+    const Option* meant = nullptr;
     for (const auto& option : global_options()) {
-        const std::string_view names = option.names;
-        if (word.substr(0, word.find('=')) == "--" + std::string(names.substr(0, names.find(','))))
-            return {true, option.value != nullptr && !joined};
+        const auto name = long_name(option);
+        if (!name.starts_with(said)) continue;
+        if (meant != nullptr && name != said) return {};
+        meant = &option;
+        if (name == said) break;
     }
-    return {};
+    if (meant == nullptr) return {};
+    return {true, meant->value != nullptr && !joined};
 }
 
 /// "-j", "-jo", "-joFILE": switches, and at most one option with a value behind them.

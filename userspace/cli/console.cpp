@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 
 #include "output/json.hpp"
@@ -15,7 +16,7 @@ namespace ksms {
 namespace {
 
 constexpr std::size_t kBuffer = 64 * 1024;
-constexpr int kWidest = 100, kNarrowest = 60;
+constexpr std::size_t kNarrowest = 60, kWidest = 1000;  // columns
 
 /// @return 0, or the errno of the write that failed
 int write_all(int fd, std::string_view text) {
@@ -33,7 +34,22 @@ bool environment_says(const char* name, std::string_view value) {
     return found != nullptr && value == found;
 }
 
+/// Of a terminal; 0 where it does not know (a serial line), or it is none.
+std::size_t columns_of(int fd) {
+    winsize size{};
+    return ::ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 }  // namespace
+
+std::size_t text_width(const char* said, std::size_t terminal) {
+    std::size_t columns = 0;
+    const std::string_view text = said == nullptr ? "" : said;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
+    if (error != std::errc() || end != text.data() + text.size() || columns == 0)
+        columns = terminal;
+    return columns == 0 ? kWidestText : std::clamp(columns, kNarrowest, kWidest);
+}
 
 Console::Console(const GlobalOptions& options)
     : options_(options), terminal_error_(::isatty(STDERR_FILENO) == 1) {}
@@ -46,12 +62,9 @@ bool Console::color() const {
            !environment_says("TERM", "dumb");
 }
 
-int Console::width() const {
-    winsize size{};
-    if (!options_.output.empty() || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
-        size.ws_col == 0)
-        return kWidest;
-    return std::clamp(static_cast<int>(size.ws_col), kNarrowest, kWidest);
+std::size_t Console::width() const {
+    if (!options_.output.empty() || ::isatty(STDOUT_FILENO) != 1) return kWidestText;
+    return text_width(std::getenv("COLUMNS"), columns_of(STDOUT_FILENO));
 }
 
 Status Console::open() {
@@ -63,6 +76,12 @@ Status Console::open() {
 void Console::write(std::string_view text) {
     buffer_.append(text);
     if (buffer_.size() >= kBuffer) flush();
+}
+
+void Console::write_now(std::string_view text) {
+    end_progress();
+    write(text);
+    flush();
 }
 
 void Console::flush() {
@@ -109,7 +128,11 @@ void Console::note(const std::string& text) {
 
 void Console::progress(const std::string& line) {
     if (!terminal_error_ || options_.quiet) return;
-    write_all(STDERR_FILENO, "\r\x1b[K" + printable(line));
+    // A line that wraps would not be written over.
+    const auto columns = columns_of(STDERR_FILENO);
+    const auto shown =
+        columns < 2 ? printable(line) : wrapped(printable(line), columns - 1).front();
+    write_all(STDERR_FILENO, "\r\x1b[K" + shown);
     progress_shown_ = true;
 }
 

@@ -14,6 +14,12 @@
 
 namespace ksms {
 
+/// Columns of a text on a terminal: what COLUMNS says, else what the terminal does, 60 at least;
+/// 100 where neither is known.
+/// @param said      COLUMNS; nullptr: it is not set
+/// @param terminal  0: not known
+[[nodiscard]] std::size_t text_width(const char* said, std::size_t terminal);
+
 class Console {
 public:
     explicit Console(const GlobalOptions& options);
@@ -24,13 +30,15 @@ public:
     [[nodiscard]] unsigned verbose() const { return options_.verbose; }
     /// Is the result to be coloured?
     [[nodiscard]] bool color() const;
-    /// Columns that a text may take: those of the terminal, 100 at most and elsewhere.
-    [[nodiscard]] int width() const;
+    /// Columns that a text may take; 100 where the output is no terminal.
+    [[nodiscard]] std::size_t width() const;
 
     /// Opens -o FILE, so that a file that cannot be written is known before anything is done.
     Status open();
     /// A piece of the result, in the order of the calls; buffered.
     void write(std::string_view text);
+    /// The same at once, for what is told as it happens.
+    void write_now(std::string_view text);
     /// Everything is written: flushes, and puts the file in its place.
     /// @return the error of the first write that failed; EPIPE where the reader is gone
     Status finish();

@@ -196,8 +196,7 @@ Result<int> doctor(Context& context, const Arguments&) {
         write_health_json(report, console.pretty(),
                           [&console](std::string_view piece) { console.write(piece); });
     else
-        console.write(
-            health_text(report, console.color(), static_cast<std::size_t>(console.width())));
+        console.write(health_text(report, console.color(), console.width()));
     return report.can_scan() ? 0 : static_cast<int>(Code::failed);
 }
 

@@ -40,7 +40,7 @@ Result<int> explain(Context& context, const Arguments& arguments) {
         write_explain_json(result, console.pretty(),
                            [&console](std::string_view piece) { console.write(piece); });
     else
-        console.write(explain_text(result, static_cast<std::size_t>(console.width())));
+        console.write(explain_text(result, console.width()));
     return status_of(context, result);
 }
 

@@ -29,6 +29,9 @@ std::string everything(const std::vector<Command>& table) {
            "host.";
 }
 
+constexpr const char* kOfHelp =
+    "ksmsctl help [COMMAND]\n\nWhat a command does and its options; without one: all of them.";
+
 std::string one(const Command& command) {
     auto text =
         fmt::format("ksmsctl {} {}\n\n{}.\n", command.name, command.synopsis, command.summary);
@@ -39,9 +42,10 @@ std::string one(const Command& command) {
 }  // namespace
 
 bool has_help(const std::vector<Command>& table, const std::string& topic) {
-    return std::ranges::any_of(table, [&](const Command& command) {
-        return command.name == topic || std::string_view(command.name).starts_with(topic + " ");
-    });
+    return topic == "help" || std::ranges::any_of(table, [&](const Command& command) {
+               return command.name == topic ||
+                      std::string_view(command.name).starts_with(topic + " ");
+           });
 }
 
 std::vector<std::string> command_words(const std::vector<Command>& table,
@@ -64,6 +68,8 @@ std::string help_text(const std::vector<Command>& table, const std::string& topi
     std::string text;
     if (topic.empty()) {
         text = everything(table);
+    } else if (topic == "help") {
+        text = kOfHelp;
     } else if (const auto found = std::ranges::find(table, topic, &Command::name);
                found != table.end()) {
         text = one(*found);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/progress.hpp"
 #include "http/client.hpp"
 #include "output/read_scan.hpp"
 #include "output/text.hpp"
@@ -109,6 +110,13 @@ void show_text(Console& console, const json& job) {
         console.write("error   " + text_of(job["error"].value("message", json())) + "\n");
 }
 
+/// "25/tcp  NO  br-gw: firewall, FORWARD (NETFILTER_DROP)"
+std::string verdict_line(const json& service) {
+    const auto why = service["why"].is_string() ? "  " + text_of(service["why"]) : std::string();
+    return fmt::format("{}/{}  {}{}\n", service.value("port", 0), service.value("protocol", ""),
+                       service.value("result", ""), why);
+}
+
 /// The result as `ksmsctl scan` prints it; of a detailed job its services, one a line.
 Status print_result(Console& console, const json& job) {
     const auto& result = job["result"];
@@ -117,10 +125,7 @@ Status print_result(Console& console, const json& job) {
         return {};
     }
     if (result.value("schema", "") != "ksms.scan/1") {
-        for (const auto& service : result["services"])
-            console.write(fmt::format("{}/{}  {}  {}\n", service.value("port", 0),
-                                      service.value("protocol", ""), service.value("result", ""),
-                                      service["why"].is_string() ? text_of(service["why"]) : ""));
+        for (const auto& service : result["services"]) console.write(verdict_line(service));
         console.hint("-j prints all of it");
         return {};
     }
@@ -128,7 +133,7 @@ Status print_result(Console& console, const json& job) {
     for (const auto& warning : report.warnings) console.warn(warning);
     TextStyle style;
     style.color = console.color();
-    style.width = static_cast<std::size_t>(console.width());
+    style.width = console.width();
     style.details = console.verbose() > 0;
     style.hints = !console.quiet();
     console.write(scan_text(report, style));
@@ -140,9 +145,18 @@ bool is_over(const json& job) {
     return state != "queued" && state != "running";
 }
 
+/// Whoever waited ends; the job does not.
+std::unexpected<Error> interrupted(const std::string& id) {
+    return fail(
+        Code::failed, fmt::format("interrupted; job {} goes on in ksmsd", id),
+        fmt::format("`ksmsctl job wait {0}` waits again, `ksmsctl job cancel {0}` ends it", id));
+}
+
 /// @param until  none: for ever
-Result<json> await_end(const Context& context, const HttpClient& http, const std::string& target,
+/// @return the job, over or not; an error where a signal came first
+Result<json> await_end(const Context& context, const HttpClient& http, const std::string& id,
                        std::optional<std::chrono::steady_clock::time_point> until) {
+    KSMS_TRY(const auto target, target_of(id));
     while (true) {
         int wait = kWaitEach;
         if (until) {
@@ -150,9 +164,12 @@ Result<json> await_end(const Context& context, const HttpClient& http, const std
                 std::chrono::ceil<std::chrono::seconds>(*until - std::chrono::steady_clock::now());
             wait = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kWaitEach));
         }
-        KSMS_TRY(const auto answer, ask(http, "GET", fmt::format("{}?wait={}", target, wait)));
-        KSMS_TRY(auto job, parsed(answer));
-        if (is_over(job) || wait == 0 || context.stop.load() != 0) return job;
+        const auto answer = ask(http, "GET", fmt::format("{}?wait={}", target, wait));
+        if (!answer && context.stop.load() != 0) return interrupted(id);
+        if (!answer) return std::unexpected(answer.error());
+        KSMS_TRY(auto job, parsed(*answer));
+        if (is_over(job) || wait == 0) return job;
+        if (context.stop.load() != 0) return interrupted(id);
     }
 }
 
@@ -219,9 +236,7 @@ Result<int> submit(Context& context, const Arguments& arguments) {
             context.console.write(id + "\n");
         return 0;
     }
-    KSMS_TRY(const auto target, target_of(id));
-    KSMS_TRY(const auto job, await_end(context, http, target, std::nullopt));
-    if (const int signal = context.stop.load(); signal != 0 && !is_over(job)) return 128 + signal;
+    KSMS_TRY(const auto job, await_end(context, http, id, std::nullopt));
     return end_as_scan(context, job, fail_on);
 }
 
@@ -271,42 +286,55 @@ Result<int> show(Context& context, const Arguments& arguments) {
 
 Result<int> wait(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto timeout, arguments.seconds("timeout", 0, kLongestWait));
-    KSMS_TRY(const auto target, target_of(arguments.words.front()));
     std::optional<std::chrono::steady_clock::time_point> until;
     if (timeout) until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(*timeout);
-    KSMS_TRY(const auto job, await_end(context, client(context, arguments), target, until));
-    if (const int signal = context.stop.load(); signal != 0 && !is_over(job)) return 128 + signal;
+    const auto& id = arguments.words.front();
+    KSMS_TRY(const auto job, await_end(context, client(context, arguments), id, until));
     if (!is_over(job))
-        return fail(Code::failed,
-                    fmt::format("{} is {} still", arguments.words.front(), job.value("state", "")),
+        return fail(Code::failed, fmt::format("{} is still {}", id, job.value("state", "")),
                     "a longer --timeout, or `ksmsctl job watch`");
     return end_as_scan(context, job, {});
 }
 
+ScanProgress progress_of(const json& data) {
+    constexpr std::uint64_t kMillisecond = 1'000'000;
+    ScanProgress progress;
+    progress.stage = text_of(data["stage"]);
+    progress.sent = data.value("sent", std::size_t{0});
+    progress.accounted = data.value("accounted", std::size_t{0});
+    progress.probes = data.value("probes", std::size_t{0});
+    progress.elapsed_ns = data.value("elapsed_ms", std::uint64_t{0}) * kMillisecond;
+    progress.left_ns = data.value("left_ms", std::uint64_t{0}) * kMillisecond;
+    return progress;
+}
+
 Result<int> watch(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto target, target_of(arguments.words.front(), "/events"));
+    const auto& id = arguments.words.front();
+    KSMS_TRY(const auto target, target_of(id, "/events"));
     auto& console = context.console;
+    ProgressLine line(console);
     json all = json::array();
     const auto show_event = [&](const JobEvent& event) {
         const auto data = json::parse(event.data, nullptr, false);
-        if (console.json()) {
+        if (console.json())
             all.push_back({{"event", event.name}, {"data", data}});
-        } else if (event.name == "state") {
-            console.write(text_of(data["state"]) + "\n");
-        } else if (event.name == "verdict") {
-            console.write(fmt::format("{}/{}  {}  {}\n", data.value("port", 0),
-                                      data.value("protocol", ""), data.value("result", ""),
-                                      data["why"].is_string() ? text_of(data["why"]) : ""));
-        } else if (event.name == "progress") {
-            console.progress(text_of(data["stage"]));
-        }
+        else if (event.name == "state")
+            console.write_now(text_of(data["state"]) + "\n");
+        else if (event.name == "verdict" && !data.value("so_far", false))
+            console.write_now(verdict_line(data));
+        else if (event.name == "progress")
+            line.show(progress_of(data));
         return context.stop.load() == 0;
     };
-    KSMS_TRY(const auto answer, client(context, arguments).events(target, 0, show_event));
-    if (answer.status >= 400) return std::unexpected(HttpClient::error_of(answer));
+    const auto answer = client(context, arguments).events(target, 0, show_event);
+    const int signal = context.stop.load();
+    if (!answer && signal == 0) return std::unexpected(answer.error());
+    if (answer && answer->status >= 400) return std::unexpected(HttpClient::error_of(*answer));
     console.end_progress();
     if (console.json()) print_document(console, {{"schema", "ksms.job-events/1"}, {"events", all}});
-    return context.stop.load() == 0 ? 0 : 128 + context.stop.load();
+    if (signal == 0) return 0;
+    console.error(interrupted(id).error());
+    return 128 + signal;
 }
 
 Result<int> cancel(Context& context, const Arguments& arguments) {

@@ -6,7 +6,8 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kQuietFor = 500'000'000;  // ns
+constexpr std::uint64_t kQuietFor = 500'000'000;      // ns
+constexpr std::uint64_t kWorthTelling = 500'000'000;  // ns
 
 double seconds(std::uint64_t ns) {
     return static_cast<double>(ns) / 1e9;
@@ -20,11 +21,8 @@ std::string progress_text(const ScanProgress& progress) {
         text += fmt::format("{} of {} accounted for ({} sent), ", progress.accounted,
                             progress.probes, progress.sent);
     text += fmt::format("{:.1f} s", seconds(progress.elapsed_ns));
-    if (progress.accounted == 0 || progress.accounted >= progress.probes) return text;
-    const auto left = seconds(progress.elapsed_ns) *
-                      static_cast<double>(progress.probes - progress.accounted) /
-                      static_cast<double>(progress.accounted);
-    return text + fmt::format(", about {:.0f} s left", left);
+    if (progress.left_ns < kWorthTelling) return text;
+    return text + fmt::format(", about {:.0f} s left", seconds(progress.left_ns));
 }
 
 void ProgressLine::show(const ScanProgress& progress) {

@@ -26,9 +26,10 @@ Result<int> run_reap(Context& context, const Arguments&) {
     KSMS_TRY(const auto pins, RegistryPins::open(context.root));
     const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto reaped, registry.reap());
-    print_leases(
-        context, reaped,
-        reaped.empty() ? "nothing to reap\n" : "reaped:\n" + leases_text(reaped, Moment::now()));
+    print_leases(context, reaped,
+                 reaped.empty()
+                     ? "nothing to reap\n"
+                     : "reaped:\n" + leases_text(reaped, Moment::now(), context.console.width()));
     return 0;
 }
 

@@ -37,7 +37,7 @@ Result<int> run_list(Context& context, const Arguments&) {
     KSMS_TRY(const auto pins, RegistryPins::open(context.root));
     const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto leases, registry.list());
-    print_leases(context, leases, leases_text(leases, Moment::now()));
+    print_leases(context, leases, leases_text(leases, Moment::now(), context.console.width()));
     return 0;
 }
 
@@ -70,7 +70,7 @@ Result<int> run_show(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto pins, RegistryPins::open(context.root));
     const Registry registry(pins, context.config.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
-    print_leases(context, {lease}, leases_text({lease}, Moment::now()));
+    print_leases(context, {lease}, leases_text({lease}, Moment::now(), context.console.width()));
     return 0;
 }
 

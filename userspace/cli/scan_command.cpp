@@ -26,7 +26,7 @@ Result<int> dry_run(Context& context, const ScanRequest& request) {
     KSMS_TRY(const auto network, kernel_network(false));
     KSMS_TRY(const auto plan, make_plan(*network, request, first_look));
     for (const auto& warning : plan.warnings) context.console.warn(warning);
-    const auto width = static_cast<std::size_t>(context.console.width());
+    const auto width = context.console.width();
     if (context.console.json())
         write_plan_json(request, plan, context.console.pretty(), sink_of(context.console));
     else
@@ -41,7 +41,7 @@ void print(Console& console, const Report& report) {
     }
     TextStyle style;
     style.color = console.color();
-    style.width = static_cast<std::size_t>(console.width());
+    style.width = console.width();
     style.details = console.verbose() > 0;
     style.hints = !console.quiet();
     console.write(scan_text(report, style));

@@ -65,7 +65,8 @@ Result<int> show(Context& context, bool counters) {
     if (console.json())
         write_taps_json(rows, stats, console.pretty(), sink_of(console));
     else
-        console.write(counters ? tap_counters_text(rows, stats) : taps_text(rows));
+        console.write(counters ? tap_counters_text(rows, stats, context.console.width())
+                               : taps_text(rows, context.console.width()));
     return 0;
 }
 

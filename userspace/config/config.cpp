@@ -104,9 +104,7 @@ public:
                 return wrong(section + key, "there is no such key", did_you_mean(key, keys));
         return {};
     }
-    [[nodiscard]] std::string place(const std::string& path) const {
-        return fmt::format("{}:{}: {}", name_, lines_.of(path), path);
-    }
+    [[nodiscard]] std::size_t line(const std::string& path) const { return lines_.of(path); }
 
 private:
     std::string name_;
@@ -227,6 +225,33 @@ Status read_own(const Reader& read, const json& root, Config& config) {
                       fmt::format("leaves none of {}-{}", limits.dscp_min, limits.dscp_max));
 }
 
+/// The file may be another application's, which has many: one line for all of them, those first
+/// that are nearly one of ours.
+void warn_of_foreign_keys(const Reader& read, const json& root, Config& config) {
+    constexpr std::size_t most_named = 3;
+    static const std::array<std::string, 4> keys{"dscp_registry", "ksms", "ksms_parallel_execution",
+                                                 "max_parallel_fast_jobs"};
+    std::vector<std::string> misspelt, foreign;
+    for (const auto& [key, value] : root.items()) {
+        if (std::ranges::find(keys, key) != keys.end()) continue;
+        const auto hint = did_you_mean(key, keys);
+        if (hint.empty())
+            foreign.push_back(key);
+        else
+            misspelt.push_back(fmt::format("{} (line {}: {})", key, read.line(key), hint));
+    }
+    const auto all = misspelt.size() + foreign.size();
+    if (all == 0) return;
+    if (foreign.size() > most_named) {
+        const auto more = foreign.size() - most_named;
+        foreign.resize(most_named);
+        foreign.push_back(fmt::format("{} more", more));
+    }
+    misspelt.insert(misspelt.end(), foreign.begin(), foreign.end());
+    config.warnings.push_back(fmt::format("{}: not {} of ksms, passed over: {}", config.name,
+                                          all == 1 ? "a key" : "keys", fmt::join(misspelt, ", ")));
+}
+
 }  // namespace
 
 Result<Config> parse_config(std::string_view text, const std::string& name) {
@@ -248,14 +273,7 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
     KSMS_CHECK(read.boolean(root, "", "ksms_parallel_execution", config.parallel_execution));
     KSMS_CHECK(
         read.number(root, "", "max_parallel_fast_jobs", 1, 64, config.max_parallel_fast_jobs));
-    static const std::array<std::string, 4> keys{"dscp_registry", "ksms", "ksms_parallel_execution",
-                                                 "max_parallel_fast_jobs"};
-    for (const auto& [key, value] : root.items()) {
-        if (std::ranges::find(keys, key) != keys.end()) continue;
-        const auto hint = did_you_mean(key, keys);
-        config.warnings.push_back(read.place(key) + ": not a key of ksms, passed over" +
-                                  (hint.empty() ? "" : " (" + hint + ")"));
-    }
+    warn_of_foreign_keys(read, root, config);
     return config;
 }
 

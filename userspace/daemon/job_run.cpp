@@ -14,6 +14,7 @@
 #include "registry/registry.hpp"
 #include "request/job_request.hpp"
 #include "scan/scan.hpp"
+#include "scan/so_far.hpp"
 
 namespace ksms {
 namespace {
@@ -25,7 +26,7 @@ constexpr std::uint64_t kLeaseWait = 10'000'000'000;
 // … and for a detailed job from the command line to end.
 constexpr std::uint64_t kTurnWait = 60'000'000'000;
 // More are in the result; a stream of events is for people.
-constexpr std::size_t kMostVerdicts = 1000;
+constexpr std::size_t kMostVerdicts = kMostSoFar;
 
 RunEnd end_of(const Error& error, bool stopped) {
     RunEnd end;
@@ -78,6 +79,7 @@ public:
     RunEnd scan(const ScanRequest& request) {
         ScanHooks hooks;
         hooks.progress = progress();
+        hooks.so_far = [this](const Report& report) { tell_verdict(report, 0, true); };
         hooks.leased = leased();
         hooks.stop = &stop_;
         hooks.planned = [this, keep = request.hooks == TapHooks::tc](const Plan& plan) -> Status {
@@ -120,7 +122,9 @@ public:
         RunEnd end;
         for (const auto& service : explained->services) {
             count(service.end, end);
-            sink_.event("verdict", verdict_of(service.end));
+            auto verdict = verdict_of(service.end);
+            verdict["so_far"] = false;
+            sink_.event("verdict", verdict);
         }
         std::string document;
         write_explain_json(*explained, false, [&](std::string_view piece) { document += piece; });
@@ -135,7 +139,8 @@ private:
                                      {"sent", now.sent},
                                      {"accounted", now.accounted},
                                      {"probes", now.probes},
-                                     {"elapsed_ms", now.elapsed_ns / 1'000'000}});
+                                     {"elapsed_ms", now.elapsed_ns / 1'000'000},
+                                     {"left_ms", now.left_ns / 1'000'000}});
         };
     }
 
@@ -154,20 +159,24 @@ private:
 
     void tell_verdicts(const Report& report) {
         const auto most = std::min(report.services.size(), kMostVerdicts);
-        for (std::size_t i = 0; i < most; ++i) {
-            auto verdict = verdict_of(report.services[i]);
-            auto& routers = verdict["routers"] = json::array();
-            for (const auto& router : report.routers) {
-                const auto& at = router.services[i];
-                if (!at.on_path) continue;
-                routers.push_back({{"name", router.name},
-                                   {"entry", router.entry},
-                                   {"hop", router.hop},
-                                   {"result", name_of(at.result)},
-                                   {"stopped_before", at.stopped_before}});
-            }
-            sink_.event("verdict", verdict);
+        for (std::size_t i = 0; i < most; ++i) tell_verdict(report, i, false);
+    }
+
+    /// @param so_far  the scan runs: it may still change, and comes again in the end
+    void tell_verdict(const Report& report, std::size_t service, bool so_far) {
+        auto verdict = verdict_of(report.services[service]);
+        verdict["so_far"] = so_far;
+        auto& routers = verdict["routers"] = json::array();
+        for (const auto& router : report.routers) {
+            const auto& at = router.services[service];
+            if (!at.on_path) continue;
+            routers.push_back({{"name", router.name},
+                               {"entry", router.entry},
+                               {"hop", router.hop},
+                               {"result", name_of(at.result)},
+                               {"stopped_before", at.stopped_before}});
         }
+        sink_.event("verdict", verdict);
     }
 
     [[nodiscard]] Status is_allowed(const Plan& plan) const {

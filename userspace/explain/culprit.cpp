@@ -2,6 +2,7 @@
 #include "explain/culprit.hpp"
 
 #include <fmt/format.h>
+#include <linux/netfilter.h>
 
 #include <algorithm>
 
@@ -25,7 +26,22 @@ std::vector<FirewallRule> described(const Watch& watch, const std::vector<NftDec
     return found;
 }
 
+/// "netdev fw/in, netdev fw/out": base chains that hang on devices.
+std::string device_chains(const Watch& watch, std::uint32_t hook) {
+    std::vector<std::string> names;
+    for (const auto& chain : watch.chains())
+        if (chain.base && chain.family == NFPROTO_NETDEV && chain.hook == hook)
+            names.push_back(fmt::format("table netdev {}, chain {}", chain.table, chain.name));
+        else if (chain.base && chain.family == NFPROTO_INET && chain.hook == NF_INET_INGRESS &&
+                 hook == NF_NETDEV_INGRESS)
+            names.push_back(fmt::format("table inet {}, chain {}", chain.table, chain.name));
+    return fmt::format("{}", fmt::join(names, "; "));
+}
+
 std::string why_not(const Watch& watch, const DropSite& drop) {
+    if (drop.hook == "INGRESS")
+        return "an nftables rule at the device did it, in front of what the kernel's trace sees: " +
+               device_chains(watch, NF_NETDEV_INGRESS);
     if (drop.place == kNftables)
         return watch.no_trace().empty()
                    ? std::string(
@@ -53,7 +69,8 @@ Culprit find_culprit(const Watch& watch, const DropSite& drop, std::string_view 
         drop.reason == "NETFILTER_DROP" || drop.place == kNftables || drop.place == kOthers;
     if (!firewall) return {};
     Culprit culprit;
-    if (drop.place != kNftables)
+    const bool at_device = drop.hook == "INGRESS" || drop.hook == "EGRESS";
+    if (drop.place != kNftables && !at_device)
         culprit.rules = risen(watch.before(), watch.after(), drop.hook, protocol, family);
     if (culprit.rules.empty()) culprit.why = why_not(watch, drop);
     if (culprit.rules.size() > 1)
@@ -76,9 +93,11 @@ std::vector<FirewallRule> in_both(const std::vector<FirewallRule>& a,
 }
 
 std::vector<FirewallRule> passed_chains(const Watch& watch) {
-    auto decisions = nft_decisions(watch.steps(), watch.chains());
-    std::erase_if(decisions,
-                  [](const NftDecision& each) { return is_drop(each) || !each.base_known; });
+    std::vector<NftDecision> decisions;
+    for (const auto& each : nft_decisions(watch.steps(), watch.chains())) {
+        const bool told = std::ranges::find(decisions, each) != decisions.end();
+        if (!told && !is_drop(each) && each.base_known) decisions.push_back(each);
+    }
     return described(watch, decisions);
 }
 

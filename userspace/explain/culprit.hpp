@@ -31,7 +31,8 @@ Culprit find_culprit(const Watch& watch, const DropSite& drop, std::string_view 
 [[nodiscard]] std::vector<FirewallRule> in_both(const std::vector<FirewallRule>& a,
                                                 const std::vector<FirewallRule>& b);
 
-/// What decided in each base chain of nf_tables that the probe passed.
+/// What decided in each base chain of nf_tables that the probe passed; once, though a loop leads it
+/// there many times.
 std::vector<FirewallRule> passed_chains(const Watch& watch);
 
 }  // namespace ksms

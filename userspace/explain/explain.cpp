@@ -59,7 +59,7 @@ public:
             // The lock is on a directory of the pins.
             KSMS_TRY([[maybe_unused]] const auto installed, Objects::open(root_));
         }
-        if (hooks_.progress) hooks_.progress({"wait", 0, 0, 0, 0});
+        if (hooks_.progress) hooks_.progress({"wait", 0, 0, 0, 0, 0});
         KSMS_TRY(const auto lock, JobLock::take(root_, request_.wait_ns, hooks_.stop));
         result_.source = request_.source;
         result_.destination = request_.destination;

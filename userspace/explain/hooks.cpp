@@ -11,10 +11,12 @@ namespace ksms {
 namespace {
 
 /// Reasons for which the kernel drops between PREROUTING and the next hook: no route, a source that
-/// cannot be, a TTL that ran out.
-constexpr std::array kBeforeForward{"IP_INNOROUTES", "IP_INHDR",        "IP_RPFILTER",
-                                    "IP_LOCALNET",   "IP_LOCAL_SOURCE", "IP_INADDRERRORS",
-                                    "IP_OUTNOROUTES"};
+/// cannot be, a TTL that ran out. ip_forward() and ip6_forward() have their checks in front of
+/// FORWARD.
+constexpr std::array kBeforeForward{"IP_INNOROUTES",  "IP_INHDR",          "IP_RPFILTER",
+                                    "IP_LOCALNET",    "IP_LOCAL_SOURCE",   "IP_INADDRERRORS",
+                                    "IP_OUTNOROUTES", "IP_INVALID_SOURCE", "IP_INVALID_DEST"};
+constexpr std::array kForwarding{"ip_forward", "ip6_forward"};
 constexpr const char* kRouting = "routing";
 
 bool is_local(const HopReport& hop) {
@@ -29,18 +31,25 @@ std::vector<std::string> hooks_of(const HopReport& hop) {
     return {"ingress", "PREROUTING", kRouting, "FORWARD", "POSTROUTING", "egress"};
 }
 
+/// The line of the list that a netfilter hook belongs to.
+std::string line_of(const std::string& hook) {
+    return hook == "INGRESS" ? "ingress" : hook == "EGRESS" ? "egress" : hook;
+}
+
 /// Where in the list it was dropped; "": that is not known.
 std::string dropped_at(const HopReport& hop) {
-    if (hop.rule && !hop.rule->hook.empty()) return hop.rule->hook;
-    if (!hop.answer.hook.empty()) return hop.answer.hook;
+    const auto is = [](const auto& words, const Name& said) {
+        return std::ranges::any_of(
+            words, [&](const char* each) { return said == std::string_view(each); });
+    };
+    if (hop.rule && !hop.rule->hook.empty()) return line_of(hop.rule->hook);
     const auto& reason = hop.answer.reason;
-    const bool routing = std::ranges::any_of(
-        kBeforeForward, [&](const char* each) { return reason == std::string_view(each); });
-    if (routing || (hop.route && !hop.route->error.empty())) return kRouting;
+    if (is(kBeforeForward, reason) || is(kForwarding, hop.answer.place)) return kRouting;
     if (reason == "TC_INGRESS" || reason == "XDP") return "ingress";
-    if (reason == "TC_EGRESS" || reason == "QDISC_DROP" || hop.answer.egress_packets > 0)
-        return "egress";
-    return {};
+    if (reason == "TC_EGRESS" || reason == "QDISC_DROP") return "egress";
+    if (!hop.answer.hook.empty()) return line_of(hop.answer.hook.text());
+    if (hop.route && !hop.route->error.empty()) return kRouting;
+    return hop.answer.egress_packets > 0 ? "egress" : "";
 }
 
 Passage passage(const HopReport& hop, std::ptrdiff_t at, std::ptrdiff_t dropped) {
@@ -89,8 +98,9 @@ void add_hooks(HopReport& hop, const Watch* watch) {
             continue;
         }
         auto report = report_of(hop, names[i], at);
-        std::ranges::copy_if(chains, std::back_inserter(report.chains),
-                             [&](const FirewallRule& rule) { return rule.hook == names[i]; });
+        std::ranges::copy_if(
+            chains, std::back_inserter(report.chains),
+            [&](const FirewallRule& rule) { return line_of(rule.hook) == names[i]; });
         if (!report.chains.empty() && report.passage == Passage::not_known)
             report.passage = Passage::passed;
         hop.hooks.push_back(std::move(report));

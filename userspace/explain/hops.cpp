@@ -66,8 +66,12 @@ private:
     RouteQuestion question_;
 };
 
+DropSite site_of(const ServiceAtRouter& answer) {
+    return {answer.reason.text(), answer.place.text(), answer.hook.text()};
+}
+
 Result<RouteChoice> route_of(const Netns& netns, const Packet& packet, const std::string& iif,
-                             const std::string& left_by) {
+                             const std::string& left_by, const DropSite& drop) {
     KSMS_TRY(auto netlink, Netlink::open(netns));
     std::uint32_t ifindex = 0;
     if (!iif.empty()) {
@@ -77,13 +81,15 @@ Result<RouteChoice> route_of(const Netns& netns, const Packet& packet, const std
             return fail(Code::failed, fmt::format("{} has no interface {}", netns.name(), iif));
         ifindex = found->ifindex;
     }
-    return choose_route(netlink, packet.question(ifindex), left_by);
+    return choose_route(netlink, packet.question(ifindex), left_by, drop);
 }
 
 void add_route(HopReport& hop, const Watch* watch, const Packet& packet) {
     if (watch == nullptr) return;
     const auto left_by = hop.answer.egress_packets > 0 ? hop.iface : std::string();
-    auto route = route_of(watch->netns(), packet, hop.ingress_iface, left_by);
+    const bool dropped = hop.answer.result == Verdict::no;
+    auto route = route_of(watch->netns(), packet, hop.ingress_iface, left_by,
+                          dropped ? site_of(hop.answer) : DropSite{});
     if (!route) {
         route = RouteChoice{};
         route->detail = "not known: " + route.error().text();
@@ -100,10 +106,6 @@ void add_rule(HopReport& hop, const Watch* watch, const DropSite& drop, const Se
         hop.rule = std::move(culprit.rules.front());
     else
         hop.candidates = std::move(culprit.rules);
-}
-
-DropSite site_of(const ServiceAtRouter& answer) {
-    return {answer.reason.text(), answer.place.text(), answer.hook.text()};
 }
 
 const Watch* watch_of(const Watches& watches, const std::string& name) {
@@ -144,12 +146,13 @@ HopReport source_hop(const std::string& entry, const ScanRequest& request, const
 }
 
 HopReport router_hop(const RouterReport& router, const ScanRequest& request, const Watch* watch,
-                     Packet& packet) {
+                     std::uint32_t sent, Packet& packet) {
     HopReport hop;
     hop.name = router.name;
     hop.entry = router.entry;
     hop.hop = router.hop;
     hop.answer = router.services.front();
+    if (hop.answer.ingress_packets > sent) hop.rounds = hop.answer.ingress_packets / sent;
     hop.ingress_iface = router.ingress_iface;
     hop.iface = router.iface;
     packet.arrive(hop.answer.notes);
@@ -165,6 +168,7 @@ HopReport router_hop(const RouterReport& router, const ScanRequest& request, con
 std::vector<HopReport> explain_hops(const ScanRequest& request, const Report& report,
                                     const Watches& watches, std::uint16_t source_port) {
     std::vector<HopReport> hops;
+    const auto sent = std::max(report.services.front().sent, 1u);
     for (const auto& entry : report.entries) {
         Packet packet(request, report, source_port);
         const auto way = way_of(report, entry);
@@ -173,7 +177,7 @@ std::vector<HopReport> explain_hops(const ScanRequest& request, const Report& re
         add_hooks(hops.back(), source);
         for (const auto* router : way) {
             const auto* watch = watch_of(watches, router->name);
-            hops.push_back(router_hop(*router, request, watch, packet));
+            hops.push_back(router_hop(*router, request, watch, sent, packet));
             add_hooks(hops.back(), watch);
         }
     }

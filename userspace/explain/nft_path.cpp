@@ -18,7 +18,10 @@ namespace {
 using Kind = NftTraceStep::Kind;
 
 const char* hook_of(const NftChain& chain) {
-    static constexpr std::array names{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
+    static constexpr std::array names{"PREROUTING", "INPUT",       "FORWARD",
+                                      "OUTPUT",     "POSTROUTING", "INGRESS"};
+    if (chain.family == NFPROTO_NETDEV)
+        return chain.hook == NF_NETDEV_INGRESS ? "INGRESS" : "EGRESS";
     return chain.hook < names.size() ? names[chain.hook] : "";
 }
 

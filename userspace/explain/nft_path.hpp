@@ -17,6 +17,7 @@ struct NftDecision {
     std::vector<NftTraceStep> jumps;  ///< the base chain's first
     std::string hook;                 ///< of the base chain: "FORWARD"
     bool base_known{false};
+    bool operator==(const NftDecision&) const = default;
 };
 
 /// One packet's steps -> the decisions in the order of its base chains. Where a packet was sent

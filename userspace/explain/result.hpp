@@ -65,6 +65,7 @@ struct HopReport {
     std::string name, entry;
     std::uint32_t hop{0};  ///< 0: where the probe leaves; 1 is the first router
     ServiceAtRouter answer;
+    std::uint32_t rounds{0};  ///< how often each probe came by in a loop; 0: there is none
     std::string ingress_iface, iface;
     std::optional<RouteChoice> route;
     std::vector<HookReport> hooks;         ///< in the order in which a packet meets them

@@ -7,7 +7,10 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+
+#include "explain/refusal_reason.hpp"
 
 namespace ksms {
 namespace {
@@ -91,8 +94,9 @@ const RouteAnswer* longest(const std::vector<RouteAnswer>& routes, const Address
 }
 
 /// Where the kernel refuses: the rule or the route that says so, else which tables have none.
+/// @param err  its answer
 Status explain_refusal(Netlink& netlink, const std::vector<const RoutingRule*>& rules,
-                       const RouteQuestion& question, RouteChoice& choice) {
+                       const RouteQuestion& question, int err, RouteChoice& choice) {
     std::vector<std::string> tables;
     for (const auto* rule : rules) {
         if (rule->action != FR_ACT_TO_TBL) {
@@ -116,7 +120,11 @@ Status explain_refusal(Netlink& netlink, const std::vector<const RoutingRule*>& 
         if (std::ranges::find(tables, table_name(rule->table)) == tables.end())
             tables.push_back(table_name(rule->table));
     }
-    choice.detail = fmt::format("no table has a route: {}", fmt::join(tables, ", "));
+    // Other refusals of the kernel are not for want of a route, whatever the tables have.
+    if (err == ENETUNREACH)
+        choice.detail = fmt::format("no table has a route: {}", fmt::join(tables, ", "));
+    else
+        choice.detail = "neither a route nor a rule says why";
     return {};
 }
 
@@ -214,7 +222,7 @@ bool matches(const RoutingRule& rule, const RouteQuestion& question, const std::
 }
 
 Result<RouteChoice> choose_route(Netlink& netlink, RouteQuestion question,
-                                 const std::string& left_by) {
+                                 const std::string& left_by, const DropSite& drop) {
     RouteChoice choice;
     KSMS_TRY(const auto interfaces, links(netlink));
     KSMS_TRY(const auto all_rules, rules(netlink, question.destination.family));
@@ -231,10 +239,19 @@ Result<RouteChoice> choose_route(Netlink& netlink, RouteQuestion question,
     const auto iif = interface_name(interfaces, question.iif);
     const auto looking = matching(all_rules, question, iif);
     choice.type = type_name(answer.type);
+    if (question.iif != 0) {
+        KSMS_TRY(const auto reason, refusal_reason(netlink, question, iif, drop, answer.error));
+        if (!reason.error.empty()) {
+            choice.type.clear();
+            choice.error = reason.error;
+            choice.detail = reason.detail;
+            return choice;
+        }
+    }
     if (answer.error != 0) {
         choice.type.clear();
         choice.error = std::strerror(answer.error);
-        KSMS_CHECK(explain_refusal(netlink, looking, question, choice));
+        KSMS_CHECK(explain_refusal(netlink, looking, question, answer.error, choice));
         return choice;
     }
     choice.device = interface_name(interfaces, answer.oif);

@@ -57,6 +57,7 @@ struct NftTraceStep {
     std::uint64_t handle{0};
     int verdict{0};      ///< NF_DROP, NF_ACCEPT, NFT_JUMP, …; of a policy, what it says
     std::string target;  ///< of a jump or goto
+    bool operator==(const NftTraceStep&) const = default;
 };
 
 /// A table of our own that has matching packets traced, and the socket that hears of it. The table

@@ -76,7 +76,7 @@ void hook_object(JsonWriter& json, const HookReport& hook) {
 void hop_object(JsonWriter& json, const HopReport& hop) {
     json.begin_object();
     json.field("name", hop.name).field("entry", hop.entry).field("hop", hop.hop);
-    json.field("result", name_of(hop.answer.result));
+    json.field("result", name_of(hop.answer.result)).field("rounds", hop.rounds);
     json.key("ingress_iface").text_or_null(hop.ingress_iface);
     json.key("iface").text_or_null(hop.iface);
     json.key("reason").text_or_null(hop.answer.reason.text());

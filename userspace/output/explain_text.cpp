@@ -106,7 +106,8 @@ std::string route_text(const RouteChoice& route) {
 void route_lines(Page& page, const HopReport& hop, bool stopped_here) {
     if (!hop.route) return;
     const auto& route = *hop.route;
-    page.labelled("route", (route.taken ? "" : "would be ") + route_text(route));
+    const auto* would = route.error.empty() ? "would be " : "would not be routed: ";
+    page.labelled("route", (route.taken ? "" : would) + route_text(route));
     if (route.priority)
         page.detail(fmt::format("by rule {}: {}{}", *route.priority, route.selector,
                                 route.table.empty() ? "" : ", table " + route.table));
@@ -148,6 +149,13 @@ void hook_lines(Page& page, const HopReport& hop, const HookReport& hook) {
         page.labelled(hook.hook, name_of(hook.passage));
 }
 
+std::string loop_text(const HopReport& hop) {
+    if (hop.rounds == 0) return {};
+    const bool ended = hop.answer.result == Verdict::no && hop.answer.reason == "IP_INHDR";
+    return fmt::format("   in a loop: it came by {} times{}", hop.rounds,
+                       ended ? ", and its TTL ended here" : "");
+}
+
 std::string head_of(const HopReport& hop) {
     const auto& answer = hop.answer;
     if (hop.hop == 0) {
@@ -157,8 +165,9 @@ std::string head_of(const HopReport& hop) {
         return fmt::format("from  {}   {}", hop.name, what);
     }
     if (answer.stopped_before) return fmt::format("{:<4}  {}   not reached", hop.hop, hop.name);
-    return fmt::format("{:<4}  {}   {}{}", hop.hop, hop.name, name_of(answer.result),
-                       answer.notes.empty() ? "" : "   " + joined(answer.notes, ", "));
+    return fmt::format("{:<4}  {}   {}{}{}", hop.hop, hop.name, name_of(answer.result),
+                       answer.notes.empty() ? "" : "   " + joined(answer.notes, ", "),
+                       loop_text(hop));
 }
 
 void hop_lines(Page& page, const HopReport& hop) {

@@ -11,7 +11,7 @@
 
 namespace ksms {
 
-constexpr std::size_t kWidestText = 100;  // columns, where a terminal does not say less
+constexpr std::size_t kWidestText = 100;  // columns, where no terminal says otherwise
 
 /// Control characters as '?', those beyond ASCII (U+0080 to U+009F) too: a name must not steer a
 /// terminal.
@@ -40,7 +40,7 @@ class Table {
 public:
     explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
     void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-    [[nodiscard]] std::string text(std::size_t width = kWidestText) const;
+    [[nodiscard]] std::string text(std::size_t width) const;
 
 private:
     /// How wide each column is, for a text of this width.

@@ -106,7 +106,8 @@ Moment Moment::now() {
     return {ksms::monotonic_ns(), ksms::realtime_ns()};
 }
 
-std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now) {
+std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now,
+                        std::size_t width) {
     if (leases.empty()) return "no leases\n";
     Table table({"DSCP", "TOS", "JOB", "USER", "PID", "HELD FOR", "ENDS", "STATUS"});
     for (const auto& lease : leases) {
@@ -116,7 +117,7 @@ std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now
                    lease.owner_pid == 0 ? "-" : std::to_string(lease.owner_pid), span_text(age),
                    left_text(lease, now), status_of(lease, now)});
     }
-    return table.text();
+    return table.text(width);
 }
 
 void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) {

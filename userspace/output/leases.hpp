@@ -17,7 +17,8 @@ struct Moment {
     static Moment now();
 };
 
-std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now);
+std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now,
+                        std::size_t width);
 /// How much of the registry is taken.
 struct RegistryUse {
     std::uint64_t dscps{0};     ///< bit n: DSCP n may be given out

@@ -44,17 +44,18 @@ std::string holder(const TapRow& row) {
 
 }  // namespace
 
-std::string taps_text(const std::vector<TapRow>& taps) {
+std::string taps_text(const std::vector<TapRow>& taps, std::size_t width) {
     if (taps.empty()) return "no taps\n";
     Table table({"TAP", "ROUTER", "INTERFACE", "DIRECTION", "KIND", "HELD BY", ""});
     for (const auto& row : taps)
         table.add({std::to_string(row.id), text_of(row.tap.router_name), text_of(row.tap.interface),
                    direction_name(row.tap.direction), kind_name(row.tap.kind), holder(row),
                    row.present ? "" : "gone"});
-    return table.text();
+    return table.text(width);
 }
 
-std::string tap_counters_text(const std::vector<TapRow>& taps, const ProgramStats& stats) {
+std::string tap_counters_text(const std::vector<TapRow>& taps, const ProgramStats& stats,
+                              std::size_t width) {
     std::string text;
     if (taps.empty()) {
         text = "no taps\n";
@@ -66,7 +67,7 @@ std::string tap_counters_text(const std::vector<TapRow>& taps, const ProgramStat
                        direction_name(tap.direction), std::to_string(tap.packets),
                        std::to_string(tap.own), std::to_string(tap.strangers),
                        std::to_string(tap.unparsable), std::to_string(tap.fragments)});
-        text = table.text();
+        text = table.text(width);
     }
     std::vector<std::string> parts;
     for (std::size_t i = 0; i < stats.size() && i < kStats.size(); ++i)

@@ -18,7 +18,7 @@ constexpr Option kOptions[] = {
     {"default-proto", "tcp|udp", "of a bare port (tcp)"},
     {"source-netns", "NETNS", "where the probes leave from (whoever owns the source)"},
     {"router", "NETNS", "only this router; can be repeated", true},
-    {"timeout", "SECONDS", "how long to wait after a probe was last sent (1)"},
+    {"timeout", "SECONDS", "how long to wait after a probe was last sent (1; 0: 0.05)"},
     {"job", "ID", "the job that the lease is under (made up)"},
     {"dscp", "N", "exactly this one; also KSMS_JOB_DSCP (the lowest free)"},
     {"user", "NAME", "what the lease is entered under (the caller)"},

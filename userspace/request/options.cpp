@@ -133,8 +133,7 @@ Result<std::optional<std::uint64_t>> Arguments::seconds(const std::string& optio
     if (!value) return std::nullopt;
     double number = 0;
     const auto* end = value->data() + value->size();
-    const auto [stopped, error] =
-        std::from_chars(value->data(), end, number, std::chars_format::fixed);
+    const auto [stopped, error] = std::from_chars(value->data(), end, number);
     if (error != std::errc() || stopped != end || !std::isfinite(number) || number < least ||
         number > most)
         return bad_number(option, *value, fmt::format("seconds from {} to {}", least, most));
@@ -159,10 +158,16 @@ Result<Arguments> parse_arguments(std::span<const Option> own,
     namespace style = po::command_line_style;
     po::parsed_options parsed(&description);
     try {
-        parsed = po::command_line_parser(before)
-                     .options(description)
-                     .style(style::unix_style & ~style::allow_guessing)
-                     .run();
+        parsed =
+            po::command_line_parser(before).options(description).style(style::unix_style).run();
+    } catch (const po::ambiguous_option& error) {
+        auto names = error.alternatives();
+        std::ranges::sort(names);
+        names.erase(std::ranges::unique(names).begin(), names.end());
+        for (auto& name : names) name = "--" + name;
+        const auto name = bare(error.get_option_name());
+        return fail(Code::usage, fmt::format("{}: this may be {}", as_written(name, before),
+                                             fmt::join(names, " or ")));
     } catch (const po::unknown_option& error) {
         const auto name = bare(error.get_option_name());
         return fail(Code::usage,
@@ -220,7 +225,11 @@ Result<GlobalOptions> read_global_options(const Arguments& arguments) {
 bool wants_json(const std::vector<std::string>& line) {
     for (const auto& word : line) {
         if (word == "--") return false;
-        if (word == "--json" || word == "--pretty") return true;
+        constexpr std::size_t shortest = 4;  // of an abbreviation that can mean these alone: "--js"
+        const bool abbreviated =
+            word.size() >= shortest && (std::string_view("--json").starts_with(word) ||
+                                        std::string_view("--pretty").starts_with(word));
+        if (abbreviated) return true;
         if (word.size() < 2 || word[0] != '-' || word[1] == '-') continue;
         // A bundle of switches ends at the first letter that takes a value.
         const auto letters = word.substr(1, word.find_first_not_of("jpvqVh", 1) - 1);

@@ -47,7 +47,7 @@ public:
     [[nodiscard]] Result<std::optional<std::uint64_t>> number(const std::string& option,
                                                               std::uint64_t least,
                                                               std::uint64_t most) const;
-    /// Seconds, with a fraction if one likes, in nanoseconds.
+    /// Seconds ("2", "0.25", "1e-1") in nanoseconds.
     [[nodiscard]] Result<std::optional<std::uint64_t>> seconds(const std::string& option,
                                                                double least, double most) const;
 
@@ -60,6 +60,7 @@ private:
     std::map<std::string, std::vector<std::string>> given_;  ///< by the long name
 };
 
+/// A long option may be abbreviated as long as one option alone begins so.
 /// @param own   the command's options; the global ones are known beside them
 /// @param line  without the command itself
 /// @return Code::usage that names the option and the value, and the nearest option as the hint

@@ -17,7 +17,10 @@ namespace {
 
 constexpr double kDay = 86400;  // seconds
 constexpr std::uint64_t kMostRetries = 100;
-constexpr std::uint64_t kFastest = 100'000'000;  // packets a second
+// What --timeout 0 means: as long as a router needs that is not busy, and local delivery to be
+// certain (kLocalSettle, scan/accounting.cpp).
+constexpr std::uint64_t kShortestTimeout = 50'000'000;  // ns
+constexpr std::uint64_t kFastest = 100'000'000;         // packets a second
 
 constexpr Option kOptions[] = {
     {"source,s", "IP", "where the probes come from, IPv4 or IPv6"},
@@ -31,7 +34,7 @@ constexpr Option kOptions[] = {
     {"mode", "path|isolated", "isolated: every router answers for itself (path)"},
     {"inject", "ROUTER:INTERFACE", "isolated: here; can be repeated", true},
     {"tap", "tc|xdp|netfilter", "the hooks that count (tc)"},
-    {"timeout", "SECONDS", "how long to wait after a probe was last sent (1)"},
+    {"timeout", "SECONDS", "how long to wait after a probe was last sent (1; 0: 0.05)"},
     {"tcp-timeout", "SECONDS", nullptr},
     {"deadline", "SECONDS", "for the whole scan (none)"},
     {"retries", "N", "how often a lost probe is sent again (3)"},
@@ -76,28 +79,24 @@ Status read_addresses(const Arguments& arguments, ScanRequest& request) {
     return {};
 }
 
-/// Runs of neighbouring ports that are longer than --range-limit, and more services than
+/// Ranges that are longer than --range-limit, unless --force lifts it, and more services than
 /// --max-services: ksms_tester cut them silently.
-Status check_limits(const Arguments& arguments, const std::vector<Service>& services) {
+Status check_limits(const Arguments& arguments, const std::string& ports,
+                    const std::vector<Service>& services) {
     KSMS_TRY(const auto most, arguments.number("max-services", 1, KSMS_MAX_SERVICES));
     KSMS_TRY(const auto longest, arguments.number("range-limit", 1, 65535));
     if (most && services.size() > *most)
         return fail(
             Code::usage,
             fmt::format("--max-services {}: {} services are asked for", *most, services.size()),
-            "none is dropped silently; leave the option away");
-    if (!longest) return {};
-    std::size_t run = 0;
-    for (std::size_t i = 0; i < services.size(); ++i) {
-        const bool follows = i > 0 && services[i].protocol == services[i - 1].protocol &&
-                             services[i].port == services[i - 1].port + 1;
-        run = follows ? run + 1 : 1;
-        if (run > *longest)
-            return fail(Code::usage,
-                        fmt::format("--range-limit {}: a longer range is asked for", *longest),
-                        "none is cut silently; leave the option away");
-    }
-    return {};
+            "none is dropped silently; omit the option");
+    if (!longest || arguments.has("force")) return {};
+    KSMS_TRY(const auto written, longest_range(ports));
+    if (written <= *longest) return {};
+    return fail(
+        Code::usage,
+        fmt::format("--range-limit {}: a range of {} ports is asked for", *longest, written),
+        "none is cut silently; --force lifts the limit, or omit the option");
 }
 
 Status read_services(const Arguments& arguments, ScanRequest& request) {
@@ -114,7 +113,7 @@ Status read_services(const Arguments& arguments, ScanRequest& request) {
         KSMS_TRY(const auto excluded, parse_ports(*without, number));
         KSMS_TRY(request.services, exclude(request.services, excluded));
     }
-    return check_limits(arguments, request.services);
+    return check_limits(arguments, *ports, request.services);
 }
 
 Status read_way(const Arguments& arguments, ScanRequest& request) {
@@ -153,7 +152,8 @@ Status read_pace(const Arguments& arguments, ScanRequest& request) {
                     fmt::format("--timeout {} and --tcp-timeout {} are the same option",
                                 *arguments.text("timeout"), *arguments.text("tcp-timeout")));
     const char* timeout = arguments.has("timeout") ? "timeout" : "tcp-timeout";
-    KSMS_TRY(const auto timeout_ns, arguments.seconds(timeout, shortest, kDay));
+    KSMS_TRY(auto timeout_ns, arguments.seconds(timeout, 0, kDay));
+    if (timeout_ns == 0) timeout_ns = kShortestTimeout;
     KSMS_TRY(const auto deadline_ns, arguments.seconds("deadline", shortest, kDay));
     KSMS_TRY(const auto retries, arguments.number("retries", 0, kMostRetries));
     KSMS_TRY(const auto rate, arguments.number("rate", 1, kFastest));

@@ -41,7 +41,7 @@ void pause_ns(std::uint64_t ns) {
 
 Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store,
                        Sender& sender, Resolver& resolver, KernelNames& names, Room& room,
-                       Patience patience, const ScanHooks& hooks, LeaseKeeper& lease)
+                       Patience patience, const ScanHooks& hooks, LeaseKeeper& lease, SoFar& so_far)
     : plan_(plan),
       sites_(sites),
       store_(store),
@@ -51,7 +51,8 @@ Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore
       room_(room),
       patience_(patience),
       hooks_(hooks),
-      lease_(lease) {
+      lease_(lease),
+      so_far_(so_far) {
     for (const auto& path : plan.paths) {
         Goal goal;
         for (const auto& hop : path.hops) goal.slots.push_back(sites.router_slots[hop.router]);
@@ -104,18 +105,31 @@ bool Accounting::accounted(std::uint32_t probe, std::uint64_t now) const {
 
 void Accounting::drop_accounted() {
     const auto now = monotonic_ns();
-    std::erase_if(pending_, [&](std::uint32_t probe) { return accounted(probe, now); });
+    std::erase_if(pending_, [&](std::uint32_t probe) {
+        const bool done = accounted(probe, now);
+        if (done && so_far_.wanted()) so_far_.note(probe);
+        return done;
+    });
 }
 
 bool Accounting::reports_now() const {
     return hooks_.progress && monotonic_ns() - reported_ns_ >= kProgressEvery;
 }
 
+std::size_t Accounting::accounted_for() const {
+    return accounts_.sent.size() - pending_.size() - unsent_;
+}
+
 void Accounting::report(const char* stage) {
     if (!reports_now()) return;
     const auto now = reported_ns_ = monotonic_ns();
-    const std::size_t probes = accounts_.sent.size();
-    hooks_.progress({stage, sent_, probes - pending_.size() - unsent_, probes, now - started_ns_});
+    const auto probes = accounts_.sent.size(), done = accounted_for() - without_a_way_,
+               rest = probes - accounted_for();
+    const auto left = done == 0 ? 0 : (now - started_ns_) * rest / done;
+    // What is accounted for was sent, though the sender that did it may not have said so yet.
+    hooks_.progress({stage, std::max(sent_, done), accounted_for(), probes,
+                     now - patience_.scan_started, left});
+    so_far_.tell(accounts_.sent);
 }
 
 bool Accounting::stopped() {
@@ -141,10 +155,9 @@ void Accounting::refuse(std::uint32_t probe, const std::string& why) {
 }
 
 Status Accounting::send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps) {
-    // Arrivals are counted while a paced sender rests; in a burst it would only hold it up.
-    const auto stop = [this, before = sent_, paced = rate_pps != 0](std::size_t done) {
+    const auto stop = [this, before = sent_](std::size_t done) {
         sent_ = before + done;
-        if (paced && reports_now()) drop_accounted();
+        if (reports_now()) drop_accounted();  // a look at each probe: only as often as it is told
         report("probe");
         return stopped();
     };
@@ -241,6 +254,7 @@ void Accounting::start_with_what_has_a_way() {
         else
             pending_.push_back(probe);
     }
+    without_a_way_ = plan_.path_of.size() - pending_.size();
 }
 
 /// Half of what got through a second in the last round: where a queue or a backlog overflowed, the
@@ -256,7 +270,7 @@ std::uint64_t Accounting::resend_rate(std::size_t accounted, std::uint64_t took_
 
 void Accounting::be_quiet_until(std::uint64_t until) {
     for (auto now = monotonic_ns(); now < until && !stopped(); now = monotonic_ns()) {
-        report("settle");
+        report("rate limits");
         pause_ns(std::min(until - now, 50 * kMillisecond));
     }
 }
@@ -318,6 +332,8 @@ Result<Accounts> Accounting::run() {
     KSMS_CHECK(lease_lost_);
     // Answers of the last taps may be a softirq behind.
     if (!accounts_.interrupted) pause_ns(kMillisecond / 5);
+    accounts_.packets = sent_;
+    accounts_.unaccounted = pending_.size();
     accounts_.warnings.insert(accounts_.warnings.end(), room_.warnings().begin(),
                               room_.warnings().end());
     return std::move(accounts_);

@@ -17,6 +17,7 @@
 #include "scan/scan.hpp"
 #include "scan/sender.hpp"
 #include "scan/sites.hpp"
+#include "scan/so_far.hpp"
 #include "scan/store.hpp"
 
 namespace ksms {
@@ -27,6 +28,7 @@ struct Patience {
     std::uint64_t deadline{0};  ///< on CLOCK_MONOTONIC, for everything; 0: none
     std::uint32_t retries{0};
     std::uint64_t rate_pps{0};
+    std::uint64_t scan_started{0};  ///< on CLOCK_MONOTONIC, for who watches
 };
 
 struct Accounts {
@@ -38,6 +40,8 @@ struct Accounts {
     bool interrupted{false};                ///< by a signal
     bool out_of_time{false};                ///< the deadline came before the timeout
     std::uint64_t first_sent_ns{0}, all_sent_ns{0};
+    std::size_t packets{0};             ///< that were sent
+    std::size_t unaccounted{0};         ///< probes
     std::vector<std::string> warnings;  ///< for people
     [[nodiscard]] std::string why_not_sent(std::uint32_t probe) const {
         return not_sent[probe] == 0 ? std::string() : not_sent_why[not_sent[probe] - 1u];
@@ -48,7 +52,7 @@ class Accounting {
 public:
     Accounting(const Plan& plan, const ScanSites& sites, const ScanStore& store, Sender& sender,
                Resolver& resolver, KernelNames& names, Room& room, Patience patience,
-               const ScanHooks& hooks, LeaseKeeper& lease);
+               const ScanHooks& hooks, LeaseKeeper& lease, SoFar& so_far);
     Result<Accounts> run();
 
 private:
@@ -79,6 +83,7 @@ private:
     Status wait_until(std::uint64_t until);
     [[nodiscard]] bool stopped();
     [[nodiscard]] bool reports_now() const;
+    [[nodiscard]] std::size_t accounted_for() const;
     void report(const char* stage);
     [[nodiscard]] const char* why_it_ended() const;
     void refuse(std::uint32_t probe, const std::string& why);
@@ -94,13 +99,15 @@ private:
     Patience patience_;
     const ScanHooks& hooks_;
     LeaseKeeper& lease_;
+    SoFar& so_far_;
     Status lease_lost_;        ///< an error once the lease is gone
     std::vector<Goal> goals_;  ///< one a path
     std::vector<std::uint32_t> pending_;
     Accounts accounts_;
     std::uint64_t started_ns_{0}, reported_ns_{0}, refreshed_ns_{0}, last_sent_ns_{0};
     std::size_t sent_{0};
-    std::size_t unsent_{0};  ///< of this round; not in pending_ yet
+    std::size_t without_a_way_{0};  ///< probes that are never sent
+    std::size_t unsent_{0};         ///< of this round; not in pending_ yet
 };
 
 }  // namespace ksms

@@ -108,4 +108,10 @@ Result<bool> DetourWatch::leads_astray(std::size_t probe, const ProbeVerdict& ve
     return looked_up_[key] = unwatched;
 }
 
+void not_watched(ProbeVerdict& verdict) {
+    verdict.result = Verdict::unknown;
+    verdict.reason = "lost";
+    verdict.why = "it was led on to routers without taps";
+}
+
 }  // namespace ksms

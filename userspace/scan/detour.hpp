@@ -63,6 +63,10 @@ private:
     std::vector<Detour> found_;
 };
 
+/// What became of a probe that leads_astray(): routers that it went on to saw it, and could not say
+/// so.
+void not_watched(ProbeVerdict& verdict);
+
 /// The number of a namespace in the network; one that is gone meanwhile is Code::not_found.
 Result<std::size_t> number_of(Network& network, ino_t inode);
 

@@ -17,6 +17,8 @@ const char* hook_name(std::uint8_t hook) {
         case KSMS_HOOK_FORWARD: return "FORWARD";
         case KSMS_HOOK_OUTPUT: return "OUTPUT";
         case KSMS_HOOK_POSTROUTING: return "POSTROUTING";
+        case KSMS_HOOK_INGRESS: return "INGRESS";
+        case KSMS_HOOK_EGRESS: return "EGRESS";
         default: return "";
     }
 }

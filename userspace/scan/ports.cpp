@@ -2,6 +2,7 @@
 #include "scan/ports.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -117,6 +118,27 @@ Result<Range> numeric_range(std::string_view element, std::string_view what,
     return range;
 }
 
+/// Protocols of protocols(5) that a port list may name and nothing probes.
+/// @return none: it is no protocol; "icmp" has no ports, "tcp" needs one
+std::optional<Error> about_protocol(std::string_view element, const std::string& name) {
+    if (name == "tcp" || name == "udp")
+        return wrong(element, name + " is a protocol, and no port of it is named",
+                     fmt::format("80/{0}, or {1}:- for all of its ports", name,
+                                 name == "tcp" ? "T" : "U"))
+            .error();
+    static constexpr std::array<std::string_view, 6> known{"icmp", "icmpv6", "sctp",
+                                                           "gre",  "esp",    "proto"};
+    constexpr std::size_t longest = 32;
+    const bool protocol = std::ranges::find(known, name) != known.end() ||
+                          (name.size() <= longest && ::getprotobyname(name.c_str()) != nullptr);
+    if (!protocol) return std::nullopt;
+    return wrong(element,
+                 "only TCP and UDP ports are probed; services of other protocols "
+                 "(icmp, sctp, gre, …) are not supported yet",
+                 kHowTo)
+        .error();
+}
+
 /// @param said  the protocol that the element or its prefix named
 Result<Range> named(std::string_view element, std::string_view what,
                     std::optional<std::uint8_t> said, std::uint8_t default_protocol) {
@@ -130,6 +152,8 @@ Result<Range> named(std::string_view element, std::string_view what,
         if (what.find_first_of(" \t\r\n;") != std::string_view::npos)
             return wrong(element, "no port and no service name",
                          "elements are separated by commas");
+        if (auto error = about_protocol(element, lower(trimmed(what.substr(0, what.find(':'))))))
+            return std::unexpected(std::move(*error));
         const auto hint = did_you_mean(lower(what), database.names);
         return wrong(element, fmt::format("the services database has no {}", quote(what)),
                      hint.empty() ? kHowTo : hint);
@@ -173,12 +197,21 @@ public:
         return {};
     }
 
+    /// Ports of the longest range that was written.
+    [[nodiscard]] std::size_t longest_range() const {
+        std::size_t longest = 0;
+        for (const auto& range : ranges_)
+            longest = std::max<std::size_t>(longest, range.last - range.first + 1);
+        return longest;
+    }
+
     std::vector<Service> services;
 
 private:
     static Status unknown_protocol(std::string_view text, const std::string& protocol) {
         static const std::array<std::string, 2> known{"tcp", "udp"};
         if (protocol.empty()) return wrong(text, "there is no protocol behind the slash");
+        if (auto error = about_protocol(text, protocol)) return std::unexpected(std::move(*error));
         const auto hint = did_you_mean(protocol, known);
         return wrong(text, fmt::format("{} is no protocol, it is tcp or udp", quote(protocol)),
                      hint.empty() ? kHowTo : hint);
@@ -200,18 +233,29 @@ private:
     std::array<std::bitset<kLastPort + 1>, 2> seen_;
 };
 
-}  // namespace
-
-Result<std::vector<Service>> parse_ports(std::string_view spec, std::uint8_t default_protocol) {
-    Parser parser(default_protocol);
+Status read_elements(std::string_view spec, Parser& parser) {
     for (std::size_t at = 0; at <= spec.size();) {
         const auto comma = std::min(spec.find(',', at), spec.size());
         const auto element = trimmed(spec.substr(at, comma - at));
         if (!element.empty()) KSMS_CHECK(parser.element(element));
         at = comma + 1;
     }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<Service>> parse_ports(std::string_view spec, std::uint8_t default_protocol) {
+    Parser parser(default_protocol);
+    KSMS_CHECK(read_elements(spec, parser));
     if (parser.services.empty()) return fail(Code::usage, "the port list is empty", kHowTo);
     return std::move(parser.services);
+}
+
+Result<std::size_t> longest_range(std::string_view spec) {
+    Parser parser(IPPROTO_TCP);
+    KSMS_CHECK(read_elements(spec, parser));
+    return parser.longest_range();
 }
 
 Result<std::vector<Service>> exclude(const std::vector<Service>& services,

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "base/beside.hpp"
 #include "ksms/token.h"
@@ -248,15 +249,20 @@ Result<std::vector<Prober::Refused>> Prober::send(
         return send_part(probes, rate_pps, stop);
     const auto share = probes.size() / senders;
     std::atomic<bool> ended{false};
+    std::atomic<std::size_t> by_others{0};
     std::vector<std::future<Result<std::vector<Refused>>>> others;
     for (std::size_t i = 1; i < senders; ++i) {
         const auto part = probes.subspan(i * share, i + 1 == senders ? std::dynamic_extent : share);
-        others.push_back(beside([this, part, &ended] {
-            return send_part(part, 0, [&ended](std::size_t) { return ended.load(); });
+        others.push_back(beside([this, part, &ended, &by_others] {
+            return send_part(part, 0,
+                             [&ended, &by_others, told = std::size_t{0}](auto done) mutable {
+                                 by_others += done - std::exchange(told, done);
+                                 return ended.load();
+                             });
         }));
     }
     auto refused = send_part(probes.first(share), 0, [&](std::size_t done) {
-        if (stop(done * senders)) ended = true;
+        if (stop(done + by_others)) ended = true;
         return ended.load();
     });
     if (!refused) ended = true;

@@ -92,9 +92,10 @@ public:
     }
 
 private:
-    void stage(const char* name) const {
+    void stage(const char* name, std::size_t sent = 0, std::size_t accounted = 0) const {
         if (hooks_.progress)
-            hooks_.progress({name, 0, 0, plan_.path_of.size(), monotonic_ns() - started_});
+            hooks_.progress(
+                {name, sent, accounted, plan_.path_of.size(), monotonic_ns() - started_, 0});
     }
 
     std::uint16_t next_source_port() const {
@@ -226,11 +227,13 @@ private:
         if (hooks_.armed) KSMS_CHECK(hooks_.armed({plan_, sender->header()}));
         const Patience patience{request_.timeout_ns,
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
-                                request_.retries, request_.rate_pps};
+                                request_.retries, request_.rate_pps, started_};
         LeaseKeeper keeper(registry_, lease_);
         auto room = Room::of(plan_, sites_, *store_, config.active_scans);
+        SoFar so_far(plan_, request_.services, Collector(plan_, sites_, *store_, names_),
+                     known_beforehand(), hooks_.so_far);
         Accounting accounting(plan_, sites_, *store_, *sender, *resolver_, names_, room, patience,
-                              hooks_, keeper);
+                              hooks_, keeper, so_far);
         KSMS_TRY(auto accounts, accounting.run());
         KSMS_CHECK(keeper.look());
         return accounts;
@@ -247,19 +250,25 @@ private:
         return broken;
     }
 
-    Result<JudgeContext> judge_context(const Accounts& accounts) {
+    /// Of the judge's context what is known before a probe is sent.
+    JudgeContext known_beforehand() const {
         JudgeContext context;
         context.drops_seen = static_cast<bool>(drop_link_);
-        context.interrupted = accounts.interrupted;
-        context.out_of_time = accounts.out_of_time;
         context.dscp = lease_.dscp;
-        KSMS_TRY(context.broken_routers, broken_routers());
         tell_neighbours(plan_, resolver_->states(), context);
         return context;
     }
 
+    Result<JudgeContext> judge_context(const Accounts& accounts) {
+        auto context = known_beforehand();
+        context.interrupted = accounts.interrupted;
+        context.out_of_time = accounts.out_of_time;
+        KSMS_TRY(context.broken_routers, broken_routers());
+        return context;
+    }
+
     Result<Report> judge_all(const Accounts& accounts) {
-        stage("judge");
+        stage("judge", accounts.packets, plan_.path_of.size() - accounts.unaccounted);
         KSMS_TRY(const auto context, judge_context(accounts));
         const Collector collector(plan_, sites_, *store_, names_);
         Summary summary(plan_, request_.services);
@@ -286,13 +295,6 @@ private:
         summary.finish(report);
         describe(report, accounts, context);
         return report;
-    }
-
-    /// Routers that it went on to saw it, and could not say so.
-    static void not_watched(ProbeVerdict& verdict) {
-        verdict.result = Verdict::unknown;
-        verdict.reason = "lost";
-        verdict.why = "it was led on to routers without taps";
     }
 
     void describe(Report& report, const Accounts& accounts, const JudgeContext& context) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <string>
 
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
@@ -17,9 +18,12 @@ namespace ksms {
 
 /// For the progress line: called every 100 ms or so.
 struct ScanProgress {
-    const char* stage{""};  ///< "plan", "lease", "attach", "probe", "settle"
-    std::size_t sent{0}, accounted{0}, probes{0};
+    std::string stage;    ///< "plan", "lease", "attach", "probe", "settle",
+                          ///< "rate limits", "judge"
+    std::size_t sent{0};  ///< one that is sent again counts again
+    std::size_t accounted{0}, probes{0};
     std::uint64_t elapsed_ns{0};
+    std::uint64_t left_ns{0};  ///< what the rest takes at the pace so far; 0: not known, or nothing
 };
 
 /// A scan whose taps count and of which nothing was sent yet.
@@ -30,6 +34,10 @@ struct ArmedScan {
 
 struct ScanHooks {
     std::function<void(const ScanProgress&)> progress;
+    /// A service whose probes are all accounted for, while others are not yet: one service with its
+    /// routers, judged as if the scan ended now. It may still change (a second try where a firewall
+    /// limits rates, a late drop); see scan/so_far.hpp.
+    std::function<void(const Report&)> so_far;
     /// The scan holds this DSCP from now on.
     std::function<void(std::uint8_t dscp)> leased;
     /// After plan and lease, before the scan looks for taps that stand: for who keeps some

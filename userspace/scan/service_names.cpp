@@ -10,6 +10,16 @@
 namespace ksms {
 namespace {
 
+/// Names that people and the predecessor's callers use and services(5) of Debian does not have.
+struct CommonName {
+    const char* name;
+    Service service;
+};
+constexpr CommonName kCommonNames[] = {{"dns", {IPPROTO_UDP, 53}},
+                                       {"smb", {IPPROTO_TCP, 445}},
+                                       {"rdp", {IPPROTO_TCP, 3389}},
+                                       {"https-alt", {IPPROTO_TCP, 8443}}};
+
 ServiceNames read_database() {
     ServiceNames found;
     ::setservent(1);
@@ -25,6 +35,8 @@ ServiceNames read_database() {
             found.by_name[*alias].push_back(service);
     }
     ::endservent();
+    for (const auto& [name, service] : kCommonNames)
+        if (auto& services = found.by_name[name]; services.empty()) services.push_back(service);
     for (const auto& [name, services] : found.by_name) found.names.push_back(name);
     return found;
 }

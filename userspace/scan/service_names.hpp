@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The services database (services(5)), read in one pass the first time that a name is needed.
+// The services database (services(5)) and a few names that it lacks, read in one pass the first
+// time that a name is needed.
 #pragma once
 
 #include <map>
@@ -12,7 +13,7 @@ namespace ksms {
 
 struct ServiceNames {
     std::map<std::string, std::vector<Service>> by_name;  ///< aliases too
-    std::map<Service, std::string> by_service;            ///< the first name of each
+    std::map<Service, std::string> by_service;            ///< the database's first name
     std::vector<std::string> names;                       ///< all, for the nearest one
 
     static const ServiceNames& get();

@@ -111,6 +111,10 @@ TEST_CASE("program: help and version") {
     CHECK(ksmsctl({"-h"}).out == help.out);
     CHECK(ksmsctl({"help", "scan"}).out == ksmsctl({"scan", "--help"}).out);
     CHECK(ksmsctl({"scan", "-h"}).out.find("--exclude-ports") != std::string::npos);
+    CHECK(ksmsctl({"help", "help"}).exit == 0);
+    CHECK(ksmsctl({"help", "help"}).out.starts_with("ksmsctl help [COMMAND]\n"));
+    CHECK(ksmsctl({"--he", "scan"}).out == ksmsctl({"scan", "--help"}).out);
+    CHECK(ksmsctl({"--conf", "/dev/null", "help", "scan"}).out == ksmsctl({"help", "scan"}).out);
     CHECK(ksmsctl({"help", "tap"}).out.find("tap detach") != std::string::npos);
     CHECK(ksmsctl({"tap", "-h"}).out == ksmsctl({"help", "tap"}).out);
     CHECK(ksmsctl({"--version"}).out.starts_with("ksmsctl "));

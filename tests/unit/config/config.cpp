@@ -90,15 +90,22 @@ TEST_CASE("config: a misspelt key comes with the right one") {
     CHECK(config.error().hint == "did you mean dscp_range_min?");
 }
 
-TEST_CASE("config: somebody else's keys only warn") {
-    const auto config =
-        parse_config("{\n\"web\": {\"port\": 1, \"enabled\": 3},\n\"kmss\": {}}", "c.json");
-    REQUIRE(config);
-    REQUIRE(config->warnings.size() == 2);
-    CHECK(config->warnings[0] ==
-          "c.json:3: kmss: not a key of ksms, passed over (did you mean ksms?)");
-    CHECK(config->warnings[1] == "c.json:2: web: not a key of ksms, passed over");
-    CHECK(parse_config("{\"web\": [{\"port\": 1}, {\"port\": 2}]}", "c.json"));
+TEST_CASE("config: somebody else's keys are one line of warning") {
+    const auto warnings = [](const std::string& text) {
+        const auto config = parse_config(text, "c.json");
+        REQUIRE(config);
+        return config->warnings;
+    };
+    using Lines = std::vector<std::string>;
+    CHECK(warnings("{\"web\": [{\"port\": 1}, {\"port\": 2}]}") ==
+          Lines{"c.json: not a key of ksms, passed over: web"});
+    CHECK(warnings("{\n\"web\": {\"port\": 1, \"enabled\": 3},\n\"kmss\": {}}") ==
+          Lines{"c.json: not keys of ksms, passed over: kmss (line 3: did you mean ksms?), web"});
+    std::string many = "{\"kmss\": 1";
+    for (int i = 10; i < 57; ++i) many += ", \"of_the_web_" + std::to_string(i) + "\": 1";
+    CHECK(warnings(many + "}") ==
+          Lines{"c.json: not keys of ksms, passed over: kmss (line 1: did you mean ksms?), "
+                "of_the_web_10, of_the_web_11, of_the_web_12, 44 more"});
 }
 
 TEST_CASE("config: a registry that is not enabled gives one DSCP, to one job at a time") {

@@ -12,6 +12,7 @@
 #include "output/findings.hpp"
 #include "output/health.hpp"
 #include "output/json.hpp"
+#include "output/layout.hpp"
 #include "output/leases.hpp"
 #include "output/plan.hpp"
 #include "output/taps.hpp"
@@ -169,13 +170,13 @@ TEST_CASE("documents: leases", "[documents]") {
     CHECK(read[2]["expires_at"].is_null());
     keep("registry-empty",
          written([](const Sink& sink) { write_leases_json({}, kNow, false, sink); }));
-    CHECK(leases_text(leases, kNow) ==
+    CHECK(leases_text(leases, kNow, kWidestText) ==
           R"(DSCP  TOS   JOB        USER  PID   HELD FOR  ENDS     STATUS
 32    0x80  owned      root  1234  10 s      in 50 s  active
 33    0x84  ownerless  root  -     10 s      expired  expired
 40    0xa0  for-ever   root  99    10 s      never    active
 )");
-    CHECK(leases_text({}, kNow) == "no leases\n");
+    CHECK(leases_text({}, kNow, kWidestText) == "no leases\n");
 }
 
 TEST_CASE("documents: how much of the registry is taken", "[documents]") {
@@ -220,13 +221,14 @@ TEST_CASE("documents: taps", "[documents]") {
     const std::vector<TapRow> rows{tap(true), tap(false)};
     keep("taps", written([&](const Sink& sink) { write_taps_json(rows, stats, false, sink); }));
     keep("taps-empty", written([](const Sink& sink) { write_taps_json({}, {}, true, sink); }));
-    CHECK(taps_text(rows) ==
+    CHECK(taps_text(rows, kWidestText) ==
           R"(TAP  ROUTER  INTERFACE  DIRECTION  KIND    HELD BY
 5    hq-gw   eth1       egress     tcx     stays
 5    hq-gw   eth1       egress     clsact  scan of dscp 34 (pid 77)
 )");
-    CHECK(tap_counters_text(rows, stats).ends_with("all programs: unparsable 1, stale 9\n"));
-    CHECK(taps_text({}) == "no taps\n");
+    CHECK(tap_counters_text(rows, stats, kWidestText)
+              .ends_with("all programs: unparsable 1, stale 9\n"));
+    CHECK(taps_text({}, kWidestText) == "no taps\n");
 }
 
 TEST_CASE("documents: doctor and gc", "[documents]") {

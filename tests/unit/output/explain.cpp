@@ -140,6 +140,21 @@ from  ts-hq   sends it
 )");
 }
 
+TEST_CASE("explain: a loop is told once, with how often it went round and where the TTL ended") {
+    auto result = example();
+    auto& hops = result.services[0].hops;
+    hops[1].answer.reason = "IP_INHDR";
+    hops[1].rounds = 31;
+    hops[2] = hops[1];
+    hops[2].answer.result = Verdict::yes;
+    const auto text = explain_text(result, 100);
+    INFO(text);
+    CHECK(text.find(
+              "\n1     br-gw   NO   in a loop: it came by 31 times, and its TTL ended here\n") !=
+          std::string::npos);
+    CHECK(text.find("br-gw   YES   in a loop: it came by 31 times\n") != std::string::npos);
+}
+
 TEST_CASE("explain: never wider than it may be, and nothing steers a terminal") {
     auto result = example();
     auto& hop = result.services[0].hops[1];

@@ -227,7 +227,7 @@ TEST_CASE("layout: a table that is too wide is folded, never cut") {
     std::string interfaces;
     for (int i = 0; i < 60; ++i) interfaces += fmt::format("eth{} ", i);
     list.add({"r1", interfaces, "not judged"});
-    const auto folded = list.text();
+    const auto folded = list.text(100);
     INFO(folded);
     CHECK(widest(folded) <= 100);
     CHECK(contains(folded, "ROUTER  TAPS ON\nr1      eth0 eth1 "));
@@ -237,13 +237,13 @@ TEST_CASE("layout: a table that is too wide is folded, never cut") {
     Table long_names({"DSCP", "JOB", "USER", "PID"});
     long_names.add({"32", std::string(63, 'j'), std::string(63, 'u'), "1"});
     long_names.add({"33", "short", "me", "77"});
-    CHECK(long_names.text() == "DSCP  JOB\n  USER" + std::string(61, ' ') + "PID\n32    " +
-                                   std::string(63, 'j') + "\n  " + std::string(63, 'u') +
-                                   "  1\n33    short\n  me" + std::string(63, ' ') + "77\n");
+    CHECK(long_names.text(100) == "DSCP  JOB\n  USER" + std::string(61, ' ') + "PID\n32    " +
+                                      std::string(63, 'j') + "\n  " + std::string(63, 'u') +
+                                      "  1\n33    short\n  me" + std::string(63, ' ') + "77\n");
     Table broken({"ROUTER", "IN"});
     broken.add({std::string(255, 'r'), "eth0"});
-    CHECK(widest(broken.text()) <= 100);
-    CHECK(count(broken.text(), "r") == 255);
+    CHECK(widest(broken.text(100)) <= 100);
+    CHECK(count(broken.text(100), "r") == 255);
 }
 
 TEST_CASE("text: details of routers with long names are folded") {

@@ -61,7 +61,19 @@ TEST_CASE("options: an unknown one is named, with the nearest") {
     CHECK(error_of({"-S", "10.0.0.1"}).hint == "did you mean -s (--source)?");
     CHECK(error_of({"-p80"}).hint == "did you mean -P 80? (-p is --pretty)");
     CHECK(error_of({"--bananas"}).hint.empty());
-    CHECK(error_of({"--sourc", "x"}).message == "--sourc: there is no such option");
+}
+
+TEST_CASE("options: a long one may be abbreviated where it is unambiguous") {
+    CHECK(parsed({"--dest", "10.0.0.2"}).text("destination") == "10.0.0.2");
+    CHECK(parsed({"--dest=10.0.0.2"}).text("destination") == "10.0.0.2");
+    CHECK(parsed({"--tcp", "2"}).text("tcp-timeout") == "2");
+    CHECK(parsed({"--js"}).has("json"));
+    CHECK(parsed({"--source", "10.0.0.1"}).text("source") == "10.0.0.1");
+    CHECK_FALSE(parsed({"--source", "10.0.0.1"}).has("source-netns"));
+    CHECK(error_of({"--sourc", "x"}).message == "--sourc: this may be --source or --source-netns");
+    CHECK(error_of({"--d=33"}).message ==
+          "--d: this may be --deadline or --default-proto or --destination or --dry-run or --dscp");
+    CHECK(error_of({"--dsc", "33", "--dscp", "34"}).message == "--dscp is given twice: 33 and 34");
 }
 
 TEST_CASE("options: a missing value, one too many, one option twice") {
@@ -90,7 +102,9 @@ TEST_CASE("options: numbers and seconds") {
     };
     CHECK(seconds("1").value() == 1'000'000'000);
     CHECK(seconds("0.25").value() == 250'000'000);
-    for (const char* bad : {"0", "-1", "nan", "inf", "1e3", "1s", "", "86401"}) {
+    CHECK(seconds("1e-1").value() == 100'000'000);
+    CHECK(seconds("1e3").value() == 1'000'000'000'000);
+    for (const char* bad : {"0", "-1", "nan", "inf", "1e5", "1e", "1s", "0x1", "", "86401"}) {
         const auto result = seconds(bad);
         REQUIRE_FALSE(result);
         CHECK(result.error().message ==
@@ -116,6 +130,9 @@ TEST_CASE("options: is JSON wanted, even of a line that is wrong?") {
     CHECK(wants_json({"-vp"}));
     CHECK(wants_json({"--json"}));
     CHECK(wants_json({"-p80"}));
+    CHECK(wants_json({"--js"}));
+    CHECK(wants_json({"--pretty"}));
+    CHECK_FALSE(wants_json({"--j"}));  // --job, too
     CHECK_FALSE(wants_json({"scan", "-s", "x"}));
     CHECK_FALSE(wants_json({"registry", "exec", "--", "x", "-j"}));
     CHECK_FALSE(wants_json({"-oj"}));

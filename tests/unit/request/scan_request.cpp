@@ -167,8 +167,33 @@ TEST_CASE("failure 16: a limit that would drop services is an error") {
     CHECK(error_of(with("1-150", {"--max-services", "149"})) ==
           "--max-services 149: 150 services are asked for");
     CHECK(error_of(with("1-150", {"--range-limit", "100"})) ==
-          "--range-limit 100: a longer range is asked for");
-    CHECK(with("1-100,200-299", {"--range-limit", "100", "--force"})->services.size() == 200);
+          "--range-limit 100: a range of 150 ports is asked for");
+    CHECK(with("1-100,200-299", {"--range-limit", "100"})->services.size() == 200);
+}
+
+TEST_CASE("scan: --range-limit is for ranges that are written, and --force lifts it") {
+    const auto with = [](const std::string& ports, const Line& more) {
+        return request(more, {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", ports});
+    };
+    std::string singles;
+    for (int port = 1; port <= 120; ++port) singles += std::to_string(port) + ",";
+    CHECK(with(singles, {"--range-limit", "100"})->services.size() == 120);
+    CHECK(with("1-60,61-120", {"--range-limit", "100"})->services.size() == 120);
+    CHECK(error_of(with("7,1-101/udp", {"--range-limit", "100"})) ==
+          "--range-limit 100: a range of 101 ports is asked for");
+    CHECK(with("1-150", {"--force", "--range-limit", "100"})->services.size() == 150);
+    CHECK(with("-", {"--force", "--range-limit", "1"})->services.size() == 65535);
+    CHECK(error_of(with("1-150", {"--force", "--max-services", "100"})) ==
+          "--max-services 100: 150 services are asked for");
+}
+
+TEST_CASE("scan: a timeout as the predecessor's callers write it") {
+    CHECK(request({"--tcp-timeout", "1e-1"})->timeout_ns == 100'000'000);
+    CHECK(request({"--tcp-timeout", "1.5"})->timeout_ns == 1'500'000'000);
+    for (const char* option : {"--timeout", "--tcp-timeout"})
+        CHECK(request({option, "0"})->timeout_ns == 50'000'000);
+    CHECK(error_of(request({"--deadline", "0"})) ==
+          "--deadline 0: not seconds from 0.001 to 86400");
 }
 
 TEST_CASE("scan: --fail-on") {

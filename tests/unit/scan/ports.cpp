@@ -69,6 +69,33 @@ TEST_CASE("ports: a name that only the other protocol has is that one's, if nobo
     CHECK(meaning("U:telnet") == "23/udp");
 }
 
+TEST_CASE("ports: names of the predecessor that the services database lacks") {
+    CHECK(meaning("dns,smb,rdp,https-alt") == "53/udp 445/tcp 3389/tcp 8443/tcp");
+    CHECK(meaning("dns/tcp,U:rdp") == "53/tcp 3389/udp");
+    CHECK(service_name({IPPROTO_UDP, 53}) == "domain");
+}
+
+TEST_CASE("ports: a protocol is no port, and one without ports is not supported yet") {
+    for (const char* spec :
+         {"icmp", "ICMP", "icmpv6", "gre", "sctp", "80/sctp", "sctp:80", "proto:47", "22,esp"}) {
+        const auto error = error_of(spec);
+        INFO(error.message);
+        CHECK(says(error.message, "only TCP and UDP ports are probed"));
+        CHECK(says(error.message, "not supported yet"));
+        CHECK_FALSE(says(error.hint, "did you mean"));
+    }
+    CHECK(says(error_of("tcp").message, "no port of it is named"));
+    CHECK(error_of("udp").hint == "80/udp, or U:- for all of its ports");
+}
+
+TEST_CASE("ports: the longest range that is written") {
+    CHECK(longest_range("22,80/udp,T:443").value() == 1);
+    CHECK(longest_range("1,2,3,4").value() == 1);
+    CHECK(longest_range("1-3,4-9/udp").value() == 6);
+    CHECK(longest_range("-").value() == 65535);
+    CHECK_FALSE(longest_range("9-1"));
+}
+
 TEST_CASE("ports: a prefix holds until the next, /proto overrides it") {
     CHECK(meaning("T:22,80,U:53,161") == "22/tcp 80/tcp 53/udp 161/udp");
     CHECK(meaning("U:53,9/tcp,69,T:21") == "53/udp 9/tcp 69/udp 21/tcp");
@@ -112,7 +139,7 @@ TEST_CASE("ports: what is wrong is quoted and explained") {
     CHECK(error_of("T:").message == "the port list is empty");
     CHECK(says(error_of("telnett").message, "telnett"));
     CHECK(error_of("telnett").hint == "did you mean telnet?");
-    CHECK(says(error_of("22/sctp").message, "\"sctp\" is no protocol"));
+    CHECK(says(error_of("22/scpt").message, "\"scpt\" is no protocol"));
     CHECK(error_of("22/tpc").hint == "did you mean tcp?");
     CHECK(says(error_of("22/").message, "no protocol behind the slash"));
     CHECK(says(error_of("/tcp").message, "no port before the slash"));
