@@ -8,6 +8,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/command.hpp"
 #include "http/client.hpp"
 #include "output/read_scan.hpp"
@@ -90,12 +91,20 @@ std::string time_text(const json& seconds) {
                        fmt::localtime(static_cast<std::time_t>(seconds.get<double>())));
 }
 
+/// In one line.
 std::string text_of(const json& value) {
-    return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
+    if (value.is_null()) return "-";
+    return printable(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+/// A member that is text; "" where it is missing.
+std::string text_in(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? text_of(*found) : "";
 }
 
 void print_document(Console& console, const json& document) {
-    console.write(document.dump(console.pretty() ? 2 : -1) + "\n");
+    console.write(printable_json(document.dump(console.pretty() ? 2 : -1)) + "\n");
 }
 
 void show_text(Console& console, const json& job) {
@@ -104,7 +113,7 @@ void show_text(Console& console, const json& job) {
     console.write(fmt::format("submitted {}   started {}   finished {}   dscp {}\n",
                               time_text(job["submitted_at"]), time_text(job["started_at"]),
                               time_text(job["finished_at"]), text_of(job["dscp"])));
-    console.write("request " + job["request"].dump() + "\n");
+    console.write("request " + text_of(job["request"]) + "\n");
     if (job["error"].is_object())
         console.write("error   " + text_of(job["error"].value("message", json())) + "\n");
 }
@@ -119,8 +128,8 @@ Status print_result(Console& console, const json& job) {
     if (result.value("schema", "") != "ksms.scan/1") {
         for (const auto& service : result["services"])
             console.write(fmt::format("{}/{}  {}  {}\n", service.value("port", 0),
-                                      service.value("protocol", ""), service.value("result", ""),
-                                      service["why"].is_string() ? text_of(service["why"]) : ""));
+                                      text_in(service, "protocol"), text_in(service, "result"),
+                                      text_in(service, "why")));
         console.hint("-j prints all of it");
         return {};
     }
@@ -295,8 +304,8 @@ Result<int> watch(Context& context, const Arguments& arguments) {
             console.write(text_of(data["state"]) + "\n");
         } else if (event.name == "verdict") {
             console.write(fmt::format("{}/{}  {}  {}\n", data.value("port", 0),
-                                      data.value("protocol", ""), data.value("result", ""),
-                                      data["why"].is_string() ? text_of(data["why"]) : ""));
+                                      text_in(data, "protocol"), text_in(data, "result"),
+                                      text_in(data, "why")));
         } else if (event.name == "progress") {
             console.progress(text_of(data["stage"]));
         }
