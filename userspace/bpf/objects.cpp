@@ -55,7 +55,7 @@ const char* name_of(Program program) {
 }
 
 Result<PinRoot> PinRoot::choose(const std::string& option) {
-    const char* environment = std::getenv("KSMS_PIN_ROOT");
+    const char* environment = ::secure_getenv("KSMS_PIN_ROOT");
     PinRoot root;
     const char* where = "--pin-root";
     if (!option.empty()) {

@@ -106,13 +106,23 @@ private:
 
 }  // namespace
 
-Status write_backup(const std::string& path, const std::vector<ksms_lease>& leases,
-                    const Moment& now) {
+Result<std::vector<std::string>> write_backup(const std::string& path,
+                                              const std::vector<ksms_lease>& leases,
+                                              const Moment& now) {
     std::string text;
+    std::vector<std::string> left_out;
     {
         JsonWriter writer([&](std::string_view piece) { text += piece; }, true);
         writer.begin_object().field("version", kVersion).key("allocations").begin_object();
         for (const auto& lease : leases) {
+            // Nothing could restore it, and it would keep the others from being restored.
+            if (!is_job_name(job_of(lease))) {
+                left_out.push_back(
+                    fmt::format("the lease of DSCP {} is left out: {} is no name of a "
+                                "job",
+                                lease.dscp, job_of(lease)));
+                continue;
+            }
             writer.key(job_of(lease));
             lease_object(writer, lease, now);
         }
@@ -120,7 +130,8 @@ Status write_backup(const std::string& path, const std::vector<ksms_lease>& leas
     }
     KSMS_TRY(auto file, OutputFile::create(path));
     KSMS_CHECK(write_all(file.fd(), text, path));
-    return file.commit();
+    KSMS_CHECK(file.commit());
+    return left_out;
 }
 
 Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::string& name) {

@@ -13,8 +13,10 @@
 namespace ksms {
 
 /// Atomically: a temporary file, fsync, rename.
-Status write_backup(const std::string& path, const std::vector<ksms_lease>& leases,
-                    const Moment& now);
+/// @return what is left out, in words: leases whose name no job can have
+Result<std::vector<std::string>> write_backup(const std::string& path,
+                                              const std::vector<ksms_lease>& leases,
+                                              const Moment& now);
 
 /// @return Code::usage naming the job and what is wrong with it: an unknown version, a DSCP out of
 /// range or twice, a truncated file

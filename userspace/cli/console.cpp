@@ -9,8 +9,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/text.hpp"
 #include "output/json.hpp"
-#include "output/layout.hpp"
 
 namespace ksms {
 namespace {
@@ -30,7 +30,7 @@ int write_all(int fd, std::string_view text) {
 }
 
 bool environment_says(const char* name, std::string_view value) {
-    const char* found = std::getenv(name);
+    const char* found = ::secure_getenv(name);
     return found != nullptr && value == found;
 }
 
@@ -56,7 +56,7 @@ Console::Console(const GlobalOptions& options)
 
 bool Console::color() const {
     if (options_.color != Color::automatic) return options_.color == Color::always;
-    const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org
+    const char* no_color = ::secure_getenv("NO_COLOR");  // https://no-color.org
     if (no_color != nullptr && *no_color != '\0') return false;
     return options_.output.empty() && ::isatty(STDOUT_FILENO) == 1 &&
            !environment_says("TERM", "dumb");
@@ -73,8 +73,13 @@ Status Console::open() {
     return {};
 }
 
+/// Who writes text makes names printable where they stand; what got past it ends here. Documents
+/// come from writers that escape.
 void Console::write(std::string_view text) {
-    buffer_.append(text);
+    if (json())
+        buffer_.append(text);
+    else
+        buffer_.append(printable_lines(text, color()));
     if (buffer_.size() >= kBuffer) flush();
 }
 

@@ -15,6 +15,7 @@
 #include "bpf/registry_pins.hpp"
 #include "cli/command.hpp"
 #include "os/process.hpp"
+#include "os/tool.hpp"
 #include "output/health.hpp"
 
 namespace ksms {
@@ -150,20 +151,6 @@ void registry_checks(const PinRoot& root, std::vector<HealthCheck>& checks) {
                            : missing ? missing->front().name + " is missing"
                                      : missing.error().text(),
                            "ksmsctl registry check --repair"));
-}
-
-std::string find_tool(std::string_view name) {
-    const char* variable = std::getenv("PATH");
-    std::string_view places = variable == nullptr ? "" : variable;
-    const std::string all = std::string(places) + ":/usr/sbin:/sbin:/usr/local/sbin";
-    places = all;
-    while (!places.empty()) {
-        const auto colon = std::min(places.find(':'), places.size());
-        const auto candidate = std::string(places.substr(0, colon)) + "/" + std::string(name);
-        if (colon > 0 && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-        places.remove_prefix(std::min(colon + 1, places.size()));
-    }
-    return {};
 }
 
 void tool_checks(std::vector<HealthCheck>& checks) {

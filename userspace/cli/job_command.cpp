@@ -8,6 +8,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
 #include "http/client.hpp"
@@ -91,12 +92,20 @@ std::string time_text(const json& seconds) {
                        fmt::localtime(static_cast<std::time_t>(seconds.get<double>())));
 }
 
+/// In one line.
 std::string text_of(const json& value) {
-    return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
+    if (value.is_null()) return "-";
+    return printable(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+/// A member that is text; "" where it is missing.
+std::string text_in(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? text_of(*found) : "";
 }
 
 void print_document(Console& console, const json& document) {
-    console.write(document.dump(console.pretty() ? 2 : -1) + "\n");
+    console.write(printable_json(document.dump(console.pretty() ? 2 : -1)) + "\n");
 }
 
 void show_text(Console& console, const json& job) {
@@ -105,16 +114,16 @@ void show_text(Console& console, const json& job) {
     console.write(fmt::format("submitted {}   started {}   finished {}   dscp {}\n",
                               time_text(job["submitted_at"]), time_text(job["started_at"]),
                               time_text(job["finished_at"]), text_of(job["dscp"])));
-    console.write("request " + job["request"].dump() + "\n");
+    console.write("request " + text_of(job["request"]) + "\n");
     if (job["error"].is_object())
         console.write("error   " + text_of(job["error"].value("message", json())) + "\n");
 }
 
 /// "25/tcp  NO  br-gw: firewall, FORWARD (NETFILTER_DROP)"
 std::string verdict_line(const json& service) {
-    const auto why = service["why"].is_string() ? "  " + text_of(service["why"]) : std::string();
-    return fmt::format("{}/{}  {}{}\n", service.value("port", 0), service.value("protocol", ""),
-                       service.value("result", ""), why);
+    const auto why = text_in(service, "why");
+    return fmt::format("{}/{}  {}{}{}\n", service.value("port", 0), text_in(service, "protocol"),
+                       text_in(service, "result"), why.empty() ? "" : "  ", why);
 }
 
 /// The result as `ksmsctl scan` prints it; of a detailed job its services, one a line.

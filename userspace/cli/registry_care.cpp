@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "bpf/mend.hpp"
 #include "cli/backup_file.hpp"
 #include "cli/output_file.hpp"
@@ -72,9 +73,11 @@ Result<int> run_check(Context& context, const Arguments& arguments) {
 Result<int> run_backup(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto pins, RegistryPins::open(context.root));
     KSMS_TRY(const auto leases, Registry(pins, context.config.limits).list());
-    KSMS_CHECK(write_backup(arguments.words.front(), leases, Moment::now()));
+    KSMS_TRY(const auto left_out, write_backup(arguments.words.front(), leases, Moment::now()));
+    for (const auto& word : left_out) context.console.warn(word);
     print_leases(context, leases,
-                 fmt::format("{} leases written to {}\n", leases.size(), arguments.words.front()));
+                 fmt::format("{} leases written to {}\n", leases.size() - left_out.size(),
+                             printable(arguments.words.front())));
     return 0;
 }
 

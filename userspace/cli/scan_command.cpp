@@ -23,7 +23,7 @@ Sink sink_of(Console& console) {
 
 Result<int> dry_run(Context& context, const ScanRequest& request) {
     constexpr std::uint8_t first_look = 0;
-    KSMS_TRY(const auto network, kernel_network(false));
+    KSMS_TRY(const auto network, kernel_network(false, request));
     KSMS_TRY(const auto plan, make_plan(*network, request, first_look));
     for (const auto& warning : plan.warnings) context.console.warn(warning);
     const auto width = context.console.width();

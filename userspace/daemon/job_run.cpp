@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "config/config.hpp"
 #include "daemon/allowance.hpp"
 #include "explain/explain.hpp"
@@ -54,8 +55,9 @@ json verdict_of(const ServiceReport& service) {
     return {{"port", service.service.port},
             {"protocol", protocol_name(service.service.protocol)},
             {"result", name_of(service.result)},
-            {"stopped_at", service.stopped_at.empty() ? json(nullptr) : json(service.stopped_at)},
-            {"why", service.why.empty() ? json(nullptr) : json(service.why)}};
+            {"stopped_at",
+             service.stopped_at.empty() ? json(nullptr) : json(valid_utf8(service.stopped_at))},
+            {"why", service.why.empty() ? json(nullptr) : json(valid_utf8(service.why))}};
 }
 
 /// As `ksmsctl scan` ends: nothing but UNKNOWN has failed, its document is there all the same.

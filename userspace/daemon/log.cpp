@@ -14,6 +14,7 @@
 #include <future>
 
 #include "base/lane.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
@@ -27,41 +28,28 @@ std::atomic<std::uint64_t> left_out = 0;
 
 /// sd-journal(3): standard error is the journal's when JOURNAL_STREAM names its device and inode.
 bool is_journal() {
-    const char* stream = std::getenv("JOURNAL_STREAM");
+    const char* stream = ::secure_getenv("JOURNAL_STREAM");
     struct stat status{};
     if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return false;
     return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
 bool to_journal(LogLevel level, const std::string& message, const LogFields& fields) {
-    std::vector<std::string> texts{"MESSAGE=" + message,
+    std::vector<std::string> texts{"MESSAGE=" + printable(message),
                                    fmt::format("PRIORITY={}", static_cast<int>(level)),
                                    "SYSLOG_IDENTIFIER=ksmsd"};
-    for (const auto& [name, value] : fields) texts.push_back(name + "=" + value);
+    for (const auto& [name, value] : fields) texts.push_back(name + "=" + printable(value));
     std::vector<iovec> pieces;
     for (auto& text : texts) pieces.push_back({text.data(), text.size()});
     return sd_journal_sendv(pieces.data(), static_cast<int>(pieces.size())) == 0;
-}
-
-/// Nothing of a message can look like another line.
-std::string one_line(const std::string& text) {
-    std::string line;
-    for (const char letter : text) {
-        const auto byte = static_cast<unsigned char>(letter);
-        if (byte < 0x20 || byte == 0x7f)
-            line += fmt::format("\\x{:02x}", byte);
-        else
-            line += letter;
-    }
-    return line;
 }
 
 void write_message(LogLevel level, const std::string& message, const LogFields& fields) {
     static const bool journal = is_journal();
     if (journal && to_journal(level, message, fields)) return;
     static constexpr const char* names[] = {"", "", "", "error: ", "warning: ", "", "", "debug: "};
-    auto line = fmt::format("ksmsd: {}{}", names[static_cast<int>(level)], one_line(message));
-    for (const auto& [name, value] : fields) line += fmt::format(" {}={}", name, one_line(value));
+    auto line = fmt::format("ksmsd: {}{}", names[static_cast<int>(level)], printable(message));
+    for (const auto& [name, value] : fields) line += fmt::format(" {}={}", name, printable(value));
     line += "\n";
     std::fputs(line.c_str(), stderr);
 }

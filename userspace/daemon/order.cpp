@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
+
 namespace ksms {
 namespace {
 
@@ -15,7 +17,7 @@ constexpr std::array<const char*, 5> kHow{"done", "failed", "stopped", "no_dscp"
 }  // namespace
 
 std::string dump(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+    return printable_json(value.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 std::string line_of(const Order& order) {
@@ -84,7 +86,7 @@ std::string shortage(const Error& error) {
 
 std::string error_object(const Error& error) {
     return dump({{"code", name_of(error.code)},
-                 {"message", error.text()},
+                 {"message", valid_utf8(error.text())},
                  {"hint", error.hint.empty() ? json(nullptr) : json(error.hint)}});
 }
 

@@ -58,11 +58,6 @@ LegacyRule parse_rule(std::string_view line, std::string& chain) {
     return rule;
 }
 
-const LegacyChain* chain_of(const LegacyTable& table, std::string_view name) {
-    const auto found = std::ranges::find(table.chains, name, &LegacyChain::name);
-    return found == table.chains.end() ? nullptr : &*found;
-}
-
 /// Chains that this one leads to, itself too.
 std::set<std::string> reachable(const LegacyTable& table, std::string_view from) {
     std::set<std::string> found;
@@ -70,7 +65,7 @@ std::set<std::string> reachable(const LegacyTable& table, std::string_view from)
     while (!open.empty()) {
         const auto name = open.back();
         open.pop_back();
-        const auto* chain = chain_of(table, name);
+        const auto* chain = table.chain(name);
         if (chain == nullptr || !found.insert(name).second) continue;
         for (const auto& rule : chain->rules) open.push_back(rule.target);
     }
@@ -88,8 +83,8 @@ public:
         for (const auto& base : after_.chains) {
             if (base.policy == "-" || (!hook.empty() && base.name != hook)) continue;
             for (const auto& name : reachable(after_, base.name)) {
-                const auto* now = chain_of(after_, name);
-                const auto* then = chain_of(before_, name);
+                const auto* now = after_.chain(name);
+                const auto* then = before_.chain(name);
                 // Who changed the rules meanwhile started their counters anew.
                 if (then == nullptr || then->rules.size() != now->rules.size()) continue;
                 add_chain(*then, *now, base.name, protocol, into);
@@ -160,7 +155,7 @@ private:
 
     void add_jumps(const LegacyChain& from, const std::string& target, const std::string& hook,
                    std::vector<FirewallRule>& into) const {
-        const auto* then = chain_of(before_, from.name);
+        const auto* then = before_.chain(from.name);
         if (then == nullptr || then->rules.size() != from.rules.size()) return;
         for (std::size_t i = 0; i < from.rules.size(); ++i) {
             if (from.rules[i].target != target || from.rules[i].packets <= then->rules[i].packets)
@@ -180,12 +175,17 @@ private:
 
 }  // namespace
 
+const LegacyChain* LegacyTable::chain(std::string_view called) const {
+    const auto found = by_name.find(called);
+    return found == by_name.end() ? nullptr : &chains[found->second];
+}
+
 std::vector<LegacyTable> parse_legacy(std::string_view text) {
     std::vector<LegacyTable> tables;
     std::istringstream lines{std::string(text)};
     for (std::string line; std::getline(lines, line);) {
         if (line.starts_with('*')) {
-            tables.push_back({line.substr(1), {}});
+            tables.push_back({line.substr(1)});
         } else if (tables.empty()) {
             continue;
         } else if (line.starts_with(':')) {
@@ -194,12 +194,16 @@ std::vector<LegacyTable> parse_legacy(std::string_view text) {
             std::string counters;
             words >> chain.name >> chain.policy >> counters;
             chain.packets = packets_of(counters);
-            tables.back().chains.push_back(std::move(chain));
+            auto& table = tables.back();
+            if (table.by_name.emplace(chain.name, table.chains.size()).second)
+                table.chains.push_back(std::move(chain));
         } else if (line.starts_with('[') || line.starts_with("-A ")) {
             std::string name;
             auto rule = parse_rule(line, name);
-            const auto chain = std::ranges::find(tables.back().chains, name, &LegacyChain::name);
-            if (chain != tables.back().chains.end()) chain->rules.push_back(std::move(rule));
+            auto& table = tables.back();
+            const auto chain = table.by_name.find(name);
+            if (chain != table.by_name.end())
+                table.chains[chain->second].rules.push_back(std::move(rule));
         }
     }
     return tables;

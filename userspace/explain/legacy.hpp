@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,9 @@ struct LegacyChain {
 };
 struct LegacyTable {
     std::string name;
-    std::vector<LegacyChain> chains;
+    std::vector<LegacyChain> chains{};
+    std::map<std::string, std::size_t, std::less<>> by_name{};  ///< index into `chains`
+    [[nodiscard]] const LegacyChain* chain(std::string_view called) const;
 };
 
 /// The output of iptables-save -c.

@@ -76,6 +76,23 @@ std::vector<NftDecision> decisions_of(const std::vector<NftTraceStep>& steps,
     return found;
 }
 
+/// One word of nft's language (`string` of its scanner). nft puts its arguments together and reads
+/// them as a script: any other name could be commands.
+bool is_nft_word(std::string_view name) {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.";
+    constexpr std::string_view more = "0123456789/-";
+    return !name.empty() && letters.find(name.front()) != std::string_view::npos &&
+           std::ranges::all_of(name, [&](char c) {
+               return letters.find(c) != std::string_view::npos ||
+                      more.find(c) != std::string_view::npos;
+           });
+}
+
+/// iptables takes it for a name, whatever is in it.
+bool is_no_option(std::string_view name) {
+    return !name.empty() && name.front() != '-' && name.front() != '!';
+}
+
 const char* verdict_name(const NftTraceStep& step) {
     switch (step.verdict) {
         case NF_DROP: return "drop";
@@ -151,7 +168,8 @@ void NftRules::number(FirewallRule& rule, const NftTraceStep& step) {
 }
 
 void NftRules::add_text(FirewallRule& rule) {
-    if (rule.firewall == Firewall::iptables_nft && rule.number) {
+    if (rule.firewall == Firewall::iptables_nft && rule.number && is_no_option(rule.table) &&
+        is_no_option(rule.chain)) {
         const auto* tool = rule.family == "ip6" ? "ip6tables-nft" : "iptables-nft";
         auto text = run_tool(
             netns_, {tool, "-t", rule.table, "-S", rule.chain, std::to_string(*rule.number)});
@@ -161,6 +179,7 @@ void NftRules::add_text(FirewallRule& rule) {
             return;
         }
     }
+    if (!is_nft_word(rule.table) || !is_nft_word(rule.chain)) return;
     const auto listing =
         run_tool(netns_, {"nft", "-a", "list", "chain", rule.family, rule.table, rule.chain});
     if (listing) rule.text = text_by_handle(*listing, *rule.handle);

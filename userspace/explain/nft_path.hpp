@@ -28,7 +28,8 @@ std::vector<NftDecision> nft_decisions(const std::vector<NftTraceStep>& steps,
 [[nodiscard]] bool is_drop(const NftDecision& decision);
 
 /// Numbers, kinds and texts of the decisions' rules: the kernel is asked for the first two, the
-/// firewall's own tool for the text. What cannot be had stays empty.
+/// firewall's own tool for the text. What cannot be had stays empty, the text too where the tool
+/// could take the name of a table or a chain for something else.
 class NftRules {
 public:
     NftRules(const Netns& netns, Netlink& netfilter, std::vector<NftChain> chains)

@@ -13,11 +13,8 @@
 
 #include "base/address.hpp"
 #include "base/error.hpp"
-#include "base/fd.hpp"
+#include "os/netlink.hpp"
 #include "os/netns.hpp"
-
-struct nlattr;
-struct nlmsghdr;
 
 namespace ksms {
 
@@ -61,13 +58,11 @@ public:
     Result<bool> remove_all_like(const Flow& like);
 
 private:
-    Status send(std::span<const char> messages);
-    /// Gives every message that has come to `each`; false: NLMSG_DONE or nothing more is here.
-    Result<bool> receive(int flags, const std::function<void(const nlmsghdr*)>& each);
-    Status remove_found(std::vector<char>& found);
+    /// @return how many of the requests were carried out
+    Result<std::size_t> remove_found(std::vector<Batch>& found);
 
-    Fd fd_;
-    std::string netns_;
+    explicit Conntrack(Netlink netlink) : netlink_(std::move(netlink)) {}
+    Netlink netlink_;
 };
 
 }  // namespace ksms

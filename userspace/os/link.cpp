@@ -9,14 +9,16 @@
 #include <algorithm>
 #include <cstring>
 
+#include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 
 namespace ksms {
 namespace {
 
-Link parse_link(const nlmsghdr* message) {
-    const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+std::optional<Link> parse_link(const nlmsghdr* message) {
+    const auto* info = fixed_part<ifinfomsg>(message);
+    if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, IFLA_MAX);
     Link link;
     link.ifindex = static_cast<std::uint32_t>(info->ifi_index);
@@ -33,52 +35,45 @@ Link parse_link(const nlmsghdr* message) {
         static_cast<int>(attributes.u32(IFLA_LINK_NETNSID, static_cast<std::uint32_t>(-1)));
     link.kind = Attributes(attributes[IFLA_LINKINFO], IFLA_INFO_MAX).text(IFLA_INFO_KIND);
     link.xdp_program = Attributes(attributes[IFLA_XDP], IFLA_XDP_MAX).u32(IFLA_XDP_PROG_ID);
-    if (const auto* stats = attributes[IFLA_STATS64];
-        stats != nullptr && mnl_attr_get_payload_len(stats) >= sizeof(rtnl_link_stats64)) {
-        rtnl_link_stats64 counted;
-        std::memcpy(&counted, mnl_attr_get_payload(stats), sizeof counted);
-        link.sent_packets = counted.tx_packets;
-    }
-    if (const auto* mac = attributes[IFLA_ADDRESS];
-        mac != nullptr && info->ifi_type == ARPHRD_ETHER && mnl_attr_get_payload_len(mac) == 6) {
-        link.mac.emplace();
-        std::copy_n(static_cast<const std::uint8_t*>(mnl_attr_get_payload(mac)), 6,
-                    link.mac->begin());
-    }
+    // Newer kernels have more figures behind those that we know, older ones fewer.
+    rtnl_link_stats64 counted{};
+    const auto stats = attributes.bytes(IFLA_STATS64);
+    std::memcpy(&counted, stats.data(), std::min(stats.size(), sizeof counted));
+    link.sent_packets = counted.tx_packets;
+    if (const auto mac = attributes.bytes(IFLA_ADDRESS);
+        info->ifi_type == ARPHRD_ETHER && mac.size() == std::tuple_size_v<Mac>)
+        std::ranges::copy(mac, link.mac.emplace().begin());
     return link;
+}
+
+std::optional<InterfaceAddress> parse_address(const nlmsghdr* message) {
+    const auto* info = fixed_part<ifaddrmsg>(message);
+    if (info == nullptr) return std::nullopt;
+    const Attributes attributes(message, sizeof *info, IFA_MAX);
+    InterfaceAddress address;
+    address.ifindex = info->ifa_index;
+    address.prefix.length = info->ifa_prefixlen;
+    // IFA_LOCAL is ours; on a point-to-point link IFA_ADDRESS is the other end's (rtnetlink(7)).
+    address.prefix.address = attributes.address(IFA_LOCAL, info->ifa_family);
+    if (!address.prefix.address)
+        address.prefix.address = attributes.address(IFA_ADDRESS, info->ifa_family);
+    address.tentative = (attributes.u32(IFA_FLAGS, info->ifa_flags) & IFA_F_TENTATIVE) != 0;
+    if (!address.prefix.address) return std::nullopt;
+    return address;
 }
 
 }  // namespace
 
 Result<std::vector<Link>> links(Netlink& netlink) {
-    Message message(RTM_GETLINK, NLM_F_DUMP);
+    Message message(RTM_GETLINK, 0);
     message.fixed<ifinfomsg>().ifi_family = AF_UNSPEC;
-    std::vector<Link> found;
-    KSMS_CHECK(netlink.query(message.header(), "list the interfaces of " + netlink.netns(),
-                             [&](const nlmsghdr* each) { found.push_back(parse_link(each)); }));
-    return found;
+    return list(netlink, message, "list the interfaces of " + netlink.netns(), parse_link);
 }
 
 Result<std::vector<InterfaceAddress>> addresses(Netlink& netlink) {
-    Message message(RTM_GETADDR, NLM_F_DUMP);
+    Message message(RTM_GETADDR, 0);
     message.fixed<ifaddrmsg>().ifa_family = AF_UNSPEC;
-    std::vector<InterfaceAddress> found;
-    KSMS_CHECK(netlink.query(
-        message.header(), "list the addresses of " + netlink.netns(), [&](const nlmsghdr* each) {
-            const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(each));
-            const Attributes attributes(each, sizeof *info, IFA_MAX);
-            InterfaceAddress address;
-            address.ifindex = info->ifa_index;
-            address.prefix.length = info->ifa_prefixlen;
-            // IFA_LOCAL is ours; on a point-to-point link IFA_ADDRESS is the other end's
-            // (rtnetlink(7)).
-            address.prefix.address = attributes.address(IFA_LOCAL, info->ifa_family);
-            if (!address.prefix.address)
-                address.prefix.address = attributes.address(IFA_ADDRESS, info->ifa_family);
-            address.tentative = (attributes.u32(IFA_FLAGS, info->ifa_flags) & IFA_F_TENTATIVE) != 0;
-            if (address.prefix.address) found.push_back(address);
-        }));
-    return found;
+    return list(netlink, message, "list the addresses of " + netlink.netns(), parse_address);
 }
 
 Result<int> nsid(Netlink& netlink, const Netns& other) {
@@ -86,12 +81,12 @@ Result<int> nsid(Netlink& netlink, const Netns& other) {
     message.fixed<rtgenmsg>().rtgen_family = AF_UNSPEC;
     message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(other.fd()));
     int id = -1;
-    KSMS_CHECK(netlink.query(
-        message.header(), "ask " + netlink.netns() + " for its id of " + other.name(),
-        [&](const nlmsghdr* each) {
-            id = static_cast<int>(Attributes(each, sizeof(rtgenmsg), NETNSA_MAX)
-                                      .u32(NETNSA_NSID, static_cast<std::uint32_t>(-1)));
-        }));
+    KSMS_CHECK(netlink.query(message, "ask " + netlink.netns() + " for its id of " + other.name(),
+                             [&](const nlmsghdr* each) {
+                                 id = static_cast<int>(
+                                     Attributes(each, sizeof(rtgenmsg), NETNSA_MAX)
+                                         .u32(NETNSA_NSID, static_cast<std::uint32_t>(-1)));
+                             }));
     return id;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/clock.hpp"
+#include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 
@@ -30,7 +31,8 @@ std::string describe(const char* verb, const Address& address, const std::string
 std::optional<Neighbour> parse_neighbour(const nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWNEIGH && message->nlmsg_type != RTM_DELNEIGH)
         return std::nullopt;
-    const auto* info = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(message));
+    const auto* info = fixed_part<ndmsg>(message);
+    if (info == nullptr) return std::nullopt;
     if (info->ndm_family != AF_INET && info->ndm_family != AF_INET6) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NDA_MAX);
     Neighbour neighbour;
@@ -39,25 +41,15 @@ std::optional<Neighbour> parse_neighbour(const nlmsghdr* message) {
     neighbour.state =
         message->nlmsg_type == RTM_DELNEIGH ? std::uint16_t{NUD_NONE} : info->ndm_state;
     neighbour.protocol = attributes.u8(NDA_PROTOCOL);
-    if (const auto* mac = attributes[NDA_LLADDR];
-        mac != nullptr && mnl_attr_get_payload_len(mac) == 6) {
-        neighbour.mac.emplace();
-        std::copy_n(static_cast<const std::uint8_t*>(mnl_attr_get_payload(mac)), 6,
-                    neighbour.mac->begin());
-    }
+    if (const auto mac = attributes.bytes(NDA_LLADDR); mac.size() == std::tuple_size_v<Mac>)
+        std::ranges::copy(mac, neighbour.mac.emplace().begin());
     return neighbour;
 }
 
 Result<std::vector<Neighbour>> neighbours(Netlink& netlink, int family) {
-    Message message(RTM_GETNEIGH, NLM_F_DUMP);
+    Message message(RTM_GETNEIGH, 0);
     message.fixed<ndmsg>().ndm_family = static_cast<__u8>(family);
-    std::vector<Neighbour> found;
-    KSMS_CHECK(netlink.query(message.header(), "list the neighbours of " + netlink.netns(),
-                             [&](const nlmsghdr* each) {
-                                 if (auto neighbour = parse_neighbour(each))
-                                     found.push_back(*neighbour);
-                             }));
-    return found;
+    return list(netlink, message, "list the neighbours of " + netlink.netns(), parse_neighbour);
 }
 
 Result<std::optional<Neighbour>> neighbour(Netlink& netlink, std::uint32_t ifindex,
@@ -65,9 +57,8 @@ Result<std::optional<Neighbour>> neighbour(Netlink& netlink, std::uint32_t ifind
     Message message(RTM_GETNEIGH, 0);
     address_of(message, ifindex, address);
     std::optional<Neighbour> found;
-    const auto asked =
-        netlink.query(message.header(), describe("look up", address, netlink.netns()),
-                      [&](const nlmsghdr* each) { found = parse_neighbour(each); });
+    const auto asked = netlink.query(message, describe("look up", address, netlink.netns()),
+                                     [&](const nlmsghdr* each) { found = parse_neighbour(each); });
     if (!asked && asked.error().err != ENOENT) return std::unexpected(asked.error());
     return found;
 }
@@ -77,7 +68,7 @@ Status use_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& add
     auto& info = address_of(message, ifindex, address);
     info.ndm_state = NUD_NONE;
     info.ndm_flags = NTF_USE;
-    return netlink.request(message.header(), describe("resolve", address, netlink.netns()));
+    return netlink.request(message, describe("resolve", address, netlink.netns()));
 }
 
 bool neighbour_works(std::uint16_t state) {
@@ -109,13 +100,13 @@ Status add_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& add
     address_of(message, ifindex, address).ndm_state = NUD_REACHABLE;
     message.put(NDA_LLADDR, mac);
     message.put_u8(NDA_PROTOCOL, protocol);
-    return netlink.request(message.header(), describe("add", address, netlink.netns()));
+    return netlink.request(message, describe("add", address, netlink.netns()));
 }
 
 Status remove_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address) {
     Message message(RTM_DELNEIGH, 0);
     address_of(message, ifindex, address);
-    return netlink.request(message.header(), describe("remove", address, netlink.netns()));
+    return netlink.request(message, describe("remove", address, netlink.netns()));
 }
 
 }  // namespace ksms

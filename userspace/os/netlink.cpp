@@ -2,45 +2,56 @@
 #include "os/netlink.hpp"
 
 #include <fmt/format.h>
-#include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+
+#include "base/clock.hpp"
+#include "os/exchange.hpp"
+#include "os/message.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr std::size_t kReceiveBuffer =
-    64 * 1024;  // the kernel fills at most 32 KiB of a dump at once
+// The kernel fills at most 32 KiB of a dump at once; one message alone can be larger, an interface
+// with all the alternative names that it can have (64 KiB, rtnl_prop_list_size).
+constexpr std::size_t kReceiveBuffer = 128 * 1024;
+/// For one question, whatever is asked: as long as the kernel may take to list the largest tables.
+constexpr std::uint64_t kPatience = 10'000'000'000;  // ns
+/// How often a list is read that changes while it is read.
+constexpr int kMostReadings = 8;
 
 int enable(int fd, int option) {
     const int on = 1;
     return setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
 }
 
-/// The text that the kernel put behind an acknowledgement (NETLINK_EXT_ACK, Linux 4.12).
-std::string extended_text(const nlmsghdr* message) {
-    if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
-    const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-    std::size_t offset = sizeof *error;
-    if ((message->nlmsg_flags & NLM_F_CAPPED) == 0)
-        offset += error->msg.nlmsg_len - sizeof(nlmsghdr);
-    std::string text;
-    const auto* begin = static_cast<const char*>(mnl_nlmsg_get_payload_offset(message, offset));
-    const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
-    for (const auto* at = reinterpret_cast<const nlattr*>(begin);
-         mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at)));
-         at = mnl_attr_next(at)) {
-        if (mnl_attr_get_type(at) == NLMSGERR_ATTR_MSG &&
-            mnl_attr_validate(at, MNL_TYPE_NUL_STRING) >= 0)
-            text = mnl_attr_get_str(at);
-    }
-    return text;
+/// Where the sequence numbers begin: nobody foresees them.
+std::uint32_t any_number() {
+    std::uint32_t number = 0;
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
+        number = static_cast<std::uint32_t>(monotonic_ns());
+    return number;
+}
+
+std::unexpected<Error> refused(const nlmsghdr* message, const std::string& what) {
+    const auto text = error_text(message);
+    return fail_errno(error_of(message), text.empty() ? what : fmt::format("{} ({})", what, text));
+}
+
+/// Gives what has data to `each`.
+Exchange::Each data_of(const std::string& what, const Netlink::Each& each) {
+    return [&](std::size_t, const nlmsghdr* message) -> Status {
+        if (error_of(message) != 0) return refused(message, what);
+        if (!is_control(message)) each(message);
+        return {};
+    };
 }
 
 }  // namespace
@@ -56,77 +67,149 @@ Result<Netlink> Netlink::open_netfilter(const Netns& netns) {
 Result<Netlink> Netlink::open(const Netns& netns, std::uint32_t groups, int protocol) {
     Netlink netlink;
     netlink.netns_ = netns.name();
+    netlink.sequence_ = any_number();
     KSMS_TRY(netlink.fd_, socket_in(netns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+    const int fd = netlink.fd_.get();
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
     address.nl_groups = groups;
-    if (bind(netlink.fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail_errno(errno, fmt::format("open netlink in {}", netns.name()));
-    enable(netlink.fd_.get(), NETLINK_EXT_ACK);
-    enable(netlink.fd_.get(), NETLINK_CAP_ACK);
-    enable(netlink.fd_.get(), NETLINK_GET_STRICT_CHK);
+    // Connected to the kernel: what any process sends to this port, who owns the namespace too, is
+    // refused (ECONNREFUSED, netlink_getsockbyportid()) and takes no room from the kernel's own.
+    address.nl_groups = 0;
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return fail_errno(errno, fmt::format("connect netlink in {}", netns.name()));
+    enable(fd, NETLINK_EXT_ACK);
+    enable(fd, NETLINK_CAP_ACK);
+    enable(fd, NETLINK_GET_STRICT_CHK);
     return netlink;
 }
 
-Status Netlink::send(nlmsghdr* message, const std::string& what) {
-    message->nlmsg_seq = ++sequence_;
-    if (::send(fd_.get(), message, message->nlmsg_len, 0) < 0) return fail_errno(errno, what);
+Status Netlink::listen(int group, int room) {
+    if (setsockopt(fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+        return fail_errno(errno, "listen to netlink in " + netns_);
+    make_room(room);
     return {};
 }
 
-Status Netlink::request(nlmsghdr* message, const std::string& what) {
-    message->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-    return query(message, what, [](const nlmsghdr*) {});
+void Netlink::make_room(int bytes) {
+    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
 }
 
-Status Netlink::query(nlmsghdr* message, const std::string& what,
-                      const std::function<void(const nlmsghdr*)>& each) {
-    message->nlmsg_flags |= NLM_F_REQUEST;
-    const bool ends_with_ack = (message->nlmsg_flags & NLM_F_ACK) != 0;
-    const bool dump = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-    KSMS_CHECK(send(message, what));
+Status Netlink::send(std::span<const char> requests, const std::string& what) {
+    if (::send(fd_.get(), requests.data(), requests.size(), 0) < 0) return fail_errno(errno, what);
+    return {};
+}
+
+/// A datagram of the kernel's. Others cannot send to our port, but who owns the namespace can send
+/// to a group that we are in: that is dropped here.
+Result<Netlink::Heard> Netlink::receive(std::uint64_t deadline, const std::string& what,
+                                        const Datagram& take) {
     alignas(nlmsghdr) std::array<char, kReceiveBuffer> buffer;
     while (true) {
-        const auto got = recv(fd_.get(), buffer.data(), buffer.size(), 0);
-        if (got < 0) {
-            if (errno == EINTR) continue;
-            return fail_errno(errno, what);
+        sockaddr_nl sender{};
+        iovec piece{buffer.data(), buffer.size()};
+        msghdr datagram{};
+        datagram.msg_name = &sender;
+        datagram.msg_namelen = sizeof sender;
+        datagram.msg_iov = &piece;
+        datagram.msg_iovlen = 1;
+        const auto got = recvmsg(fd_.get(), &datagram, MSG_DONTWAIT);
+        if (got >= 0) {
+            if (datagram.msg_namelen != sizeof sender || sender.nl_pid != 0)
+                return Heard::something;
+            if ((datagram.msg_flags & MSG_TRUNC) != 0) return fail_errno(EMSGSIZE, what);
+            KSMS_CHECK(take({buffer.data(), static_cast<std::size_t>(got)}));
+            return Heard::something;
         }
-        int left = static_cast<int>(got);
-        for (auto* answer = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(answer, left);
-             answer = mnl_nlmsg_next(answer, &left)) {
-            if (answer->nlmsg_seq != sequence_) continue;
-            if (answer->nlmsg_type == NLMSG_DONE) return {};
-            if (answer->nlmsg_type == NLMSG_ERROR) {
-                const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(answer));
-                if (error->error == 0) return {};
-                const auto text = extended_text(answer);
-                return fail_errno(-error->error,
-                                  text.empty() ? what : fmt::format("{} ({})", what, text));
-            }
-            each(answer);
-            if (!dump && !ends_with_ack) return {};
-        }
+        if (errno == ENOBUFS) return Heard::lost;
+        if (errno != EAGAIN && errno != EINTR) return fail_errno(errno, what);
+        const auto now = monotonic_ns();
+        if (now >= deadline) return Heard::nothing;
+        pollfd ready{fd_.get(), POLLIN, 0};
+        const auto rest = static_cast<int>((deadline - now) / 1'000'000 + 1);
+        if (poll(&ready, 1, rest) < 0 && errno != EINTR) return fail_errno(errno, what);
     }
 }
 
-Result<bool> Netlink::wait(int timeout_ms, const std::function<void(const nlmsghdr*)>& each) {
-    pollfd ready{fd_.get(), POLLIN, 0};
-    const int count = poll(&ready, 1, timeout_ms);
-    if (count < 0 && errno != EINTR) return fail_errno(errno, "wait for netlink in " + netns_);
-    if (count <= 0) return false;
-    alignas(nlmsghdr) std::array<char, kReceiveBuffer> buffer;
-    const auto got = recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (got < 0) {
-        // ENOBUFS: notifications were lost; the caller looks again by itself.
-        if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) return errno == ENOBUFS;
-        return fail_errno(errno, "read netlink in " + netns_);
+Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchange, bool dump,
+                               std::uint64_t deadline, const std::string& what) {
+    KSMS_CHECK(send(requests, what));
+    bool whole = true;
+    while (!exchange.over()) {
+        KSMS_TRY(const auto heard, receive(deadline, what, [&](std::span<const char> datagram) {
+                     return exchange.take(datagram);
+                 }));
+        if (heard == Heard::nothing || monotonic_ns() >= deadline)
+            return fail_errno(ETIMEDOUT, what);
+        if (heard == Heard::something) continue;
+        // A dump goes on all the same, and has to be read to its end before the next question.
+        if (!dump) return false;
+        whole = false;
     }
-    int left = static_cast<int>(got);
-    for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left))
-        each(message);
-    return true;
+    return whole && !exchange.interrupted();
+}
+
+Status Netlink::ask(Message& message, bool dump, const std::string& what,
+                    const std::function<void()>& begin, const Each& each) {
+    if (!message.whole()) return fail_errno(EMSGSIZE, what);
+    const bool acknowledged = !dump && (message.header()->nlmsg_flags & NLM_F_ACK) != 0;
+    const auto ends =
+        dump || acknowledged ? Exchange::Ends::acknowledgement : Exchange::Ends::reply;
+    const auto deadline = monotonic_ns() + kPatience;
+    for (int reading = 0; reading < kMostReadings; ++reading) {
+        begin();
+        message.header()->nlmsg_seq = ++sequence_;
+        Exchange exchange(sequence_, 1, ends, data_of(what, each));
+        KSMS_TRY(const bool whole, converse(message.bytes(), exchange, dump, deadline, what));
+        if (whole) return {};
+        // What changes something is not done twice.
+        if (acknowledged) return fail_errno(ENOBUFS, what);
+    }
+    return fail(
+        Code::failed,
+        fmt::format("{}: it changed each of the {} times that it was read", what, kMostReadings),
+        "run it again when nobody changes it");
+}
+
+Status Netlink::request(Message& message, const std::string& what) {
+    message.header()->nlmsg_flags |= NLM_F_ACK;
+    return ask(message, false, what, [] {}, [](const nlmsghdr*) {});
+}
+
+Status Netlink::query(Message& message, const std::string& what, const Each& each) {
+    return ask(message, false, what, [] {}, each);
+}
+
+Status Netlink::dump(Message& message, const std::string& what, const std::function<void()>& begin,
+                     const Each& each) {
+    message.header()->nlmsg_flags |= NLM_F_DUMP;
+    return ask(message, true, what, begin, each);
+}
+
+Status Netlink::exchange(Batch& batch, std::size_t last, const std::string& what,
+                         const EachOf& each) {
+    if (!batch.whole()) return fail_errno(EMSGSIZE, what);
+    const auto first = sequence_ + 1;
+    for (std::size_t i = 0; i < batch.size(); ++i) batch.at(i)->nlmsg_seq = ++sequence_;
+    Exchange exchange(first, last + 1, Exchange::Ends::reply, each);
+    KSMS_TRY(const bool whole,
+             converse(batch.bytes(), exchange, false, monotonic_ns() + kPatience, what));
+    if (!whole) return fail_errno(ENOBUFS, what);
+    return {};
+}
+
+Result<Netlink::Heard> Netlink::wait(int timeout_ms, const Each& each) {
+    const auto deadline =
+        monotonic_ns() + static_cast<std::uint64_t>(std::max(timeout_ms, 0)) * 1'000'000;
+    return receive(deadline, "read netlink in " + netns_, [&](std::span<const char> datagram) {
+        int left = static_cast<int>(datagram.size());
+        for (const auto* at = reinterpret_cast<const nlmsghdr*>(datagram.data());
+             mnl_nlmsg_ok(at, left); at = mnl_nlmsg_next(at, &left))
+            each(at);
+        return Status{};
+    });
 }
 
 }  // namespace ksms

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,27 @@ struct nlmsghdr;
 
 namespace ksms {
 
-/// An open netlink socket inside a namespace.
+class Batch;
+class Exchange;
+class Message;
+
+/// An open netlink socket inside a namespace, and the one place where netlink is received. Who owns
+/// the namespace may be hostile: what does not come from the kernel is dropped, and no question
+/// takes longer than ten seconds.
 class Netlink {
 public:
+    using Each = std::function<void(const nlmsghdr*)>;
+    /// Takes which request of a batch is answered (0: the first) and a message, acknowledgements
+    /// too. An error ends the reading.
+    using EachOf = std::function<Status(std::size_t which, const nlmsghdr*)>;
+    enum class Heard {
+        nothing,    ///< within the time
+        something,  ///< what somebody else sent counts, and is not shown
+        lost        ///< there were more notifications than room (ENOBUFS)
+    };
+
     /// NETLINK_ROUTE.
-    /// @param groups  RTMGRP_* bit mask to listen to; 0: answers only
+    /// @param groups  RTMGRP_* bit mask to listen to; 0: replies only
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups = 0);
     /// NETLINK_NETFILTER. A question to a part of netfilter that is a module and is not there loads
     /// it.
@@ -31,20 +48,38 @@ public:
     /// Sends one request with NLM_F_ACK and waits for the acknowledgement.
     /// @param what  operation and object for the error ("add a filter to eth0 in hq-gw")
     /// @return the kernel's errno, and the text of its extended acknowledgement where it sent one
-    Status request(nlmsghdr* message, const std::string& what);
-    /// Sends a request (NLM_F_DUMP or a single get) and gives every answer to `each`. A dump that
-    /// the kernel marks as interrupted (NLM_F_DUMP_INTR) is read again.
-    Status query(nlmsghdr* message, const std::string& what,
-                 const std::function<void(const nlmsghdr*)>& each);
-    /// Sends without asking for an answer.
-    Status send(nlmsghdr* message, const std::string& what);
-    /// Reads one batch of notifications into `each`; false: nothing came within the time.
-    Result<bool> wait(int timeout_ms, const std::function<void(const nlmsghdr*)>& each);
+    Status request(Message& message, const std::string& what);
+    /// Sends a question and gives the reply to `each`.
+    Status query(Message& message, const std::string& what, const Each& each);
+    /// Has the kernel list something. A list that changed while it was read (NLM_F_DUMP_INTR), or
+    /// of which something was lost, is read again, eight times at most.
+    /// @param begin  called before each reading: what the one before gave is void
+    Status dump(Message& message, const std::string& what, const std::function<void()>& begin,
+                const Each& each);
+    /// Sends several requests at once and reads until one of them is answered.
+    /// @param last  the one: the last that the kernel answers, whatever the answer is
+    Status exchange(Batch& batch, std::size_t last, const std::string& what, const EachOf& each);
+
+    /// Joins a multicast group (NFNLGRP_NFTRACE, …).
+    /// @param room  bytes for notifications that wait to be read
+    Status listen(int group, int room);
+    /// Room for replies to a batch, in bytes.
+    void make_room(int bytes);
+    /// Reads one batch of notifications into `each`.
+    Result<Heard> wait(int timeout_ms, const Each& each);
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& netns() const { return netns_; }
 
 private:
+    using Datagram = std::function<Status(std::span<const char>)>;
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups, int protocol);
+    Status send(std::span<const char> requests, const std::string& what);
+    Result<Heard> receive(std::uint64_t deadline, const std::string& what, const Datagram& take);
+    /// @return false: something was lost, or changed while the kernel listed it
+    Result<bool> converse(std::span<const char> requests, Exchange& exchange, bool dump,
+                          std::uint64_t deadline, const std::string& what);
+    Status ask(Message& message, bool dump, const std::string& what,
+               const std::function<void()>& begin, const Each& each);
 
     Fd fd_;
     std::string netns_;

@@ -125,23 +125,32 @@ Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_
 }  // namespace
 
 Result<Netns> Netns::open_unread(const std::string& path, std::string name) {
-    Netns netns;
-    netns.name_ = std::move(name);
-    netns.fd_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!netns.fd_) {
+    const auto none = [&] {
+        return fail(Code::not_found,
+                    path == name ? fmt::format("there is no network namespace at {}", path)
+                                 : fmt::format("there is no namespace {} ({})", name, path),
+                    "a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, or host");
+    };
+    // To look at a device, a pipe or a tape by opening it would do something to it.
+    const Fd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!place) {
         const int err = errno;
-        if (err == ENOENT || err == ESRCH || err == ENOTDIR)
-            return fail(Code::not_found,
-                        fmt::format("there is no namespace {} ({})", netns.name_, path));
-        return fail_errno(err, fmt::format("open the namespace {} ({})", netns.name_, path));
+        if (err == ENOENT || err == ESRCH || err == ENOTDIR || err == ELOOP || err == ENAMETOOLONG)
+            return none();
+        return fail_errno(err, fmt::format("open the namespace {} ({})", name, path));
     }
     struct statfs filesystem{};
+    if (fstatfs(place.get(), &filesystem) != 0 || filesystem.f_type != NSFS_MAGIC) return none();
+    Netns netns;
+    netns.name_ = std::move(name);
+    netns.fd_ =
+        Fd(::open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!netns.fd_)
+        return fail_errno(errno, fmt::format("open the namespace {} ({})", netns.name_, path));
+    if (ioctl(netns.fd_.get(), NS_GET_NSTYPE) != CLONE_NEWNET) return none();
     struct stat status{};
-    if (fstatfs(netns.fd_.get(), &filesystem) != 0 || fstat(netns.fd_.get(), &status) != 0)
+    if (fstat(netns.fd_.get(), &status) != 0)
         return fail_errno(errno, fmt::format("look at the namespace {} ({})", netns.name_, path));
-    if (filesystem.f_type != NSFS_MAGIC || ioctl(netns.fd_.get(), NS_GET_NSTYPE) != CLONE_NEWNET)
-        return fail(Code::usage, fmt::format("{} is not a network namespace", path),
-                    "a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, or host");
     netns.inode_ = static_cast<std::uint32_t>(status.st_ino);
     return netns;
 }
@@ -181,6 +190,27 @@ Result<Netns> Netns::open(std::string_view spec) {
     return netns;
 }
 
+/// NS_GET_USERNS and NS_GET_OWNER_UID (ioctl_ns(2)). A rootless container's namespaces are those of
+/// the user who started it. Those of a container that root started are root's, also where it maps
+/// its root to another uid (userns-remap): root decided what that one may do there.
+std::optional<uid_t> Netns::stranger() const {
+    // EPERM: the owner is outside of our own user namespace, and has more rights than we have.
+    const Fd owner(ioctl(fd(), NS_GET_USERNS));
+    if (!owner) return std::nullopt;
+    struct stat theirs{}, ours{};
+    if (fstat(owner.get(), &theirs) == 0 && stat("/proc/self/ns/user", &ours) == 0 &&
+        theirs.st_ino == ours.st_ino)
+        return std::nullopt;
+    uid_t uid = 0;
+    if (ioctl(owner.get(), NS_GET_OWNER_UID, &uid) != 0) return std::nullopt;
+    if (uid == 0 || uid == geteuid()) return std::nullopt;
+    return uid;
+}
+
+bool Netns::has_name() const {
+    return is_plain_name(name_) && name_ != "host" && !name_.starts_with("pid:");
+}
+
 Result<Netns> Netns::duplicate() const {
     Netns copy;
     copy.fd_ = Fd(fcntl(fd(), F_DUPFD_CLOEXEC, 0));
@@ -192,7 +222,7 @@ Result<Netns> Netns::duplicate() const {
 }
 
 bool Netns::is_named_still() const {
-    if (!is_plain_name(name_) || name_ == "host" || name_.starts_with("pid:")) return true;
+    if (!has_name()) return true;
     struct stat status{};
     return stat((kNamed + name_).c_str(), &status) == 0 && status.st_ino == inode_;
 }

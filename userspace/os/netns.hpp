@@ -2,8 +2,11 @@
 // Network namespaces: found by the names people use, entered only by a thread made for it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +30,8 @@ public:
     static Result<Netns> open(std::string_view spec);
     /// Where this process stands.
     static Result<Netns> current();
-    /// @param path  an nsfs file; anything else is Code::usage
+    /// @param path  an nsfs file; for anything else the error is that of a file that is not there:
+    ///              who asks may not be allowed to know which
     /// @param name  what people shall read
     static Result<Netns> open_path(const std::string& path, std::string name);
 
@@ -37,6 +41,11 @@ public:
     [[nodiscard]] std::uint32_t inode() const { return inode_; }
     /// SO_NETNS_COOKIE (5.14): never used again until the next boot.
     [[nodiscard]] std::uint64_t cookie() const { return cookie_; }
+    /// The user whose it is: who made the user namespace that owns it, and is root in both. None
+    /// where that is root of this machine or of the container that we run in, or who calls.
+    [[nodiscard]] std::optional<uid_t> stranger() const;
+    /// Is it a name below /run/netns? Only root gives one.
+    [[nodiscard]] bool has_name() const;
     [[nodiscard]] Result<Netns> duplicate() const;
     /// Does its name still lead to it? Open descriptors keep a deleted namespace alive.
     [[nodiscard]] bool is_named_still() const;

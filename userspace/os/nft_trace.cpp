@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,91 +10,69 @@
 #include <climits>
 #include <set>
 
+#include "base/clock.hpp"
+#include "os/exchange.hpp"
 #include "os/message.hpp"
 #include "os/nftables.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr std::size_t kBuffer = 64 * 1024;
 constexpr int kRoom = 4 << 20;  // bytes for messages: other people's traces come here too
-constexpr std::int32_t kEarliest = INT_MIN + 1;  // before raw (-300) and everybody else
+// What waits in that room is read in some milliseconds; who fills it all the time has no end.
+constexpr std::uint64_t kPatience = 1'000'000'000;  // ns
+constexpr std::int32_t kEarliest = INT_MIN + 1;     // before raw (-300) and everybody else
 constexpr std::array<const char*, 2> kChains{"prerouting", "output"};
 
 /// Messages that the kernel takes all or none of.
-class Batch {
+class Transaction {
 public:
-    Batch() { frame(NFNL_MSG_BATCH_BEGIN); }
+    Transaction() { frame(NFNL_MSG_BATCH_BEGIN); }
     /// @param fill  puts the attributes
     template <typename F>
     void add(int type, const F& fill) {
-        Message message(nft_message(type), NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND);
+        Message message(nft_message(type), NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND);
         message.fixed<nfgenmsg>().nfgen_family = NFPROTO_INET;
         fill(message);
-        append(message);
-        last_ = sequence_;
+        batch_.add(message);
     }
-    Status send(const Fd& socket, const std::string& what) {
+    Status commit(Netlink& netlink, const std::string& what) {
+        const auto last = batch_.size() - 1;
         frame(NFNL_MSG_BATCH_END);
-        if (::send(socket.get(), bytes_.data(), bytes_.size(), 0) < 0)
-            return fail_errno(errno, what);
-        while (true) {
-            alignas(nlmsghdr) std::array<char, kBuffer> buffer;
-            const auto got = recv(socket.get(), buffer.data(), buffer.size(), 0);
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0) return fail_errno(errno, what);
-            int left = static_cast<int>(got);
-            for (auto* at = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(at, left);
-                 at = mnl_nlmsg_next(at, &left)) {
-                if (at->nlmsg_type != NLMSG_ERROR) continue;
-                const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(at));
-                if (error->error != 0) return fail_errno(-error->error, what);
-                if (at->nlmsg_seq == last_) return {};
-            }
-        }
+        return netlink.exchange(batch_, last, what,
+                                [&](std::size_t, const nlmsghdr* reply) -> Status {
+                                    if (const int err = error_of(reply); err != 0)
+                                        return fail_errno(err, what);
+                                    return {};
+                                });
     }
 
 private:
     void frame(int type) {
-        Message message(static_cast<std::uint16_t>(type), NLM_F_REQUEST);
-        message.fixed<nfgenmsg>().res_id = htons(NFNL_SUBSYS_NFTABLES);
-        append(message);
+        Message message(static_cast<std::uint16_t>(type), 0);
+        message.fixed<nfgenmsg>().res_id = htobe16(NFNL_SUBSYS_NFTABLES);
+        batch_.add(message);
     }
-    void append(const Message& message) {
-        message.header()->nlmsg_seq = ++sequence_;
-        const auto* begin = reinterpret_cast<const char*>(message.header());
-        bytes_.insert(bytes_.end(), begin, begin + message.header()->nlmsg_len);
-        bytes_.resize(NLMSG_ALIGN(bytes_.size()));
-    }
-    std::vector<char> bytes_;
-    std::uint32_t sequence_{0}, last_{0};
+    Batch batch_;
 };
 
-void put_be32(Message& message, std::uint16_t type, std::uint32_t value) {
-    message.put_u32(type, htonl(value));
-}
-
 void put_value(Message& message, std::uint16_t type, const void* data, std::size_t size) {
-    auto* nest = message.nest(type);
-    mnl_attr_put(message.header(), NFTA_DATA_VALUE, size, data);
-    message.end(nest);
+    message.nest(type, [&] { message.put(NFTA_DATA_VALUE, data, size); });
 }
 
 /// One expression of a rule.
 template <typename F>
 void expression(Message& message, const char* name, const F& fill) {
-    auto* element = message.nest(NFTA_LIST_ELEM);
-    message.put_text(NFTA_EXPR_NAME, name);
-    auto* data = message.nest(NFTA_EXPR_DATA);
-    fill();
-    message.end(data);
-    message.end(element);
+    message.nest(NFTA_LIST_ELEM, [&] {
+        message.put_text(NFTA_EXPR_NAME, name);
+        message.nest(NFTA_EXPR_DATA, fill);
+    });
 }
 
 void compare(Message& message, const void* data, std::size_t size) {
     expression(message, "cmp", [&] {
-        put_be32(message, NFTA_CMP_SREG, NFT_REG_1);
-        put_be32(message, NFTA_CMP_OP, NFT_CMP_EQ);
+        message.put_be32(NFTA_CMP_SREG, NFT_REG_1);
+        message.put_be32(NFTA_CMP_OP, NFT_CMP_EQ);
         put_value(message, NFTA_CMP_DATA, data, size);
     });
 }
@@ -105,88 +81,78 @@ void compare(Message& message, const void* data, std::size_t size) {
 void put_rule(Message& message, const char* chain, const NftTraceMatch& match) {
     message.put_text(NFTA_RULE_TABLE, NftTrace::table_name());
     message.put_text(NFTA_RULE_CHAIN, chain);
-    auto* list = message.nest(NFTA_RULE_EXPRESSIONS);
-    expression(message, "meta", [&] {
-        put_be32(message, NFTA_META_KEY, NFT_META_L4PROTO);
-        put_be32(message, NFTA_META_DREG, NFT_REG_1);
+    message.nest(NFTA_RULE_EXPRESSIONS, [&] {
+        expression(message, "meta", [&] {
+            message.put_be32(NFTA_META_KEY, NFT_META_L4PROTO);
+            message.put_be32(NFTA_META_DREG, NFT_REG_1);
+        });
+        compare(message, &match.protocol, sizeof match.protocol);
+        expression(message, "payload", [&] {
+            message.put_be32(NFTA_PAYLOAD_DREG, NFT_REG_1);
+            message.put_be32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+            message.put_be32(NFTA_PAYLOAD_OFFSET, match.offset);
+            message.put_be32(NFTA_PAYLOAD_LEN, static_cast<std::uint32_t>(match.bytes.size()));
+        });
+        compare(message, match.bytes.data(), match.bytes.size());
+        const std::uint8_t on = 1;
+        expression(message, "immediate", [&] {
+            message.put_be32(NFTA_IMMEDIATE_DREG, NFT_REG_1);
+            put_value(message, NFTA_IMMEDIATE_DATA, &on, sizeof on);
+        });
+        expression(message, "meta", [&] {
+            message.put_be32(NFTA_META_KEY, NFT_META_NFTRACE);
+            message.put_be32(NFTA_META_SREG, NFT_REG_1);
+        });
     });
-    compare(message, &match.protocol, sizeof match.protocol);
-    expression(message, "payload", [&] {
-        put_be32(message, NFTA_PAYLOAD_DREG, NFT_REG_1);
-        put_be32(message, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-        put_be32(message, NFTA_PAYLOAD_OFFSET, match.offset);
-        put_be32(message, NFTA_PAYLOAD_LEN, static_cast<std::uint32_t>(match.bytes.size()));
-    });
-    compare(message, match.bytes.data(), match.bytes.size());
-    const std::uint8_t on = 1;
-    expression(message, "immediate", [&] {
-        put_be32(message, NFTA_IMMEDIATE_DREG, NFT_REG_1);
-        put_value(message, NFTA_IMMEDIATE_DATA, &on, sizeof on);
-    });
-    expression(message, "meta", [&] {
-        put_be32(message, NFTA_META_KEY, NFT_META_NFTRACE);
-        put_be32(message, NFTA_META_SREG, NFT_REG_1);
-    });
-    message.end(list);
 }
 
 void put_chain(Message& message, const char* chain, std::uint32_t hook) {
     message.put_text(NFTA_CHAIN_TABLE, NftTrace::table_name());
     message.put_text(NFTA_CHAIN_NAME, chain);
-    auto* nest = message.nest(NFTA_CHAIN_HOOK);
-    put_be32(message, NFTA_HOOK_HOOKNUM, hook);
-    put_be32(message, NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(kEarliest));
-    message.end(nest);
+    message.nest(NFTA_CHAIN_HOOK, [&] {
+        message.put_be32(NFTA_HOOK_HOOKNUM, hook);
+        message.put_be32(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(kEarliest));
+    });
     message.put_text(NFTA_CHAIN_TYPE, "filter");
 }
 
-Status make_table(const Fd& owner, const std::string& netns,
-                  const std::vector<NftTraceMatch>& matches) {
-    Batch batch;
-    batch.add(NFT_MSG_NEWTABLE, [](Message& message) {
+Status make_table(Netlink& owner, const std::vector<NftTraceMatch>& matches) {
+    Transaction transaction;
+    transaction.add(NFT_MSG_NEWTABLE, [](Message& message) {
         message.put_text(NFTA_TABLE_NAME, NftTrace::table_name());
-        put_be32(message, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
+        message.put_be32(NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
     });
-    batch.add(NFT_MSG_NEWCHAIN,
-              [](Message& message) { put_chain(message, kChains[0], NF_INET_PRE_ROUTING); });
-    batch.add(NFT_MSG_NEWCHAIN,
-              [](Message& message) { put_chain(message, kChains[1], NF_INET_LOCAL_OUT); });
+    transaction.add(NFT_MSG_NEWCHAIN,
+                    [](Message& message) { put_chain(message, kChains[0], NF_INET_PRE_ROUTING); });
+    transaction.add(NFT_MSG_NEWCHAIN,
+                    [](Message& message) { put_chain(message, kChains[1], NF_INET_LOCAL_OUT); });
     for (const auto* chain : kChains)
         for (const auto& match : matches)
-            batch.add(NFT_MSG_NEWRULE, [&](Message& message) { put_rule(message, chain, match); });
-    return batch.send(
-        owner, fmt::format("make the nftables table {} in {}", NftTrace::table_name(), netns));
+            transaction.add(NFT_MSG_NEWRULE,
+                            [&](Message& message) { put_rule(message, chain, match); });
+    return transaction.commit(owner, fmt::format("make the nftables table {} in {}",
+                                                 NftTrace::table_name(), owner.netns()));
 }
 
-Result<Fd> open_socket(const Netns& netns) {
-    KSMS_TRY(auto socket, socket_in(netns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-    sockaddr_nl address{};
-    address.nl_family = AF_NETLINK;
-    if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        return fail_errno(errno, fmt::format("open netlink in {}", netns.name()));
-    return socket;
-}
-
-NftTraceStep parse_step(const nlmsghdr* message) {
-    const auto* info = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+std::optional<NftTraceStep> parse_step(const nlmsghdr* message) {
+    const auto* info = fixed_part<nfgenmsg>(message);
+    if (info == nullptr || message->nlmsg_type != nft_message(NFT_MSG_TRACE)) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NFTA_TRACE_MAX);
     NftTraceStep step;
     step.family = info->nfgen_family;
-    step.packet = ntohl(attributes.u32(NFTA_TRACE_ID));
+    step.packet = attributes.be32(NFTA_TRACE_ID);
     step.table = attributes.text(NFTA_TRACE_TABLE);
     step.chain = attributes.text(NFTA_TRACE_CHAIN);
-    if (const auto* handle = attributes[NFTA_TRACE_RULE_HANDLE];
-        handle != nullptr && mnl_attr_get_payload_len(handle) >= sizeof(std::uint64_t))
-        step.handle = be64toh(mnl_attr_get_u64(handle));
-    const auto type = ntohl(attributes.u32(NFTA_TRACE_TYPE));
+    step.handle = attributes.be64(NFTA_TRACE_RULE_HANDLE);
+    const auto type = attributes.be32(NFTA_TRACE_TYPE);
     if (type == NFT_TRACETYPE_RETURN) step.kind = NftTraceStep::Kind::leave;
     if (type == NFT_TRACETYPE_POLICY) {
         step.kind = NftTraceStep::Kind::policy;
-        step.verdict = static_cast<int>(ntohl(attributes.u32(NFTA_TRACE_POLICY)));
+        step.verdict = static_cast<int>(attributes.be32(NFTA_TRACE_POLICY));
         return step;
     }
     const Attributes verdict(attributes[NFTA_TRACE_VERDICT], NFTA_VERDICT_MAX);
-    step.verdict = static_cast<int>(ntohl(verdict.u32(NFTA_VERDICT_CODE)));
+    step.verdict = static_cast<int>(verdict.be32(NFTA_VERDICT_CODE));
     // Of a packet's fate only the low byte tells; above it stands an errno or a queue.
     if (step.verdict > 0) step.verdict &= NF_VERDICT_MASK;
     step.target = verdict.text(NFTA_VERDICT_CHAIN);
@@ -200,42 +166,32 @@ std::string NftTrace::table_name() {
 }
 
 Result<NftTrace> NftTrace::start(const Netns& netns, const std::vector<NftTraceMatch>& matches) {
-    NftTrace trace;
-    trace.netns_ = netns.name();
-    KSMS_TRY(trace.listener_, open_socket(netns));
-    const int group = NFNLGRP_NFTRACE;
-    if (setsockopt(trace.listener_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
-                   sizeof group) != 0)
-        return fail_errno(errno, fmt::format("listen to the nftables trace of {}", netns.name()));
-    setsockopt(trace.listener_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kRoom, sizeof kRoom);
-    KSMS_TRY(trace.owner_, open_socket(netns));
-    KSMS_CHECK(make_table(trace.owner_, netns.name(), matches));
-    return trace;
+    KSMS_TRY(auto listener, Netlink::open_netfilter(netns));
+    KSMS_CHECK(listener.listen(NFNLGRP_NFTRACE, kRoom));
+    KSMS_TRY(auto owner, Netlink::open_netfilter(netns));
+    KSMS_CHECK(make_table(owner, matches));
+    return NftTrace(std::move(owner), std::move(listener));
 }
 
 Result<std::vector<NftTraceStep>> NftTrace::finish() {
     owner_.reset();
     std::vector<NftTraceStep> all;
     std::set<std::uint32_t> ours;
+    const auto take = [&](const nlmsghdr* message) {
+        auto step = parse_step(message);
+        if (!step) return;
+        if (step->table == table_name())
+            ours.insert(step->packet);
+        else
+            all.push_back(std::move(*step));
+    };
     // What the packets met is here already: the kernel sends it while it looks at them.
-    while (true) {
-        alignas(nlmsghdr) std::array<char, kBuffer> buffer;
-        const auto got = recv(listener_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && errno == EAGAIN) break;
-        if (got < 0) return fail_errno(errno, "read the nftables trace of " + netns_);
-        int left = static_cast<int>(got);
-        for (auto* at = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(at, left);
-             at = mnl_nlmsg_next(at, &left)) {
-            if (at->nlmsg_type != nft_message(NFT_MSG_TRACE)) continue;
-            auto step = parse_step(at);
-            if (step.table == table_name())
-                ours.insert(step.packet);
-            else
-                all.push_back(std::move(step));
-        }
+    const auto deadline = monotonic_ns() + kPatience;
+    for (auto heard = Netlink::Heard::something; heard != Netlink::Heard::nothing;) {
+        KSMS_TRY(heard, listener_.wait(0, take));
+        if (heard == Netlink::Heard::lost || monotonic_ns() >= deadline)
+            return fail_errno(ENOBUFS, "read the nftables trace of " + listener_.netns());
     }
-    listener_.reset();
     std::erase_if(all, [&](const NftTraceStep& step) { return !ours.contains(step.packet); });
     return all;
 }

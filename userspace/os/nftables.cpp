@@ -10,13 +10,15 @@
 
 #include <fstream>
 
+#include "os/list.hpp"
 #include "os/message.hpp"
 
 namespace ksms {
 namespace {
 
-NftChain parse_chain(const nlmsghdr* message) {
-    const auto* info = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+std::optional<NftChain> parse_chain(const nlmsghdr* message) {
+    const auto* info = fixed_part<nfgenmsg>(message);
+    if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NFTA_CHAIN_MAX);
     NftChain chain;
     chain.family = info->nfgen_family;
@@ -26,33 +28,23 @@ NftChain parse_chain(const nlmsghdr* message) {
     if (hook == nullptr) return chain;
     const Attributes of_hook(hook, NFTA_HOOK_MAX);
     chain.base = true;
-    chain.hook = ntohl(of_hook.u32(NFTA_HOOK_HOOKNUM));
-    chain.priority = static_cast<std::int32_t>(ntohl(of_hook.u32(NFTA_HOOK_PRIORITY)));
+    chain.hook = of_hook.be32(NFTA_HOOK_HOOKNUM);
+    chain.priority = static_cast<std::int32_t>(of_hook.be32(NFTA_HOOK_PRIORITY));
     return chain;
 }
 
-NftRule parse_rule(const nlmsghdr* message) {
+std::optional<NftRule> parse_rule(const nlmsghdr* message) {
     const Attributes attributes(message, sizeof(nfgenmsg), NFTA_RULE_MAX);
     NftRule rule;
-    if (const auto* handle = attributes[NFTA_RULE_HANDLE];
-        handle != nullptr && mnl_attr_get_payload_len(handle) >= sizeof(std::uint64_t))
-        rule.handle = be64toh(mnl_attr_get_u64(handle));
-    const auto* expressions = attributes[NFTA_RULE_EXPRESSIONS];
-    if (expressions == nullptr) return rule;
-    const auto* end = static_cast<const char*>(mnl_attr_get_payload(expressions)) +
-                      mnl_attr_get_payload_len(expressions);
-    const auto left = [end](const nlattr* at) {
-        return static_cast<int>(end - reinterpret_cast<const char*>(at));
-    };
-    for (const auto* each = static_cast<const nlattr*>(mnl_attr_get_payload(expressions));
-         mnl_attr_ok(each, left(each)); each = mnl_attr_next(each)) {
+    rule.handle = attributes.be64(NFTA_RULE_HANDLE);
+    for_each_attribute(attributes[NFTA_RULE_EXPRESSIONS], [&rule](const nlattr* each) {
         const Attributes expression(each, NFTA_EXPR_MAX);
         const auto name = expression.text(NFTA_EXPR_NAME);
         const Attributes data(expression[NFTA_EXPR_DATA], NFTA_TARGET_MAX);
         if (name == "reject" || (name == "target" && data.text(NFTA_TARGET_NAME) == "REJECT"))
             rule.rejects = true;
         if (name == "match" || name == "target") rule.compatible = true;
-    }
+    });
     return rule;
 }
 
@@ -68,23 +60,18 @@ bool nftables_loaded() {
 }
 
 Result<std::vector<NftChain>> nft_chains(Netlink& netfilter) {
-    Message message(nft_message(NFT_MSG_GETCHAIN), NLM_F_DUMP);
+    Message message(nft_message(NFT_MSG_GETCHAIN), 0);
     message.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
-    std::vector<NftChain> found;
-    KSMS_CHECK(netfilter.query(message.header(), "list the nftables chains of " + netfilter.netns(),
-                               [&](const nlmsghdr* each) { found.push_back(parse_chain(each)); }));
-    return found;
+    return list(netfilter, message, "list the nftables chains of " + netfilter.netns(),
+                parse_chain);
 }
 
 Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain) {
-    Message message(nft_message(NFT_MSG_GETRULE), NLM_F_DUMP);
+    Message message(nft_message(NFT_MSG_GETRULE), 0);
     message.fixed<nfgenmsg>().nfgen_family = static_cast<__u8>(chain.family);
     message.put_text(NFTA_RULE_TABLE, chain.table);
     message.put_text(NFTA_RULE_CHAIN, chain.name);
-    std::vector<NftRule> found;
-    KSMS_CHECK(netfilter.query(message.header(), "list the nftables rules of " + netfilter.netns(),
-                               [&](const nlmsghdr* each) { found.push_back(parse_rule(each)); }));
-    return found;
+    return list(netfilter, message, "list the nftables rules of " + netfilter.netns(), parse_rule);
 }
 
 std::string nft_family_name(int family) {

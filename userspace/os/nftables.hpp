@@ -68,14 +68,17 @@ public:
     /// @param matches  any of them is enough
     static Result<NftTrace> start(const Netns& netns, const std::vector<NftTraceMatch>& matches);
     /// Ends it: the table is gone afterwards.
-    /// @return what the traced packets met, in order, without our own table
+    /// @return what the traced packets met, in order, without our own table; an error where the
+    /// kernel had more to say than there was room for: somebody else's packets are traced too
     Result<std::vector<NftTraceStep>> finish();
     /// The name of the table.
     static std::string table_name();
 
 private:
-    Fd owner_, listener_;
-    std::string netns_;
+    NftTrace(Netlink owner, Netlink listener)
+        : owner_(std::move(owner)), listener_(std::move(listener)) {}
+    std::optional<Netlink> owner_;
+    Netlink listener_;
 };
 
 }  // namespace ksms

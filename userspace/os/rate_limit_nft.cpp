@@ -15,6 +15,7 @@
 #include <limits>
 #include <string>
 
+#include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 #include "os/rate_limit.hpp"
@@ -36,27 +37,11 @@ bool not_loaded() {
     return xtables;  // firewalls are modules here, and this one is none of them
 }
 
-std::uint32_t be32(const Attributes& in, std::uint16_t type) {
-    return ntohl(in.u32(type));
-}
-
-std::uint64_t be64(const Attributes& in, std::uint16_t type) {
-    const auto* at = in[type];
-    return at != nullptr && mnl_attr_get_payload_len(at) >= 8 ? be64toh(mnl_attr_get_u64(at)) : 0;
-}
-
 /// One rule while its expressions go by.
 class Rule {
 public:
     void take_list(const nlattr* list) {
-        if (list == nullptr) return;
-        const auto* end = reinterpret_cast<const char*>(list) + mnl_attr_get_len(list);
-        const auto left = [end](const nlattr* at) {
-            return static_cast<int>(end - reinterpret_cast<const char*>(at));
-        };
-        for (const auto* at = static_cast<const nlattr*>(mnl_attr_get_payload(list));
-             mnl_attr_ok(at, left(at)); at = mnl_attr_next(at))
-            take(at);
+        for_each_attribute(list, [this](const nlattr* expression) { take(expression); });
     }
     [[nodiscard]] std::optional<RateLimit> limit() const {
         if (limit_.interval_ns == 0 || !decides_) return std::nullopt;
@@ -77,7 +62,7 @@ private:
             take_list(set[NFTA_DYNSET_EXPRESSIONS]);
         }
         if (name == "objref" &&
-            be32(Attributes(data, NFTA_OBJREF_MAX), NFTA_OBJREF_IMM_TYPE) == NFT_OBJECT_LIMIT)
+            Attributes(data, NFTA_OBJREF_MAX).be32(NFTA_OBJREF_IMM_TYPE) == NFT_OBJECT_LIMIT)
             slower(kUsualInterval);
         if (name == "payload" || name == "meta") take_load(name, data);
         if (name == "cmp") take_comparison(Attributes(data, NFTA_CMP_MAX));
@@ -86,11 +71,11 @@ private:
             decides_ |= !only_notes(Attributes(data, NFTA_TARGET_MAX).text(NFTA_TARGET_NAME));
         if (name == "immediate")
             decides_ |=
-                be32(Attributes(data, NFTA_IMMEDIATE_MAX), NFTA_IMMEDIATE_DREG) == NFT_REG_VERDICT;
+                Attributes(data, NFTA_IMMEDIATE_MAX).be32(NFTA_IMMEDIATE_DREG) == NFT_REG_VERDICT;
         if (name == "lookup") {
             const Attributes lookup(data, NFTA_LOOKUP_MAX);
             decides_ |= lookup[NFTA_LOOKUP_DREG] != nullptr &&
-                        be32(lookup, NFTA_LOOKUP_DREG) == NFT_REG_VERDICT;
+                        lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT;
         }
         decides_ |= name == "reject" || name == "queue" || name == "synproxy";
     }
@@ -100,21 +85,16 @@ private:
     }
 
     void take_limit(const Attributes& limit) {
-        const auto rate = be64(limit, NFTA_LIMIT_RATE);
-        const auto seconds = be64(limit, NFTA_LIMIT_UNIT);
+        const auto rate = limit.be64(NFTA_LIMIT_RATE);
+        const auto seconds = limit.be64(NFTA_LIMIT_UNIT);
         if (rate == 0 || seconds == 0) return slower(kUsualInterval);
-        const bool bytes = be32(limit, NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES;
+        const bool bytes = limit.be32(NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES;
         slower(std::max<std::uint64_t>(1, seconds * kSecond / rate * (bytes ? kProbeBytes : 1)));
     }
 
     void take_match(const Attributes& match) {
-        const auto* info = match[NFTA_MATCH_INFO];
-        std::span<const std::uint8_t> bytes;
-        if (info != nullptr)
-            bytes = {static_cast<const std::uint8_t*>(mnl_attr_get_payload(info)),
-                     mnl_attr_get_payload_len(info)};
-        const auto interval =
-            xtables_interval(match.text(NFTA_MATCH_NAME), be32(match, NFTA_MATCH_REV), bytes);
+        const auto interval = xtables_interval(
+            match.text(NFTA_MATCH_NAME), match.be32(NFTA_MATCH_REV), match.bytes(NFTA_MATCH_INFO));
         if (interval) slower(*interval);
     }
 
@@ -122,22 +102,22 @@ private:
     void take_load(const std::string& name, const nlattr* data) {
         loaded_ = Loaded::other;
         if (name == "meta") {
-            if (be32(Attributes(data, NFTA_META_MAX), NFTA_META_KEY) == NFT_META_L4PROTO)
+            if (Attributes(data, NFTA_META_MAX).be32(NFTA_META_KEY) == NFT_META_L4PROTO)
                 loaded_ = Loaded::protocol;
             return;
         }
         const Attributes payload(data, NFTA_PAYLOAD_MAX);
-        const auto base = be32(payload, NFTA_PAYLOAD_BASE);
-        const auto offset = be32(payload, NFTA_PAYLOAD_OFFSET);
+        const auto base = payload.be32(NFTA_PAYLOAD_BASE);
+        const auto offset = payload.be32(NFTA_PAYLOAD_OFFSET);
         if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2 &&
-            be32(payload, NFTA_PAYLOAD_LEN) == 2)
+            payload.be32(NFTA_PAYLOAD_LEN) == 2)
             loaded_ = Loaded::port;
     }
 
     void take_comparison(const Attributes& comparison) {
         const auto value = number_in(comparison[NFTA_CMP_DATA]);
         if (!value) return;
-        const auto operation = be32(comparison, NFTA_CMP_OP);
+        const auto operation = comparison.be32(NFTA_CMP_OP);
         if (operation == NFT_CMP_EQ && loaded_ == Loaded::protocol)
             limit_.protocol = static_cast<std::uint8_t>(*value >> 8);
         if (loaded_ != Loaded::port) return;
@@ -148,7 +128,7 @@ private:
     void take_range(const Attributes& range) {
         const auto from = number_in(range[NFTA_RANGE_FROM_DATA]);
         const auto to = number_in(range[NFTA_RANGE_TO_DATA]);
-        const bool inside = be32(range, NFTA_RANGE_OP) == NFT_RANGE_EQ;
+        const bool inside = range.be32(NFTA_RANGE_OP) == NFT_RANGE_EQ;
         if (loaded_ != Loaded::port || !inside || !from || !to) return;
         limit_.first = *from;
         limit_.last = *to;
@@ -156,12 +136,10 @@ private:
 
     /// The first two bytes; of one byte alone it is the upper half.
     static std::optional<std::uint16_t> number_in(const nlattr* data) {
-        const auto* value =
-            data == nullptr ? nullptr : Attributes(data, NFTA_DATA_MAX)[NFTA_DATA_VALUE];
-        if (value == nullptr || mnl_attr_get_payload_len(value) < 1) return std::nullopt;
-        const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(value));
-        const auto lower = mnl_attr_get_payload_len(value) > 1 ? bytes[1] : std::uint8_t{0};
-        return static_cast<std::uint16_t>(bytes[0] << 8 | lower);
+        const Attributes value(data, NFTA_DATA_MAX);
+        const auto bytes = value.bytes(NFTA_DATA_VALUE);
+        if (bytes.empty()) return std::nullopt;
+        return static_cast<std::uint16_t>(bytes[0] << 8 | (bytes.size() > 1 ? bytes[1] : 0));
     }
 
     enum class Loaded { other, protocol, port };
@@ -175,13 +153,13 @@ bool concerns(std::uint8_t table_family, int family) {
            table_family != NFPROTO_ARP;
 }
 
-void take_rule(const nlmsghdr* message, int family, std::vector<RateLimit>& to) {
-    const auto* general = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
-    if (!concerns(general->nfgen_family, family)) return;
+std::optional<RateLimit> limit_of(const nlmsghdr* message, int family) {
+    const auto* general = fixed_part<nfgenmsg>(message);
+    if (general == nullptr || !concerns(general->nfgen_family, family)) return std::nullopt;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     Rule rule;
     rule.take_list(parts[NFTA_RULE_EXPRESSIONS]);
-    if (const auto limit = rule.limit()) to.push_back(*limit);
+    return rule.limit();
 }
 
 }  // namespace
@@ -189,14 +167,16 @@ void take_rule(const nlmsghdr* message, int family, std::vector<RateLimit>& to) 
 Status add_nft_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
     if (not_loaded()) return {};
     KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
-    Message request(nft_message(NFT_MSG_GETRULE), NLM_F_DUMP);
+    Message request(nft_message(NFT_MSG_GETRULE), 0);
     request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
-    const auto read =
-        netfilter.query(request.header(), "read the rules of nftables in " + netns.name(),
-                        [&](const nlmsghdr* message) { take_rule(message, family, to); });
+    const auto limits = list(netfilter, request, "read the rules of nftables in " + netns.name(),
+                             [&](const nlmsghdr* rule) { return limit_of(rule, family); });
     // A kernel without nftables does not know the question.
-    if (!read && (read.error().err == EINVAL || read.error().err == EOPNOTSUPP)) return {};
-    return read;
+    const int err = limits ? 0 : limits.error().err;
+    if (err == EINVAL || err == EOPNOTSUPP) return {};
+    if (!limits) return std::unexpected(limits.error());
+    to.insert(to.end(), limits->begin(), limits->end());
+    return {};
 }
 
 }  // namespace ksms

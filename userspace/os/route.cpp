@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 
@@ -20,8 +21,9 @@ constexpr std::uint16_t kFraLast = 31;
 constexpr std::uint8_t kIpv4RuleTos =
     0x1c;  // IPTOS_RT_MASK, net/route.h: what an IPv4 rule compares
 
-RouteAnswer parse_route(const nlmsghdr* message) {
-    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
+    const auto* info = fixed_part<rtmsg>(message);
+    if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, RTA_MAX);
     RouteAnswer answer;
     answer.type = info->rtm_type;
@@ -33,25 +35,29 @@ RouteAnswer parse_route(const nlmsghdr* message) {
     answer.prefix = {attributes.address(RTA_DST, info->rtm_family), info->rtm_dst_len};
     answer.metric = attributes.u32(RTA_PRIORITY);
     answer.mtu = Attributes(attributes[RTA_METRICS], RTAX_MAX).u32(RTAX_MTU);
-    if (const auto* via = attributes[RTA_VIA];
-        via != nullptr && mnl_attr_get_payload_len(via) >= sizeof(rtvia) + 4) {
-        const auto* other = static_cast<const rtvia*>(mnl_attr_get_payload(via));
-        answer.gateway = Address::from_bytes(other->rtvia_family, other->rtvia_addr);
+    if (const auto via = attributes.bytes(RTA_VIA); via.size() >= sizeof(rtvia)) {
+        rtvia other{};
+        std::memcpy(&other, via.data(), sizeof other);
+        Address wanted;
+        wanted.family = other.rtvia_family;
+        const auto gateway = via.subspan(offsetof(rtvia, rtvia_addr));
+        if (wanted.size() > 0 && gateway.size() >= wanted.size())
+            answer.gateway = Address::from_bytes(wanted.family, gateway.data());
     }
     return answer;
 }
 
-void port_range(const nlattr* attribute, std::uint16_t& first, std::uint16_t& last) {
-    if (attribute == nullptr || mnl_attr_get_payload_len(attribute) < sizeof(fib_rule_port_range))
-        return;
+void port_range(std::span<const std::uint8_t> value, std::uint16_t& first, std::uint16_t& last) {
     fib_rule_port_range range{};
-    std::memcpy(&range, mnl_attr_get_payload(attribute), sizeof range);
+    if (value.size() < sizeof range) return;
+    std::memcpy(&range, value.data(), sizeof range);
     first = range.start;
     last = range.end;
 }
 
-RoutingRule parse_rule(const nlmsghdr* message) {
-    const auto* info = static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(message));
+std::optional<RoutingRule> parse_rule(const nlmsghdr* message) {
+    const auto* info = fixed_part<fib_rule_hdr>(message);
+    if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, kFraLast);
     RoutingRule rule;
     rule.family = info->family;
@@ -70,8 +76,8 @@ RoutingRule parse_rule(const nlmsghdr* message) {
         static_cast<int>(attributes.u32(FRA_SUPPRESS_PREFIXLEN, static_cast<std::uint32_t>(-1)));
     rule.jump = attributes.u32(FRA_GOTO);
     rule.l3mdev = attributes.u8(FRA_L3MDEV) != 0;
-    port_range(attributes[FRA_SPORT_RANGE], rule.source_port_first, rule.source_port_last);
-    port_range(attributes[FRA_DPORT_RANGE], rule.port_first, rule.port_last);
+    port_range(attributes.bytes(FRA_SPORT_RANGE), rule.source_port_first, rule.source_port_last);
+    port_range(attributes.bytes(FRA_DPORT_RANGE), rule.port_first, rule.port_last);
     if (info->tos != 0) {
         rule.tos = info->tos;
         rule.tos_mask = info->family == AF_INET ? kIpv4RuleTos : 0xfc;
@@ -108,13 +114,13 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
     if (question.mark != 0) message.put_u32(RTA_MARK, question.mark);
     if (question.protocol != 0) {
         message.put_u8(RTA_IP_PROTO, question.protocol);
-        if (question.source_port != 0) message.put_u16(RTA_SPORT, htons(question.source_port));
-        if (question.destination_port != 0)
-            message.put_u16(RTA_DPORT, htons(question.destination_port));
+        if (question.source_port != 0) message.put_be16(RTA_SPORT, question.source_port);
+        if (question.destination_port != 0) message.put_be16(RTA_DPORT, question.destination_port);
     }
     RouteAnswer answer;
-    const auto asked = netlink.query(message.header(), describe(question, netlink.netns()),
-                                     [&](const nlmsghdr* each) { answer = parse_route(each); });
+    const auto asked = netlink.query(
+        message, describe(question, netlink.netns()),
+        [&](const nlmsghdr* each) { answer = parse_route(each).value_or(RouteAnswer{}); });
     if (asked) return answer;
     switch (asked.error().err) {
         case ENETUNREACH:
@@ -129,14 +135,11 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
 }
 
 Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std::uint32_t table) {
-    Message message(RTM_GETROUTE, NLM_F_DUMP);
+    Message message(RTM_GETROUTE, 0);
     message.fixed<rtmsg>().rtm_family = static_cast<unsigned char>(family);
     message.put_u32(RTA_TABLE, table);
-    std::vector<RouteAnswer> found;
-    const auto listed =
-        netlink.query(message.header(), "list the routes of " + netlink.netns(),
-                      [&](const nlmsghdr* each) { found.push_back(parse_route(each)); });
-    if (!listed && listed.error().err != ENOENT) return std::unexpected(listed.error());
+    auto found = list(netlink, message, "list the routes of " + netlink.netns(), parse_route);
+    if (!found && found.error().err == ENOENT) return {};  // there is no such table
     return found;
 }
 
@@ -149,20 +152,16 @@ Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {
                                           : ifindex);
     bool on = false;
     KSMS_CHECK(netlink.query(
-        message.header(), "ask whether " + netlink.netns() + " forwards",
-        [&](const nlmsghdr* each) {
+        message, "ask whether " + netlink.netns() + " forwards", [&](const nlmsghdr* each) {
             on = Attributes(each, sizeof(netconfmsg), NETCONFA_MAX).u32(NETCONFA_FORWARDING) != 0;
         }));
     return on;
 }
 
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family) {
-    Message message(RTM_GETRULE, NLM_F_DUMP);
+    Message message(RTM_GETRULE, 0);
     message.fixed<fib_rule_hdr>().family = static_cast<__u8>(family);
-    std::vector<RoutingRule> found;
-    KSMS_CHECK(netlink.query(message.header(), "list the routing rules of " + netlink.netns(),
-                             [&](const nlmsghdr* each) { found.push_back(parse_rule(each)); }));
-    return found;
+    return list(netlink, message, "list the routing rules of " + netlink.netns(), parse_rule);
 }
 
 }  // namespace ksms

@@ -7,6 +7,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
+#include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 
@@ -42,8 +43,10 @@ std::string describe(const char* verb, const Filter& filter, const std::string& 
                        filter.direction == 0 ? "ingress" : "egress", filter.ifindex, netns);
 }
 
-Filter parse_filter(const nlmsghdr* message, std::uint8_t direction) {
-    const auto* info = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
+/// Nothing for a filter's head, which has no handle.
+std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t direction) {
+    const auto* info = fixed_part<tcmsg>(message);
+    if (info == nullptr || info->tcm_handle == 0) return std::nullopt;
     const Attributes attributes(message, sizeof *info, TCA_MAX);
     Filter filter;
     filter.ifindex = static_cast<std::uint32_t>(info->tcm_ifindex);
@@ -61,73 +64,67 @@ Filter parse_filter(const nlmsghdr* message, std::uint8_t direction) {
     return filter;
 }
 
+std::optional<Qdisc> parse_qdisc(const nlmsghdr* message) {
+    const auto* info = fixed_part<tcmsg>(message);
+    if (info == nullptr) return std::nullopt;
+    const Attributes attributes(message, sizeof *info, TCA_MAX);
+    return Qdisc{static_cast<std::uint32_t>(info->tcm_ifindex), info->tcm_handle, info->tcm_parent,
+                 attributes.text(TCA_KIND)};
+}
+
 }  // namespace
 
 Result<std::vector<Qdisc>> qdiscs(Netlink& netlink) {
-    Message message(RTM_GETQDISC, NLM_F_DUMP);
+    Message message(RTM_GETQDISC, 0);
     message.fixed<tcmsg>().tcm_family = AF_UNSPEC;
-    std::vector<Qdisc> found;
-    KSMS_CHECK(netlink.query(
-        message.header(), "list the queueing disciplines of " + netlink.netns(),
-        [&](const nlmsghdr* each) {
-            const auto* info = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(each));
-            const Attributes attributes(each, sizeof *info, TCA_MAX);
-            found.push_back({static_cast<std::uint32_t>(info->tcm_ifindex), info->tcm_handle,
-                             info->tcm_parent, attributes.text(TCA_KIND)});
-        }));
-    return found;
+    return list(netlink, message, "list the queueing disciplines of " + netlink.netns(),
+                parse_qdisc);
 }
 
 Status add_clsact(Netlink& netlink, std::uint32_t ifindex) {
     Message message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
     clsact(message, ifindex);
-    return netlink.request(message.header(), fmt::format("add clsact to interface {} of {}",
-                                                         ifindex, netlink.netns()));
+    return netlink.request(
+        message, fmt::format("add clsact to interface {} of {}", ifindex, netlink.netns()));
 }
 
 Status remove_clsact(Netlink& netlink, std::uint32_t ifindex) {
     Message message(RTM_DELQDISC, 0);
     clsact(message, ifindex);
-    return netlink.request(message.header(), fmt::format("remove clsact from interface {} of {}",
-                                                         ifindex, netlink.netns()));
+    return netlink.request(
+        message, fmt::format("remove clsact from interface {} of {}", ifindex, netlink.netns()));
 }
 
 Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
                                     std::uint8_t direction) {
-    Message message(RTM_GETTFILTER, NLM_F_DUMP);
+    Message message(RTM_GETTFILTER, 0);
     auto& info = message.fixed<tcmsg>();
     info.tcm_family = AF_UNSPEC;
     info.tcm_ifindex = static_cast<int>(ifindex);
     info.tcm_parent = hook_parent(direction);
-    std::vector<Filter> found;
-    KSMS_CHECK(netlink.query(
-        message.header(),
-        fmt::format("list the filters on interface {} of {}", ifindex, netlink.netns()),
-        [&](const nlmsghdr* each) {
-            auto filter = parse_filter(each, direction);
-            if (filter.handle != 0) found.push_back(std::move(filter));
-        }));
-    return found;
+    return list(netlink, message,
+                fmt::format("list the filters on interface {} of {}", ifindex, netlink.netns()),
+                [&](const nlmsghdr* each) { return parse_filter(each, direction); });
 }
 
 Status add_bpf_filter(Netlink& netlink, const Filter& filter, int program_fd) {
     Message message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL);
     filter_message(message, filter);
     message.put_text(TCA_KIND, "bpf");
-    auto* options = message.nest(TCA_OPTIONS);
-    message.put_u32(TCA_BPF_FD, static_cast<std::uint32_t>(program_fd));
-    message.put_text(TCA_BPF_NAME, filter.name);
-    message.put_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-    if (filter.classid != 0) message.put_u32(TCA_BPF_CLASSID, filter.classid);
-    message.end(options);
-    return netlink.request(message.header(), describe("add", filter, netlink.netns()));
+    message.nest(TCA_OPTIONS, [&] {
+        message.put_u32(TCA_BPF_FD, static_cast<std::uint32_t>(program_fd));
+        message.put_text(TCA_BPF_NAME, filter.name);
+        message.put_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+        if (filter.classid != 0) message.put_u32(TCA_BPF_CLASSID, filter.classid);
+    });
+    return netlink.request(message, describe("add", filter, netlink.netns()));
 }
 
 Status remove_filter(Netlink& netlink, const Filter& filter) {
     Message message(RTM_DELTFILTER, 0);
     filter_message(message, filter);
     message.put_text(TCA_KIND, "bpf");
-    return netlink.request(message.header(), describe("remove", filter, netlink.netns()));
+    return netlink.request(message, describe("remove", filter, netlink.netns()));
 }
 
 }  // namespace ksms

@@ -19,6 +19,9 @@ namespace ksms {
 namespace {
 
 constexpr std::uint64_t kPatience = 10'000'000'000;  // ns
+constexpr std::size_t kMost = 64 << 20;              // bytes of output
+
+constexpr std::array<const char*, 4> kDirectories{"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 
 /// How a child begins: no input, its output into a pipe, signals as a program expects them.
 class Start {
@@ -42,11 +45,15 @@ public:
         posix_spawnattr_destroy(&attributes_);
     }
     /// @return 0 or an errno
-    int run(pid_t& pid, const std::vector<std::string>& arguments) {
+    int run(pid_t& pid, const std::string& program, const std::vector<std::string>& arguments) {
         std::vector<char*> words;
         for (const auto& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
         words.push_back(nullptr);
-        return posix_spawnp(&pid, words[0], &files_, &attributes_, words.data(), environ);
+        // Not ours: whoever called us may have put libraries, plugins or another PATH into it.
+        std::string language = "LC_ALL=C", path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+        std::array<char*, 3> environment{language.data(), path.data(), nullptr};
+        return posix_spawn(&pid, program.c_str(), &files_, &attributes_, words.data(),
+                           environment.data());
     }
 
 private:
@@ -54,12 +61,12 @@ private:
     posix_spawnattr_t attributes_;
 };
 
-/// Everything until the end of the pipe; false: it took too long.
+/// Everything until the end of the pipe; false: it took too long, or is too much.
 bool read_all(const Fd& pipe, std::string& text) {
     const auto until = monotonic_ns() + kPatience;
     while (true) {
         const auto now = monotonic_ns();
-        if (now >= until) return false;
+        if (now >= until || text.size() > kMost) return false;
         pollfd ready{pipe.get(), POLLIN, 0};
         if (poll(&ready, 1, static_cast<int>((until - now) / 1'000'000 + 1)) <= 0) continue;
         std::array<char, 16384> buffer;
@@ -71,27 +78,36 @@ bool read_all(const Fd& pipe, std::string& text) {
 }
 
 Status run_here(const std::vector<std::string>& arguments, std::string& text) {
+    const auto program = find_tool(arguments[0]);
+    if (program.empty())
+        return fail(Code::not_found, fmt::format("{} is not installed", arguments[0]));
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
     const Fd reader(ends[0]);
     Fd writer(ends[1]);
     pid_t pid = -1;
-    const int err = Start(writer.get()).run(pid, arguments);
-    if (err == ENOENT)
-        return fail(Code::not_found, fmt::format("{} is not installed", arguments[0]));
-    if (err != 0) return fail_errno(err, fmt::format("run {}", arguments[0]));
+    const int err = Start(writer.get()).run(pid, program, arguments);
+    if (err != 0) return fail_errno(err, "run " + program);
     writer.reset();
     const bool ended = read_all(reader, text);
     if (!ended) kill(pid, SIGKILL);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    if (!ended) return fail(Code::failed, fmt::format("{} does not end", arguments[0]));
+    if (!ended) return fail(Code::failed, fmt::format("{} does not end", program));
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
     return fail(Code::failed, fmt::format("{} failed", fmt::join(arguments, " ")));
 }
 
 }  // namespace
+
+std::string find_tool(std::string_view name) {
+    for (const auto* directory : kDirectories) {
+        auto path = fmt::format("{}/{}", directory, name);
+        if (access(path.c_str(), X_OK) == 0) return path;
+    }
+    return {};
+}
 
 Result<std::string> run_tool(const Netns& netns, const std::vector<std::string>& arguments) {
     std::string text;

@@ -5,17 +5,20 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
+
 namespace ksms {
 
 std::string findings_text(const std::vector<Finding>& findings, bool repair) {
     if (findings.empty()) return "the registry is in order\n";
     std::string text;
     for (const auto& finding : findings) {
-        text += fmt::format("{}\n    {}\n", finding.what, finding.why);
+        const auto remedy = printable(finding.remedy);
+        text += fmt::format("{}\n    {}\n", printable(finding.what), printable(finding.why));
         if (finding.repaired)
-            text += fmt::format("    repaired: {}\n", finding.remedy);
+            text += fmt::format("    repaired: {}\n", remedy);
         else
-            text += fmt::format("    {}: {}\n", repair ? "left" : "--repair", finding.remedy);
+            text += fmt::format("    {}: {}\n", repair ? "left" : "--repair", remedy);
     }
     return text;
 }

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
@@ -65,16 +66,13 @@ void JsonWriter::quoted(std::string_view text) {
         buffer_ += '"';
         return;
     }
-    // Names of files and namespaces may be no UTF-8.
-    using nlohmann::json;
-    buffer_ += json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+    buffer_ += json_string(text);
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
     before_value();
-    buffer_ += '"';
-    buffer_ += name;
-    buffer_ += pretty_ ? "\": " : "\":";
+    quoted(name);
+    buffer_ += pretty_ ? ": " : ":";
     after_key_ = true;
     return *this;
 }

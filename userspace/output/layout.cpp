@@ -40,7 +40,7 @@ void add_lines(const std::vector<std::string>& row, const std::vector<std::size_
     std::vector<std::vector<std::string>> cells;
     std::size_t lines = first == 0 ? 1 : 0;
     for (auto i = first; i < last; ++i) {
-        cells.push_back(wrapped(printable(row[i]), widths[i]));
+        cells.push_back(wrapped(row[i], widths[i]));
         lines = std::max(lines, cells.back().size());
     }
     for (std::size_t at = 0; at < lines; ++at) {
@@ -53,20 +53,6 @@ void add_lines(const std::vector<std::string>& row, const std::vector<std::size_
 }
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-    std::string result;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const auto byte = [&](std::size_t i) {
-            return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-        };
-        const bool c1 = byte(at) == 0xc2 && byte(at + 1) >= 0x80 && byte(at + 1) < 0xa0;
-        const bool control = byte(at) < 0x20 || byte(at) == 0x7f || c1;
-        result += control ? '?' : text[at];
-        if (c1) ++at;
-    }
-    return result;
-}
 
 std::size_t width_of(std::string_view text) {
     return static_cast<std::size_t>(std::ranges::count_if(text, begins_code_point));
@@ -129,6 +115,11 @@ std::vector<std::string> service_ranges(const std::vector<Service>& services) {
 
 std::string joined(const std::vector<std::string>& parts, std::string_view between) {
     return fmt::format("{}", fmt::join(parts, between));
+}
+
+void Table::add(std::vector<std::string> row) {
+    for (auto& cell : row) cell = printable(cell);
+    rows_.push_back(std::move(row));
 }
 
 std::vector<std::size_t> Table::columns(std::size_t width) const {

@@ -8,14 +8,12 @@
 #include <vector>
 
 #include "base/service.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 
 constexpr std::size_t kWidestText = 100;  // columns, where no terminal says otherwise
 
-/// Control characters as '?', those beyond ASCII (U+0080 to U+009F) too: a name must not steer a
-/// terminal.
-[[nodiscard]] std::string printable(std::string_view text);
 /// Columns that it takes: code points of UTF-8.
 [[nodiscard]] std::size_t width_of(std::string_view text);
 /// Filled up with spaces on the right.
@@ -39,7 +37,8 @@ constexpr std::size_t kWidestText = 100;  // columns, where no terminal says oth
 class Table {
 public:
     explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    /// Each cell is made printable().
+    void add(std::vector<std::string> row);
     [[nodiscard]] std::string text(std::size_t width) const;
 
 private:

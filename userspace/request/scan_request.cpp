@@ -29,6 +29,7 @@ constexpr Option kOptions[] = {
     {"exclude-ports", "SPEC", "but not these"},
     {"default-proto", "tcp|udp", "of a bare port (tcp)"},
     {"source-netns", "NETNS", "where the probes leave from (whoever owns the source)"},
+    {"all-netns", nullptr, "namespaces of other users take part too (root's alone)"},
     {"entry-only", nullptr, "judge only the first router of each entry"},
     {"router", "NETNS", "only this router; can be repeated", true},
     {"mode", "path|isolated", "isolated: every router answers for itself (path)"},
@@ -140,6 +141,7 @@ Status read_way(const Arguments& arguments, ScanRequest& request) {
     if (std::ranges::find(request.routers, std::string()) != request.routers.end())
         return fail(Code::usage, "--router needs a namespace");
     request.entry_only = arguments.has("entry-only");
+    request.all_netns = arguments.has("all-netns");
     KSMS_TRY(request.way, attach_way_from_environment());
     return {};
 }
@@ -171,7 +173,7 @@ Status read_dscp(const Arguments& arguments, ScanRequest& request) {
     std::string from = "--dscp";
     auto text = arguments.text("dscp");
     if (!text) {
-        const char* variable = std::getenv("KSMS_JOB_DSCP");
+        const char* variable = ::secure_getenv("KSMS_JOB_DSCP");
         if (variable == nullptr || *variable == '\0') return {};
         text = variable;
         from = "KSMS_JOB_DSCP";

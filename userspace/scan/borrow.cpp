@@ -16,7 +16,7 @@ namespace {
 /// sudo(8) leaves the caller in SUDO_UID; only root is believed to be somebody else.
 bool is_own(const ksms_lease& lease) {
     if (lease.uid == getuid()) return true;
-    const char* text = std::getenv("SUDO_UID");
+    const char* text = ::secure_getenv("SUDO_UID");
     if (getuid() != 0 || text == nullptr) return false;
     const std::string_view digits(text);
     std::uint32_t uid = 0;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "scan/network.hpp"
 
+#include <fmt/format.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <map>
+#include <set>
+
+#include "scan/request.hpp"
 
 namespace ksms {
 namespace {
@@ -12,9 +16,12 @@ namespace {
 /// Answers are kept: a plan sees one picture of the network, and asks each thing once.
 class KernelNetwork : public Network {
 public:
-    KernelNetwork(std::vector<Netns> all, bool may_send) : may_send_(may_send) {
+    KernelNetwork(std::vector<Netns> all, std::string left_out, bool may_send)
+        : left_out_(std::move(left_out)), may_send_(may_send) {
         for (auto& netns : all) nodes_.push_back(std::make_unique<Node>(std::move(netns)));
     }
+
+    std::string left_out() const override { return left_out_; }
 
     std::size_t size() const override { return nodes_.size(); }
     const Netns& netns(std::size_t number) const override { return nodes_.at(number)->netns; }
@@ -125,8 +132,33 @@ private:
     }
 
     std::vector<std::unique_ptr<Node>> nodes_;
+    std::string left_out_;
     bool may_send_;
 };
+
+/// The namespaces that the request names. Whether one is there is for the plan to say.
+std::vector<Netns> named_in(const ScanRequest& request) {
+    auto names = request.routers;
+    if (!request.source_netns.empty()) names.push_back(request.source_netns);
+    for (const auto& place : request.inject) names.push_back(place.substr(0, place.rfind(':')));
+    std::vector<Netns> found;
+    for (const auto& name : names)
+        if (auto netns = Netns::open(name)) found.push_back(std::move(*netns));
+    return found;
+}
+
+std::string left_out_text(const std::vector<std::string>& names) {
+    constexpr std::size_t most = 8;
+    if (names.empty()) return {};
+    const std::vector<std::string> first(
+        names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(most, names.size())));
+    return fmt::format(
+        "{} of other users {} no part: {}{}; --all-netns lets {} in",
+        names.size() == 1 ? "a namespace" : fmt::format("{} namespaces", names.size()),
+        names.size() == 1 ? "takes" : "take", fmt::join(first, ", "),
+        names.size() > most ? fmt::format(" and {} more", names.size() - most) : "",
+        names.size() == 1 ? "it" : "them");
+}
 
 }  // namespace
 
@@ -159,9 +191,28 @@ std::optional<std::size_t> host_of(Network& network, const Address& address) {
     return std::nullopt;
 }
 
-Result<std::unique_ptr<Network>> kernel_network(bool may_send) {
+Result<std::unique_ptr<Network>> kernel_network(bool may_send, const ScanRequest& request) {
     KSMS_TRY(auto all, all_netns());
-    return std::make_unique<KernelNetwork>(std::move(all), may_send);
+    std::set<std::uint32_t> named, known;
+    auto taking_part = std::vector<Netns>();
+    auto asked_for = named_in(request);
+    for (const auto& netns : asked_for) named.insert(netns.inode());
+    std::vector<std::string> left_out;
+    for (auto& netns : all) {
+        const bool welcome = request.all_netns || netns.has_name() || named.contains(netns.inode());
+        const auto stranger = welcome ? std::nullopt : netns.stranger();
+        if (stranger) {
+            left_out.push_back(fmt::format("{} (uid {})", netns.name(), *stranger));
+        } else {
+            known.insert(netns.inode());
+            taking_part.push_back(std::move(netns));
+        }
+    }
+    // One that only a path leads to is in no list, and may be behind a link of another.
+    for (auto& netns : asked_for)
+        if (known.insert(netns.inode()).second) taking_part.push_back(std::move(netns));
+    return std::make_unique<KernelNetwork>(std::move(taking_part), left_out_text(left_out),
+                                           may_send);
 }
 
 }  // namespace ksms

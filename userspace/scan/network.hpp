@@ -47,13 +47,18 @@ public:
     /// has answered within some milliseconds.
     virtual Result<std::optional<Mac>> neighbour_mac(std::size_t number, std::uint32_t ifindex,
                                                      const Address& address) = 0;
+    /// Of the namespaces that do not take part, because they are another user's; "" where all do.
+    [[nodiscard]] virtual std::string left_out() const { return {}; }
 };
 
 /// A namespace that owns the address and does not forward; nothing where there is none.
 std::optional<std::size_t> host_of(Network& network, const Address& address);
 
-/// The network of this machine.
+struct ScanRequest;
+
+/// The network of this machine: root's namespaces, those that have a name of `ip netns`, and those
+/// that the request names; all with ScanRequest::all_netns.
 /// @param may_send  whether neighbour_mac() may have the kernel ask for an address (ARP, NDP)
-Result<std::unique_ptr<Network>> kernel_network(bool may_send);
+Result<std::unique_ptr<Network>> kernel_network(bool may_send, const ScanRequest& request);
 
 }  // namespace ksms

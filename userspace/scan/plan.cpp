@@ -104,6 +104,8 @@ public:
         KSMS_CHECK(build_paths());
         KSMS_CHECK(choose_routers());
         KSMS_CHECK(find_routed_dscps());
+        if (const auto left_out = network_.left_out(); !left_out.empty())
+            plan_.warnings.push_back(left_out);
         return std::move(plan_);
     }
 
@@ -124,10 +126,14 @@ private:
             if (!interfaces && is_out_of_descriptors(interfaces.error()))
                 return std::unexpected(interfaces.error());
         }
-        if (entries_.empty())
+        if (entries_.empty()) {
+            auto hint = nearest_owner(network_, request_.source);
+            if (const auto left_out = network_.left_out(); !left_out.empty())
+                hint += "; " + left_out;
             return fail(Code::not_found,
                         fmt::format("no namespace owns the source {}", request_.source.text()),
-                        nearest_owner(network_, request_.source));
+                        hint);
+        }
         return {};
     }
 

@@ -49,6 +49,10 @@ public:
         KSMS_CHECK(check_size());
         KSMS_CHECK(build_routers());
         KSMS_CHECK(build_paths());
+        const auto left_out = network_.left_out();
+        if (!left_out.empty() &&
+            std::ranges::find(plan_.warnings, left_out) == plan_.warnings.end())
+            plan_.warnings.push_back(left_out);
         return std::move(plan_);
     }
 

@@ -19,6 +19,7 @@ struct ScanRequest {
     std::vector<Service> services;     ///< in the order asked, each once, at least one
     std::string source_netns;          ///< --source-netns; "": whoever owns the source
     std::vector<std::string> routers;  ///< --router; empty: those on the path
+    bool all_netns{false};             ///< --all-netns: other users' namespaces take part too
     bool entry_only{false};
     bool isolated{false};             ///< --mode isolated
     std::vector<std::string> inject;  ///< --inject ROUTER:INTERFACE; isolated only

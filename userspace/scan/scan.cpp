@@ -106,7 +106,7 @@ private:
 
     Status plan_and_lease() {
         stage("plan");
-        KSMS_TRY(network_, kernel_network(true));
+        KSMS_TRY(network_, kernel_network(true, request_));
         source_port_ = next_source_port();
         KSMS_TRY(plan_, make_plan(*network_, request_, 0, source_port_, detours_));
         stage("lease");
@@ -181,7 +181,7 @@ private:
     /// Without it the scan works, only slower: every NO waits for its timeout.
     void attach_drops() {
         const int program = objects_.program(Program::drop);
-        const char* wanted = std::getenv("KSMS_DROPS");
+        const char* wanted = ::secure_getenv("KSMS_DROPS");
         if (program < 0 || (wanted != nullptr && std::strcmp(wanted, "off") == 0)) {
             warnings_.push_back(fmt::format(
                 "drop reasons are off ({}): no reasons, and every NO takes the timeout",

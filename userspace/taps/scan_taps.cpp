@@ -51,7 +51,7 @@ struct Placed {
 }  // namespace
 
 Result<AttachWay> attach_way_from_environment() {
-    const char* value = std::getenv("KSMS_ATTACH");
+    const char* value = ::secure_getenv("KSMS_ATTACH");
     if (value == nullptr || *value == '\0') return AttachWay::automatic;
     if (std::strcmp(value, "clsact") == 0) return AttachWay::clsact;
     if (std::strcmp(value, "tcx") == 0) return AttachWay::tcx;

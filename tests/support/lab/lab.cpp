@@ -90,9 +90,10 @@ std::string Lab::script() const {
     return text;
 }
 
-void Lab::add(const std::string& node) {
+/// @param how  of `ip netns`, with {} for the name
+void Lab::add(const std::string& node, const std::string& how) {
     const auto name = netns(node);
-    batch("", {"netns add " + name});
+    batch("", {fmt::format(fmt::runtime(how), name)});
     nodes_.push_back(node);
     // Without this an address is no good for neighbour discovery for more than a second.
     sysctl(node, "ipv6/conf/default/accept_dad", "0");
@@ -100,12 +101,21 @@ void Lab::add(const std::string& node) {
 }
 
 void Lab::host(const std::string& node) {
-    add(node);
+    add(node, "netns add {}");
     sysctl(node, "ipv4/ip_forward", "0");
 }
 
 void Lab::router(const std::string& node) {
-    add(node);
+    add(node, "netns add {}");
+    make_router(node);
+}
+
+void Lab::adopt_router(const std::string& node, pid_t pid) {
+    add(node, fmt::format("netns attach {{}} {}", pid));
+    make_router(node);
+}
+
+void Lab::make_router(const std::string& node) const {
     sysctl(node, "ipv4/ip_forward", "1");
     sysctl(node, "ipv4/conf/all/rp_filter", "0");
     sysctl(node, "ipv6/conf/all/forwarding", "1");

@@ -3,6 +3,8 @@
 // IPv6 side by side. All of it is gone when the Lab is, and when the test dies, however it dies.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -38,6 +40,8 @@ public:
 
     void host(const std::string& node);
     void router(const std::string& node);
+    /// A router in the namespace of a process: its name in /run/netns leads there.
+    void adopt_router(const std::string& node, pid_t pid);
     void remove(const std::string& node);
 
     /// A veth pair with addresses of both families on both ends.
@@ -71,7 +75,8 @@ public:
     std::string in(const std::string& node, const std::vector<std::string>& arguments) const;
 
 private:
-    void add(const std::string& node);
+    void add(const std::string& node, const std::string& how);
+    void make_router(const std::string& node) const;
     void start_janitor();
     void batch(const std::string& netns, const std::vector<std::string>& lines,
                bool six = false) const;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Namespaces and processes by the names that people give them; no root.
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "os/descriptor_limit.hpp"
 #include "os/netns.hpp"
@@ -96,13 +98,29 @@ TEST_CASE("descriptors: the soft limit is raised to the hard one, and given back
     CHECK(soft() == 50);
 }
 
-TEST_CASE("namespaces: a path that is none is refused") {
-    for (const auto* path : {"/etc/passwd", "/proc/self/ns/mnt"}) {
+TEST_CASE("namespaces: a path that is none is not found, whether there is a file or not") {
+    for (const std::string path : {"/etc/passwd", "/proc/self/ns/mnt", "/etc", "/etc/passwd/x",
+                                   "/no/such/file", "/dev/null"}) {
         const auto netns = Netns::open(path);
         REQUIRE_FALSE(netns);
-        CHECK(netns.error().code == Code::usage);
-        CHECK(netns.error().message.find(path) != std::string::npos);
+        CHECK(netns.error().code == Code::not_found);
+        CHECK(netns.error().text() == "there is no network namespace at " + path);
     }
+}
+
+TEST_CASE("namespaces: to look at a path does nothing to what is there") {
+    const auto path = "/tmp/ksmst" + std::to_string(getpid()) + "_pipe";
+    REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+    // Opened for reading it would wait for somebody who writes.
+    CHECK(Netns::open(path).error().code == Code::not_found);
+    unlink(path.c_str());
+}
+
+TEST_CASE("namespaces: our own is nobody else's") {
+    const auto own = Netns::current();
+    REQUIRE(own);
+    CHECK_FALSE(own->stranger());
+    CHECK_FALSE(own->has_name());
 }
 
 TEST_CASE("processes: start time tells one from the next, and the name may hold anything") {

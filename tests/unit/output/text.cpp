@@ -255,13 +255,6 @@ TEST_CASE("text: details of routers with long names are folded") {
     CHECK(contains(text, "HOP  ROUTER\n  FROM"));
 }
 
-TEST_CASE("layout: control characters of any kind are seen, not obeyed") {
-    CHECK(printable("a\nb\x1b[31m\x7f") == "a?b?[31m?");
-    CHECK(printable("\xc2\x9b"
-                    "31m\xc2\xa0ü") == "?31m\xc2\xa0ü");
-    CHECK(printable("\xc2") == "\xc2");
-}
-
 TEST_CASE("layout: widths are columns, not bytes") {
     CHECK(width_of("über") == 4);
     CHECK(padded("ü", 3) == "ü  ");
