@@ -320,10 +320,15 @@ Status ensure_kept(const PinRoot& root) {
     const auto program = open_pin(root.path + "/" + name_of(Program::keep));
     if (!program) return {};  // `registry check` names the missing pin
     KSMS_TRY(const auto id, program_id(program->get()));
-    if (keeper_path(root).empty() || kept_program(root) == id) return {};
+    // Where it cannot be looked at nothing is put in its place, and where the kernel refuses it the
+    // pins alone hold the maps; `ksmsctl doctor` says so.
+    const auto missing = [&] {
+        const auto kept = kept_program(root);
+        return kept && *kept != id;
+    };
+    if (keeper_path(root).empty() || !missing()) return {};
     KSMS_TRY(const auto lock, lock_root(root));
-    // Where the kernel refuses it the pins alone hold the maps; `ksmsctl doctor` says so.
-    if (kept_program(root) != id) (void)keep(root, program->get());
+    if (missing()) (void)keep(root, program->get());
     return {};
 }
 

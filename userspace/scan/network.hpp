@@ -49,8 +49,9 @@ public:
                                                      const Address& address) = 0;
 };
 
-/// A namespace that owns the address and does not forward; nothing where there is none.
-std::optional<std::size_t> host_of(Network& network, const Address& address);
+/// A namespace that owns the address and does not forward; nothing where there is none. Those that
+/// we may not enter are passed over.
+Result<std::optional<std::size_t>> host_of(Network& network, const Address& address);
 
 /// The network of this machine.
 /// @param may_send  whether neighbour_mac() may have the kernel ask for an address (ARP, NDP)

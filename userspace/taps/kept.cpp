@@ -100,7 +100,8 @@ Result<bool> KeptTaps::keep_one(Router& router, const TapPlace& place) {
 /// A second hold on what another process keeps, on what is pinned, or on a scan's own link.
 Result<bool> KeptTaps::hold(Router& router, const TapPlace& place, TapTable::Held found) {
     const Place key{place.ifindex, place.direction};
-    const bool orphan = found.kept && !process_id(found.owner_pid);
+    const auto keeper = process_id(found.owner_pid);
+    const bool orphan = found.kept && !keeper && keeper.error().code == Code::not_found;
     const auto mine = router.taps.find(key);
     const bool held = mine != router.taps.end() && mine->second.id == found.id;
     if (!held) {
