@@ -12,7 +12,7 @@
 
 namespace ksms {
 
-/// Atomically: a temporary file, fsync, rename.
+/// Atomically, as -o (output_file.hpp).
 Status write_backup(const std::string& path, const std::vector<ksms_lease>& leases,
                     const Moment& now);
 
