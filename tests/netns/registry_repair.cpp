@@ -175,7 +175,7 @@ TEST_CASE("registry check: without any pin and any process of ours, held DSCPs s
                      {"registry", "allocate", "--job", "dies", "--pid", std::to_string(getpid())}));
     });
     std::filesystem::remove_all(lab.pin_root());
-    CHECK(ksmsctl_run(lab, {"gc"}).out == "nothing was left behind\n");
+    CHECK(ksmsctl_run(lab, {"gc"}).out.starts_with("no dead process left anything"));
     owner.reset();  // unseen: the hook went with the pins
     const auto next = ksmsctl_run(lab, {"registry", "allocate", "--job", "next", "--pid", pid});
     INFO(next.err);
@@ -187,7 +187,7 @@ TEST_CASE("registry check: without any pin and any process of ours, held DSCPs s
     // Where nobody holds one nothing is kept.
     std::filesystem::remove_all(lab.pin_root());
     CHECK(ksmsctl_run(lab, {"gc"}).out.find("a registry without pins") != std::string::npos);
-    CHECK(ksmsctl_run(lab, {"gc"}).out == "nothing was left behind\n");
+    CHECK(ksmsctl_run(lab, {"gc"}).out.starts_with("no dead process left anything"));
 }
 
 TEST_CASE("registry check: an older ABI is explained, and replaced without losing a lease") {

@@ -31,6 +31,7 @@
 #include "bpf/load.hpp"
 #include "bpf/mend.hpp"
 #include "bpf/other_abi.hpp"
+#include "bpf/uninstall.hpp"
 
 namespace ksms {
 namespace {
@@ -320,10 +321,15 @@ Status ensure_kept(const PinRoot& root) {
     const auto program = open_pin(root.path + "/" + name_of(Program::keep));
     if (!program) return {};  // `registry check` names the missing pin
     KSMS_TRY(const auto id, program_id(program->get()));
-    if (keeper_path(root).empty() || kept_program(root) == id) return {};
+    // Where it cannot be looked at nothing is put in its place, and where the kernel refuses it the
+    // pins alone hold the maps; `ksmsctl doctor` says so.
+    const auto missing = [&] {
+        const auto kept = kept_program(root);
+        return kept && *kept != id;
+    };
+    if (keeper_path(root).empty() || !missing()) return {};
     KSMS_TRY(const auto lock, lock_root(root));
-    // Where the kernel refuses it the pins alone hold the maps; `ksmsctl doctor` says so.
-    if (kept_program(root) != id) (void)keep(root, program->get());
+    if (missing()) (void)keep(root, program->get());
     return {};
 }
 
@@ -350,7 +356,9 @@ Status uninstall(const PinRoot& root) {
     std::uint32_t keeper = 0;
     KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t&, const ksms_tap& tap) {
         standing |= tap.owner_pid == 0;
-        if (tap.dscp == KSMS_EVERY_SCAN && link_by_id(tap.link)) keeper = tap.owner_pid;
+        const auto link = link_by_id(tap.link);
+        const bool held = link || link.error().code != Code::not_found;
+        if (tap.dscp == KSMS_EVERY_SCAN && held) keeper = tap.owner_pid;
     }));
     if (keeper != 0)
         return fail(
@@ -360,9 +368,7 @@ Status uninstall(const PinRoot& root) {
     if (standing)
         return fail(Code::failed, "taps stand that use the maps under " + root.path,
                     "`ksmsctl tap detach` them first");
-    remove_tree(root.path);
-    KSMS_TRY([[maybe_unused]] const auto kept, let_go(root));
-    return {};
+    return remove_installed(root, [](const PinRoot&) { return Status{}; });
 }
 
 }  // namespace ksms

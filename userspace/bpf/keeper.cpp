@@ -60,14 +60,16 @@ Status keep(const PinRoot& root, int program) {
     return {};
 }
 
-std::uint32_t kept_program(const PinRoot& root) {
+Result<std::uint32_t> kept_program(const PinRoot& root) {
     const auto path = keeper_path(root);
+    if (path.empty()) return 0;
     const Fd cgroup(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!cgroup && errno == ENOENT) return 0;
+    if (!cgroup) return fail_errno(errno, "open the cgroup " + path);
     std::array<std::uint32_t, 1> programs{};
     std::uint32_t number = programs.size();
-    if (!cgroup ||
-        bpf_prog_query(cgroup.get(), BPF_CGROUP_SYSCTL, 0, nullptr, programs.data(), &number) != 0)
-        return 0;
+    if (bpf_prog_query(cgroup.get(), BPF_CGROUP_SYSCTL, 0, nullptr, programs.data(), &number) != 0)
+        return fail_errno(errno, "list the programs of the cgroup " + path);
     return number == 0 ? 0 : programs.front();
 }
 

@@ -24,7 +24,7 @@ Status bind_maps(int program, const std::vector<int>& maps);
 /// Attaches the program; whatever held before for this root, holds no more.
 Status keep(const PinRoot& root, int program);
 /// The id of the program that holds for this root, 0: none.
-[[nodiscard]] std::uint32_t kept_program(const PinRoot& root);
+Result<std::uint32_t> kept_program(const PinRoot& root);
 /// @return whether there was something to let go of
 Result<bool> let_go(const PinRoot& root);
 

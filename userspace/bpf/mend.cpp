@@ -39,13 +39,16 @@ class Installation {
 public:
     explicit Installation(const PinRoot& root) : root_(fnv1a(root.path)) {}
 
-    void find() {
-        read_programs();
+    /// @return an error where not every program could be looked at: nothing is known then
+    Status find() {
+        KSMS_CHECK(read_programs());
         std::set<std::uint32_t> own;
         for (const auto& program : programs_)
-            for (const auto id : program.maps)
-                if (is_of_this_root(id)) own.insert(id);
-        if (own.empty()) return;
+            for (const auto id : program.maps) {
+                KSMS_TRY(const bool ours, is_of_this_root(id));
+                if (ours) own.insert(id);
+            }
+        if (own.empty()) return {};
         for (bool more = true; more;) {
             const auto before = own.size();
             for (const auto& program : programs_)
@@ -58,6 +61,7 @@ public:
         for (const auto id : own)
             if (auto& map = maps_[id]; map.fd)
                 found_.emplace(full_name(map.name), std::move(map.fd));
+        return {};
     }
 
     /// The descriptor of the map or program of this name, -1 where it does not live any more.
@@ -84,45 +88,51 @@ private:
         return kept;
     }
 
-    void read_programs() {
+    Status read_programs() {
         std::uint32_t id = 0;
         while (bpf_prog_get_next_id(id, &id) == 0) {
             Fd fd(bpf_prog_get_fd_by_id(id));
-            if (!fd) continue;
+            if (!fd && errno == ENOENT) continue;
+            if (!fd) return fail_errno(errno, fmt::format("open the BPF program {}", id));
             std::vector<std::uint32_t> maps(kMostMaps);
             bpf_prog_info info{};
             info.nr_map_ids = kMostMaps;
             info.map_ids = reinterpret_cast<std::uint64_t>(maps.data());
             std::uint32_t size = sizeof info;
-            if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) continue;
+            if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
+                return fail_errno(errno, fmt::format("look at the BPF program {}", id));
             const std::string name = info.name;
             if (!name.starts_with("ksms_")) continue;
             maps.resize(std::min(info.nr_map_ids, kMostMaps));
             programs_.push_back({std::move(fd), name, std::move(maps)});
         }
+        return errno == ENOENT ? Status{} : fail_errno(errno, "list the BPF programs");
     }
 
     /// config and registry say which root they belong to.
-    bool is_of_this_root(std::uint32_t id) {
+    Result<bool> is_of_this_root(std::uint32_t id) {
         auto& map = maps_[id];
         if (map.fd) return false;
         map.fd = Fd(bpf_map_get_fd_by_id(id));
+        if (!map.fd && errno == ENOENT) return false;
         bpf_map_info info{};
         std::uint32_t size = sizeof info;
-        if (!map.fd || bpf_obj_get_info_by_fd(map.fd.get(), &info, &size) != 0) return false;
+        if (!map.fd || bpf_obj_get_info_by_fd(map.fd.get(), &info, &size) != 0)
+            return fail_errno(errno, fmt::format("look at the BPF map {}", id));
         map.name = info.name;
-        const std::uint32_t zero = 0;
-        if (map.name == "config" && info.value_size == sizeof(ksms_config)) {
-            ksms_config config{};
-            return bpf_map_lookup_elem(map.fd.get(), &zero, &config) == 0 && config.root == root_ &&
-                   config.abi == KSMS_ABI_VERSION;
-        }
-        if (map.name == "registry" && info.value_size == sizeof(ksms_registry)) {
-            ksms_registry figures{};
-            return bpf_map_lookup_elem(map.fd.get(), &zero, &figures) == 0 &&
-                   figures.root == root_ && figures.abi == KSMS_ABI_VERSION;
-        }
+        if (map.name == "config") return belongs<ksms_config>(map, info);
+        if (map.name == "registry") return belongs<ksms_registry>(map, info);
         return false;
+    }
+
+    template <typename V>
+    Result<bool> belongs(const Living& map, const bpf_map_info& info) const {
+        if (info.value_size != sizeof(V)) return false;
+        const std::uint32_t zero = 0;
+        V value{};
+        if (bpf_map_lookup_elem(map.fd.get(), &zero, &value) != 0)
+            return fail_errno(errno, "read the map " + map.name);
+        return value.root == root_ && value.abi == KSMS_ABI_VERSION;
     }
 
     std::uint64_t root_;
@@ -151,8 +161,13 @@ Result<Names> expected_names() {
     return names;
 }
 
+/// What cannot be looked at is taken to be there: nothing is put in its place.
+bool is_there(const std::string& path) {
+    return access(path.c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
 bool is_pinned(const PinRoot& root, const std::string& name) {
-    return access((root.path + "/" + name).c_str(), F_OK) == 0;
+    return is_there(root.path + "/" + name);
 }
 
 PinFinding mend_map(const PinRoot& root, const std::string& name, const Installation& living,
@@ -167,11 +182,13 @@ PinFinding mend_map(const PinRoot& root, const std::string& name, const Installa
 }
 
 /// Is any DSCP held?
-bool in_use(const Installation& living) {
-    for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+Result<bool> in_use(const Installation& living) {
+    const int leases = living["leases"];
+    for (std::uint32_t dscp = 0; leases >= 0 && dscp < KSMS_DSCPS; ++dscp) {
         ksms_lease lease{};
-        if (bpf_map_lookup_elem(living["leases"], &dscp, &lease) == 0 && (lease.state & 0xff) != 0)
-            return true;
+        if (bpf_map_lookup_elem(leases, &dscp, &lease) != 0)
+            return fail_errno(errno, "read the map leases");
+        if ((lease.state & 0xff) != 0) return true;
     }
     return false;
 }
@@ -180,10 +197,10 @@ bool in_use(const Installation& living) {
 
 Result<std::vector<PinFinding>> mend_pins(const PinRoot& root, bool repair) {
     std::vector<PinFinding> findings;
-    if (access(root.path.c_str(), F_OK) != 0) return findings;  // not installed, or to be adopted
+    if (!is_there(root.path)) return findings;  // not installed, or to be adopted
     KSMS_TRY(const auto names, expected_names());
     Installation living(root);
-    living.find();
+    KSMS_CHECK(living.find());
     for (const auto& name : names.maps)
         if (!is_pinned(root, name)) findings.push_back(mend_map(root, name, living, repair));
     bool programs_missing = false;
@@ -207,21 +224,31 @@ Status set_timers(const PinRoot& root) {
     return {};
 }
 
-Result<bool> drop_unused(const PinRoot& root) {
-    if (access(root.path.c_str(), F_OK) == 0 || kept_program(root) == 0) return false;
+Result<bool> is_unused(const PinRoot& root) {
     Installation living(root);
-    living.find();
-    if (in_use(living)) return false;
-    return let_go(root);
+    KSMS_CHECK(living.find());
+    KSMS_TRY(const bool used, in_use(living));
+    return !used;
+}
+
+Result<bool> drop_unused(const PinRoot& root) {
+    KSMS_TRY(const auto kept, kept_program(root));
+    if (is_there(root.path) || kept == 0) return false;
+    KSMS_TRY(const bool unused, is_unused(root));
+    return unused ? let_go(root) : Result<bool>(false);
 }
 
 Status adopt_orphans(const PinRoot& root, const std::string& directory) {
     Installation living(root);
-    living.find();
+    KSMS_CHECK(living.find());
     // Its program is what its users hold. The maps alone outlive it by some milliseconds, until the
     // kernel has let go of the exit hook; or for long, where they are kept.
     const bool used = living[name_of(Program::lease)] >= 0;
-    if (!used && (kept_program(root) == 0 || !in_use(living))) return {};
+    if (!used) {
+        KSMS_TRY(const auto kept, kept_program(root));
+        KSMS_TRY(const bool held, in_use(living));
+        if (kept == 0 || !held) return {};
+    }
     for (const auto* name : kRegistryMaps)
         if (living[name] < 0) return {};  // a part of it alone is of no use
     KSMS_TRY(const auto names, expected_names());

@@ -38,6 +38,9 @@ Status set_timers(const PinRoot& root);
 /// kept for them (bpf/keeper.hpp). Pinned again into `directory`.
 Status adopt_orphans(const PinRoot& root, const std::string& directory);
 
+/// Where the pins are gone: is no DSCP held in the maps that are kept?
+Result<bool> is_unused(const PinRoot& root);
+
 /// Where the pins are gone and no DSCP is held, nothing needs to be kept for them.
 /// @return whether something was
 Result<bool> drop_unused(const PinRoot& root);

@@ -13,7 +13,7 @@
 
 #include "base/fd.hpp"
 #include "cli/output_file.hpp"
-#include "config/json_lines.hpp"
+#include "config/parse_json.hpp"
 #include "config/read_file.hpp"
 
 namespace ksms {
@@ -135,14 +135,8 @@ Result<std::vector<std::string>> write_backup(const std::string& path,
 }
 
 Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::string& name) {
-    json root;
-    try {
-        root = json::parse(text);
-    } catch (const json::parse_error& error) {
-        const auto line = JsonLines::line_of(text, error.byte == 0 ? 0 : error.byte - 1);
-        return fail(Code::usage, fmt::format("{}:{}: this is not JSON", name, line),
-                    "a truncated file loses nothing: nothing was restored");
-    }
+    KSMS_TRY(const auto root,
+             parse_json(text, name, "a truncated file loses nothing: nothing was restored"));
     const bool known = root.is_object() && root.contains("version") && root["version"] == kVersion;
     if (!known || !root.contains("allocations") || !root["allocations"].is_object())
         return fail(Code::usage, fmt::format("{} is no backup of version {}", name, kVersion),

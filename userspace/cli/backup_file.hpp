@@ -12,7 +12,7 @@
 
 namespace ksms {
 
-/// Atomically: a temporary file, fsync, rename.
+/// Atomically, as -o (output_file.hpp).
 /// @return what is left out, in words: leases whose name no job can have
 Result<std::vector<std::string>> write_backup(const std::string& path,
                                               const std::vector<ksms_lease>& leases,

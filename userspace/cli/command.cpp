@@ -5,8 +5,9 @@ namespace ksms {
 
 std::vector<Command> commands() {
     std::vector<Command> all;
-    for (const auto part : {scan_commands(), explain_commands(), registry_commands(),
-                            job_commands(), tap_commands(), doctor_commands(), gc_commands()})
+    for (const auto part :
+         {scan_commands(), explain_commands(), registry_commands(), job_commands(), tap_commands(),
+          doctor_commands(), gc_commands(), uninstall_commands()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }

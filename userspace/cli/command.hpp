@@ -47,6 +47,7 @@ std::span<const Command> job_commands();
 std::span<const Command> tap_commands();
 std::span<const Command> doctor_commands();
 std::span<const Command> gc_commands();
+std::span<const Command> uninstall_commands();
 
 /// All of them, in the order of the help.
 [[nodiscard]] std::vector<Command> commands();

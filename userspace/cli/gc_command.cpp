@@ -24,8 +24,12 @@ Result<std::vector<Removed>> collect(const Context& context) {
     if (!objects) return std::unexpected(objects.error());
     KSMS_TRY(const auto undone, reconcile(*objects));
     for (const auto& each : undone) removed.push_back({each.owner.pid, each.what, each.error});
-    KSMS_TRY(const auto leases, Registry(objects->registry, context.config.limits).reap());
-    for (const auto& lease : leases)
+    const auto leases = Registry(objects->registry, context.config.limits).reap();
+    if (!leases) {  // what was undone before is told all the same
+        removed.push_back({0, "leases that are over", leases.error().text()});
+        return removed;
+    }
+    for (const auto& lease : *leases)
         removed.push_back(
             {lease.owner_pid,
              fmt::format("lease of dscp {}, job {}", lease.dscp,

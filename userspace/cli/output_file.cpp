@@ -3,45 +3,71 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
+#include <string_view>
+#include <system_error>
 
 namespace ksms {
 namespace {
 
+constexpr int kAttempts = 16;  // to find a temporary name that nobody has
+
 std::string directory_of(const std::string& path) {
-    const auto parent = std::filesystem::path(path).parent_path().string();
-    return parent.empty() ? "." : parent;
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// Where a chain of symbolic links leads; the path itself where there is nothing yet.
-std::string resolved(const std::string& path) {
-    char* found = ::realpath(path.c_str(), nullptr);
-    if (found == nullptr) return path;
-    const Defer free_it([found] { std::free(found); });
-    return found;
+/// The N of /dev/fd/N, /dev/stdout and the like, which are links to what the caller has open; -1
+/// for any other path.
+int descriptor_in(std::string_view path) {
+    if (path == "/dev/stdout") return STDOUT_FILENO;
+    if (path == "/dev/stderr") return STDERR_FILENO;
+    for (const std::string_view before : {"/dev/fd/", "/proc/self/fd/"}) {
+        if (!path.starts_with(before)) continue;
+        int number = -1;
+        const auto* digits = path.data() + before.size();
+        const auto* end = path.data() + path.size();
+        const auto [rest, error] = std::from_chars(digits, end, number);
+        if (error == std::errc() && rest == end && number >= 0) return number;
+    }
+    return -1;
 }
 
-std::unexpected<Error> cannot_write(int err, const std::string& path) {
-    return fail_errno(err, "write " + path,
-                      "-o needs a file in a directory that is there and can be written to");
+/// "report.json.5f3a…": nobody who may write to the directory knows it before.
+std::string temporary_for(const std::string& name) {
+    std::uint64_t number = 0;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number)
+        number = static_cast<std::uint64_t>(::getpid());
+    return fmt::format("{}.{:016x}", name.substr(0, NAME_MAX - 17), number);
+}
+
+std::string link_target(int directory, const std::string& name) {
+    std::array<char, PATH_MAX> target{};
+    const auto length = ::readlinkat(directory, name.c_str(), target.data(), target.size());
+    return {target.data(), length < 0 ? 0u : static_cast<std::size_t>(length)};
 }
 
 }  // namespace
 
 OutputFile::~OutputFile() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    if (!temporary_.empty()) ::unlinkat(directory_.get(), temporary_.c_str(), 0);
 }
 
 void OutputFile::swap(OutputFile& other) noexcept {
     std::swap(fd_, other.fd_);
+    std::swap(directory_, other.directory_);
     std::swap(path_, other.path_);
+    std::swap(name_, other.name_);
     std::swap(temporary_, other.temporary_);
     std::swap(in_place_, other.in_place_);
     std::swap(mode_, other.mode_);
@@ -49,56 +75,83 @@ void OutputFile::swap(OutputFile& other) noexcept {
     std::swap(gid_, other.gid_);
 }
 
+std::unexpected<Error> OutputFile::cannot_write(int err) const {
+    return fail_errno(err, "write " + path_,
+                      "-o needs a file in a directory that is there and can be written to");
+}
+
 Result<OutputFile> OutputFile::create(const std::string& path) {
     OutputFile file;
-    file.path_ = resolved(path);
-    struct stat status{};
-    if (::stat(file.path_.c_str(), &status) == 0) {
-        if (S_ISDIR(status.st_mode)) return cannot_write(EISDIR, path);
-        if (!S_ISREG(status.st_mode)) {
-            KSMS_CHECK(file.open_existing());
-            return file;
-        }
-        if (::access(file.path_.c_str(), W_OK) != 0) return cannot_write(errno, path);
-        file.mode_ = static_cast<int>(status.st_mode & 07777);
-        file.uid_ = status.st_uid;
-        file.gid_ = status.st_gid;
-    } else if (errno != ENOENT) {
-        return cannot_write(errno, path);
-    }
-    KSMS_CHECK(file.open_new());
+    file.path_ = path;
+    KSMS_CHECK(file.open());
     return file;
 }
 
-Status OutputFile::open_existing() {
-    in_place_ = true;
-    fd_ = Fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd_) return cannot_write(errno, path_);
+Status OutputFile::open() {
+    if (const int number = descriptor_in(path_); number >= 0) {
+        in_place_ = true;
+        fd_ = Fd(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+        return fd_ ? Status{} : cannot_write(errno);
+    }
+    name_ = path_.substr(path_.rfind('/') + 1);
+    directory_ = Fd(::open(directory_of(path_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!directory_) return cannot_write(errno);
+    if (name_.empty()) return cannot_write(EISDIR);
+    // Whatever the name leads to later: this is what is looked at, and opened.
+    const Fd there(::openat(directory_.get(), name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!there && errno == ENOENT) return open_new();
+    struct stat status{};
+    if (!there || ::fstat(there.get(), &status) != 0) return cannot_write(errno);
+    if (S_ISDIR(status.st_mode)) return cannot_write(EISDIR);
+    if (S_ISLNK(status.st_mode))
+        return fail(Code::failed, fmt::format("write {}: it is a symbolic link", path_),
+                    fmt::format("it leads to {}: name that file itself, or another one",
+                                link_target(directory_.get(), name_)));
+    const auto self = fmt::format("/proc/self/fd/{}", there.get());
+    if (!S_ISREG(status.st_mode)) {
+        in_place_ = true;
+        fd_ = Fd(::open(self.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+        return fd_ ? Status{} : cannot_write(errno);
+    }
+    if (::access(self.c_str(), W_OK) != 0) return cannot_write(errno);
+    KSMS_CHECK(keep_owner(status));
+    return open_new();
+}
+
+/// Where everybody may write a stranger's file may have been put there for us: ours takes its
+/// place.
+Status OutputFile::keep_owner(const struct stat& replaced) {
+    struct stat directory{};
+    if (::fstat(directory_.get(), &directory) != 0) return cannot_write(errno);
+    if ((directory.st_mode & S_IWOTH) != 0 && replaced.st_uid != ::geteuid()) return {};
+    mode_ = static_cast<int>(replaced.st_mode & 0777);
+    uid_ = replaced.st_uid;
+    gid_ = replaced.st_gid;
     return {};
 }
 
 Status OutputFile::open_new() {
-    const auto directory = directory_of(path_);
-    fd_ = Fd(::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+    constexpr mode_t kMode = 0666;  // less the umask
+    fd_ = Fd(::openat(directory_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode));
     if (fd_) return {};
-    if (errno != EOPNOTSUPP && errno != EISDIR)
-        return cannot_write(errno, path_ + " in " + directory);
-    auto name = path_ + ".XXXXXX";
-    fd_ = Fd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd_) return cannot_write(errno, path_ + " in " + directory);
-    temporary_ = name;
-    const auto mask = ::umask(0);
-    ::umask(mask);
-    ::fchmod(fd_.get(), 0666 & ~mask);
-    return {};
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return cannot_write(errno);
+    for (int attempt = 0; attempt < kAttempts && !fd_; ++attempt) {
+        const auto name = temporary_for(name_);
+        fd_ = Fd(::openat(directory_.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
+                          kMode));
+        if (fd_) temporary_ = name;
+        if (!fd_ && errno != EEXIST) break;
+    }
+    return fd_ ? Status{} : cannot_write(errno);
 }
 
-Status OutputFile::give_name(const std::string& name) const {
+/// Gives what has no name yet one in the directory.
+Status OutputFile::link_to(const std::string& name) const {
     // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH (linkat(2)).
     const auto self = fmt::format("/proc/self/fd/{}", fd_.get());
-    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
-        return fail_errno(errno, "write " + name);
-    return {};
+    if (::linkat(AT_FDCWD, self.c_str(), directory_.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0)
+        return {};
+    return fail_errno(errno, "write " + path_);
 }
 
 Status OutputFile::commit() {
@@ -107,16 +160,17 @@ Status OutputFile::commit() {
     if (mode_ >= 0 && (::fchown(fd_.get(), uid_, gid_) == 0 || ::geteuid() == uid_))
         ::fchmod(fd_.get(), static_cast<mode_t>(mode_));
     if (::fsync(fd_.get()) != 0) return fail_errno(errno, "write " + path_);
-    if (temporary_.empty()) {
-        if (mode_ < 0) {
-            const auto placed = give_name(path_);
-            if (placed || placed.error().err != EEXIST) return placed;
-        }
-        const auto name = fmt::format("{}.{}", path_, ::getpid());
-        KSMS_CHECK(give_name(name));
-        temporary_ = name;
+    if (temporary_.empty() && mode_ < 0) {
+        const auto placed = link_to(name_);
+        if (placed || placed.error().err != EEXIST) return placed;
     }
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0)
+    for (int attempt = 0; temporary_.empty(); ++attempt) {
+        const auto name = temporary_for(name_);
+        const auto placed = link_to(name);
+        if (placed) temporary_ = name;
+        if (!placed && (placed.error().err != EEXIST || attempt == kAttempts)) return placed;
+    }
+    if (::renameat(directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str()) != 0)
         return fail_errno(errno, "write " + path_);
     temporary_.clear();
     return {};

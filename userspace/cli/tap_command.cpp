@@ -98,12 +98,21 @@ Result<int> tell(Context& context, const std::string& text) {
     return 0;
 }
 
+/// Before anything is changed.
+Status put_in_order(Console& console, const Objects& objects) {
+    KSMS_TRY(const auto undone, reconcile(objects));
+    std::vector<std::string> warnings;
+    add_warnings(undone, warnings);
+    for (const auto& warning : warnings) console.warn(warning);
+    return {};
+}
+
 Result<int> attach(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto hooks, read_hooks(arguments));
     KSMS_CHECK(require_capabilities("attaching taps"));
     KSMS_TRY(const auto routers, open_routers(arguments.words));
     KSMS_TRY(const auto objects, Objects::open(context.root));
-    KSMS_CHECK(reconcile(objects));
+    KSMS_CHECK(put_in_order(context.console, objects));
     KSMS_TRY(auto guard, Guard::start(objects));
     std::string text;
     std::vector<std::uint32_t> all;
@@ -133,7 +142,7 @@ Result<int> detach(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_capabilities("detaching taps"));
     KSMS_TRY(const auto routers, open_routers(arguments.words));
     KSMS_TRY(const auto objects, installed(context.root));
-    if (objects) KSMS_CHECK(reconcile(*objects));
+    if (objects) KSMS_CHECK(put_in_order(context.console, *objects));
     std::string text;
     for (const auto& router : routers) {
         std::size_t removed = 0;

@@ -15,6 +15,7 @@
 #include "base/fd.hpp"
 #include "base/nearest.hpp"
 #include "config/json_lines.hpp"
+#include "config/parse_json.hpp"
 #include "config/read_file.hpp"
 
 namespace ksms {
@@ -255,13 +256,7 @@ void warn_of_foreign_keys(const Reader& read, const json& root, Config& config) 
 }  // namespace
 
 Result<Config> parse_config(std::string_view text, const std::string& name) {
-    json root;
-    try {
-        root = json::parse(text);
-    } catch (const json::parse_error& error) {
-        const auto line = JsonLines::line_of(text, error.byte == 0 ? 0 : error.byte - 1);
-        return fail(Code::usage, fmt::format("{}:{}: this is not JSON", name, line));
-    }
+    KSMS_TRY(const auto root, parse_json(text, name));
     if (!root.is_object()) return fail(Code::usage, name + ":1: not a JSON object");
     const Reader read(text, name);
     KSMS_CHECK(read.twice());

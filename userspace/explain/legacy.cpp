@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <set>
@@ -214,8 +215,9 @@ Result<std::vector<LegacyTable>> read_legacy(const Netns& netns, int family) {
     std::vector<std::string> names;
     // The thread's own: /proc/net is that of the process's first one.
     KSMS_CHECK(in_netns(netns, [&]() -> Status {
-        std::ifstream list(
-            fmt::format("/proc/thread-self/net/{}_tables_names", ipv6 ? "ip6" : "ip"));
+        const auto path = fmt::format("/proc/thread-self/net/{}_tables_names", ipv6 ? "ip6" : "ip");
+        std::ifstream list(path);
+        if (!list && errno != ENOENT) return fail_errno(errno, "read " + path);
         for (std::string name; std::getline(list, name);) names.push_back(name);
         return {};
     }));

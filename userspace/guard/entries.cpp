@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The words of the journal, and the marks by which ours is known in the kernel.
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -27,6 +28,13 @@ ksms_journal_entry of_dscp(ksms_journal_kind kind, std::uint8_t dscp, std::uint3
 }
 
 }  // namespace
+
+void add_warnings(const std::vector<Undone>& undone, std::vector<std::string>& warnings) {
+    for (const auto& each : undone)
+        if (!each.error.empty())
+            warnings.push_back(fmt::format("not removed: {}: {}; `ksmsctl gc` tries again",
+                                           each.what, each.error));
+}
 
 Mac fake_mac(std::uint8_t dscp) {
     return {0x02, 'k', 's', 'm', 0x00, dscp};

@@ -32,6 +32,10 @@ bool hangs_on_interface(const ksms_journal_entry& entry) {
     return entry.kind == KSMS_DID_QDISC || entry.kind == KSMS_DID_FILTER;
 }
 
+bool is_in_namespace(const ksms_journal_entry& entry) {
+    return hangs_on_interface(entry) || entry.kind == KSMS_DID_NEIGHBOUR;
+}
+
 }  // namespace
 
 struct Guard::State {
@@ -91,6 +95,11 @@ Status Guard::will(const ksms_journal_entry& entry) {
     if (hangs_on_interface(entry) && !state_->entered.contains(entry.cookie))
         return fail(Code::failed, fmt::format("claim something in namespace {}: it was not entered",
                                               entry.netns));
+    if (is_in_namespace(entry) && entry.cookie == 0)
+        return fail(Code::not_allowed,
+                    fmt::format("claim something in namespace {}: it may not be entered, and could "
+                                "not be found again",
+                                entry.netns));
     if (entry.kind == KSMS_DID_PIN && entry.name[0] == '\0')
         return fail(Code::failed, "claim a pin: its name has none or more than 31 characters");
     const JournalItem item{
@@ -138,11 +147,15 @@ void Guard::State::leave(std::vector<Undone>& failures) {
             continue;
         const auto alone = here->second.try_exclusive();
         if (alone && *alone) last_out[here->first];
+        if (!alone) failures.push_back({self, kUnusedQdiscs, alone.error().text()});
         left.insert(entered.extract(here));
     }
     if (last_out.empty()) return;
     const auto journal = Journal::read(objects);
-    if (!journal) return;  // the claims stay, for the next command
+    if (!journal) {  // the claims stay, for the next command
+        failures.push_back({self, kUnusedQdiscs, journal.error().text()});
+        return;
+    }
     for (const auto& claim : journal->claims)
         if (const auto ours = last_out.find(claim.entry.cookie); ours != last_out.end())
             ours->second.push_back(claim);

@@ -32,8 +32,12 @@ inline constexpr const char* kFilterName = "ksms";
 struct Undone {
     ProcessId owner;
     std::string what;   ///< "filter on eth0 (ingress) in hq-gw"
-    std::string error;  ///< "" where it worked or was gone already
+    std::string error;  ///< "" where it worked or was gone already; else it is in the journal still
 };
+/// Undone::what where nobody could look which there are.
+inline constexpr const char* kUnusedQdiscs = "clsact qdiscs that nobody uses any more";
+/// A warning for each that could not be undone.
+void add_warnings(const std::vector<Undone>& undone, std::vector<std::string>& warnings);
 
 class Guard {
 public:
@@ -91,6 +95,7 @@ private:
 /// Undoes what processes left that are gone (whose watcher is gone too, or had 100 ms). Every
 /// command that changes something calls it first; it costs one pass over the journal, which is
 /// empty on a quiet machine.
+/// @return what was undone and what could not be; an error where the journal could not be read
 Result<std::vector<Undone>> reconcile(const Objects& objects);
 
 }  // namespace ksms

@@ -65,6 +65,19 @@ std::vector<Outcome> Undoer::remove_unused(std::span<const JournalItem> claims) 
     return removed;
 }
 
+Result<std::vector<Outcome>> Undoer::remove_alone(std::span<const JournalItem> claims) {
+    NetnsLock lock;
+    const auto place = find(claims.front().entry);
+    if (place) {
+        KSMS_TRY(lock, NetnsLock::shared((*place)->netns));
+        KSMS_TRY(const bool alone, lock.try_exclusive());
+        if (!alone) return std::vector<Outcome>{};
+    } else if (place.error().code != Code::not_found) {
+        return std::unexpected(place.error());
+    }
+    return remove_unused(claims);
+}
+
 Result<std::vector<Outcome>> Undoer::remove_unused() {
     KSMS_TRY(const auto journal, Journal::read(objects_));
     if (journal.claims.empty()) return std::vector<Outcome>{};
@@ -74,16 +87,12 @@ Result<std::vector<Outcome>> Undoer::remove_unused() {
     std::vector<Outcome> removed;
     for (const auto& [cookie, claims] : by_namespace) {
         if (used.contains(cookie)) continue;
-        NetnsLock lock;
-        const auto place = find(claims.front().entry);
-        if (place) {
-            KSMS_TRY(lock, NetnsLock::shared((*place)->netns));
-            KSMS_TRY(const bool alone, lock.try_exclusive());
-            if (!alone) continue;
-        } else if (place.error().code != Code::not_found) {
-            return std::unexpected(place.error());
-        }
-        std::ranges::move(remove_unused(claims), std::back_inserter(removed));
+        auto outcomes = remove_alone(claims);
+        if (outcomes)
+            std::ranges::move(*outcomes, std::back_inserter(removed));
+        else
+            for (const auto& claim : claims)
+                removed.push_back({claim, std::unexpected(outcomes.error())});
     }
     return removed;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -13,10 +14,22 @@ namespace {
 constexpr std::uint64_t kWatchersTime = 100'000'000;  // ns; a watcher needs some 5 ms
 constexpr long kPause = 2'000'000;                    // ns between two looks
 
-std::vector<JournalItem> left_by_the_dead(const Journal& journal) {
-    std::vector<JournalItem> left;
-    for (const auto& [owner, items] : journal.owners)
-        if (!is_alive(owner)) std::ranges::copy(items, std::back_inserter(left));
+struct Left {
+    std::vector<JournalItem> items;  ///< of processes that have ended
+    std::vector<Undone> unsure;      ///< of those that could not be looked at
+};
+
+Left left_by_the_dead(const Journal& journal) {
+    Left left;
+    for (const auto& [owner, items] : journal.owners) {
+        const auto now = process_id(owner.pid);
+        if (now ? now->start != owner.start : now.error().code == Code::not_found)
+            std::ranges::copy(items, std::back_inserter(left.items));
+        else if (!now)
+            left.unsure.push_back({{},
+                                   fmt::format("what process {} left, if it has ended", owner.pid),
+                                   now.error().text()});
+    }
     return left;
 }
 
@@ -31,25 +44,26 @@ Result<std::vector<Undone>> reconcile(const Objects& objects) {
     KSMS_TRY(auto journal, Journal::read(objects));
     auto left = left_by_the_dead(journal);
     const auto deadline = monotonic_ns() + kWatchersTime;
-    while (!left.empty() && monotonic_ns() < deadline) {
+    while (!left.items.empty() && monotonic_ns() < deadline) {
         pause();
         KSMS_TRY(journal, Journal::read(objects));
         left = left_by_the_dead(journal);
     }
-    if (left.empty() && journal.claims.empty()) return std::vector<Undone>{};
+    if (left.items.empty() && journal.claims.empty()) return std::move(left.unsure);
 
     Undoer undoer(objects);
     std::vector<Outcome> outcomes;
-    for (const auto& item : left) outcomes.push_back({item, undoer.undo(item)});
+    for (const auto& item : left.items) outcomes.push_back({item, undoer.undo(item)});
     // A qdisc is spoken of when it is removed, not when it becomes a claim.
     std::erase_if(outcomes, [](const Outcome& each) {
         return each.item.entry.kind == KSMS_DID_QDISC && each.done;
     });
-    KSMS_TRY(auto removed, undoer.remove_unused());
-    std::ranges::move(removed, std::back_inserter(outcomes));
+    auto removed = undoer.remove_unused();
+    if (removed) std::ranges::move(*removed, std::back_inserter(outcomes));
 
-    std::vector<Undone> undone;
+    auto undone = std::move(left.unsure);
     for (const auto& outcome : outcomes) undone.push_back(undoer.describe(outcome));
+    if (!removed) undone.push_back({{}, kUnusedQdiscs, removed.error().text()});
     return undone;
 }
 

@@ -42,6 +42,12 @@ Status remove_our_neighbour(Netlink& netlink, const ksms_journal_entry& entry) {
     return remove_neighbour(netlink, entry.ifindex, address);
 }
 
+Result<bool> is_held(std::uint32_t link) {
+    const auto held = link_by_id(link);
+    if (!held && held.error().code != Code::not_found) return std::unexpected(held.error());
+    return held.has_value();
+}
+
 std::string pin_name(const ksms_journal_entry& entry) {
     return {entry.name, strnlen(entry.name, sizeof entry.name)};
 }
@@ -69,7 +75,7 @@ Status Undoer::list_namespaces() {
     KSMS_TRY(auto all, all_netns());
     for (auto& netns : all) {
         const auto cookie = netns.cookie();
-        places_.try_emplace(cookie, Place{std::move(netns), {}, {}});
+        if (cookie != 0) places_.try_emplace(cookie, Place{std::move(netns), {}, {}});
     }
     listed_ = true;
     return {};
@@ -171,8 +177,8 @@ Status Undoer::free_tap(const JournalItem& item) const {
     KSMS_TRY(const auto tap, objects_.taps.lookup(id));
     if (!tap) return {};
     // Several scans may hold one link; its tap stays as long as any of them does.
-    const bool others =
-        tap->link == 0 ? tap->owner_pid != item.key.pid : link_by_id(tap->link).has_value();
+    KSMS_TRY(const bool others,
+             tap->link == 0 ? Result<bool>(tap->owner_pid != item.key.pid) : is_held(tap->link));
     if (others) return {};
     const ksms_tap_id_key place{tap->router, tap->ifindex, tap->direction, tap->kind};
     KSMS_TRY(const auto there, objects_.tap_ids.lookup(place));
@@ -191,9 +197,13 @@ Status Undoer::unpin(const ksms_journal_entry& entry) const {
 
 std::string Undoer::interface_in(const ksms_journal_entry& entry, std::string& netns) {
     auto number = fmt::format("interface {}", entry.ifindex);
-    netns = "a namespace that is gone";
     const auto place = find(entry);
-    if (!place) return number;
+    if (!place) {
+        netns = place.error().code == Code::not_found
+                    ? "a namespace that is gone"
+                    : fmt::format("the namespace with inode {}", entry.netns);
+        return number;
+    }
     netns = (*place)->netns.name();
     auto& names = (*place)->names;
     if (!names) {

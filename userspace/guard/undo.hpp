@@ -35,14 +35,17 @@ public:
     /// Lets go of every namespace: one that is held open outlives its deletion.
     void forget_namespaces();
 
-    /// Undoes one entry and erases it from the journal. A qdisc is not removed here but becomes
-    /// nobody's claim (journal.hpp): others may use it still.
+    /// Undoes one entry and erases it from the journal. The entry stays unless the deed was undone,
+    /// or what it was done to is known to be gone: a failure to look is an error. A qdisc is not
+    /// removed here but becomes nobody's claim (journal.hpp): others may use it still.
     Status undo(const JournalItem& item);
     /// Removes the claimed clsacts of one namespace on which no filter is left, under its lock.
     /// @param claims  of that namespace only
     /// @return what was removed, or could not be; nothing for those still in use
     std::vector<Outcome> remove_unused(std::span<const JournalItem> claims);
     /// The same in every namespace that nobody holds any more.
+    /// @return an error where the journal could not be read; what failed in one namespace is an
+    /// outcome of its claims
     Result<std::vector<Outcome>> remove_unused();
 
     [[nodiscard]] Undone describe(const Outcome& outcome);
@@ -54,8 +57,10 @@ private:
         std::optional<Netlink> netlink;                             ///< opened when needed
         std::optional<std::map<std::uint32_t, std::string>> names;  ///< of interfaces
     };
+    /// @return Code::not_found only where the namespace is known to be gone
     Result<Place*> find(const ksms_journal_entry& entry);
     Status list_namespaces();
+    Result<std::vector<Outcome>> remove_alone(std::span<const JournalItem> claims);
     Status in_place(const ksms_journal_entry& entry, const std::function<Status(Netlink&)>& work);
     Status take_back(const JournalItem& item);
     Status clear_slot(const JournalItem& item) const;

@@ -97,7 +97,7 @@ void add_removal(std::vector<Batch>& to, const Attributes& entry, int family) {
 }  // namespace
 
 bool Conntrack::loaded() {
-    return access("/proc/sys/net/netfilter/nf_conntrack_max", F_OK) == 0;
+    return access("/proc/sys/net/netfilter/nf_conntrack_max", F_OK) == 0 || errno != ENOENT;
 }
 
 Result<Conntrack> Conntrack::open(const Netns& netns) {

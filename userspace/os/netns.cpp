@@ -21,6 +21,7 @@
 #include <climits>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -39,16 +40,20 @@ struct CloseDirectory {
     void operator()(DIR* directory) const { closedir(directory); }
 };
 
-/// @return nothing where there is no such directory; an error where descriptors ran out
+/// @return nothing where there is no such directory
 Result<std::vector<std::string>> directory_entries(const char* path) {
     std::vector<std::string> names;
+    const auto cannot_read = [path] {
+        return fail_errno(errno, fmt::format("read the directory {}", path));
+    };
     const std::unique_ptr<DIR, CloseDirectory> directory(opendir(path));
-    if (!directory) {
-        auto error = fail_errno(errno, fmt::format("read the directory {}", path));
-        if (is_out_of_descriptors(error.error())) return error;
-        return names;
-    }
-    while (const dirent* entry = readdir(directory.get())) {
+    if (!directory && errno == ENOENT) return names;
+    if (!directory) return cannot_read();
+    while (true) {
+        errno = 0;
+        const dirent* entry = readdir(directory.get());
+        if (entry == nullptr && errno != 0) return cannot_read();
+        if (entry == nullptr) break;
         const std::string name = entry->d_name;
         if (name != "." && name != "..") names.push_back(name);
     }
@@ -75,13 +80,19 @@ std::string nearest_hint(std::string_view name) {
 const char* host_path() {
     constexpr const char* init = "/proc/1/ns/net";
     const Fd readable(::open(init, O_RDONLY | O_CLOEXEC));
-    return readable ? init : "/proc/self/ns/net";
+    const bool kept_from_us = errno == EACCES || errno == EPERM || errno == ENOENT;
+    return !readable && kept_from_us ? "/proc/self/ns/net" : init;
 }
 
-std::uint64_t socket_cookie(int fd) {
+/// For a thread that may go into another namespace.
+Result<std::uint64_t> enter_for_cookie(int netns) {
+    if (setns(netns, CLONE_NEWNET) != 0) return fail_errno(errno, "enter a namespace");
+    const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!probe) return fail_errno(errno, "open a socket in a namespace");
     std::uint64_t cookie = 0;
     socklen_t size = sizeof cookie;
-    getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size);
+    if (getsockopt(probe.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0)
+        return fail_errno(errno, "read a namespace's cookie");
     return cookie;
 }
 
@@ -106,20 +117,24 @@ Status on_a_thread(const std::function<Status()>& work) {
 }
 
 /// The cookies of many namespaces by one thread: entering is cheap, a thread is not. 0 for one that
-/// we may not enter.
+/// we may not enter; any other failure says nothing of the namespace, and is an error.
 Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
     cookies.assign(namespaces.size(), 0);
     return on_a_thread([&]() -> Status {
         for (std::size_t i = 0; i < namespaces.size(); ++i) {
-            if (setns(namespaces[i], CLONE_NEWNET) != 0) continue;
-            const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-            if (probe)
-                cookies[i] = socket_cookie(probe.get());
-            else if (errno == EMFILE || errno == ENFILE)
-                return fail_errno(errno, "open a socket in a namespace");
+            const auto cookie = enter_for_cookie(namespaces[i]);
+            if (!cookie && cookie.error().code != Code::not_allowed)
+                return std::unexpected(cookie.error());
+            cookies[i] = cookie.value_or(0);
         }
         return {};
     });
+}
+
+/// /proc/PID/ns/net of a process that has ended meanwhile: EACCES too (fs/proc/namespaces.c).
+bool has_ended(const std::string& pid) {
+    struct stat status{};
+    return stat(("/proc/" + pid).c_str(), &status) != 0 && errno == ENOENT;
 }
 
 }  // namespace
@@ -224,45 +239,103 @@ Result<Netns> Netns::duplicate() const {
 bool Netns::is_named_still() const {
     if (!has_name()) return true;
     struct stat status{};
-    return stat((kNamed + name_).c_str(), &status) == 0 && status.st_ino == inode_;
+    if (stat((kNamed + name_).c_str(), &status) != 0) return errno != ENOENT;
+    return status.st_ino == inode_;
 }
 
-Result<std::vector<Netns>> all_netns() {
+/// What can be named, and what kept a place where another may be from us.
+struct NetnsSearch {
     std::vector<Netns> found;
-    std::set<std::uint32_t> known;
-    // One that goes away or is no namespace is passed over. Where descriptors run out the list
-    // would be short, and somebody would be told that a namespace is gone.
-    const auto add = [&](const std::string& path, std::string name) -> Status {
-        auto netns = Netns::open_unread(path, std::move(name));
-        if (!netns && is_out_of_descriptors(netns.error())) return std::unexpected(netns.error());
-        if (netns && known.insert(netns->inode()).second) found.push_back(std::move(*netns));
+    std::optional<Error> unseen;
+
+    /// What goes away or is no namespace is passed over, and what we may not look at noted. Any
+    /// other failure would make the list short, and somebody would be told that a namespace is
+    /// gone.
+    static Result<NetnsSearch> run();
+
+private:
+    /// @return Code::not_allowed where there may be one that is kept from us
+    Status add(const std::string& path, std::string name);
+    Status add_process(const std::string& pid);
+    Status note(Status added);
+    Status read_cookies();
+
+    std::set<std::uint32_t> known_;
+};
+
+Status NetnsSearch::add(const std::string& path, std::string name) {
+    auto netns = Netns::open_unread(path, std::move(name));
+    if (netns && known_.insert(netns->inode()).second) found.push_back(std::move(*netns));
+    if (netns) return {};
+    const auto& error = netns.error();
+    // A loop of links, or a socket, is no namespace either.
+    const bool none = error.code == Code::not_found || error.code == Code::usage ||
+                      error.err == ELOOP || error.err == ENXIO;
+    return none ? Status{} : std::unexpected(error);
+}
+
+Status NetnsSearch::add_process(const std::string& pid) {
+    struct stat status{};
+    const auto path = "/proc/" + pid + "/ns/net";
+    Status added;
+    if (stat(path.c_str(), &status) != 0)
+        added = fail_errno(errno, "look at " + path);
+    else if (!known_.contains(static_cast<std::uint32_t>(status.st_ino)))
+        added = add(path, "pid:" + pid);
+    if (!added && (added.error().err == ENOENT || added.error().err == ESRCH || has_ended(pid)))
         return {};
-    };
-    KSMS_TRY(const auto names, directory_entries(kNamed));
-    for (const auto& name : names) KSMS_CHECK(add(kNamed + name, name));
-    KSMS_CHECK(add(host_path(), "host"));
-    KSMS_TRY(const auto pids, directory_entries("/proc"));
-    for (const auto& pid : pids) {
-        if (std::isdigit(static_cast<unsigned char>(pid.front())) == 0) continue;
-        struct stat status{};
-        const auto path = "/proc/" + pid + "/ns/net";
-        if (stat(path.c_str(), &status) == 0 &&
-            !known.contains(static_cast<std::uint32_t>(status.st_ino)))
-            KSMS_CHECK(add(path, "pid:" + pid));
-    }
+    return added;
+}
+
+Status NetnsSearch::note(Status added) {
+    if (added || added.error().code != Code::not_allowed) return added;
+    unseen = std::move(added).error();
+    return {};
+}
+
+Status NetnsSearch::read_cookies() {
     std::vector<int> descriptors;
     for (const auto& netns : found) descriptors.push_back(netns.fd());
     std::vector<std::uint64_t> cookies;
-    KSMS_CHECK(read_cookies(descriptors, cookies));
+    KSMS_CHECK(ksms::read_cookies(descriptors, cookies));
     for (std::size_t i = 0; i < found.size(); ++i) found[i].cookie_ = cookies[i];
-    return found;
+    return {};
+}
+
+Result<NetnsSearch> NetnsSearch::run() {
+    NetnsSearch search;
+    KSMS_TRY(const auto names, directory_entries(kNamed));
+    for (const auto& name : names) KSMS_CHECK(search.note(search.add(kNamed + name, name)));
+    KSMS_CHECK(search.note(search.add(host_path(), "host")));
+    KSMS_TRY(const auto pids, directory_entries("/proc"));
+    for (const auto& pid : pids)
+        if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0)
+            KSMS_CHECK(search.note(search.add_process(pid)));
+    KSMS_CHECK(search.read_cookies());
+    return search;
+}
+
+Result<std::vector<Netns>> all_netns() {
+    KSMS_TRY(auto search, NetnsSearch::run());
+    return std::move(search.found);
 }
 
 Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie) {
-    KSMS_TRY(auto all, all_netns());
-    for (auto& netns : all)
-        if (netns.inode() == inode && netns.cookie() == cookie) return std::move(netns);
-    return fail(Code::not_found, fmt::format("the namespace with inode {} is gone", inode));
+    KSMS_TRY(auto search, NetnsSearch::run());
+    const auto gone =
+        fail(Code::not_found, fmt::format("the namespace with inode {} is gone", inode));
+    for (auto& netns : search.found) {
+        if (netns.inode() != inode) continue;
+        if (netns.cookie() == cookie) return std::move(netns);
+        if (netns.cookie() != 0) return gone;  // the inode is used again
+        return fail(Code::not_allowed, fmt::format("enter the namespace {}", netns.name()),
+                    "it needs CAP_SYS_ADMIN over it");
+    }
+    if (!search.unseen) return gone;
+    return fail(Code::not_allowed,
+                fmt::format("tell whether the namespace with inode {} is gone: {}", inode,
+                            search.unseen->text()),
+                "root with CAP_SYS_PTRACE may look at every process");
 }
 
 Status in_netns(const Netns& netns, const std::function<Status()>& work) {

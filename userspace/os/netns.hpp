@@ -16,8 +16,7 @@
 
 namespace ksms {
 
-class Netns;
-Result<std::vector<Netns>> all_netns();
+struct NetnsSearch;
 
 /// An open network namespace. The descriptor keeps it alive.
 class Netns {
@@ -39,7 +38,7 @@ public:
     [[nodiscard]] const std::string& name() const { return name_; }
     /// What BPF programs see as net->ns.inum; used again after the namespace is gone.
     [[nodiscard]] std::uint32_t inode() const { return inode_; }
-    /// SO_NETNS_COOKIE (5.14): never used again until the next boot.
+    /// SO_NETNS_COOKIE (5.14): never used again until the next boot. 0: we may not enter it.
     [[nodiscard]] std::uint64_t cookie() const { return cookie_; }
     /// The user whose it is: who made the user namespace that owns it, and is root in both. None
     /// where that is root of this machine or of the container that we run in, or who calls.
@@ -47,11 +46,12 @@ public:
     /// Is it a name below /run/netns? Only root gives one.
     [[nodiscard]] bool has_name() const;
     [[nodiscard]] Result<Netns> duplicate() const;
-    /// Does its name still lead to it? Open descriptors keep a deleted namespace alive.
+    /// Does its name still lead to it? Open descriptors keep a deleted namespace alive. False only
+    /// where it is known not to.
     [[nodiscard]] bool is_named_still() const;
 
 private:
-    friend Result<std::vector<Netns>> all_netns();
+    friend NetnsSearch;
     /// Without the cookie.
     static Result<Netns> open_unread(const std::string& path, std::string name);
 
@@ -62,11 +62,13 @@ private:
 };
 
 /// Every namespace that can be named: /run/netns, the machine's own ("host", that of PID 1), and
-/// those that only a process is in ("pid:N"); each once, the first name in that order.
+/// those that only a process is in ("pid:N"); each once, the first name in that order. Without
+/// those that we may not look at; an error where the list might be short for any other reason.
 Result<std::vector<Netns>> all_netns();
 
-/// The namespace with this inode and cookie, wherever it can be found; Code::not_found if it is
-/// gone.
+/// The namespace with this inode and cookie, wherever it can be found.
+/// @return Code::not_found only if it is known to be gone; another code where not every place could
+/// be looked at
 Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie);
 
 /// Runs `work` in a thread that has entered `netns`; this process's own namespace never changes.

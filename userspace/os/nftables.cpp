@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 
 #include "os/list.hpp"
@@ -51,9 +52,10 @@ std::optional<NftRule> parse_rule(const nlmsghdr* message) {
 }  // namespace
 
 bool nftables_loaded() {
-    if (access("/sys/module/nf_tables", F_OK) == 0) return true;
+    if (access("/sys/module/nf_tables", F_OK) == 0 || errno != ENOENT) return true;
     // Built in, it has no directory there.
     std::ifstream symbols("/proc/kallsyms");
+    if (!symbols) return true;
     for (std::string line; std::getline(symbols, line);)
         if (line.ends_with(" nft_do_chain")) return true;
     return false;

@@ -32,8 +32,13 @@ Result<std::string> read_stat(std::uint32_t pid) {
         return fail_errno(err, fmt::format("read /proc/{}/stat", pid));
     }
     std::array<char, 1024> buffer;
-    const auto got = read(fd.get(), buffer.data(), buffer.size());
-    if (got <= 0) return fail(Code::not_found, fmt::format("process {} is gone", pid));
+    ssize_t got = 0;
+    do {
+        got = read(fd.get(), buffer.data(), buffer.size());
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == ESRCH)
+        return fail(Code::not_found, fmt::format("process {} is gone", pid));
+    if (got < 0) return fail_errno(errno, fmt::format("read /proc/{}/stat", pid));
     return std::string(buffer.data(), static_cast<std::size_t>(got));
 }
 

@@ -16,7 +16,8 @@ struct ProcessId {
     auto operator<=>(const ProcessId&) const = default;
 };
 
-/// @return Code::not_found where there is no such process (a zombie counts as gone)
+/// @return Code::not_found where there is no such process (a zombie counts as gone), and only
+/// there: where it could not be looked at, another code
 Result<ProcessId> process_id(std::uint32_t pid);
 Result<ProcessId> this_process();
 /// getpid(2) without the system call, which is a third of what an allocation costs. Right after a

@@ -101,9 +101,9 @@ Status take_table(const Fd& socket, const std::string& table, std::vector<RateLi
     head.size = info.size;
     std::memcpy(bytes.data(), &head, sizeof head);
     size = static_cast<socklen_t>(bytes.size());
-    // EAGAIN: somebody changed it in between; the next scan sees that.
+    // EAGAIN, too: somebody changed it in between.
     if (getsockopt(socket.get(), Ip::level, Ip::get_entries, bytes.data(), &size) != 0)
-        return errno == EAGAIN ? Status{} : fail_errno(errno, what);
+        return fail_errno(errno, what);
     const auto rules = std::span<const std::uint8_t>(bytes).subspan(sizeof head);
     for (std::size_t at = 0; at + sizeof(typename Ip::Entry) <= rules.size();) {
         typename Ip::Entry entry{};
@@ -120,6 +120,7 @@ Status take_tables(const Netns& netns, std::vector<RateLimit>& to) {
     std::vector<std::string> tables;
     KSMS_CHECK(in_netns(netns, [&tables]() -> Status {
         std::ifstream names(Ip::names);
+        if (!names && errno != ENOENT) return fail_errno(errno, fmt::format("read {}", Ip::names));
         for (std::string name; names >> name;) tables.push_back(name);
         return {};
     }));

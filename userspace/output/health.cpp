@@ -66,7 +66,7 @@ void write_health_json(const HealthReport& report, bool pretty, const Sink& sink
 }
 
 std::string removed_text(const std::vector<Removed>& removed) {
-    if (removed.empty()) return "nothing was left behind\n";
+    if (removed.empty()) return "no dead process left anything; `ksmsctl uninstall` removes what stays by design\n";
     std::string text;
     for (const auto& each : removed) {
         std::string line = each.error.empty() ? "removed " : "not removed: ";
@@ -76,6 +76,17 @@ std::string removed_text(const std::vector<Removed>& removed) {
         text += wrapped_text(printable(line), kWidestText, 2) + "\n";
     }
     return text;
+}
+
+void write_uninstalled_json(const std::vector<Removed>& parts, const std::vector<std::string>& held,
+                            bool dry_run, bool pretty, const Sink& sink) {
+    JsonWriter json(sink, pretty);
+    json.begin_object().field("schema", "ksms.uninstall/1").field("dry_run", dry_run);
+    json.key("removed").begin_array();
+    for (const auto& each : parts) json.value(each.what);
+    json.end_array().key("held_by").begin_array();
+    for (const auto& each : held) json.value(each);
+    json.end_array().end_object();
 }
 
 void write_removed_json(const std::vector<Removed>& removed, bool pretty, const Sink& sink) {

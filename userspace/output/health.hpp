@@ -40,6 +40,11 @@ struct Removed {
     std::string error;
 };
 
+/// ksms.uninstall/1
+/// @param held  who uses it
+void write_uninstalled_json(const std::vector<Removed>& parts, const std::vector<std::string>& held,
+                            bool dry_run, bool pretty, const Sink& sink);
+
 std::string removed_text(const std::vector<Removed>& removed);
 /// ksms.gc/1
 void write_removed_json(const std::vector<Removed>& removed, bool pretty, const Sink& sink);

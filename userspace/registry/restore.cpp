@@ -12,12 +12,15 @@ namespace ksms {
 namespace {
 
 /// Why it is not to be restored; "" where it is.
-std::string over(const SavedLease& lease, std::uint64_t now, const Surroundings& surroundings) {
+Result<std::string> over(const SavedLease& lease, std::uint64_t now,
+                         const Surroundings& surroundings) {
     const auto name = fmt::format("job {} (DSCP {})", lease.job, lease.dscp);
     if (lease.expires_at && *lease.expires_at <= now)
         return fmt::format("{} is left out: its time is over", name);
-    if (!lease.pid) return {};
+    if (!lease.pid) return std::string();
     const auto process = process_id(*lease.pid);
+    if (!process && process.error().code != Code::not_found)
+        return std::unexpected(process.error());
     const bool alive = lease.start ? surroundings.alive({*lease.pid, *lease.start})
                                    : process && started_before(*process, lease.allocated_at, now);
     return alive
@@ -47,7 +50,12 @@ Result<Restored> restore(const Registry& registry, const std::vector<SavedLease>
         }
     };
     for (const auto& lease : saved) {
-        auto why = over(lease, now_epoch_ns, surroundings);
+        auto looked = over(lease, now_epoch_ns, surroundings);
+        if (!looked) {
+            give_back();
+            return std::unexpected(std::move(looked).error());
+        }
+        auto& why = *looked;
         if (!why.empty()) {
             result.left_out.push_back(std::move(why));
             continue;

@@ -89,8 +89,8 @@ public:
         if (node.by_nsid.empty()) {
             KSMS_TRY(auto* netlink, socket(node));
             for (std::size_t other = 0; other < nodes_.size(); ++other) {
-                const auto known = nsid(*netlink, nodes_[other]->netns);
-                if (known && *known >= 0) node.by_nsid.emplace(*known, other);
+                KSMS_TRY(const int known, nsid(*netlink, nodes_[other]->netns));
+                if (known >= 0) node.by_nsid.emplace(known, other);
             }
         }
         const auto found = node.by_nsid.find(id);
@@ -178,14 +178,15 @@ bool Interfaces::owns_on(const Address& address, std::uint32_t ifindex) const {
     });
 }
 
-std::optional<std::size_t> host_of(Network& network, const Address& address) {
+Result<std::optional<std::size_t>> host_of(Network& network, const Address& address) {
     for (std::size_t number = 0; number < network.size(); ++number) {
         const auto interfaces = network.interfaces(number);
-        if (!interfaces) continue;
+        if (!interfaces && interfaces.error().code == Code::not_allowed) continue;
+        if (!interfaces) return std::unexpected(interfaces.error());
         for (const auto& each : (*interfaces)->addresses) {
             if (each.prefix.address != address) continue;
-            const auto forwards = network.forwards(number, address.family, each.ifindex);
-            if (forwards && !*forwards) return number;
+            KSMS_TRY(const bool forwards, network.forwards(number, address.family, each.ifindex));
+            if (!forwards) return number;
         }
     }
     return std::nullopt;

@@ -123,7 +123,7 @@ private:
         for (std::size_t i = 0; i < network_.size(); ++i) {
             const auto interfaces = network_.interfaces(i);
             if (interfaces && (*interfaces)->owns(request_.source)) entries_.push_back(i);
-            if (!interfaces && is_out_of_descriptors(interfaces.error()))
+            if (!interfaces && interfaces.error().code != Code::not_allowed)
                 return std::unexpected(interfaces.error());
         }
         if (entries_.empty()) {

@@ -45,7 +45,7 @@ Status WaySurroundings::note(const Trace& trace) {
 
 Status WaySurroundings::finish() {
     if (!hosts_.empty()) return {};
-    const auto host = host_of(network_, destination_);
+    KSMS_TRY(const auto host, host_of(network_, destination_));
     return host ? note_host(*host) : Status{};
 }
 

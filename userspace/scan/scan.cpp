@@ -55,11 +55,8 @@ public:
           names_(objects) {}
 
     ~Scan() {
-        taps_.clear();
-        if (drop_link_) drop_link_.reset();
-        guard_.undo_all();
-        if (occupied_) [[maybe_unused]]
-            const auto left = registry_.vacate(lease_);
+        put_back();
+        if (occupied_) static_cast<void>(registry_.vacate(lease_));
     }
     Scan(const Scan&) = delete;
     Scan& operator=(const Scan&) = delete;
@@ -82,6 +79,13 @@ public:
 
     /// Ways that were seen and not planned: routers behind them had no taps.
     [[nodiscard]] std::vector<Detour> detours() { return std::move(new_detours_); }
+
+    /// Undoes everything. What could not be undone is in the result, and tried again.
+    std::vector<Undone> put_back() {
+        taps_.clear();
+        drop_link_.reset();
+        return guard_.undo_all();
+    }
 
     /// Gives the lease away with the end of this round, unless it was borrowed.
     Result<std::optional<Lease>> hand_over() {
@@ -361,9 +365,10 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest requ
         auto more = scan.detours();
         const auto now = monotonic_ns();
         const bool stopped = hooks.stop != nullptr && hooks.stop->load() != 0;
-        if (!report || more.empty() || round == kMostRounds || stopped ||
-            (deadline != 0 && now >= deadline))
-            return report;
+        const bool last =
+            more.empty() || round == kMostRounds || stopped || (deadline != 0 && now >= deadline);
+        if (report && last) add_warnings(scan.put_back(), report->warnings);
+        if (!report || last) return report;
         KSMS_TRY(lease, scan.hand_over());
         std::ranges::move(more, std::back_inserter(detours));
         if (deadline != 0) request.deadline_ns = deadline - now;
@@ -376,9 +381,11 @@ Result<Report> run_scan(const Objects& objects, Guard& guard, const ScanRequest&
                         const ScanHooks& hooks) {
     const auto started = monotonic_ns();
     KSMS_CHECK(require_capabilities("a scan"));
-    KSMS_CHECK(reconcile(objects));
+    KSMS_TRY(const auto undone, reconcile(objects));
     auto result = run_rounds(objects, guard, request, hooks);
-    if (result) result->timing.total = milliseconds(started, monotonic_ns());
+    if (!result) return result;
+    add_warnings(undone, result->warnings);
+    result->timing.total = milliseconds(started, monotonic_ns());
     return result;
 }
 

@@ -33,7 +33,9 @@ private:
     Status tunnels(std::size_t netns, const Link& from) {
         for (std::size_t other = 0; other < network_.size(); ++other) {
             const auto interfaces = network_.interfaces(other);
-            if (!interfaces) continue;  // one that cannot be looked at is no end that we know
+            // One that we may not enter is no end that we know.
+            if (!interfaces && interfaces.error().code == Code::not_allowed) continue;
+            if (!interfaces) return std::unexpected(interfaces.error());
             for (const auto& link : (*interfaces)->links)
                 if (link.kind == from.kind && (other != netns || link.ifindex != from.ifindex))
                     segment_.endpoints.push_back({other, link.ifindex});

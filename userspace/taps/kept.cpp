@@ -23,6 +23,11 @@ std::vector<Link> interfaces_of(std::vector<Link> all) {
     return all;
 }
 
+bool has_ended(std::uint32_t pid) {
+    const auto process = process_id(pid);
+    return !process && process.error().code == Code::not_found;
+}
+
 }  // namespace
 
 KeptTaps::KeptTaps(const Objects& objects, Guard& guard, KeptLimits limits)
@@ -100,7 +105,7 @@ Result<bool> KeptTaps::keep_one(Router& router, const TapPlace& place) {
 /// A second hold on what another process keeps, on what is pinned, or on a scan's own link.
 Result<bool> KeptTaps::hold(Router& router, const TapPlace& place, TapTable::Held found) {
     const Place key{place.ifindex, place.direction};
-    const bool orphan = found.kept && !process_id(found.owner_pid);
+    const bool orphan = found.kept && has_ended(found.owner_pid);
     const auto mine = router.taps.find(key);
     const bool held = mine != router.taps.end() && mine->second.id == found.id;
     if (!held) {

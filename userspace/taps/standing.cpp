@@ -73,15 +73,21 @@ Status detach_one(const Objects& objects, std::uint32_t id, const ksms_tap& tap)
 }
 
 /// @return whether the filter or link of a tap is there
-bool is_present(const ksms_tap& tap, std::uint32_t id) {
-    if (tap.link != 0) return link_by_id(tap.link).has_value();
+Result<bool> is_present(const ksms_tap& tap, std::uint32_t id) {
+    if (tap.link != 0) {
+        const auto link = link_by_id(tap.link);
+        if (!link && link.error().code != Code::not_found) return std::unexpected(link.error());
+        return link.has_value();
+    }
     const auto netns = find_netns(tap.router, tap.cookie);
-    if (!netns) return false;
-    auto netlink = Netlink::open(*netns);
-    if (!netlink) return false;
-    const auto standing = filters(*netlink, tap.ifindex, static_cast<std::uint8_t>(tap.direction));
-    return standing && std::ranges::any_of(
-                           *standing, [&](const Filter& filter) { return filter.classid == id; });
+    if (!netns && netns.error().code == Code::not_found) return false;
+    if (!netns) return std::unexpected(netns.error());
+    KSMS_TRY(auto netlink, Netlink::open(*netns));
+    const auto standing = filters(netlink, tap.ifindex, static_cast<std::uint8_t>(tap.direction));
+    if (!standing && standing.error().err == ENODEV) return false;
+    if (!standing) return std::unexpected(standing.error());
+    return std::ranges::any_of(*standing,
+                               [&](const Filter& filter) { return filter.classid == id; });
 }
 
 }  // namespace
@@ -150,7 +156,9 @@ Result<std::vector<TapRow>> list_taps(const Objects& objects) {
         const bool kept = tap.dscp == KSMS_EVERY_SCAN;
         rows.push_back({id, tap, kept || tap.owner_pid == 0, false});
     }));
-    for (auto& row : rows) row.present = is_present(row.tap, row.id);
+    for (auto& row : rows) {
+        KSMS_TRY(row.present, is_present(row.tap, row.id));
+    }
     std::ranges::sort(rows, {}, &TapRow::id);
     return rows;
 }

@@ -40,6 +40,8 @@ TEST_CASE("backup: what the predecessor wrote is read") {
 TEST_CASE("backup: what is not so is refused, and says what") {
     CHECK(error_of("{\"version\":1,\n\"allocations\":{\"web\":{\"dscp\":4") ==
           "b.json:2: this is not JSON");
+    CHECK(error_of(with("\"dscp\":40,\n\"pid\":1e999")) ==
+          "b.json:2: the number 1e999 is too large");
     CHECK(error_of(R"({"version":2,"allocations":{}})") == "b.json is no backup of version 1");
     CHECK(error_of(R"({"version":1})") == "b.json is no backup of version 1");
     CHECK(error_of("[]") == "b.json is no backup of version 1");

@@ -75,6 +75,7 @@ TEST_CASE("program: a wrong call says what and how, and ends with 2") {
         {{"help", "scna"}, "scna: there is no such command", "did you mean scan?"},
         {{"doctor", "now"}, "now: belongs to no option", ""},
         {{"gc", "--", "x"}, "gc takes nothing behind --", ""},
+        {{"uninstal"}, "uninstal: there is no such command", "did you mean uninstall?"},
         {{"--colour", "never", "gc"}, "--colour: there is no such option", "did you mean --color?"},
         {{"scan", "-p", "80"}, "80: belongs to no option", "did you mean -P 80? (-p is --pretty)"},
         {{"scan", "-p80"}, "-p80: there is no such option", "did you mean -P 80?"},
@@ -177,11 +178,73 @@ TEST_CASE("program: -o puts the whole result in place") {
     REQUIRE(ksmsctl({"-V", "-o", file}).out.empty());
     CHECK(content(file).starts_with("ksmsctl "));
     fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
-    fs::create_symlink("out", directory / "link");
-    CHECK(ksmsctl({"-V", "-j", "-o", directory / "link"}).exit == 0);
+    CHECK(ksmsctl({"-V", "-j", "-o", file}).exit == 0);
     CHECK(content(file).starts_with("{"));
-    CHECK(fs::is_symlink(directory / "link"));
     CHECK(fs::status(file).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK(directory.files() == 1);
+}
+
+TEST_CASE("program: -o does not follow a link, which may be a stranger's") {
+    const Directory directory;
+    const auto target = directory / "target", link = directory / "link";
+    std::ofstream(target) << "before";
+    for (const auto& to : {target, directory / "not there", std::string("/etc")}) {
+        fs::remove(link);
+        fs::create_symlink(to, link);
+        const auto refused = ksmsctl({"-V", "-o", link});
+        CHECK(refused.exit == 1);
+        CHECK(refused.err == "ksmsctl: write " + link +
+                                 ": it is a symbolic link\nhint: it leads to " + to +
+                                 ": name that file itself, or another one\n");
+        CHECK(fs::read_symlink(link) == to);
+        CHECK(content(target) == "before");
+        CHECK_FALSE(fs::exists(directory / "not there"));
+    }
+    CHECK(directory.files() == 2);
+    // A link to a directory on the way is the caller's own wish.
+    fs::remove(link);
+    fs::create_symlink(".", link);
+    CHECK(ksmsctl({"-V", "-o", link + "/target"}).exit == 0);
+    CHECK(content(target).starts_with("ksmsctl "));
+}
+
+TEST_CASE("program: -o gives no stranger a file of ours where everybody may write") {
+    const Directory directory;
+    const auto file = directory / "theirs";
+    std::ofstream(file) << "before";
+    if (::chown(file.c_str(), 65534, 65534) != 0) {
+        WARN("SKIP: it needs root");
+        return;
+    }
+    struct stat status{};
+    CHECK(ksmsctl({"-V", "-o", file}).exit == 0);
+    REQUIRE(::stat(file.c_str(), &status) == 0);
+    CHECK(status.st_uid == 65534);
+    REQUIRE(::chmod(directory.path.c_str(), 01777) == 0);
+    CHECK(ksmsctl({"-V", "-o", file}).exit == 0);
+    REQUIRE(::stat(file.c_str(), &status) == 0);
+    CHECK(status.st_uid == ::geteuid());
+    CHECK(content(file).starts_with("ksmsctl "));
+    CHECK(directory.files() == 1);
+}
+
+TEST_CASE("program: -o writes to what is no file, and to descriptors of the caller") {
+    const Directory directory;
+    CHECK(ksmsctl({"-V", "-o", "/dev/stdout"}).out.starts_with("ksmsctl "));
+    CHECK(ksmsctl({"-V", "-o", "/dev/stderr"}).err.starts_with("ksmsctl "));
+    CHECK(shell("$K -V -o >(cat) | cat").out.starts_with("ksmsctl "));
+    // Behind what others wrote there.
+    const auto behind =
+        shell("cd " + directory.path.string() +
+              "; { echo before; $K -V -o /dev/fd/3; $K -V -o /dev/stdout; } 3>&1 >file; cat file");
+    CHECK(behind.out.starts_with("ksmsctl "));
+    CHECK(behind.out.find("\nbefore\nksmsctl ") != std::string::npos);
+    CHECK(ksmsctl({"-V", "-o", "/dev/fd/77"}).err.find("/dev/fd/77: Bad file descriptor") !=
+          std::string::npos);
+    CHECK(shell("cd " + directory.path.string() + "; mkfifo f; cat f & $K -V -o f; wait")
+              .out.starts_with("ksmsctl "));
+    CHECK(ksmsctl({"-V", "-o", "/dev/null"}).exit == 0);
+    CHECK(ksmsctl({"-V", "-o", directory / "new/"}).exit == 1);
     CHECK(directory.files() == 2);
 }
 

@@ -47,6 +47,21 @@ TEST_CASE("config: what is absent keeps its default") {
     CHECK(config->max_parallel_fast_jobs == 8);
 }
 
+TEST_CASE("config: what the library throws is an error like any other") {
+    CHECK(error_of("{\n\"ksms\": {\"utilization_warning\": 1e999}}") ==
+          "c.json:2: the number 1e999 is too large");
+    CHECK(error_of("{\"app\":\n-1e999}") == "c.json:2: the number -1e999 is too large");
+    CHECK(error_of("{\"a\":\n\"\x01\"}") == "c.json:2: this is not JSON");
+    CHECK(error_of("{\"a\":\"\xff\"}") == "c.json:1: this is not JSON");
+    CHECK(error_of("") == "c.json:1: this is not JSON");
+    // As deep as a file of 1 MiB can be: the value is printed in the message about its key.
+    const std::string deep(500'000, '['), close(500'000, ']');
+    CHECK(error_of("{\"max_parallel_fast_jobs\":" + deep + close + "}") ==
+          "c.json:1: nested deeper than 64");
+    CHECK(error_of("{\"max_parallel_fast_jobs\":\"[[{{\\\"[\"}")
+              .starts_with("c.json:1: max_parallel_fast_jobs: \"[[{{"));
+}
+
 TEST_CASE("config: errors name the key and the line") {
     CHECK(error_of("{\n\"dscp_registry\": {\n\"dscp_range_mim\": 32}}") ==
           "c.json:3: dscp_registry.dscp_range_mim: there is no such key");

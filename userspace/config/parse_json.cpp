@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/parse_json.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "config/json_lines.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+// What is walked recursively later (json::dump) must fit the stack.
+constexpr int kDeepest = 64;
+
+/// @return the byte at which it becomes too deep; npos: nowhere
+std::size_t too_deep_at(std::string_view text) {
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        if (quoted && c == '\\')
+            ++at;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (c == '{' || c == '['))
+            ++depth;
+        else if (!quoted && (c == '}' || c == ']'))
+            --depth;
+        if (depth > kDeepest) return at;
+    }
+    return std::string_view::npos;
+}
+
+/// The library names the number, not where it is: "… number overflow parsing '1e999'".
+std::string_view quoted_in(std::string_view text) {
+    const auto begin = text.find('\''), end = text.rfind('\'');
+    return begin == end ? std::string_view() : text.substr(begin + 1, end - begin - 1);
+}
+
+}  // namespace
+
+Result<json> parse_json(std::string_view text, const std::string& name, const std::string& hint) {
+    const auto wrong = [&](std::size_t at, const std::string& why) {
+        return fail(Code::usage, fmt::format("{}:{}: {}", name, JsonLines::line_of(text, at), why),
+                    hint);
+    };
+    if (const auto at = too_deep_at(text); at != std::string_view::npos)
+        return wrong(at, fmt::format("nested deeper than {}", kDeepest));
+    try {
+        return json::parse(text);
+    } catch (const json::parse_error& error) {
+        return wrong(error.byte == 0 ? 0 : error.byte - 1, "this is not JSON");
+    } catch (const json::exception& error) {
+        const auto number = quoted_in(error.what());
+        const auto at = number.empty() ? std::string_view::npos : text.find(number);
+        if (at == std::string_view::npos) return wrong(0, error.what());
+        return wrong(at, fmt::format("the number {} is too large", number));
+    }
+}
+
+}  // namespace ksms
