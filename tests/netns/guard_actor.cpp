@@ -44,7 +44,7 @@ pid_t watcher_of(pid_t parent) {
         }
         send(socket, said.data(), said.size(), MSG_NOSIGNAL);
         char word = 0;
-        read(socket, &word, 1);
+        [[maybe_unused]] const auto got = read(socket, &word, 1);
     }
     _exit(0);
 }
