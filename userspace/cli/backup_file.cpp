@@ -22,8 +22,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
-constexpr double kSecond = 1e9;             // ns
-constexpr double kLatest = 253402300800.0;  // the year 10000, in seconds since the epoch
+constexpr double kSecond = 1e9;            // ns
+constexpr double kLatest = 18446744073.0;  // s since the epoch: in July 2554 64 bits of ns are full
 
 Status write_all(int fd, std::string_view text, const std::string& path) {
     while (!text.empty()) {
@@ -89,7 +89,8 @@ private:
         if (value == nullptr) return std::nullopt;
         const auto seconds = value->is_number() ? value->get<double>() : -1;
         if (!(seconds >= 0 && seconds < kLatest))
-            return wrong(fmt::format("has the {} {}, which is no time", key, value->dump()));
+            return wrong(fmt::format("has the {} {}, which is no time between 1970 and 2554", key,
+                                     value->dump()));
         return static_cast<std::uint64_t>(seconds * kSecond);
     }
     Result<std::string> user() const {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Backups: the seed's own, ours, and what is neither.
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -55,7 +57,12 @@ TEST_CASE("backup: what is not so is refused, and says what") {
     CHECK(error_of(with(R"("dscp":40,"pid":1,"job_id":"other")")) ==
           "b.json: the allocation web has another job_id: \"other\"");
     CHECK(error_of(with(R"("dscp":40,"pid":1,"expires_at":"soon")")) ==
-          "b.json: the allocation web has the expires_at \"soon\", which is no time");
+          "b.json: the allocation web has the expires_at \"soon\", which is no time between 1970 "
+          "and 2554");
+    for (const char* date : {"18446744073", "1e300", "253402300799", "-1"})
+        CHECK(error_of(with(fmt::format(R"("dscp":40,"pid":1,"expires_at":{})", date)))
+                  .find("b.json: the allocation web has the expires_at ") == 0);
+    CHECK(parse_backup(with(R"("dscp":40,"pid":1,"expires_at":18446744072.9)"), "b.json"));
     CHECK(error_of(R"({"version":1,"allocations":{"../x":{"dscp":40,"pid":1}}})") ==
           "b.json: the allocation ../x is no name of a job");
     CHECK(error_of(
