@@ -70,8 +70,8 @@ TEST_CASE("service: a lease under the name of somebody's job stops nobody") {
     Service service(lab);
     service.start();
     // All that a member could take; the name that ksmsd uses is refused to members by the kernel.
-    const auto taken = run(ksmsctl(lab, {"registry", "allocate", "--job", "mine", "--no-owner",
-                                         "--ttl", "100"}));
+    const auto taken =
+        run(ksmsctl(lab, {"registry", "allocate", "--job", "mine", "--no-owner", "--ttl", "100"}));
     INFO(taken.err);
     REQUIRE(taken.exit == 0);
     const auto waited = service.job(submit(lab, "22", {"--id", "mine", "--wait", "-j"}));
@@ -192,9 +192,8 @@ TEST_CASE("service: submit, cancel and status from many at once are all answered
         });
     for (auto& client : clients) client.join();
     CHECK(wrong == 0);
-    CHECK(eventually([&] {
-        return service.get("/v1/status")["jobs"] == json{{"queued", 0}, {"running", 0}};
-    }));
+    CHECK(eventually(
+        [&] { return service.get("/v1/status")["jobs"] == json{{"queued", 0}, {"running", 0}}; }));
     CHECK(leases(lab) == 0);
     CHECK(service.stop().exit == 0);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A thread for what may block (a disk, a directory of users), so that the thread that asks never does.
+// A thread for what may block (a disk, a directory of users), so that the thread that asks never
+// does.
 #pragma once
 
 #include <chrono>

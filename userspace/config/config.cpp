@@ -186,8 +186,8 @@ Status read_service(const Reader& read, const json& section, ServiceConfig& serv
     KSMS_CHECK(read.number(section, path, "keep_jobs", 1, kMost, service.keep_jobs));
     KSMS_CHECK(read.number(section, path, "max_queued", 1, kMost, service.max_queued));
     KSMS_CHECK(read.number(section, path, "max_queued_user", 1, kMost, service.max_queued_user));
-    KSMS_CHECK(
-        read.number(section, path, "keep_bytes", 1'000'000, std::uint64_t{1} << 50, service.keep_bytes));
+    KSMS_CHECK(read.number(section, path, "keep_bytes", 1'000'000, std::uint64_t{1} << 50,
+                           service.keep_bytes));
     KSMS_CHECK(read.number(section, path, "max_parallel_user", 1, 64, service.max_parallel_user));
     KSMS_CHECK(read.number(section, path, "submit_rate_user", 1, 10'000, service.submit_rate_user));
     return read_allowance(read, section, service.allow);

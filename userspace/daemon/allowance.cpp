@@ -34,10 +34,10 @@ Status allows(const Allowance& allowance, const ScanRequest& request) {
     if (!allowance.sources.empty() &&
         std::ranges::none_of(allowance.sources,
                              [&](const Prefix& each) { return each.contains(request.source); }))
-        return fail(Code::not_allowed,
-                    fmt::format("source {}: members may not send from this address",
-                                request.source.text()),
-                    kHint);
+        return fail(
+            Code::not_allowed,
+            fmt::format("source {}: members may not send from this address", request.source.text()),
+            kHint);
     if (request.isolated && !allowance.isolated)
         return fail(Code::not_allowed, "mode isolated: members may not use it", kHint);
     if (!request.source_netns.empty())
@@ -64,8 +64,8 @@ Status allows(const Allowance& allowance, const Plan& plan) {
 
 void slow_down(const Allowance& allowance, ScanRequest& request) {
     if (allowance.rate_pps == 0) return;
-    request.rate_pps = request.rate_pps == 0 ? allowance.rate_pps
-                                             : std::min(request.rate_pps, allowance.rate_pps);
+    request.rate_pps =
+        request.rate_pps == 0 ? allowance.rate_pps : std::min(request.rate_pps, allowance.rate_pps);
 }
 
 }  // namespace ksms

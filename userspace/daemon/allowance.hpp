@@ -9,8 +9,8 @@
 
 namespace ksms {
 
-/// What the request itself shows: its source, its mode, its rate, what it names. Paths of namespaces
-/// are root's to name: a file that root opens may be anything.
+/// What the request itself shows: its source, its mode, its rate, what it names. Paths of
+/// namespaces are root's to name: a file that root opens may be anything.
 /// @return Code::not_allowed naming the option and the key
 [[nodiscard]] Status allows(const Allowance& allowance, const ScanRequest& request);
 /// Where its probes would leave and what they would pass.

@@ -182,7 +182,7 @@ void JobBoard::start(const std::string& id) {
     auto& live = jobs_.at(id);
     live.asked_at = realtime_s();
     live.stage = "start";
-    const Order order{id,        live.job.user, live.job.uid,  live.job.request,
+    const Order order{id,        live.job.user, live.job.uid, live.job.request,
                       pin_root_, config_.text,  config_.name};
     const auto started =
         pool_.run(order, {[this, id](const std::string& event, const nlohmann::json& data) {
@@ -194,7 +194,8 @@ void JobBoard::start(const std::string& id) {
                           [this, id](const RunEnd& end) { on_end(id, end); },
                           [this, id](const std::string& how) { on_died(id, how); }});
     if (started)
-        return patience(id, kStartTime, fmt::format("did not start within {} s", kStartTime.count()));
+        return patience(id, kStartTime,
+                        fmt::format("did not start within {} s", kStartTime.count()));
     RunEnd end;
     end.error = error_object(started.error());
     end.how = RunEnd::How::short_of;
@@ -330,9 +331,8 @@ void JobBoard::cancel(const std::string& id, std::function<void(const Job&)> the
 }
 
 bool JobBoard::is_idle() const {
-    return pool_.busy() == 0 && std::ranges::none_of(jobs_, [](const auto& each) {
-               return each.second.ending;
-           });
+    return pool_.busy() == 0 &&
+           std::ranges::none_of(jobs_, [](const auto& each) { return each.second.ending; });
 }
 
 void JobBoard::after_one() {

@@ -20,8 +20,8 @@
 #include "daemon/figures.hpp"
 #include "daemon/job_events.hpp"
 #include "daemon/pool.hpp"
-#include "queue/scheduler.hpp"
 #include "daemon/records.hpp"
+#include "queue/scheduler.hpp"
 
 namespace boost::asio {
 class io_context;

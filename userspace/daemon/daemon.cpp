@@ -68,7 +68,7 @@ public:
           board_(io_, std::move(store), config_, std::move(pin_root)),
           health_(io_, objects, board_),
           service_(io_, board_, health_, objects, config_),
-          server_(io_, service_, std::string(page_html())),
+          server_(io_, service_, built_in_page()),
           signals_(io_, SIGTERM, SIGINT, SIGHUP),
           watchdog_(io_),
           look_(io_),

@@ -30,8 +30,9 @@ json check(const std::string& name, bool ok, const std::string& detail,
 
 void Health::check_registry(const Config& config) {
     if (std::exchange(checking_, true)) return;
-    chores_.run([this, limits = config.limits] { return check_leases(objects_.registry, limits, true); },
-                [this](const Result<std::vector<Finding>>& found) { checked(found); });
+    chores_.run(
+        [this, limits = config.limits] { return check_leases(objects_.registry, limits, true); },
+        [this](const Result<std::vector<Finding>>& found) { checked(found); });
 }
 
 void Health::checked(const Result<std::vector<Finding>>& found) {

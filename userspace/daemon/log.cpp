@@ -71,7 +71,8 @@ void log(LogLevel level, const std::string& message, const LogFields& fields) {
     beside->run([level, message, fields] {
         if (const auto missing = left_out.exchange(0))
             write_message(LogLevel::warning,
-                          fmt::format("{} messages are left out: the log is too slow", missing), {});
+                          fmt::format("{} messages are left out: the log is too slow", missing),
+                          {});
         write_message(level, message, fields);
     });
 }

@@ -63,9 +63,8 @@ void jobs(MetricsText& text, const MetricsSources& from) {
                        found == by.end() ? std::uint64_t{0} : found->second);
         }
     text.head("ksms_jobs_rejected_total", "counter", "jobs not accepted");
-    for (const char* reason :
-         {"queue_full", "user_limit", "rate_limit", "conflict", "invalid", "not_allowed",
-          "shutting_down"}) {
+    for (const char* reason : {"queue_full", "user_limit", "rate_limit", "conflict", "invalid",
+                               "not_allowed", "shutting_down"}) {
         const auto found = figures.rejected.find(reason);
         text.value("ksms_jobs_rejected_total", fmt::format("reason=\"{}\"", reason),
                    found == figures.rejected.end() ? std::uint64_t{0} : found->second);

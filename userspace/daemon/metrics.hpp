@@ -18,7 +18,7 @@ struct MetricsSources {
     const Objects& objects;
     const Config& config;
     const StallWatch* watch;  ///< may be nullptr
-    double started_at{0};  ///< seconds since the epoch
+    double started_at{0};     ///< seconds since the epoch
     std::string version;
 };
 

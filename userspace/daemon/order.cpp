@@ -34,9 +34,9 @@ std::string line_of(const Order& order) {
 Result<Order> read_order(std::string_view line) {
     const auto value = json::parse(line, nullptr, false);
     if (!value.is_object()) return fail(Code::failed, "an order that is no JSON object");
-    return Order{value.value("id", ""),       value.value("user", ""),
-                 value.value("uid", uid_t{}), value.value("request", ""),
-                 value.value("pin_root", ""), value.value("config", ""),
+    return Order{value.value("id", ""),         value.value("user", ""),
+                 value.value("uid", uid_t{}),   value.value("request", ""),
+                 value.value("pin_root", ""),   value.value("config", ""),
                  value.value("config_name", "")};
 }
 

@@ -20,8 +20,8 @@
 
 namespace ksms {
 
-/// The name that a job's lease is under. Names with this prefix are root's, so no member of the group
-/// can take that of a job that waits.
+/// The name that a job's lease is under. Names with this prefix are root's, so no member of the
+/// group can take that of a job that waits.
 [[nodiscard]] inline std::string lease_name(const std::string& id) {
     return "ksmsd:" + id;
 }

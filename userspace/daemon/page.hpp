@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include <string_view>
+#include "http/message.hpp"
 
 namespace ksms {
 
-/// userspace/http/page.html, as it was built in.
-[[nodiscard]] std::string_view page_html();
+/// userspace/http/page.html, as it was built in, and the hashes of what it runs.
+[[nodiscard]] HttpPage built_in_page();
 
 }  // namespace ksms

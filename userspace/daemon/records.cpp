@@ -105,9 +105,10 @@ void Records::prune(const Retention& keep, Then<Pruned> then) {
 Status Records::state() const {
     const auto busy = std::chrono::duration_cast<std::chrono::seconds>(disk_.lane().busy_for());
     if (busy >= kDiskPatience)
-        return fail(Code::failed,
-                    fmt::format("the disk of {} has not answered for {} s", directory_, busy.count()),
-                    "jobs that run go on; what they bring is written when it answers");
+        return fail(
+            Code::failed,
+            fmt::format("the disk of {} has not answered for {} s", directory_, busy.count()),
+            "jobs that run go on; what they bring is written when it answers");
     return facts_.writable;
 }
 

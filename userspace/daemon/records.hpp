@@ -48,8 +48,9 @@ public:
     /// `work(store)`, which returns a Result, on the disk's thread; `then` with that.
     template <typename Work, typename ThenResult>
     void ask(Work work, ThenResult then) {
-        disk_.run([store = store_, work = std::move(work)]() mutable { return tried(*store, work); },
-                  std::move(then));
+        disk_.run(
+            [store = store_, work = std::move(work)]() mutable { return tried(*store, work); },
+            std::move(then));
     }
     /// The store itself, which blocks: only before the io_context runs.
     [[nodiscard]] JobStore& at_start() { return *store_; }
@@ -58,7 +59,8 @@ public:
     /// every five seconds unless something has failed.
     void look();
     [[nodiscard]] const Facts& facts() const { return facts_; }
-    /// Whether jobs can be written, as far as is known: an error also where the disk does not answer.
+    /// Whether jobs can be written, as far as is known: an error also where the disk does not
+    /// answer.
     [[nodiscard]] Status state() const;
     /// Calls that failed, since the start.
     [[nodiscard]] std::uint64_t errors() const { return errors_; }

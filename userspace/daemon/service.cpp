@@ -80,13 +80,12 @@ KsmsService::KsmsService(boost::asio::io_context& io, JobBoard& board, Health& h
 
 /// What a caller may not see is not there.
 void KsmsService::visible(const Caller& caller, const std::string& id, Then<Job> then) {
-    board_.find(id, false,
-                [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
-                    if (job && (trusted || job->uid == uid)) return then(std::move(*job));
-                    if (!job && job.error().code != Code::not_found)
-                        return then(std::unexpected(problem_of(job.error())));
-                    then(std::unexpected(no_such_job(id)));
-                });
+    board_.find(id, false, [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
+        if (job && (trusted || job->uid == uid)) return then(std::move(*job));
+        if (!job && job.error().code != Code::not_found)
+            return then(std::unexpected(problem_of(job.error())));
+        then(std::unexpected(no_such_job(id)));
+    });
 }
 
 void KsmsService::job(const Caller& caller, const std::string& id, Then<JobDocument> then) {
@@ -101,22 +100,20 @@ void KsmsService::job(const Caller& caller, const std::string& id, Then<JobDocum
 void KsmsService::jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) {
     auto filter = filter_of(caller, query);
     if (!filter) return then(std::unexpected(filter.error()));
-    board_.records().ask(
-        [filter = std::move(*filter), limit = std::size_t{query.limit}](JobStore& store) {
-            return page_of(store, filter, limit);
-        },
-        [then = std::move(then)](Result<std::string> page) {
-            if (page) return then(std::move(*page));
-            then(std::unexpected(problem_of(page.error())));
-        });
+    board_.records().ask([filter = std::move(*filter), limit = std::size_t{query.limit}](
+                             JobStore& store) { return page_of(store, filter, limit); },
+                         [then = std::move(then)](Result<std::string> page) {
+                             if (page) return then(std::move(*page));
+                             then(std::unexpected(problem_of(page.error())));
+                         });
 }
 
 void KsmsService::cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) {
     visible(caller, id, [this, id, then = std::move(then)](Answer<Job> job) {
         if (!job) return then(std::unexpected(std::move(job).error()));
         if (board_.live(id) == nullptr)
-            return then(std::unexpected(problem(
-                409, "The job is over", fmt::format("{} is {}", id, name_of(job->state)))));
+            return then(std::unexpected(
+                problem(409, "The job is over", fmt::format("{} is {}", id, name_of(job->state)))));
         board_.cancel(id, [then](const Job& after) {
             then(JobDocument{job_text(after, false), is_finished(after.state)});
         });

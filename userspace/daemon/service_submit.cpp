@@ -46,8 +46,8 @@ std::optional<uid_t> uid_of(const std::string& name) {
 }
 
 Problem full(std::string detail) {
-    auto why = problem(429, "Too many jobs", std::move(detail),
-                       "wait for some of them, or cancel them");
+    auto why =
+        problem(429, "Too many jobs", std::move(detail), "wait for some of them, or cancel them");
     why.retry_after = 5;
     return why;
 }
@@ -117,8 +117,7 @@ void KsmsService::look_for(Submission submission, Then<SubmittedJob> then) {
 }
 
 void KsmsService::enqueue(const Submission& submission, const Then<SubmittedJob>& then) {
-    if (auto why = too_much(submission))
-        return then(rejected(why->first, std::move(why->second)));
+    if (auto why = too_much(submission)) return then(rejected(why->first, std::move(why->second)));
     board_.submit(submission.job, [this, submission, then](const Result<Submitted>& submitted) {
         if (!submitted) return then(std::unexpected(problem_of(submitted.error())));
         if (submitted->existed) return then(same_or_conflict(submission, submitted->job));
@@ -143,9 +142,9 @@ std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submi
     const auto& job = submission.job;
     const auto all = board_.load();
     const auto more = job.request.size();
-    const auto most =
-        submission.trusted ? limits.max_queued
-                           : std::max<std::uint64_t>(1, limits.max_queued - limits.max_queued / 10);
+    const auto most = submission.trusted
+                          ? limits.max_queued
+                          : std::max<std::uint64_t>(1, limits.max_queued - limits.max_queued / 10);
     if (all.jobs >= most)
         return Why("queue_full", full(fmt::format("{} jobs of all users are not over", most)));
     const auto bytes = submission.trusted ? 2 * kMostBytes : kMostBytes;
@@ -156,8 +155,8 @@ std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submi
     if (submission.trusted) return std::nullopt;
     const auto own = board_.load_of(job.uid);
     if (own.jobs >= limits.max_queued_user)
-        return Why("user_limit", full(fmt::format("{} jobs of yours are not over",
-                                                  limits.max_queued_user)));
+        return Why("user_limit",
+                   full(fmt::format("{} jobs of yours are not over", limits.max_queued_user)));
     if (own.bytes + more > kMostBytesUser)
         return Why("user_limit", full(fmt::format("the requests of your jobs that are not over "
                                                   "have {} bytes, and may have {}",
@@ -175,8 +174,8 @@ bool KsmsService::is_too_fast(uid_t uid) {
     const auto rate = static_cast<double>(config_.service.submit_rate_user);
     if (buckets_.size() >= kMostBuckets) buckets_.clear();
     auto& bucket = buckets_.try_emplace(uid, Bucket{rate * kBurst, now}).first->second;
-    bucket.left = std::min(rate * kBurst,
-                           bucket.left + rate * static_cast<double>(now - bucket.at) / 1e9);
+    bucket.left =
+        std::min(rate * kBurst, bucket.left + rate * static_cast<double>(now - bucket.at) / 1e9);
     bucket.at = now;
     if (bucket.left < 1) return true;
     bucket.left -= 1;

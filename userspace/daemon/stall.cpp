@@ -74,9 +74,8 @@ void StallWatch::watch(const std::shared_ptr<Shared>& shared, boost::asio::io_co
             shared->figures.delay.add(std::chrono::duration<double>(delay).count());
             if (delay >= kStall) {
                 ++shared->figures.stalls;
-                log(LogLevel::warning,
-                    fmt::format("nothing was answered for {} ms",
-                                duration_cast<milliseconds>(delay).count()));
+                log(LogLevel::warning, fmt::format("nothing was answered for {} ms",
+                                                   duration_cast<milliseconds>(delay).count()));
             }
             const std::lock_guard answer(shared->mutex);
             shared->answered = true;

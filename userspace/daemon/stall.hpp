@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Watches the one thread that everything of ksmsd happens on: nothing may block it. Whatever does is
-// said, with what the kernel knows of it; systemd's watchdog ends what lasts.
+// Watches the one thread that everything of ksmsd happens on: nothing may block it. Whatever does
+// is said, with what the kernel knows of it; systemd's watchdog ends what lasts.
 #pragma once
 
 #include <sys/types.h>
@@ -27,7 +27,7 @@ public:
     ~StallWatch();
 
     struct Figures {
-        Histogram delay;         ///< seconds from a handler's being due to its run
+        Histogram delay;          ///< seconds from a handler's being due to its run
         std::uint64_t stalls{0};  ///< of half a second or more
     };
     /// Only on the watched thread.

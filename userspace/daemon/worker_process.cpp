@@ -93,8 +93,8 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
     /// epoll_wait(2) are still to be delivered (detail/epoll_reactor.ipp). So the kernel is asked.
     void reap() {
         siginfo_t ended{};
-        const int asked = ::waitid(P_PIDFD, static_cast<id_t>(gone.native_handle()), &ended,
-                                   WEXITED | WNOHANG);
+        const int asked =
+            ::waitid(P_PIDFD, static_cast<id_t>(gone.native_handle()), &ended, WEXITED | WNOHANG);
         if (asked == 0 && ended.si_pid == 0) return await_end();
         pid = -1;
         error_code ignored;

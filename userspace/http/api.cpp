@@ -16,10 +16,12 @@ namespace {
 
 constexpr const char* json_type = "application/json";
 constexpr const char* event_type = "text/event-stream";
-/// The page may run what stands in it and ask this server, nothing else.
-constexpr const char* page_policy =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The page may run what was built into it and ask this server, nothing else.
+std::string policy_of(const HttpPage& page) {
+    return "default-src 'none'; style-src 'sha256-" + page.style_hash + "'; script-src 'sha256-" +
+           page.script_hash +
+           "'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+}
 
 HttpResponse json_response(std::string body, int status = 200) {
     HttpResponse response;
@@ -48,8 +50,8 @@ std::optional<HttpResponse> check_origin(const Caller& caller, const HttpRequest
         return value == nullptr ? std::string() : *value;
     };
     const auto authority = !target.authority.empty() ? target.authority : text("Host");
-    const bool local = !caller.anonymous &&
-                       (authority.empty() || authority == "ksms" || authority == "ksmsd");
+    const bool local =
+        !caller.anonymous && (authority.empty() || authority == "ksms" || authority == "ksmsd");
     if (!local && !is_loopback_authority(authority))
         return refused(421, "this server is not " + authority,
                        "call it localhost, 127.0.0.1 or [::1], or ksms on its Unix socket");
@@ -58,8 +60,8 @@ std::optional<HttpResponse> check_origin(const Caller& caller, const HttpRequest
         return refused(403, "a page of " + origin + " may not ask this server");
     const auto site = text("Sec-Fetch-Site");
     if (!site.empty() && site != "same-origin" && site != "none")
-        return refused(403, "a page from elsewhere (Sec-Fetch-Site: " + site +
-                                ") may not ask this server");
+        return refused(
+            403, "a page from elsewhere (Sec-Fetch-Site: " + site + ") may not ask this server");
     return std::nullopt;
 }
 
@@ -81,7 +83,7 @@ HttpResponse job_response(const JobDocument& job, bool running_is_accepted) {
 
 }  // namespace
 
-HttpApi::HttpApi(JobService& service, std::string page, const HttpLimits& limits,
+HttpApi::HttpApi(JobService& service, HttpPage page, const HttpLimits& limits,
                  std::function<std::string()> own_metrics)
     : service_(service),
       page_(std::move(page)),
@@ -92,9 +94,8 @@ HttpApi::HttpApi(JobService& service, std::string page, const HttpLimits& limits
 std::vector<HttpRoute> HttpApi::routes() {
     // What is answered at once.
     const auto now = [](auto answer) {
-        return [answer](const HttpCall& call, const HttpRespond& respond) {
-            respond(answer(call));
-        };
+        return
+            [answer](const HttpCall& call, const HttpRespond& respond) { respond(answer(call)); };
     };
     return {
         {"POST", "/v1/jobs", json_type, false, true,
@@ -114,8 +115,7 @@ std::vector<HttpRoute> HttpApi::routes() {
          })},
         {"GET", "/v1/status", json_type, true, false, now([this](const HttpCall& call) {
              auto problem = no_parameters(call);
-             return problem ? response_of(*problem)
-                            : json_or_problem(service_.status(call.caller));
+             return problem ? response_of(*problem) : json_or_problem(service_.status(call.caller));
          })},
         {"GET", "/healthz", json_type, true, false, now([this](const HttpCall&) {
              auto health = service_.health();
@@ -130,8 +130,8 @@ std::vector<HttpRoute> HttpApi::routes() {
         {"GET", "/", "text/html", true, false, now([this](const HttpCall&) {
              return HttpResponse{200,
                                  "text/html; charset=utf-8",
-                                 {{"Content-Security-Policy", page_policy}},
-                                 page_};
+                                 {{"Content-Security-Policy", policy_of(page_)}},
+                                 page_.html};
          })},
     };
 }

@@ -24,9 +24,9 @@ struct Admitted {
 class HttpApi {
 public:
     /// @param service      outlives this
-    /// @param page         what GET / answers, HTML in UTF-8 that fetches nothing from elsewhere
+    /// @param page         what GET / answers
     /// @param own_metrics  lines of the server's own for GET /metrics
-    HttpApi(JobService& service, std::string page, const HttpLimits& limits,
+    HttpApi(JobService& service, HttpPage page, const HttpLimits& limits,
             std::function<std::string()> own_metrics);
 
     /// Before the body is read: framing, target, who may, route, Accept, Content-Type.
@@ -49,7 +49,7 @@ private:
     [[nodiscard]] static HttpReply events(const HttpCall& call);
 
     JobService& service_;
-    std::string page_;
+    HttpPage page_;
     HttpLimits limits_;
     std::function<std::string()> own_metrics_;
     HttpRouter router_;

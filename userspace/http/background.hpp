@@ -26,8 +26,8 @@ public:
     Background& operator=(const Background&) = delete;
     ~Background() { gate_->close(); }
 
-    /// Does `work()` on the lane, then calls `then(its result)` by the io_context; not any more once
-    /// this is destroyed. What `work` throws is thrown out of io_context::run().
+    /// Does `work()` on the lane, then calls `then(its result)` by the io_context; not any more
+    /// once this is destroyed. What `work` throws is thrown out of io_context::run().
     template <typename Work, typename Then>
     void run(Work work, Then then) {
         lane_.run([gate = gate_, work = std::move(work), then = std::move(then)]() mutable {

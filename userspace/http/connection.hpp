@@ -40,7 +40,7 @@ class PeerNames;
 
 /// What all connections of a server share.
 struct HttpCore {
-    HttpCore(boost::asio::io_context& context, JobService& service, std::string page,
+    HttpCore(boost::asio::io_context& context, JobService& service, HttpPage page,
              const HttpLimits& given);
 
     boost::asio::io_context& io;

@@ -16,7 +16,7 @@ constexpr std::array<const char*, static_cast<std::size_t>(HttpRejected::count_)
 
 }  // namespace
 
-HttpCore::HttpCore(boost::asio::io_context& context, JobService& service, std::string page,
+HttpCore::HttpCore(boost::asio::io_context& context, JobService& service, HttpPage page,
                    const HttpLimits& given)
     : io(context),
       limits(given),

@@ -39,6 +39,13 @@ struct HttpResponse {
     std::string body;
 };
 
+/// What GET / answers with: HTML in UTF-8, all in one, nothing from elsewhere. Its one style and
+/// its one script are all that it may have: their SHA-256 in base64 (CSP 3, 2.3.1).
+struct HttpPage {
+    std::string html;
+    std::string style_hash, script_hash;
+};
+
 /// The job's document as soon as it is finished, at the latest after this time.
 struct WaitForJob {
     std::string id;

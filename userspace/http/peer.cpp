@@ -107,8 +107,8 @@ Result<Caller> PeerNames::caller(int socket) {
     caller.trusted = peer.uid == 0;
     caller.user = caller.trusted ? "root" : std::to_string(peer.uid);
     caller.may_submit =
-        caller.trusted || (group_id_ != no_group && (peer.gid == group_id_ ||
-                                                     contains(peer_groups(socket), group_id_)));
+        caller.trusted || (group_id_ != no_group &&
+                           (peer.gid == group_id_ || contains(peer_groups(socket), group_id_)));
     return caller;
 }
 

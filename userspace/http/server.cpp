@@ -63,7 +63,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
         int family;
     };
 
-    State(asio::io_context& io, JobService& service, std::string page, const HttpLimits& limits,
+    State(asio::io_context& io, JobService& service, HttpPage page, const HttpLimits& limits,
           const std::string& group)
         : core(std::make_shared<HttpCore>(io, service, std::move(page), limits)),
           peers(io, group),
@@ -146,7 +146,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
     bool closed{false};
 };
 
-HttpServer::HttpServer(asio::io_context& io, JobService& service, std::string page,
+HttpServer::HttpServer(asio::io_context& io, JobService& service, HttpPage page,
                        const HttpLimits& limits, const std::string& group)
     : state_(std::make_shared<State>(io, service, std::move(page), limits, group)) {}
 

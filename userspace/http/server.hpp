@@ -12,6 +12,7 @@
 #include "base/fd.hpp"
 #include "http/figures.hpp"
 #include "http/limits.hpp"
+#include "http/message.hpp"
 #include "http/service.hpp"
 
 namespace boost::asio {
@@ -24,9 +25,9 @@ class HttpServer {
 public:
     /// @param io       outlives this; everything happens on the one thread that runs it
     /// @param service  outlives this
-    /// @param page     what GET / answers: HTML in UTF-8, all in one, nothing from elsewhere
+    /// @param page     what GET / answers
     /// @param group    whose members may submit jobs
-    HttpServer(boost::asio::io_context& io, JobService& service, std::string page,
+    HttpServer(boost::asio::io_context& io, JobService& service, HttpPage page,
                const HttpLimits& limits = {}, const std::string& group = "ksms");
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;

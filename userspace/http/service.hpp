@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the HTTP API asks of the service behind it. The server knows connections and HTTP, the
 // service knows jobs. Every function is called on the thread of the io_context, must not block, and
-// must not throw. What may take a while (a disk) is answered later: by `then`, which is called once,
-// on the same thread, before the function returns or any time after it. References that were passed
-// are only good until the function returns.
+// must not throw. What may take a while (a disk) is answered later: by `then`, which is called
+// once, on the same thread, before the function returns or any time after it. References that were
+// passed are only good until the function returns.
 #pragma once
 
 #include <sys/types.h>

@@ -17,7 +17,7 @@ Result<std::uint32_t> setting(Netlink& netlink, std::uint32_t ifindex, std::uint
     message.put_u32(NETCONFA_IFINDEX, ifindex);
     std::uint32_t value = 0;
     KSMS_CHECK(netlink.query(
-        message.header(), "ask for the settings of " + netlink.netns(), [&](const nlmsghdr* each) {
+        message, "ask for the settings of " + netlink.netns(), [&](const nlmsghdr* each) {
             value = Attributes(each, sizeof(netconfmsg), NETCONFA_MAX).u32(attribute);
         }));
     return value;

@@ -66,7 +66,8 @@ void write_health_json(const HealthReport& report, bool pretty, const Sink& sink
 }
 
 std::string removed_text(const std::vector<Removed>& removed) {
-    if (removed.empty()) return "no dead process left anything; `ksmsctl uninstall` removes what stays by design\n";
+    if (removed.empty())
+        return "no dead process left anything; `ksmsctl uninstall` removes what stays by design\n";
     std::string text;
     for (const auto& each : removed) {
         std::string line = each.error.empty() ? "removed " : "not removed: ";

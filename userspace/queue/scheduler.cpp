@@ -29,11 +29,8 @@ void Scheduler::reload(const SchedulerLimits& limits) {
 
 bool Scheduler::add(const Added& job) {
     if (jobs_.contains(job.id) || ids_.contains(job.sequence)) return false;
-    const Entry entry{.sequence = job.sequence,
-                      .type = job.type,
-                      .user = job.user,
-                      .wish = job.dscp,
-                      .dscp = {}};
+    const Entry entry{
+        .sequence = job.sequence, .type = job.type, .user = job.user, .wish = job.dscp, .dscp = {}};
     const auto& added = jobs_.emplace(job.id, entry).first->second;
     ids_.emplace(job.sequence, job.id);
     // Who is new comes behind those who have waited: a user of one short job after the other, too.

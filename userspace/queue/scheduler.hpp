@@ -8,9 +8,9 @@
 //
 // Order. next() gives the oldest job of the user who has the fewest jobs running; of users with
 // equally many, of the one who was served longest ago. While one is starting nothing else is given,
-// so DSCPs are asked for one at a time. Fast and detailed jobs have slots of their own: neither waits
-// for the other's. A job that comes back keeps its sequence, which puts it at the front of its
-// user's line.
+// so DSCPs are asked for one at a time. Fast and detailed jobs have slots of their own: neither
+// waits for the other's. A job that comes back keeps its sequence, which puts it at the front of
+// its user's line.
 //
 // Slots. One user takes at most `most_user` of the fast slots, and all users but root leave one to
 // root where there are two or more.
@@ -178,7 +178,7 @@ private:
     std::unordered_map<std::string, Entry> jobs_;
     std::unordered_map<std::uint64_t, std::string> ids_;  ///< by sequence
     std::map<std::uint32_t, User> users_;                 ///< of whom a job is here
-    std::set<std::uint64_t> aside_;       ///< what they wait for has no number here
+    std::set<std::uint64_t> aside_;                       ///< what they wait for has no number here
     std::map<int, Time> refused_;         ///< DSCPs that others hold, and when to ask again
     std::map<int, std::string> holders_;  ///< DSCPs of jobs that run
     std::optional<std::string> starting_;

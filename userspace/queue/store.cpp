@@ -212,8 +212,8 @@ Result<std::map<std::pair<JobState, JobType>, std::uint64_t>> JobStore::counts()
 Result<Pruned> JobStore::prune(double now, const Retention& keep) {
     auto& database = opened_->database;
     KSMS_TRY(auto transaction, Transaction::begin(database));
-    // Everybody's newest first, then everybody's second: what is behind the number or the bytes that
-    // are kept, or too old, goes.
+    // Everybody's newest first, then everybody's second: what is behind the number or the bytes
+    // that are kept, or too old, goes.
     KSMS_TRY(auto rows,
              Statement::prepare(
                  database,

@@ -32,8 +32,8 @@ struct Submitted {
 };
 
 struct JobFilter {
-    std::optional<uid_t> uid;             ///< this user's only
-    std::optional<std::string> user;      ///< … by its name
+    std::optional<uid_t> uid;         ///< this user's only
+    std::optional<std::string> user;  ///< … by its name
     std::optional<JobType> type;
     std::vector<JobState> states;         ///< empty: all
     std::optional<std::uint64_t> before;  ///< sequences below this one

@@ -196,8 +196,7 @@ Status read_lease(const Arguments& arguments, const Config& config, ScanRequest&
     request.limits = config.limits;
     KSMS_CHECK(read_dscp(arguments, request));
     request.user = arguments.text("user").value_or("");
-    if (arguments.has("user") &&
-        (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH))
+    if (arguments.has("user") && (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH))
         return fail(Code::usage, fmt::format("--user {}: not 1 to {} bytes", request.user,
                                              KSMS_NAME_LENGTH - 1));
     request.job = arguments.text("job").value_or("");

@@ -30,7 +30,7 @@ struct ScanRequest {
     std::uint64_t rate_pps{0};  ///< 0: unlimited
     std::string job;            ///< "": made up
     std::optional<std::uint8_t> dscp;
-    std::string user;           ///< "": the caller's
+    std::string user;  ///< "": the caller's
     std::uint64_t wait_ns{30'000'000'000};
     RegistryLimits limits{};
     AttachWay way{AttachWay::automatic};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Loaded in front of the C library (LD_PRELOAD): a disk and a database of users that hang as long as
-// $KSMST_HANG/NAME is there, where NAME is that of the function.
+// Loaded in front of the C library (LD_PRELOAD): a disk and a database of users that hang as long
+// as $KSMST_HANG/NAME is there, where NAME is that of the function.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <poll.h>
@@ -24,9 +24,8 @@ int fdatasync(int fd) {
 }
 
 int getpwuid_r(uid_t uid, struct passwd* entry, char* text, size_t size, struct passwd** found) {
-    int (*next)(uid_t, struct passwd*, char*, size_t, struct passwd**) =
-        (int (*)(uid_t, struct passwd*, char*, size_t, struct passwd**))dlsym(RTLD_NEXT,
-                                                                               "getpwuid_r");
+    int (*next)(uid_t, struct passwd*, char*, size_t, struct passwd**) = (int (*)(
+        uid_t, struct passwd*, char*, size_t, struct passwd**))dlsym(RTLD_NEXT, "getpwuid_r");
     hang("getpwuid_r");
     return next(uid, entry, text, size, found);
 }

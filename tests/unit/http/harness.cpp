@@ -86,7 +86,8 @@ TestServer::TestServer(const HttpLimits& limits, const std::string& group)
     path_ = directory_ + "/ksmsd.sock";
     inside_->service.later = [this](auto reply) { asio::post(inside_->io, std::move(reply)); };
     inside_->server = std::make_unique<HttpServer>(
-        inside_->io, inside_->service, "<!doctype html><title>ksms</title>\n", limits, group);
+        inside_->io, inside_->service,
+        HttpPage{"<!doctype html><title>ksms</title>\n", "c3R5bGU=", "c2NyaXB0"}, limits, group);
     if (!inside_->server->listen(listening_unix(path_)) ||
         !inside_->server->listen(listening_tcp(port_)))
         throw std::runtime_error("the server does not listen");

@@ -59,7 +59,10 @@ TEST_CASE("API: what is there for everybody", "[answers]") {
     CHECK(server.ask("GET", "/healthz").status == 200);
     const auto page = server.ask("GET", "/");
     CHECK(page.content_type == "text/html; charset=utf-8");
-    CHECK_THAT(header_of(page, "Content-Security-Policy"), Contains("default-src 'none'"));
+    const auto policy = header_of(page, "Content-Security-Policy");
+    CHECK_THAT(policy, Contains("default-src 'none'"));
+    CHECK_THAT(policy, Contains("script-src 'sha256-c2NyaXB0'"));
+    CHECK_THAT(policy, !Contains("unsafe"));
     const auto metrics = server.ask("GET", "/metrics");
     CHECK_THAT(metrics.body, Contains("ksms_jobs 0\n") &&
                                  Contains("ksms_http_connections{listener=\"socket\"} 1\n"));
@@ -260,12 +263,13 @@ TEST_CASE("a service that does not reply: 503 in time, and what it says later is
     CHECK(server.ask("GET", "/v1/jobs/j").status == 200);
 }
 
-TEST_CASE("a page from elsewhere is refused on the Unix socket, too, where ssh -L brings browsers") {
+TEST_CASE(
+    "a page from elsewhere is refused on the Unix socket, too, where ssh -L brings browsers") {
     TestServer server;
     server.run([](FakeService& service) { service.add("j", "running"); });
     const auto status = [&](const std::string& headers) {
-        return status_of(server.raw("GET /v1/jobs/j HTTP/1.1\r\n" + headers +
-                                    "Connection: close\r\n\r\n"));
+        return status_of(
+            server.raw("GET /v1/jobs/j HTTP/1.1\r\n" + headers + "Connection: close\r\n\r\n"));
     };
     CHECK(status("Host: ksms\r\n") == 200);
     CHECK(status("Host: localhost:8642\r\n") == 200);

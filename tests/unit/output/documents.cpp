@@ -253,7 +253,8 @@ no scan can run here
     CHECK(removed_text(removed) ==
           "removed filter on eth0 (ingress) in hq-gw (of the dead process 12)\n"
           "not removed: clsact on eth0 in hq-gw: Device or resource busy\n");
-    CHECK(removed_text({}) == "no dead process left anything; `ksmsctl uninstall` removes what stays by design\n");
+    CHECK(removed_text({}) ==
+          "no dead process left anything; `ksmsctl uninstall` removes what stays by design\n");
     keep("uninstall", written([&](const Sink& sink) {
              write_uninstalled_json(removed, {"DSCP 32: job a of b (pid 1)"}, true, false, sink);
          }));

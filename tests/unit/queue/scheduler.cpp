@@ -239,4 +239,3 @@ TEST_CASE("scheduler: one short job after the other does not keep others from th
     scheduler.add({"b2", 5, JobType::fast, 1001, {}});
     CHECK(start(scheduler, 32) == "c1");
 }
-

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Random events in random order against the scheduler, beside a kernel that has DSCPs. What must hold
-// after each: no DSCP twice, no more at once than allowed, and something starts whenever it can.
+// Random events in random order against the scheduler, beside a kernel that has DSCPs. What must
+// hold after each: no DSCP twice, no more at once than allowed, and something starts whenever it
+// can.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
@@ -210,10 +211,9 @@ private:
     }
 
     bool is_free(int dscp) const {
-        return !others_.contains(dscp) &&
-               std::ranges::none_of(jobs_, [dscp](const auto& each) {
-                   return each.second.dscp == dscp;
-               });
+        return !others_.contains(dscp) && std::ranges::none_of(jobs_, [dscp](const auto& each) {
+            return each.second.dscp == dscp;
+        });
     }
 
     void release_is_told() {
