@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -138,8 +139,7 @@ void remove_stale(const PinRoot& root) {
 
 /// The timers of the leases, and the hook on the end of processes.
 Status start_registry(const std::string& root, int setup, int exit) {
-    std::uint64_t nothing = 0;
-    KSMS_CHECK(call_program(setup, &nothing, sizeof nothing));
+    KSMS_CHECK(set_up(setup));
     KSMS_TRY(const auto hook, attach_tracing(exit, 0));
     return pin(hook.get(), root + "/" + kExitHook);
 }
@@ -270,6 +270,17 @@ Status ensure_bpf_fs(const PinRoot& root) {
     if (mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0711") == 0) return {};
     return fail_errno(errno, std::string("mount the BPF file system on ") + kBpfFs,
                       "mount -t bpf bpf /sys/fs/bpf (needs root), or name another --pin-root");
+}
+
+Status set_up(int program) {
+    // glibc 2.36 declares pidfd_open for C only.
+    const Fd self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+    if (!self) return fail_errno(errno, "open a pidfd");
+    ksms_setup_call call{};
+    call.pidfd = static_cast<std::uint32_t>(self.get());
+    KSMS_TRY(const auto result, call_program(program, &call, sizeof call));
+    if (result != 0) return fail_errno(static_cast<int>(result), "tell the kernel what a pidfd is");
+    return {};
 }
 
 Status replace_other_abi(

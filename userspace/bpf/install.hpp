@@ -16,6 +16,9 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install);
 /// Mounts the BPF file system on /sys/fs/bpf if the root lies below it and nothing is mounted.
 Status ensure_bpf_fs(const PinRoot& root);
 
+/// Runs ksms_setup: the timers of the leases, and what a pidfd is.
+Status set_up(int program);
+
 /// New programs over the maps that are pinned, the exit hook and the timers with them.
 Status reinstall_programs(const PinRoot& root);
 
