@@ -229,6 +229,44 @@ as 4001 4242 registry allocate --job d --no-owner --ttl 60
                          });
 }
 
+TEST_CASE("registry: a pin root that is not root's alone is not used, by anybody") {
+    const Lab lab;
+    const auto out = on_machine(lab, "1777", R"(
+stranger() { setpriv --reuid 4001 --regid 4001 --clear-groups "$@"; }
+stranger mkdir -m 0777 "bpf/$2"
+as 0 0 registry list
+as 4000 4242 registry list
+rmdir "bpf/$2"
+stranger mkdir bpf/elsewhere && stranger ln -s elsewhere "bpf/$2"
+as 0 0 registry list
+rm "bpf/$2"; rmdir bpf/elsewhere
+mkdir "bpf/$2"; chmod 0777 "bpf/$2"
+as 0 0 registry list
+rmdir "bpf/$2"
+as 0 0 registry list
+chmod 0777 bpf
+as 0 0 registry list
+chmod 1777 bpf
+as 0 0 registry list
+)");
+    expect_in_order(out, {
+                             "is the user 4001's, not root's",
+                             "rm -r",
+                             "exit 6",
+                             "is the user 4001's, not root's",
+                             "exit 6",
+                             "is no directory",
+                             "exit 6",
+                             "may be written by others than root (mode 0777)",
+                             "chmod go-w",
+                             "exit 6",
+                             "no leases",
+                             "may be written by others than root (mode 0777)",
+                             "exit 6",
+                             "no leases",
+                         });
+}
+
 TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {
     Lab lab;
     build_one_router(lab);

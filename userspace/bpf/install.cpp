@@ -301,6 +301,7 @@ Status replace_other_abi(
 Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
     std::uint64_t installed_hash = 0;
     bool hook_was_missing = false;
+    KSMS_CHECK(check_root(root));
     KSMS_TRY(bool there, check_abi(root, installed_hash));
     if (!there) {
         if (!may_install)
@@ -310,6 +311,7 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
         KSMS_TRY(there, check_abi(root, installed_hash));  // a mount may have brought it back
         if (!there) {
             KSMS_CHECK(install(root));
+            KSMS_CHECK(check_root(root));
             hook_was_missing = true;
             KSMS_TRY(there, check_abi(root, installed_hash));
         }

@@ -7,6 +7,12 @@
 
 namespace ksms {
 
+/// Where a BPF file system lets everybody make directories (mode 1777, the kernel's default) a
+/// stranger may have been first.
+/// @return Code::not_allowed where the pin root, or the directory that it is in, is not root's
+/// alone
+Status check_root(const PinRoot& root);
+
 /// Makes sure that the pins under `root` are those of this build: checks the ABI, installs where
 /// there is nothing
 /// (`may_install`), replaces the programs where another build's are.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -45,6 +46,19 @@ std::unexpected<Error> not_for_you(const PinRoot& root) {
                     kGroup, root.path));
 }
 
+/// @param protects  a bit of the mode that makes it harmless that others may write it
+Status is_roots(const std::string& path, const struct stat& status, mode_t protects,
+                const std::string& remedy) {
+    if (status.st_uid != 0)
+        return fail(Code::not_allowed,
+                    fmt::format("{} is the user {}'s, not root's", path, status.st_uid), remedy);
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (status.st_mode & protects) != 0) return {};
+    return fail(Code::not_allowed,
+                fmt::format("{} may be written by others than root (mode {:04o})", path,
+                            status.st_mode & 07777),
+                fmt::format("`chmod go-w {}` as root, if you trust what is pinned there", path));
+}
+
 /// Before anything else is opened, which may be of other sizes in another version.
 Status check_version(const PinRoot& root) {
     Map<std::uint32_t, ksms_registry> map;
@@ -59,6 +73,7 @@ Status check_version(const PinRoot& root) {
 }
 
 Result<RegistryPins> open_checked(const PinRoot& root) {
+    KSMS_CHECK(check_root(root));
     KSMS_CHECK(check_version(root));
     return RegistryPins::open_installed(root, true);
 }
@@ -73,6 +88,23 @@ Result<RegistryPins> open_as_member(const PinRoot& root) {
 }
 
 }  // namespace
+
+Status check_root(const PinRoot& root) {
+    struct stat status{};
+    if (lstat(root.path.c_str(), &status) != 0)
+        return errno == ENOENT ? Status() : fail_errno(errno, "look at " + root.path);
+    const auto remedy = fmt::format(
+        "whoever made it decides what is pinned there; as root: `rm -r {}`, or name another "
+        "--pin-root",
+        root.path);
+    if (!S_ISDIR(status.st_mode))
+        return fail(Code::not_allowed, root.path + " is no directory", remedy);
+    KSMS_CHECK(is_roots(root.path, status, 0, remedy));
+    const auto parent = root.path.substr(0, std::max<std::size_t>(root.path.rfind('/'), 1));
+    if (stat(parent.c_str(), &status) != 0) return fail_errno(errno, "look at " + parent);
+    // In a sticky directory nobody but root renames what is root's.
+    return is_roots(parent, status, S_ISVTX, "name another --pin-root");
+}
 
 Result<gid_t> registry_group() {
     std::array<char, 16384> buffer;
