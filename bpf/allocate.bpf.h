@@ -2,17 +2,19 @@
 /* A DSCP for a request: the lowest that is allowed and free. */
 #pragma once
 
-#include "lease.bpf.h"
+#include "limits.bpf.h"
 
 struct ksms_look {
-    char job[KSMS_NAME_LENGTH];
-    ksms_u64 rest; /* slots that are still to be looked at */
+    const char *job;
+    ksms_u64 rest; /* slots that are still to be looked at, or tried */
     ksms_u64 same; /* bit n: the lease of DSCP n is held or claimed under this job */
     ksms_u64 held;
     ksms_u64 claimed;
+    ksms_u64 members;     /* held or claimed by others than root */
+    ksms_u64 own;         /* held or claimed by this user */
     ksms_u64 generations; /* of the held ones, added up */
-    ksms_u32 last;        /* one of `same` */
-    ksms_u32 pad;
+    ksms_u32 last;        /* one of `same`; the one that was taken */
+    ksms_u32 uid;
 };
 
 /* Number of the lowest bit; takes it away. */
@@ -37,7 +39,9 @@ static long ksms_look_at(KSMS_UNUSED ksms_u32 number, struct ksms_look *look) {
     } else {
         return 0;
     }
-    if (!ksms_same_name(lease->job, look->job)) return 0;
+    if (lease->uid) look->members |= slot;
+    if (lease->uid == look->uid) look->own |= slot;
+    if (!ksms_same_job(lease->job, look->job)) return 0;
     look->same |= slot;
     look->last = dscp;
     return 0;
@@ -48,6 +52,8 @@ static __always_inline void ksms_look(struct ksms_look *look) {
     look->same = 0;
     look->held = 0;
     look->claimed = 0;
+    look->members = 0;
+    look->own = 0;
     look->generations = 0;
     look->last = KSMS_NONE;
     struct ksms_registry *figures = ksms_figures();
@@ -65,12 +71,12 @@ static __always_inline int ksms_refuse(struct ksms_look *look) {
 
 /* The job has a lease: its owner is told which, another that it is taken. Read between two sights
  * of the same state, so that the answer is about one lease. */
-static __always_inline int ksms_answer_taken(struct ksms_waiter *call, ksms_u32 dscp) {
+static __noinline int ksms_answer_taken(struct ksms_waiter *call, ksms_u32 dscp) {
     struct ksms_lease *lease = ksms_lease_of(dscp);
     if (!lease) return EAGAIN;
     const struct ksms_lease_request *asked = &call->request;
     ksms_u64 state = ksms_read(&lease->state);
-    if (ksms_what(state) != KSMS_LEASE_HELD || !ksms_same_name(lease->job, asked->job))
+    if (ksms_what(state) != KSMS_LEASE_HELD || !ksms_same_job(lease->job, asked->job))
         return EAGAIN;
     bool same_owner = lease->owner_pid == asked->owner_pid &&
                       lease->owner_start == asked->owner_start && lease->uid == asked->uid;
@@ -82,8 +88,8 @@ static __always_inline int ksms_answer_taken(struct ksms_waiter *call, ksms_u32 
     return same_owner ? EEXIST : EUSERS;
 }
 
-static __always_inline void ksms_write(struct ksms_lease *lease, struct ksms_waiter *call,
-                                       ksms_u32 dscp) {
+static __noinline void ksms_write(struct ksms_lease *lease, struct ksms_waiter *call,
+                                  ksms_u32 dscp) {
     const struct ksms_lease_request *asked = &call->request;
     ksms_u64 now = bpf_ktime_get_ns();
     call->allocated_ns = now;
@@ -93,7 +99,6 @@ static __always_inline void ksms_write(struct ksms_lease *lease, struct ksms_wai
     lease->uid = asked->uid;
     lease->allocated_ns = now;
     lease->expires_ns = call->expires_ns;
-    lease->allocated_at = now + asked->epoch_ns;
     lease->ttl_ns = asked->ttl_ns;
     lease->scanning = 0;
     lease->orphan = 0;
@@ -106,15 +111,23 @@ static __always_inline void ksms_write(struct ksms_lease *lease, struct ksms_wai
     if (all) all->lease[dscp & 63] = asked->owner_pid;
 }
 
-struct ksms_choice {
-    ksms_u64 rest; /* slots that are still to be tried */
-    ksms_u32 dscp;
-    ksms_u32 pad;
-};
+/* @param more  leases to come
+ * @return 0; EBUSY: as many are held as there can be; EDQUOT: … as one user may hold */
+static __noinline int ksms_over_limits(const struct ksms_waiter *call, const struct ksms_look *look,
+                                       ksms_u64 counted, ksms_u32 more) {
+    const struct ksms_lease_limits *limits = ksms_limits_of(call);
+    if (!limits) return 0;
+    if (call->request.uid) {
+        if (__builtin_popcountll(counted & look->own) + more > limits->user_leases) return EDQUOT;
+        if (__builtin_popcountll(counted & look->members) + more > limits->member_jobs)
+            return EBUSY;
+    }
+    return __builtin_popcountll(counted) + more > limits->max_jobs ? EBUSY : 0;
+}
 
 /* The first slot that is FREE, made BUSY under the next generation. */
-static long ksms_try_slot(KSMS_UNUSED ksms_u32 number, struct ksms_choice *choice) {
-    ksms_u32 dscp = ksms_take_lowest(&choice->rest);
+static long ksms_try_slot(KSMS_UNUSED ksms_u32 number, struct ksms_look *look) {
+    ksms_u32 dscp = ksms_take_lowest(&look->rest);
     struct ksms_lease *lease = ksms_lease_of(dscp);
     if (!lease) return 0;
     ksms_u64 before = lease->state;
@@ -123,13 +136,13 @@ static long ksms_try_slot(KSMS_UNUSED ksms_u32 number, struct ksms_choice *choic
     if (ksms_what(before) != KSMS_LEASE_FREE) return 0;
     ksms_u64 busy = ksms_state(ksms_number(before) + 1, KSMS_LEASE_BUSY);
     if (!ksms_change(&lease->state, before, busy)) return 0;
-    choice->dscp = dscp;
+    look->last = dscp;
     return 1;
 }
 
 /* Two callers with one job may both get as far as CLAIMED, each with a slot of its own. Each looks
  * only after it has claimed (a compare-and-exchange is a full barrier), so at least one of them
- * sees the other and steps back: never do both hold it. max_jobs is kept in the same way. */
+ * sees the other and steps back: never do both hold it. The limits are kept in the same way. */
 static __always_inline int ksms_claim(struct ksms_waiter *call, struct ksms_look *look,
                                       struct ksms_lease *lease, ksms_u32 dscp) {
     ksms_u64 generation = ksms_number(lease->state);
@@ -138,8 +151,8 @@ static __always_inline int ksms_claim(struct ksms_waiter *call, struct ksms_look
     ksms_change(&lease->state, ksms_state(generation, KSMS_LEASE_BUSY),
                 ksms_state(generation, KSMS_LEASE_CLAIMED));
     ksms_look(look);
-    ksms_u32 others = __builtin_popcountll(look->held | look->claimed);
-    if (look->same != 1ull << (dscp & 63) || others > call->request.max_jobs) {
+    ksms_u64 all = look->held | look->claimed;
+    if (look->same != 1ull << (dscp & 63) || ksms_over_limits(call, look, all, 0)) {
         ksms_mark_used(dscp, false);
         ksms_change(&lease->state, ksms_state(generation, KSMS_LEASE_CLAIMED),
                     ksms_state(generation, KSMS_LEASE_FREE));
@@ -152,28 +165,31 @@ static __always_inline int ksms_claim(struct ksms_waiter *call, struct ksms_look
     struct ksms_registry *figures = ksms_figures();
     if (!figures) return 0;
     ksms_add(&figures->allocated, 1);
-    if (others > figures->most) figures->most = others; /* for people: a race loses little */
+    ksms_u32 number = __builtin_popcountll(all);
+    if (number > figures->most) figures->most = number; /* for people: a race loses little */
     return 0;
 }
 
-/* Global, as ksms_serve is.
+/* Global, as ksms_serve_on is.
  * @param promised  DSCPs that somebody waits for
  * @return 0 or an errno of ksms_registry_call; EAGAIN: a DSCP may have been freed again by this */
 __noinline int ksms_allocate(struct ksms_waiter *call, ksms_u64 promised) {
     struct ksms_look look;
     if (!call) return EINVAL;
-    __builtin_memcpy(look.job, call->request.job, sizeof(look.job));
+    look.job = call->request.job;
+    look.uid = call->request.uid;
     ksms_look(&look);
     if (look.same) return ksms_answer_taken(call, look.last);
-    ksms_u64 allowed = call->request.allowed & ~promised;
+    int over = ksms_over_limits(call, &look, look.held, 1);
+    if (over == EDQUOT) return EDQUOT;
+    ksms_u64 allowed = ksms_allowed(call) & ~promised;
     if (!allowed) return EBUSY;
-    if ((ksms_u32)__builtin_popcountll(look.held) >= call->request.max_jobs ||
-        !(allowed & ~look.held))
-        return ksms_refuse(&look);
+    if (over || !(allowed & ~look.held)) return ksms_refuse(&look);
 
-    struct ksms_choice choice = {.rest = allowed & ~look.held, .dscp = KSMS_NONE};
-    bpf_loop(__builtin_popcountll(choice.rest), ksms_try_slot, &choice, 0);
-    struct ksms_lease *lease = ksms_lease_of(choice.dscp);
-    if (!lease) return EAGAIN;
-    return ksms_claim(call, &look, lease, choice.dscp);
+    look.rest = allowed & ~look.held;
+    look.last = KSMS_NONE;
+    bpf_loop(__builtin_popcountll(look.rest), ksms_try_slot, &look, 0);
+    ksms_u32 dscp = look.last;
+    struct ksms_lease *lease = ksms_lease_of(dscp);
+    return lease ? ksms_claim(call, &look, lease, dscp) : EAGAIN;
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A lease's time is over. */
+/* A lease's time is over, or who served the waiters has left the rest to us. */
 #pragma once
 
 #include "wait.bpf.h"
 
-enum { KSMS_SOON = 1000000 }; /* ns: whoever changes the lease now is done by then */
-
 static int ksms_expire(KSMS_UNUSED void *map, ksms_u32 *dscp, struct ksms_lease_timer *timer) {
-    struct ksms_lease *lease = ksms_lease_of(*dscp);
     struct ksms_registry *figures = ksms_figures();
-    if (!lease || !figures) return 0;
+    if (!figures) return 0;
+    if (*dscp == KSMS_SERVING_TIMER) {
+        if (ksms_read(&figures->serving)) ksms_serve_on(figures);
+        return 0;
+    }
+    struct ksms_lease *lease = ksms_lease_of(*dscp);
+    if (!lease) return 0;
     /* Before we look at the lease: who holds it from now on starts the timer himself. */
     __sync_lock_test_and_set(&timer->armed, 0);
     ksms_u64 state = ksms_read(&lease->state), now = bpf_ktime_get_ns();

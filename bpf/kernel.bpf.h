@@ -118,8 +118,13 @@ typedef struct {
     unsigned int val;
 } kuid_t;
 
+struct user_namespace {
+    int level; /* 0: the initial one */
+};
+
 struct cred {
     kuid_t uid;
+    struct user_namespace *user_ns;
 };
 
 struct hlist_node {
@@ -147,6 +152,7 @@ struct inode {
 };
 
 struct file {
+    const void *f_op;
     void *private_data;
     struct inode *f_inode;
 };
@@ -172,6 +178,7 @@ struct task_struct {
     struct pid *thread_pid;
     struct hlist_node pid_links[KSMS_PIDTYPES];
     const struct cred *real_cred;
+    const struct cred *cred;
     struct files_struct *files;
     struct signal_struct *signal;
 };

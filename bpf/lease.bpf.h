@@ -59,9 +59,9 @@ static __always_inline bool ksms_held(ksms_u64 state) {
 }
 
 /* Names are padded with zeros. */
-static __always_inline bool ksms_same_name(const char *a, const char *b) {
+static __always_inline bool ksms_same_job(const char *a, const char *b) {
     const ksms_u64 *x = (const ksms_u64 *)a, *y = (const ksms_u64 *)b;
-    for (int i = 0; i < KSMS_NAME_LENGTH / 8; i++)
+    for (int i = 0; i < KSMS_JOB_LENGTH / 8; i++)
         if (x[i] != y[i]) return false;
     return true;
 }

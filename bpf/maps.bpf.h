@@ -19,7 +19,7 @@ struct {
 } leases __weak SEC(".maps");
 
 /* key: slot. value: a call that allocates, as long as it is not answered. Written by ksms_lease and
- * whoever serves, read by everybody. Full: ENOSPC. */
+ * whoever serves, read by everybody. Full: ENOSPC; for root KSMS_ROOT_WAITERS later. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE); /* a repair changes single words */
@@ -27,6 +27,15 @@ struct {
     __type(key, ksms_u32);
     __type(value, struct ksms_waiter);
 } waiters __weak SEC(".maps");
+
+/* key: 0. value: what may be given out, to whom and for how long. Written by root's commands from
+ * the configuration, read by ksms_lease and by everybody. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_lease_limits);
+} limits __weak SEC(".maps");
 
 /* key: 0. value: the table's figures. Written by the registry's programs, read by everybody. */
 struct {
@@ -51,10 +60,13 @@ struct ksms_lease_timer {
     ksms_u64 armed; /* CLOCK_MONOTONIC: fires then, or somebody is about to see to it; 0: may not */
 };
 
-/* key: DSCP. value: fires at the end of the lease or before. Set up once, by ksms_setup. */
+enum { KSMS_SERVING_TIMER = KSMS_DSCPS, KSMS_TIMERS };
+
+/* key: DSCP. value: fires at the end of the lease or before. The last one fires when somebody has
+ * served for long enough, and goes on. Set up once, by ksms_setup. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, KSMS_DSCPS);
+    __uint(max_entries, KSMS_TIMERS);
     __type(key, ksms_u32);
     __type(value, struct ksms_lease_timer);
 } lease_timers __weak SEC(".maps");

@@ -32,9 +32,8 @@ static __always_inline const struct task_struct *ksms_task_of(const struct pid *
 }
 
 /* A zombie has ended: its threads are no more. */
-static __always_inline bool ksms_runs(const struct pid *pid) {
-    const struct task_struct *task = ksms_task_of(pid);
-    return task && BPF_CORE_READ(task, signal, live.counter) > 0;
+static __always_inline bool ksms_runs(const struct task_struct *task) {
+    return BPF_CORE_READ(task, signal, live.counter) > 0;
 }
 
 /* The number of a struct pid in the PID namespace at this depth. */
@@ -47,31 +46,9 @@ static __always_inline __u32 ksms_number_at(const struct pid *pid, __u32 level) 
     return number;
 }
 
-/* What the caller's descriptor `fd` stands for: a pidfd of the process that it calls `named`. Any
- * other file is refused, for no other holds that number in that place.
- * @return NULL: no such pidfd */
-static __always_inline const struct pid *ksms_pidfd(__u32 fd, __u32 named) {
-    const struct task_struct *task = bpf_get_current_task_btf();
-    const struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-    if (fd >= BPF_CORE_READ(table, max_fds)) return NULL;
-    struct file *const *slots = BPF_CORE_READ(table, fd);
-    struct file *file = NULL;
-    bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
-    if (!file) return NULL;
-    /* Since 6.9 (pidfs) it is in the inode. */
-    const struct pid *pid = BPF_CORE_READ(file, f_inode, i_private);
-    if (!pid) pid = BPF_CORE_READ(file, private_data);
-    __u32 depth = BPF_CORE_READ(task, thread_pid, level);
-    if (!pid || BPF_CORE_READ(pid, level) < depth) return NULL;
-    return ksms_number_at(pid, depth) == named ? pid : NULL;
-}
-
-/* @return 0, ESRCH: it has ended */
-static __always_inline int ksms_process_of(const struct pid *pid, struct ksms_process *process) {
-    const struct task_struct *task = ksms_task_of(pid);
-    if (!task || !ksms_runs(pid)) return ESRCH;
-    process->start = BPF_CORE_READ(task, start_boottime) / KSMS_NS_PER_TICK;
-    process->pid = ksms_number_at(pid, 0);
-    process->uid = BPF_CORE_READ(task, real_cred, uid.val);
-    return 0;
+/* Of the leader of a thread group. */
+static __always_inline struct ksms_process ksms_process_of(const struct task_struct *task) {
+    return (struct ksms_process){.start = BPF_CORE_READ(task, start_boottime) / KSMS_NS_PER_TICK,
+                                 .pid = BPF_CORE_READ(task, tgid),
+                                 .uid = BPF_CORE_READ(task, real_cred, uid.val)};
 }

@@ -4,8 +4,8 @@
  * ksms_setup). */
 #include <linux/bpf.h>
 
+#include "ask.bpf.h"
 #include "expire.bpf.h"
-#include "process.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -32,16 +32,18 @@ static __always_inline int ksms_renew(struct ksms_registry_call *call) {
     if (result) return result;
     ksms_u64 ttl = call->ttl_ns;
     bool endless = !lease->owner_pid && !ttl;
-    if (!endless) {
+    bool too_long = ksms_too_long(ttl, bpf_get_current_uid_gid());
+    if (!endless && !too_long) {
         lease->ttl_ns = ttl;
         lease->expires_ns = ksms_end_of(bpf_ktime_get_ns(), ttl);
     }
     call->expires_ns = lease->expires_ns;
     if (!ksms_hold(lease, call->generation, KSMS_LEASE_CHANGING)) {
-        ksms_serve(ksms_figures());
+        struct ksms_registry *figures = ksms_figures();
+        if (figures) ksms_serve(figures);
         return ESRCH;
     }
-    if (endless) return EINVAL;
+    if (endless || too_long) return endless ? EINVAL : ERANGE;
     ksms_arm(lease, call->dscp);
     return 0;
 }
@@ -103,169 +105,6 @@ static __always_inline int ksms_occupy(struct ksms_registry_call *call) {
     return ESTALE;
 }
 
-/* What may wait: a slot of the caller's own, under its next sequence. */
-struct ksms_free_slot {
-    ksms_u64 sequence;
-    ksms_u32 slot;
-    ksms_u32 pad;
-};
-
-static long ksms_take_slot(ksms_u32 slot, struct ksms_free_slot *taken) {
-    struct ksms_waiter *waiter = ksms_waiter_of(slot);
-    if (!waiter) return 0;
-    ksms_u64 state = waiter->state;
-    if (ksms_what(state) != KSMS_WAITER_FREE) return 0;
-    ksms_u64 sequence = ksms_number(state) + 1;
-    if (!ksms_change(&waiter->state, state, ksms_state(sequence, KSMS_WAITER_WRITING))) return 0;
-    taken->slot = slot;
-    taken->sequence = sequence;
-    return 1;
-}
-
-static __always_inline int ksms_owner_by_pidfd(const struct ksms_registry_call *call,
-                                               struct ksms_process *owner) {
-    const struct pid *pid = ksms_pidfd(call->owner_fd, call->named_pid);
-    if (!pid) return EBADF;
-    int result = ksms_process_of(pid, owner);
-    if (result) return result;
-    ksms_u32 uid = bpf_get_current_uid_gid();
-    return uid && uid != owner->uid ? EPERM : 0;
-}
-
-/* Whose lease it is to be: the kernel's own word on it, not the caller's. */
-static __always_inline int ksms_find_owner(const struct ksms_registry_call *call,
-                                           struct ksms_process *owner) {
-    switch (call->owner_kind) {
-        case KSMS_OWNER_CALLER:
-            *owner = ksms_caller();
-            return 0;
-        case KSMS_OWNER_NONE:
-            return call->request.ttl_ns ? 0 : EINVAL;
-        case KSMS_OWNER_PIDFD:
-            return ksms_owner_by_pidfd(call, owner);
-        case KSMS_OWNER_GIVEN:
-            if ((ksms_u32)bpf_get_current_uid_gid()) return EPERM;
-            owner->pid = call->request.owner_pid;
-            owner->start = call->request.owner_start;
-            return 0;
-        default:
-            return EINVAL;
-    }
-}
-
-/* Its owner may have ended before the exit hook could know of it. */
-static __always_inline bool ksms_owner_ended(const struct ksms_registry_call *call) {
-    if (call->owner_kind != KSMS_OWNER_PIDFD) return false;
-    const struct pid *pid = ksms_pidfd(call->owner_fd, call->named_pid);
-    return pid && !ksms_runs(pid);
-}
-
-static __always_inline void ksms_write_waiter(struct ksms_waiter *waiter,
-                                              const struct ksms_registry_call *call, ksms_u32 slot,
-                                              const struct ksms_process *owner) {
-    struct ksms_process caller = ksms_caller();
-    struct ksms_lease_request *asked = &waiter->request;
-    asked->allowed = call->request.allowed;
-    asked->ttl_ns = call->request.ttl_ns;
-    asked->epoch_ns = call->request.epoch_ns;
-    asked->max_jobs = call->request.max_jobs;
-    __builtin_memcpy(asked->job, call->request.job, sizeof(asked->job));
-    __builtin_memcpy(asked->user, call->request.user, sizeof(asked->user));
-    asked->owner_pid = owner->pid;
-    asked->owner_start = owner->start;
-    asked->uid = call->owner_kind == KSMS_OWNER_GIVEN ? call->request.uid : caller.uid;
-    waiter->process = ksms_process_word(caller.start, caller.pid);
-    waiter->process_ended = 0;
-    waiter->owner_ended = 0;
-    waiter->dscp = KSMS_NONE;
-    ksms_u32 zero = 0;
-    struct ksms_owners *all = bpf_map_lookup_elem(&owners, &zero);
-    if (!all || slot >= KSMS_WAITERS) return;
-    all->waiter[slot] = caller.pid;
-    all->waiter_owner[slot] = owner->pid;
-}
-
-static __always_inline void ksms_tell(struct ksms_registry_call *call,
-                                      const struct ksms_waiter *waiter) {
-    call->dscp = waiter->dscp;
-    call->generation = waiter->generation;
-    call->allocated_ns = waiter->allocated_ns;
-    call->expires_ns = waiter->expires_ns;
-    call->request.owner_pid = waiter->request.owner_pid;
-    call->request.owner_start = waiter->request.owner_start;
-    call->request.uid = waiter->request.uid;
-}
-
-/* From WRITING to WAITING, behind all who wait already. */
-static __always_inline int ksms_begin_to_wait(const struct ksms_registry_call *call,
-                                              struct ksms_waiter *waiter, ksms_u64 sequence,
-                                              struct ksms_registry *figures) {
-    waiter->ticket = __sync_fetch_and_add(&figures->next_ticket, 1) + 1;
-    ksms_add(&figures->waiting, 1);
-    ksms_add(&figures->waited, 1);
-    ksms_change(&waiter->state, ksms_state(sequence, KSMS_WAITER_WRITING),
-                ksms_state(sequence, KSMS_WAITER_WAITING));
-    if (ksms_owner_ended(call)) __sync_lock_test_and_set(&waiter->owner_ended, sequence);
-    ksms_serve(figures);
-    return EINPROGRESS;
-}
-
-static __always_inline int ksms_ask(struct ksms_registry_call *call) {
-    struct ksms_process owner = {};
-    int result = ksms_find_owner(call, &owner);
-    if (result) return result;
-    struct ksms_free_slot taken = {.slot = KSMS_WAITERS};
-    bpf_loop(KSMS_WAITERS, ksms_take_slot, &taken, 0);
-    struct ksms_waiter *waiter = ksms_waiter_of(taken.slot);
-    struct ksms_registry *figures = ksms_figures();
-    if (!waiter || !figures) return ENOSPC;
-    ksms_write_waiter(waiter, call, taken.slot, &owner);
-    call->waiter = taken.slot;
-    call->sequence = taken.sequence;
-
-    result = ksms_allocate(waiter, ksms_promised(figures));
-    if (result == EBUSY && call->may_wait)
-        return ksms_begin_to_wait(call, waiter, taken.sequence, figures);
-    ksms_tell(call, waiter);
-    ksms_u32 dscp = waiter->dscp;
-    ksms_u64 generation = waiter->generation;
-    ksms_change(&waiter->state, ksms_state(taken.sequence, KSMS_WAITER_WRITING),
-                ksms_state(taken.sequence, KSMS_WAITER_FREE));
-    if (!result && ksms_owner_ended(call)) {
-        struct ksms_lease *lease = ksms_lease_of(dscp);
-        if (lease) ksms_orphan(lease, generation);
-        result = ESRCH;
-    }
-    if (result == EBUSY) ksms_add(&figures->refused, 1);
-    /* It may have held a DSCP for a moment that somebody waits for. */
-    if (result) ksms_serve(figures);
-    return result;
-}
-
-/* The answer to a call that waits; with `leave` it waits no longer. */
-static __always_inline int ksms_fetch(struct ksms_registry_call *call, bool leave) {
-    struct ksms_waiter *waiter = ksms_waiter_of(call->waiter);
-    struct ksms_registry *figures = ksms_figures();
-    if (!waiter || !figures) return ENOENT;
-    struct ksms_process caller = ksms_caller();
-    ksms_u64 state = ksms_read(&waiter->state), sequence = call->sequence;
-    if (ksms_number(state) != sequence || ksms_what(state) == KSMS_WAITER_FREE ||
-        waiter->process != ksms_process_word(caller.start, caller.pid))
-        return ENOENT;
-    if (ksms_what(state) == KSMS_WAITER_ANSWERED) {
-        ksms_tell(call, waiter);
-        ksms_u32 result = waiter->result;
-        return ksms_leave(waiter, sequence, KSMS_WAITER_ANSWERED, figures) ? (int)result : ENOENT;
-    }
-    if (!leave) return EINPROGRESS;
-    if (ksms_what(state) != KSMS_WAITER_WAITING ||
-        !ksms_leave(waiter, sequence, KSMS_WAITER_WAITING, figures))
-        return EAGAIN; /* it is being served */
-    ksms_add(&figures->refused, 1);
-    ksms_serve(figures); /* those behind may take what was promised to it */
-    return ECANCELED;
-}
-
 static __always_inline int ksms_transact(struct ksms_registry_call *call) {
     switch (call->op) {
         case KSMS_OP_ALLOCATE:
@@ -294,11 +133,11 @@ int ksms_lease(struct ksms_registry_call *context) {
     return 0;
 }
 
-/* Run once by who installs the programs: the timers, and what they call. */
+/* Run once by who installs the programs: the timers, what they call, and what a pidfd is. */
 SEC("syscall")
-int ksms_setup(KSMS_UNUSED void *context) {
-    bpf_loop(KSMS_DSCPS, ksms_set_timer, NULL, 0);
-    return 0;
+int ksms_setup(struct ksms_setup_call *context) {
+    bpf_loop(KSMS_TIMERS, ksms_set_timer, NULL, 0);
+    return ksms_learn_pidfd(context->pidfd) ? 0 : EBADF;
 }
 
 struct ksms_end {

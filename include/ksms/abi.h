@@ -26,7 +26,7 @@ typedef __u64 ksms_u64;
     _Static_assert(offsetof(type, field) == (at), #type "." #field)
 #endif
 
-#define KSMS_ABI_VERSION 4u
+#define KSMS_ABI_VERSION 5u
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
@@ -41,6 +41,7 @@ enum ksms_limits {
     KSMS_HASH_COUNTERS = 262144,
     KSMS_HASH_LIMIT = 4096, /* probes x routers x 2 from which on a scan takes dense maps */
     KSMS_NAME_LENGTH = 64,
+    KSMS_JOB_LENGTH = 72, /* 63 characters behind "ksmsd:", rounded up to 8 */
     KSMS_JOURNAL_ENTRIES = 65536,
 };
 
@@ -76,7 +77,6 @@ struct ksms_lease {
     ksms_u64 owner_start;  /* clock ticks since boot: field 22 of /proc/PID/stat; 0: no owner */
     ksms_u64 allocated_ns; /* CLOCK_MONOTONIC */
     ksms_u64 expires_ns;   /* CLOCK_MONOTONIC; 0: never */
-    ksms_u64 allocated_at; /* ns since the epoch, for people */
     ksms_u64 ttl_ns;       /* as asked for last; 0: none */
     ksms_u64 scanning;     /* the scan that runs under it, a ksms_process_word; 0: none */
     ksms_u64 orphan;       /* the generation whose owner has ended */
@@ -84,12 +84,12 @@ struct ksms_lease {
     ksms_u32 uid;          /* of the caller that allocated, in the initial user namespace */
     ksms_u32 dscp;
     ksms_u32 pad;
-    char job[KSMS_NAME_LENGTH];
+    char job[KSMS_JOB_LENGTH]; /* padded with zeros, as `user` */
     char user[KSMS_NAME_LENGTH];
 };
 KSMS_ASSERT_SIZE(struct ksms_lease, 208);
-KSMS_ASSERT_OFFSET(struct ksms_lease, owner_pid, 64);
-KSMS_ASSERT_OFFSET(struct ksms_lease, job, 80);
+KSMS_ASSERT_OFFSET(struct ksms_lease, owner_pid, 56);
+KSMS_ASSERT_OFFSET(struct ksms_lease, job, 72);
 
 /* A process in one word: start << 22 | PID (PID_MAX_LIMIT is 2^22). */
 static inline ksms_u64 ksms_process_word(ksms_u64 start, ksms_u32 pid) {
@@ -101,7 +101,10 @@ static inline ksms_u32 ksms_process_word_pid(ksms_u64 word) {
 
 /* waiters: array[128]. A call that allocates takes a slot for what it asks; if nothing is free and
  * it may wait, it stays there until it is answered. `state` is sequence << 8 | what. */
-enum { KSMS_WAITERS = 128 };
+enum {
+    KSMS_WAITERS = 128,
+    KSMS_ROOT_WAITERS = 16, /* the last ones: root's alone */
+};
 enum ksms_waiter_state {
     KSMS_WAITER_FREE = 0,
     KSMS_WAITER_WRITING = 1, /* its caller writes it, or tries for it */
@@ -111,18 +114,15 @@ enum ksms_waiter_state {
 };
 
 struct ksms_lease_request {
-    ksms_u64 allowed;     /* bit n: DSCP n may be given out */
+    ksms_u64 allowed;     /* bit n: DSCP n will do; what the limits leave of them is given out */
     ksms_u64 ttl_ns;      /* 0: none (with an owner only) */
-    ksms_u64 epoch_ns;    /* ns since the epoch at the zero of CLOCK_MONOTONIC */
     ksms_u64 owner_start; /* as in a lease */
     ksms_u32 owner_pid;
     ksms_u32 uid; /* of the caller, whatever user space writes here; KSMS_OWNER_GIVEN: as written */
-    ksms_u32 max_jobs;
-    ksms_u32 pad;
-    char job[KSMS_NAME_LENGTH];
+    char job[KSMS_JOB_LENGTH];
     char user[KSMS_NAME_LENGTH];
 };
-KSMS_ASSERT_SIZE(struct ksms_lease_request, 176);
+KSMS_ASSERT_SIZE(struct ksms_lease_request, 168);
 
 struct ksms_waiter {
     ksms_u64 state;
@@ -133,12 +133,32 @@ struct ksms_waiter {
     ksms_u64 generation;    /* the answer: of the lease */
     ksms_u64 allocated_ns;
     ksms_u64 expires_ns;
+    ksms_u64 promised; /* bit n: whoever asked later is not given DSCP n */
     ksms_u32 dscp;
-    ksms_u32 result; /* as in ksms_registry_call */
+    ksms_u32 result;     /* as in ksms_registry_call */
+    ksms_u32 owner_kind; /* enum ksms_owner_kind */
+    ksms_u32 pad;
     struct ksms_lease_request request;
 };
-KSMS_ASSERT_SIZE(struct ksms_waiter, 248);
-KSMS_ASSERT_OFFSET(struct ksms_waiter, request, 72);
+KSMS_ASSERT_SIZE(struct ksms_waiter, 256);
+KSMS_ASSERT_OFFSET(struct ksms_waiter, request, 88);
+
+/* limits: array[1]: what the configuration allows. Zeros until root has set it: nothing. Every
+ * call is held against it, whatever the caller says; KSMS_OWNER_GIVEN, which is root's, is not. */
+struct ksms_lease_limits {
+    ksms_u64 dscps;        /* bit n: DSCP n may be given out */
+    ksms_u64 member_dscps; /* … to others than root */
+    ksms_u64 ttl_ns;       /* where the caller has no other wish; user space goes by it */
+    ksms_u64 longest_ns;   /* time to live, of others than root */
+    ksms_u32 max_jobs;     /* leases at one moment */
+    ksms_u32 member_jobs;  /* … of others than root, all together */
+    ksms_u32 user_leases;  /* … of one user who is not root */
+    ksms_u32 user_waiters; /* calls of such a user that wait at one moment */
+};
+KSMS_ASSERT_SIZE(struct ksms_lease_limits, 48);
+/* The longest time to live that root can give: no sum with CLOCK_MONOTONIC wraps round. 36 years.
+ */
+#define KSMS_LONGEST_NS (1ull << 60)
 
 /* registry: array[1]: the table's own figures. */
 struct ksms_registry {
@@ -468,8 +488,15 @@ struct ksms_registry_call {
     ksms_u32 may_wait;  /* in: allocate */
     ksms_u32 waiter;    /* out: of the wait; in: fetch, withdraw */
     ksms_u32 result;    /* out: 0, or an errno:
-                           EBUSY    nothing allowed is free, or max_jobs are held; occupy: a scan
-                                    runs under it
+                           EBUSY    nothing allowed is free, or as many are held as there can be;
+                                    occupy: a scan runs under it
+                           EDQUOT   the user holds as many leases as one may
+                           EMFILE   as many calls of the user wait as may
+                           EDOM     none of the DSCPs asked for is given out to this user
+                           ERANGE   a longer time to live than this user may have
+                           EACCES   a name that is the service's (KSMS_SERVICE_PREFIX)
+                           EOPNOTSUPP  the caller is in a user namespace of its own, where UIDs
+                                    are what its owner makes them
                            EINPROGRESS  waits: fetch the answer
                            ECANCELED    was withdrawn
                            EEXIST   the same owner holds the job: dscp and generation say what
@@ -478,15 +505,27 @@ struct ksms_registry_call {
                            ESTALE   held under another generation; reap: renewed since
                            ENOENT   not held; no such wait
                            EPERM    another user's lease or process
-                           ESRCH    the owner has ended
-                           EBADF    owner_fd is no pidfd of named_pid
+                           ESRCH    the owner has ended, or owner_fd is another's pidfd
+                           EBADF    owner_fd is no pidfd
                            ENOSPC   too many calls at once
-                           EINVAL   no such op; neither an owner nor a time to live */
+                           EINVAL   no such op; neither an owner nor a time to live; a name that
+                                    is none */
     ksms_u32 pad;
 };
-KSMS_ASSERT_SIZE(struct ksms_registry_call, 264);
-KSMS_ASSERT_OFFSET(struct ksms_registry_call, generation, 176);
-KSMS_ASSERT_OFFSET(struct ksms_registry_call, owner_pid, 224);
+KSMS_ASSERT_SIZE(struct ksms_registry_call, 256);
+KSMS_ASSERT_OFFSET(struct ksms_registry_call, generation, 168);
+KSMS_ASSERT_OFFSET(struct ksms_registry_call, owner_pid, 216);
+
+/* Jobs of the service: names that begin so are root's alone. */
+#define KSMS_SERVICE_PREFIX "ksmsd:"
+
+/* The context of ksms_setup, SEC("syscall"): a pidfd of the calling process, by which the program
+ * learns what a pidfd is. It returns 0, or EBADF. */
+struct ksms_setup_call {
+    ksms_u32 pidfd;
+    ksms_u32 pad;
+};
+KSMS_ASSERT_SIZE(struct ksms_setup_call, 8);
 
 /* reasons: hash, enum skb_drop_reason of the running kernel -> its name without the prefix, written
  * at installation from the kernel's BTF */

@@ -27,7 +27,6 @@ struct StrangeLease {
     std::uint32_t owner_pid;
     std::uint32_t state;
     std::uint32_t added;
-    std::uint64_t allocated_at;
     std::uint64_t expires_ns;
     std::uint64_t owner_start;
 };
@@ -91,7 +90,6 @@ Fd make_leases() {
     types.field("uid", types.u32, offsetof(StrangeLease, uid));
     types.field("owner_pid", types.u32, offsetof(StrangeLease, owner_pid));
     types.field("state", types.u32, offsetof(StrangeLease, state));
-    types.field("allocated_at", types.u64, offsetof(StrangeLease, allocated_at));
     types.field("expires_ns", types.u64, offsetof(StrangeLease, expires_ns));
     types.field("owner_start", types.u64, offsetof(StrangeLease, owner_start));
     auto map = types.array("leases", type, sizeof(StrangeLease), 64);
@@ -101,7 +99,6 @@ Fd make_leases() {
     lease.uid = 1000;
     lease.owner_pid = 4711;
     lease.state = 9 << 8 | 2;
-    lease.allocated_at = 11;
     lease.expires_ns = 12;
     lease.owner_start = 13;
     const std::uint32_t dscp = 45;
@@ -136,7 +133,6 @@ TEST_CASE("another ABI: leases are read by the names of their fields") {
     CHECK(lease.uid == 1000);
     CHECK(lease.owner_start == 13);
     CHECK(lease.expires_ns == 12);
-    CHECK(lease.allocated_at == 11);
     CHECK(lease.job == "old-job");
     CHECK(lease.user == std::string(16, 'u'));
 }

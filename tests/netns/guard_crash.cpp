@@ -32,10 +32,10 @@ Status take_lease(const Objects& objects, Guard& guard) {
     call.owner_kind = KSMS_OWNER_GIVEN;
     call.request.allowed = 1ull << kDscp;
     call.request.ttl_ns = 3600'000'000'000;
-    call.request.max_jobs = 1;
     call.request.owner_pid = owner.pid;
     call.request.owner_start = owner.start;
     std::ranges::copy(std::string_view("guard-test"), call.request.job);
+    std::ranges::copy(std::string_view("tester"), call.request.user);
     KSMS_CHECK(call_program(objects.registry.program.get(), &call, sizeof call));
     if (call.result != 0) return fail_errno(static_cast<int>(call.result), "allocate");
     return guard.will(did_lease(kDscp, static_cast<std::uint32_t>(call.generation)));

@@ -22,7 +22,9 @@ class RegistryBench {
 public:
     RegistryBench()
         : objects(value(Objects::open(PinRoot{lab.pin_root()}))),
-          registry(objects.registry, RegistryLimits{}) {}
+          registry(objects.registry, RegistryLimits{}) {
+        ok(set_limits(objects.registry, RegistryLimits{}));
+    }
     Lab lab;
     Objects objects;
     Registry registry;

@@ -29,6 +29,42 @@ Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
     return run(ksmsctl(lab, arguments));
 }
 
+/// A machine that has the group, and a BPF file system of this mode, in a mount namespace of its
+/// own.
+/// @param script  of bash; `as UID GID ARGUMENTS` runs ksmsctl
+Outcome on_machine(const Lab& lab, const std::string& mode, const std::string& script) {
+    const auto directory = lab.directory() + "/machine";
+    std::filesystem::create_directory(directory);
+    std::filesystem::copy_file(KSMSCTL, directory + "/ksmsctl");
+    std::ofstream(directory + "/group") << "root:x:0:\nksms:x:4242:\n";
+    std::ofstream(directory + "/script") << R"(
+set -u
+cd "$1"
+mount --bind group /etc/group
+mkdir -p bpf && mount -t bpf -o mode=$3 bpf bpf
+export KSMS_PIN_ROOT=$1/bpf/$2
+as() { setpriv --reuid "$1" --regid "$2" --clear-groups ./ksmsctl "${@:3}" 2>&1; echo "exit $?"; }
+)" << script;
+    std::filesystem::permissions(directory, std::filesystem::perms::all);
+    std::filesystem::permissions(lab.directory(), std::filesystem::perms::owner_all |
+                                                      std::filesystem::perms::others_exec |
+                                                      std::filesystem::perms::group_exec);
+    return run({.arguments = {"unshare", "--mount", "--propagation", mount_propagation(), "bash",
+                              directory + "/script", directory,
+                              std::filesystem::path(lab.pin_root()).filename(), mode}});
+}
+
+void expect_in_order(const Outcome& outcome, const std::vector<std::string>& expected) {
+    std::size_t at = 0;
+    for (const auto& each : expected) {
+        const auto found = outcome.out.find(each, at);
+        INFO(outcome.out << outcome.err);
+        CAPTURE(each);
+        REQUIRE(found != std::string::npos);
+        at = found + each.size();
+    }
+}
+
 }  // namespace
 
 TEST_CASE("registry backup and restore: what lives comes back, what is dead is named") {
@@ -120,20 +156,9 @@ TEST_CASE("registry status: a warning from the threshold on") {
     CHECK(status().out.find("at most 1 at once") != std::string::npos);
 }
 
-/// A machine that has the group, in a mount namespace of its own: members need no root.
 TEST_CASE("registry: members of the group ksms allocate, renew and release, and nothing else") {
     const Lab lab;
-    const auto directory = lab.directory() + "/machine";
-    std::filesystem::create_directory(directory);
-    std::filesystem::copy_file(KSMSCTL, directory + "/ksmsctl");
-    std::ofstream(directory + "/group") << "root:x:0:\nksms:x:4242:\n";
-    std::ofstream(directory + "/script") << R"(
-set -u
-cd "$1"
-mount --bind group /etc/group
-mkdir -p bpf && mount -t bpf -o mode=0711 bpf bpf
-export KSMS_PIN_ROOT=$1/bpf/$2
-as() { setpriv --reuid "$1" --regid "$2" --clear-groups ./ksmsctl "${@:3}" 2>&1; echo "exit $?"; }
+    const auto out = on_machine(lab, "0711", R"(
 as 0 0 registry allocate --job roots --no-owner --ttl 600
 as 4000 4242 registry allocate --job alices --no-owner --ttl 600
 as 4000 4242 registry renew --job alices
@@ -145,36 +170,101 @@ as 4000 4242 registry reap
 as 4000 4242 registry release --job alices
 as 4000 4000 registry list
 setpriv --reuid 4000 --regid 4242 --clear-groups bpftool map update pinned "bpf/$2/leases" key 32 0 0 0 value $(printf '0 %.0s' {1..208}) >/dev/null 2>&1; echo "update $?"
-)";
-    std::filesystem::permissions(directory, std::filesystem::perms::all);
-    std::filesystem::permissions(lab.directory(), std::filesystem::perms::owner_all |
-                                                      std::filesystem::perms::others_exec |
-                                                      std::filesystem::perms::group_exec);
-    const auto out = run({.arguments = {"unshare", "--mount", "--propagation", mount_propagation(),
-                                        "bash", directory + "/script", directory,
-                                        std::filesystem::path(lab.pin_root()).filename()}});
-    INFO(out.out << out.err);
-    const std::vector<std::string> expected{
-        "32\nexit 0",                              // root
-        "33\nexit 0",                              // a member
-        "\nexit 0",                                // renews her own
-        "the lease of DSCP 32 is another user's",  // releases root's
-        "the lease of DSCP 32 is another user's",  // renews root's
-        "the lease of DSCP 33 is another user's",  // another member
-        "the process 1 is another user's",         // owned by root's process
-        "`ksmsctl registry reap` needs",           // root's alone
-        "\nexit 0",                                // releases her own
-        "is for root and the group ksms",          // no member
-    };
-    std::size_t at = 0;
-    for (const auto& each : expected) {
-        const auto found = out.out.find(each, at);
-        CAPTURE(each);
-        REQUIRE(found != std::string::npos);
-        at = found;
-    }
+setpriv --reuid 4000 --regid 4242 --clear-groups bpftool map update pinned "bpf/$2/limits" key 0 0 0 0 value $(printf '255 %.0s' {1..48}) >/dev/null 2>&1; echo "update $?"
+)");
+    expect_in_order(out, {
+                             "32\nexit 0",                              // root
+                             "33\nexit 0",                              // a member
+                             "\nexit 0",                                // renews her own
+                             "the lease of DSCP 32 is another user's",  // releases root's
+                             "the lease of DSCP 32 is another user's",  // renews root's
+                             "the lease of DSCP 33 is another user's",  // another member
+                             "the process 1 is another user's",         // owned by root's process
+                             "`ksmsctl registry reap` needs",           // root's alone
+                             "\nexit 0",                                // releases her own
+                             "is for root and the group ksms",          // no member
+                             "update ",
+                             "update ",
+                         });
     CHECK(out.out.find("update 0") == std::string::npos);
-    CHECK(out.out.find("update ") != std::string::npos);
+}
+
+TEST_CASE("registry: a member is told which limit refuses her, and which key sets it") {
+    const Lab lab;
+    const auto out = on_machine(lab, "0711", R"(
+echo '{"dscp_registry":{"dscp_range_min":40,"dscp_range_max":47},"ksms":{"max_leases_user":2}}' >c.json
+as 4000 4242 registry list
+as 0 0 --config c.json registry list
+as 4000 4242 registry allocate --job long --no-owner --ttl 100000
+as 4000 4242 registry allocate --job high --no-owner --ttl 60 --dscp 47
+as 4000 4242 registry allocate --job low --no-owner --ttl 60 --dscp 32
+as 4000 4242 registry allocate --job ksmsd:1 --no-owner --ttl 60
+as 4000 4242 registry allocate --job a --no-owner --ttl 60
+as 4000 4242 registry allocate --job b --no-owner --ttl 60
+as 4000 4242 registry allocate --job c --no-owner --ttl 60
+as 4000 4242 registry allocate --job c --no-owner --ttl 60 --wait 0.1
+as 4001 4242 registry allocate --job d --no-owner --ttl 60
+)");
+    expect_in_order(out, {
+                             "nothing is installed",
+                             "no leases",
+                             "a time to live of 100000 s is longer than 86400 s",
+                             "ksms.max_ttl",
+                             "exit 2",
+                             "DSCP 47 is kept for root",
+                             "ksms.root_reserve",
+                             "exit 6",
+                             "DSCP 32 is not one of the registry's (40 to 47)",
+                             "exit 2",
+                             "ksmsd:1: names that begin with ksmsd: are the service's",
+                             "exit 6",
+                             "40\nexit 0",
+                             "41\nexit 0",
+                             "2 DSCPs are held by this user already, as many as one may hold",
+                             "ksms.max_leases_user",
+                             "exit 4",
+                             "2 DSCPs are held by this user already, as many as one may hold",
+                             "exit 4",
+                             "42\nexit 0",
+                         });
+}
+
+TEST_CASE("registry: a pin root that is not root's alone is not used, by anybody") {
+    const Lab lab;
+    const auto out = on_machine(lab, "1777", R"(
+stranger() { setpriv --reuid 4001 --regid 4001 --clear-groups "$@"; }
+stranger mkdir -m 0777 "bpf/$2"
+as 0 0 registry list
+as 4000 4242 registry list
+rmdir "bpf/$2"
+stranger mkdir bpf/elsewhere && stranger ln -s elsewhere "bpf/$2"
+as 0 0 registry list
+rm "bpf/$2"; rmdir bpf/elsewhere
+mkdir "bpf/$2"; chmod 0777 "bpf/$2"
+as 0 0 registry list
+rmdir "bpf/$2"
+as 0 0 registry list
+chmod 0777 bpf
+as 0 0 registry list
+chmod 1777 bpf
+as 0 0 registry list
+)");
+    expect_in_order(out, {
+                             "is the user 4001's, not root's",
+                             "rm -r",
+                             "exit 6",
+                             "is the user 4001's, not root's",
+                             "exit 6",
+                             "is no directory",
+                             "exit 6",
+                             "may be written by others than root (mode 0777)",
+                             "chmod go-w",
+                             "exit 6",
+                             "no leases",
+                             "may be written by others than root (mode 0777)",
+                             "exit 6",
+                             "no leases",
+                         });
 }
 
 TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {

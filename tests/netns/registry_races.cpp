@@ -77,7 +77,7 @@ private:
         ksms_registry_call call{};
         call.op = KSMS_OP_ALLOCATE;
         call.request.allowed = kAllowed;
-        call.request.max_jobs = kProcesses;
+        call.request.user[0] = 'u';
         call.request.ttl_ns = 3600'000'000'000;
         call.request.job[0] = 'j';
         call.request.job[1] = static_cast<char>('A' + job);
@@ -166,7 +166,7 @@ TEST_CASE("registry: a lease is never overlooked while it is being renewed") {
     ask.op = KSMS_OP_ALLOCATE;
     ask.owner_kind = KSMS_OWNER_NONE;
     ask.request.allowed = kAllowed;
-    ask.request.max_jobs = kProcesses;
+    ask.request.user[0] = 'u';
     ask.request.ttl_ns = 1;
     std::ranges::copy(std::string_view("renewed"), ask.request.job);
     int told = 0, busy = 0;

@@ -240,3 +240,40 @@ TEST_CASE("registry check: an older ABI is explained, and replaced without losin
     CHECK(must(ksmsctl(bench.lab, {"registry", "allocate", "--job", "next", "--pid", pid})) ==
           "33\n");
 }
+
+TEST_CASE("registry check: an older ABI is replaced, whatever a member has written into it") {
+    const Bench bench;
+    const auto by_member = [&](std::uint32_t dscp, const char* job, const char* user) {
+        auto lease = lease_of(job, dscp);
+        lease.uid = 4000;
+        lease.owner_pid = 0;
+        lease.owner_start = 0;
+        lease.expires_ns = ~std::uint64_t{0} / 2;
+        std::memset(lease.user, 0, sizeof lease.user);
+        std::strcpy(lease.user, user);
+        write_lease(bench, dscp, lease);
+    };
+    by_member(33, "twice", "mallory");
+    by_member(34, "twice", "mallory");
+    by_member(35, "repaired.34", "mallory");
+    by_member(36, "ksmsd:1", "mallory");
+    by_member(37, "a b", "\033[2J");
+    by_member(38, "nameless", "");
+    bench.objects.config.values()[0].abi = 1;
+    const auto repaired = ksmsctl_run(bench.lab, {"registry", "check", "--repair"});
+    INFO(repaired.out << repaired.err);
+    CHECK(repaired.exit == 0);
+    const auto leases =
+        nlohmann::json::parse(must(ksmsctl(bench.lab, {"registry", "list", "-j"})))["leases"];
+    std::vector<std::string> jobs, users;
+    for (const auto& lease : leases) {
+        jobs.push_back(lease["job_id"]);
+        users.push_back(lease["username"]);
+        CHECK(lease["expires_at"].get<double>() < double(realtime_ns()) / 1e9 + 86'400);
+    }
+    CHECK(jobs == std::vector<std::string>{"twice", "repaired.34_", "repaired.34", "repaired.36",
+                                           "repaired.37", "nameless"});
+    CHECK(users == std::vector<std::string>{"mallory", "mallory", "mallory", "mallory", "uid:4000",
+                                            "uid:4000"});
+    CHECK(ksmsctl_run(bench.lab, {"registry", "check"}).out == "the registry is in order\n");
+}

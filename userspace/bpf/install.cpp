@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -139,8 +140,7 @@ void remove_stale(const PinRoot& root) {
 
 /// The timers of the leases, and the hook on the end of processes.
 Status start_registry(const std::string& root, int setup, int exit) {
-    std::uint64_t nothing = 0;
-    KSMS_CHECK(call_program(setup, &nothing, sizeof nothing));
+    KSMS_CHECK(set_up(setup));
     KSMS_TRY(const auto hook, attach_tracing(exit, 0));
     return pin(hook.get(), root + "/" + kExitHook);
 }
@@ -273,6 +273,17 @@ Status ensure_bpf_fs(const PinRoot& root) {
                       "mount -t bpf bpf /sys/fs/bpf (needs root), or name another --pin-root");
 }
 
+Status set_up(int program) {
+    // glibc 2.36 declares pidfd_open for C only.
+    const Fd self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+    if (!self) return fail_errno(errno, "open a pidfd");
+    ksms_setup_call call{};
+    call.pidfd = static_cast<std::uint32_t>(self.get());
+    KSMS_TRY(const auto result, call_program(program, &call, sizeof call));
+    if (result != 0) return fail_errno(static_cast<int>(result), "tell the kernel what a pidfd is");
+    return {};
+}
+
 Status replace_other_abi(
     const PinRoot& root,
     const std::function<Status(const PinRoot& from, const PinRoot& to)>& carry) {
@@ -291,6 +302,7 @@ Status replace_other_abi(
 Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
     std::uint64_t installed_hash = 0;
     bool hook_was_missing = false;
+    KSMS_CHECK(check_root(root));
     KSMS_TRY(bool there, check_abi(root, installed_hash));
     if (!there) {
         if (!may_install)
@@ -300,6 +312,7 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
         KSMS_TRY(there, check_abi(root, installed_hash));  // a mount may have brought it back
         if (!there) {
             KSMS_CHECK(install(root));
+            KSMS_CHECK(check_root(root));
             hook_was_missing = true;
             KSMS_TRY(there, check_abi(root, installed_hash));
         }

@@ -7,6 +7,12 @@
 
 namespace ksms {
 
+/// Where a BPF file system lets everybody make directories (mode 1777, the kernel's default) a
+/// stranger may have been first.
+/// @return Code::not_allowed where the pin root, or the directory that it is in, is not root's
+/// alone
+Status check_root(const PinRoot& root);
+
 /// Makes sure that the pins under `root` are those of this build: checks the ABI, installs where
 /// there is nothing
 /// (`may_install`), replaces the programs where another build's are.
@@ -15,6 +21,9 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install);
 
 /// Mounts the BPF file system on /sys/fs/bpf if the root lies below it and nothing is mounted.
 Status ensure_bpf_fs(const PinRoot& root);
+
+/// Runs ksms_setup: the timers of the leases, and what a pidfd is.
+Status set_up(int program);
 
 /// New programs over the maps that are pinned, the exit hook and the timers with them.
 Status reinstall_programs(const PinRoot& root);

@@ -219,9 +219,7 @@ Result<std::vector<PinFinding>> mend_pins(const PinRoot& root, bool repair) {
 
 Status set_timers(const PinRoot& root) {
     KSMS_TRY(const auto setup, open_pin(root.path + "/" + name_of(Program::setup)));
-    std::uint64_t nothing = 0;
-    KSMS_TRY([[maybe_unused]] const auto done, call_program(setup.get(), &nothing, sizeof nothing));
-    return {};
+    return set_up(setup.get());
 }
 
 Result<bool> is_unused(const PinRoot& root) {

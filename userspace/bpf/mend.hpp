@@ -16,8 +16,8 @@ namespace ksms {
 constexpr const char* kExitHook = "exit_hook";
 
 /// The maps that say who holds which DSCP. They outlive their pins (bpf/keeper.hpp).
-constexpr std::array<const char*, 6> kRegistryMaps{"leases", "waiters",      "registry",
-                                                   "owners", "lease_timers", "answers"};
+constexpr std::array<const char*, 7> kRegistryMaps{"leases",       "waiters", "registry", "owners",
+                                                   "lease_timers", "answers", "limits"};
 
 struct PinFinding {
     std::string name;        ///< of the pin

@@ -94,7 +94,6 @@ Result<OtherLease> read_lease(const Records& leases, const std::vector<std::uint
     lease.uid = static_cast<std::uint32_t>(uid);
     KSMS_TRY(lease.owner_start, leases.number(value, "owner_start"));
     KSMS_TRY(lease.expires_ns, leases.number(value, "expires_ns"));
-    KSMS_TRY(lease.allocated_at, leases.number(value, "allocated_at"));
     KSMS_TRY(lease.job, leases.text(value, "job"));
     KSMS_TRY(lease.user, leases.text(value, "user"));
     return lease;

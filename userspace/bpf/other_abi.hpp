@@ -21,7 +21,6 @@ struct OtherLease {
     std::uint32_t uid{0};
     std::uint64_t owner_start{0};
     std::uint64_t expires_ns{0};
-    std::uint64_t allocated_at{0};
     std::string job, user;
 };
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -23,9 +24,9 @@ struct Opened {
 };
 // What the group may open; everything else is root's alone. A program is run by who may write its
 // pin, too.
-constexpr std::array kOpened{Opened{"leases", 0640}, Opened{"waiters", 0640},
+constexpr std::array kOpened{Opened{"leases", 0640},   Opened{"waiters", 0640},
                              Opened{"registry", 0640}, Opened{"answers", 0640},
-                             Opened{"ksms_lease", 0660}};
+                             Opened{"limits", 0640},   Opened{"ksms_lease", 0660}};
 
 Status give(const std::string& path, gid_t group, mode_t mode) {
     struct stat now{};
@@ -45,7 +46,65 @@ std::unexpected<Error> not_for_you(const PinRoot& root) {
                     kGroup, root.path));
 }
 
+/// @param protects  a bit of the mode that makes it harmless that others may write it
+Status is_roots(const std::string& path, const struct stat& status, mode_t protects,
+                const std::string& remedy) {
+    if (status.st_uid != 0)
+        return fail(Code::not_allowed,
+                    fmt::format("{} is the user {}'s, not root's", path, status.st_uid), remedy);
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (status.st_mode & protects) != 0) return {};
+    return fail(Code::not_allowed,
+                fmt::format("{} may be written by others than root (mode {:04o})", path,
+                            status.st_mode & 07777),
+                fmt::format("`chmod go-w {}` as root, if you trust what is pinned there", path));
+}
+
+/// Before anything else is opened, which may be of other sizes in another version.
+Status check_version(const PinRoot& root) {
+    Map<std::uint32_t, ksms_registry> map;
+    KSMS_CHECK(open_typed(root.path, "registry", map, true));
+    KSMS_TRY(const auto figures, map.lookup(0));
+    if (figures && figures->abi == KSMS_ABI_VERSION) return {};
+    return fail(Code::failed,
+                fmt::format("the registry under {} has ABI version {}, this program has {}",
+                            root.path, figures ? figures->abi : 0, KSMS_ABI_VERSION),
+                "use the ksmsctl that belongs to it, or have root run `ksmsctl registry check "
+                "--repair`");
+}
+
+Result<RegistryPins> open_checked(const PinRoot& root) {
+    KSMS_CHECK(check_root(root));
+    KSMS_CHECK(check_version(root));
+    return RegistryPins::open_installed(root, true);
+}
+
+Result<RegistryPins> open_as_member(const PinRoot& root) {
+    auto pins = open_checked(root);
+    if (!pins && pins.error().err == EACCES) return not_for_you(root);
+    if (!pins && pins.error().code == Code::not_found)
+        return fail(Code::not_found, "nothing is installed under " + root.path,
+                    "`sudo ksmsctl registry list` installs it");
+    return pins;
+}
+
 }  // namespace
+
+Status check_root(const PinRoot& root) {
+    struct stat status{};
+    if (lstat(root.path.c_str(), &status) != 0)
+        return errno == ENOENT ? Status() : fail_errno(errno, "look at " + root.path);
+    const auto remedy = fmt::format(
+        "whoever made it decides what is pinned there; as root: `rm -r {}`, or name another "
+        "--pin-root",
+        root.path);
+    if (!S_ISDIR(status.st_mode))
+        return fail(Code::not_allowed, root.path + " is no directory", remedy);
+    KSMS_CHECK(is_roots(root.path, status, 0, remedy));
+    const auto parent = root.path.substr(0, std::max<std::size_t>(root.path.rfind('/'), 1));
+    if (stat(parent.c_str(), &status) != 0) return fail_errno(errno, "look at " + parent);
+    // In a sticky directory nobody but root renames what is root's.
+    return is_roots(parent, status, S_ISVTX, "name another --pin-root");
+}
 
 Result<gid_t> registry_group() {
     std::array<char, 16384> buffer;
@@ -72,6 +131,7 @@ Result<RegistryPins> RegistryPins::open_installed(const PinRoot& root, bool read
     KSMS_CHECK(open_typed(root.path, "registry", pins.figures, read_only));
     KSMS_CHECK(open_typed(root.path, "leases", pins.leases, read_only));
     KSMS_CHECK(open_typed(root.path, "waiters", pins.waiters, read_only));
+    KSMS_CHECK(open_typed(root.path, "limits", pins.limits, read_only));
     KSMS_TRY(pins.answers, open_pin(root.path + "/answers", true));
     KSMS_TRY(pins.program, open_pin(root.path + "/ksms_lease"));
     if (!read_only) KSMS_CHECK(open_typed(root.path, "owners", pins.owners));
@@ -88,18 +148,7 @@ Result<RegistryPins> RegistryPins::open(const PinRoot& root, Missing missing) {
         return fail(Code::failed, pins.error().message,
                     "`ksmsctl registry check --repair` finds what it named");
     }
-    auto pins = open_installed(root, true);
-    if (!pins && pins.error().code == Code::not_allowed) return not_for_you(root);
-    if (!pins && pins.error().code == Code::not_found)
-        return fail(Code::not_found, "nothing is installed under " + root.path,
-                    "`sudo ksmsctl registry list` installs it");
-    if (!pins) return pins;
-    KSMS_TRY(const auto figures, pins->figures.lookup(0));
-    if (figures && figures->abi == KSMS_ABI_VERSION) return pins;
-    return fail(Code::failed,
-                fmt::format("the registry under {} has ABI version {}, this program has {}",
-                            root.path, figures ? figures->abi : 0, KSMS_ABI_VERSION),
-                "use the ksmsctl that belongs to it");
+    return open_as_member(root);
 }
 
 }  // namespace ksms

@@ -43,9 +43,10 @@ struct RegistryPins {
     Map<std::uint32_t, ksms_lease> leases;
     Map<std::uint32_t, ksms_waiter> waiters;
     Map<std::uint32_t, ksms_registry> figures;
-    Map<std::uint32_t, ksms_owners> owners;  ///< root only
-    Fd answers;                              ///< polled, edge-triggered, by who waits
-    Fd program;                              ///< ksms_lease
+    Map<std::uint32_t, ksms_lease_limits> limits;  ///< written by root only
+    Map<std::uint32_t, ksms_owners> owners;        ///< root only
+    Fd answers;                                    ///< polled, edge-triggered, by who waits
+    Fd program;                                    ///< ksms_lease
     /// The exit hook was missing until now: owners may have ended unseen. Cleared by who looks.
     mutable OnceTrue unwatched;
 

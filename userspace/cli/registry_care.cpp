@@ -24,8 +24,8 @@ Status require_root(const char* what) {
 
 Result<int> run_reap(Context& context, const Arguments&) {
     KSMS_CHECK(require_root("reap"));
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto reaped, registry.reap());
     print_leases(context, reaped,
                  reaped.empty()
@@ -71,8 +71,8 @@ Result<int> run_check(Context& context, const Arguments& arguments) {
 }
 
 Result<int> run_backup(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    KSMS_TRY(const auto leases, Registry(pins, context.config.limits).list());
+    KSMS_TRY(const auto access, open_registry(context));
+    KSMS_TRY(const auto leases, Registry(access.pins, access.limits).list());
     KSMS_TRY(const auto left_out, write_backup(arguments.words.front(), leases, Moment::now()));
     for (const auto& word : left_out) context.console.warn(word);
     print_leases(context, leases,
@@ -84,8 +84,8 @@ Result<int> run_backup(Context& context, const Arguments& arguments) {
 Result<int> run_restore(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_root("restore"));
     KSMS_TRY(const auto saved, read_backup(arguments.words.front()));
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto outcome, restore(registry, saved, Moment::now().realtime_ns));
     for (const auto& word : outcome.left_out) context.console.warn(word);
     print_leases(context, outcome.restored,

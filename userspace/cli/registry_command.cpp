@@ -12,6 +12,12 @@
 
 namespace ksms {
 
+Result<RegistryAccess> open_registry(const Context& context) {
+    KSMS_TRY(auto pins, RegistryPins::open(context.root));
+    KSMS_TRY(const auto limits, effective_limits(pins, context.config.limits));
+    return RegistryAccess{std::move(pins), limits};
+}
+
 void print_leases(Context& context, const std::vector<ksms_lease>& leases,
                   const std::string& text) {
     if (context.console.json())
@@ -34,21 +40,21 @@ Result<ksms_lease> named_lease(const Registry& registry, const Arguments& argume
 namespace {
 
 Result<int> run_list(Context& context, const Arguments&) {
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto leases, registry.list());
     print_leases(context, leases, leases_text(leases, Moment::now(), context.console.width()));
     return 0;
 }
 
 Result<int> run_status(Context& context, const Arguments&) {
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto leases, registry.list());
     KSMS_TRY(const auto figures, registry.figures());
     RegistryUse use;
-    use.capacity = capacity(context.config.limits);
-    use.dscps = range_mask(context.config.limits);
+    use.capacity = capacity(access.limits);
+    use.dscps = range_mask(access.limits);
     use.figures = figures;
     const auto over = std::ranges::count_if(
         leases, [](const auto& lease) { return is_over(lease, Surroundings{}); });
@@ -67,8 +73,8 @@ Result<int> run_status(Context& context, const Arguments&) {
 }
 
 Result<int> run_show(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     print_leases(context, {lease}, leases_text({lease}, Moment::now(), context.console.width()));
     return 0;

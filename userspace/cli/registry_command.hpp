@@ -17,6 +17,13 @@ std::span<const Command> registry_hold_commands();
 /// reap, check, backup, restore:
 std::span<const Command> registry_care_commands();
 
+/// The pins, and the limits that hold: root's configuration, or what root has set.
+struct RegistryAccess {
+    RegistryPins pins;
+    RegistryLimits limits;
+};
+Result<RegistryAccess> open_registry(const Context& context);
+
 /// As ksms.registry/1, or the text.
 void print_leases(Context& context, const std::vector<ksms_lease>& leases, const std::string& text);
 /// The lease that --job or --dscp names.

@@ -50,18 +50,18 @@ Result<LeaseRequest> request_of(const char* command, const Arguments& arguments)
     return request;
 }
 
-Result<Lease> allocate(Context& context, const RegistryPins& pins, const LeaseRequest& request,
+Result<Lease> allocate(Context& context, const RegistryAccess& access, const LeaseRequest& request,
                        const Arguments& arguments) {
     KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestWait));
-    const Registry registry(pins, context.config.limits);
+    const Registry registry(access.pins, access.limits);
     return registry.allocate(request, wait.value_or(0), &context.stop);
 }
 
 Result<int> run_allocate(Context& context, const Arguments& arguments) {
     KSMS_TRY(auto request, request_of("registry allocate", arguments));
     KSMS_TRY(request.owner, named_owner(arguments));
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    KSMS_TRY(const auto lease, allocate(context, pins, request, arguments));
+    KSMS_TRY(const auto access, open_registry(context));
+    KSMS_TRY(const auto lease, allocate(context, access, request, arguments));
     print_leases(context, {lease.record}, fmt::format("{}\n", lease.dscp));
     return 0;
 }
@@ -73,27 +73,27 @@ Result<int> run_exec(Context& context, const Arguments& arguments) {
     KSMS_TRY(auto request, request_of("registry exec", arguments));
     KSMS_TRY(request.owner, this_process());
     request.endless = request.ttl_ns == 0;
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    KSMS_TRY(const auto lease, allocate(context, pins, request, arguments));
+    KSMS_TRY(const auto access, open_registry(context));
+    KSMS_TRY(const auto lease, allocate(context, access, request, arguments));
     setenv("KSMS_JOB_DSCP", std::to_string(lease.dscp).c_str(), 1);
     setenv("KSMS_JOB_ID", request.job.c_str(), 1);
     std::vector<char*> line;
     for (const auto& word : arguments.rest) line.push_back(const_cast<char*>(word.c_str()));
     line.push_back(nullptr);
     // It keeps the registry alive with it, should somebody remove the pins: its DSCP is in use.
-    fcntl(pins.program.get(), F_SETFD, 0);
+    fcntl(access.pins.program.get(), F_SETFD, 0);
     release_signals();
     restore_descriptor_limit();
     execvp(line.front(), line.data());
     const int err = errno;
-    const Registry registry(pins, context.config.limits);
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY([[maybe_unused]] const bool released, registry.release(lease.dscp, lease.generation));
     return fail_errno(err, "run " + arguments.rest.front());
 }
 
 Result<int> run_release(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     const auto lease = named_lease(registry, arguments);
     if (!lease && lease.error().code == Code::not_found && arguments.has("if-exists")) {
         print_leases(context, {}, "");
@@ -111,12 +111,11 @@ Result<int> run_release(Context& context, const Arguments& arguments) {
 
 Result<int> run_renew(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto ttl, arguments.seconds("ttl", 0.001, kLongestTtl));
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    const Registry registry(pins, context.config.limits);
+    KSMS_TRY(const auto access, open_registry(context));
+    const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
-    KSMS_CHECK(
-        registry.renew(dscp, generation_of(lease), ttl.value_or(context.config.limits.ttl_ns)));
+    KSMS_CHECK(registry.renew(dscp, generation_of(lease), ttl.value_or(access.limits.ttl_ns)));
     KSMS_TRY(const auto renewed, registry.find_dscp(dscp));
     print_leases(context, {renewed}, "");
     return 0;

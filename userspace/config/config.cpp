@@ -193,16 +193,54 @@ Status read_service(const Reader& read, const json& section, ServiceConfig& serv
     return read_allowance(read, section, service.allow);
 }
 
+Status read_excluded(const Reader& read, const json& section, RegistryLimits& limits) {
+    if (!section.contains("dscp_exclude")) return {};
+    const auto& list = section["dscp_exclude"];
+    if (!list.is_array()) return read.wrong("ksms.dscp_exclude", "not a list of DSCPs");
+    for (const auto& value : list) {
+        if (!Reader::in_range(value, 0, 63))
+            return read.wrong("ksms.dscp_exclude",
+                              value.dump() + " is not a whole number from 0 to 63");
+        limits.excluded |= std::uint64_t{1} << value.get<unsigned>();
+    }
+    if (range_mask(limits) != 0) return {};
+    return read.wrong("ksms.dscp_exclude",
+                      fmt::format("leaves none of {}-{}", limits.dscp_min, limits.dscp_max));
+}
+
+/// What users who are not root may have of the registry.
+Status read_members(const Reader& read, const json& section, RegistryLimits& limits) {
+    const std::string path = "ksms.";
+    const auto default_s = limits.ttl_ns / kSecond;
+    auto longest_s = std::max(limits.longest_ns / kSecond, default_s);
+    std::uint32_t reserve = root_reserve(limits);
+    KSMS_CHECK(read.number(section, path, "root_reserve", 0, capacity(limits) - 1, reserve));
+    KSMS_CHECK(read.number(section, path, "max_leases_user", 1, KSMS_DSCPS, limits.user_leases));
+    KSMS_CHECK(read.number(section, path, "max_waiting_user", 1, KSMS_WAITERS - KSMS_ROOT_WAITERS,
+                           limits.user_waiters));
+    KSMS_CHECK(read.number(section, path, "max_ttl", 1, kYear, longest_s));
+    if (longest_s < default_s)
+        return read.wrong("ksms.max_ttl",
+                          fmt::format("{} is less than dscp_registry.allocation_timeout, {}",
+                                      longest_s, default_s));
+    limits.root_reserve = reserve;
+    limits.longest_ns = longest_s * kSecond;
+    return {};
+}
+
 Status read_own(const Reader& read, const json& root, Config& config) {
     json section;
     KSMS_CHECK(read.object(root, "ksms", section));
-    static const std::array<std::string, 13> keys{
+    static const std::array<std::string, 17> keys{
         "dscp_exclude", "utilization_warning", "state_directory",   "socket",
         "http_port",    "keep_seconds",        "keep_jobs",         "keep_bytes",
         "max_queued",   "max_queued_user",     "max_parallel_user", "submit_rate_user",
-        "allow"};
+        "allow",        "max_ttl",             "root_reserve",      "max_leases_user",
+        "max_waiting_user"};
     KSMS_CHECK(read.known(section, "ksms.", keys));
     KSMS_CHECK(read_service(read, section, config.service));
+    KSMS_CHECK(read_excluded(read, section, config.limits));
+    KSMS_CHECK(read_members(read, section, config.limits));
     if (section.contains("utilization_warning")) {
         const auto& value = section["utilization_warning"];
         if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > 1)
@@ -210,20 +248,7 @@ Status read_own(const Reader& read, const json& root, Config& config) {
                               value.dump() + " is not a number from 0 to 1");
         config.utilization_warning = value.get<double>();
     }
-    if (!section.contains("dscp_exclude")) return {};
-    const auto& list = section["dscp_exclude"];
-    if (!list.is_array()) return read.wrong("ksms.dscp_exclude", "not a list of DSCPs");
-    auto& limits = config.limits;
-    for (const auto& value : list) {
-        if (!Reader::in_range(value, 0, 63))
-            return read.wrong("ksms.dscp_exclude",
-                              value.dump() + " is not a whole number from 0 to 63");
-        limits.excluded |= std::uint64_t{1} << value.get<unsigned>();
-    }
-    for (unsigned dscp = limits.dscp_min; dscp <= limits.dscp_max; ++dscp)
-        if ((limits.excluded >> dscp & 1) == 0) return {};
-    return read.wrong("ksms.dscp_exclude",
-                      fmt::format("leaves none of {}-{}", limits.dscp_min, limits.dscp_max));
+    return {};
 }
 
 /// The file may be another application's, which has many: one line for all of them, those first

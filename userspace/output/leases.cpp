@@ -34,6 +34,11 @@ double seconds(std::uint64_t ns) {
     return static_cast<double>(ns) / static_cast<double>(kSecond);
 }
 
+/// Seconds since the epoch, of a moment of CLOCK_MONOTONIC.
+double date(std::uint64_t monotonic_ns, const Moment& now) {
+    return seconds(now.realtime_ns) + seconds(monotonic_ns) - seconds(now.monotonic_ns);
+}
+
 /// "12 s", "5 min", "3 h"
 std::string span_text(std::uint64_t ns) {
     const auto s = ns / kSecond;
@@ -128,13 +133,12 @@ void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) 
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_pid);
     json.key("start_time");
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_start);
-    json.key("allocated_at").value(seconds(lease.allocated_at), kDecimals);
+    json.key("allocated_at").value(date(lease.allocated_ns, now), kDecimals);
     json.key("expires_at");
     if (lease.expires_ns == 0)
         json.null();
     else
-        json.value(seconds(now.realtime_ns) + seconds(lease.expires_ns) - seconds(now.monotonic_ns),
-                   kDecimals);
+        json.value(date(lease.expires_ns, now), kDecimals);
     json.field("status", status_of(lease, now)).field("generation", lease.state >> 8);
     json.end_object();
 }

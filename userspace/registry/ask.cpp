@@ -18,8 +18,9 @@
 namespace ksms {
 namespace {
 
-void put_text(char (&into)[KSMS_NAME_LENGTH], const std::string& text) {
-    text.copy(into, sizeof into - 1);
+template <std::size_t N>
+void put_text(char (&into)[N], const std::string& text) {
+    text.copy(into, N - 1);
 }
 
 /// Names the owner to the kernel, which finds out itself what it is called there.
@@ -33,12 +34,12 @@ Status name_owner(const LeaseRequest& request, ksms_registry_call& call, Fd& hel
     call.named_pid = request.owner->pid;
     // glibc 2.36 declares pidfd_open for C only.
     held = Fd(static_cast<int>(syscall(SYS_pidfd_open, request.owner->pid, 0)));
-    if (!held && errno == ESRCH) return std::unexpected(not_given(request, ESRCH));
+    if (!held && errno == ESRCH) return std::unexpected(owner_ended(request));
     if (!held) return fail_errno(errno, fmt::format("open the process {}", request.owner->pid));
     call.owner_fd = static_cast<std::uint32_t>(held.get());
     // It may be another process by now.
     if (is_alive(*request.owner)) return {};
-    return std::unexpected(not_given(request, ESRCH));
+    return std::unexpected(owner_ended(request));
 }
 
 ksms_registry_call call_of(const LeaseRequest& request, const RegistryLimits& limits) {
@@ -47,8 +48,6 @@ ksms_registry_call call_of(const LeaseRequest& request, const RegistryLimits& li
     auto& asked = call.request;
     asked.ttl_ns = request.ttl_ns == 0 ? limits.ttl_ns : request.ttl_ns;
     if (request.endless) asked.ttl_ns = 0;
-    asked.epoch_ns = realtime_ns() - monotonic_ns();
-    asked.max_jobs = limits.max_jobs;
     put_text(asked.job, request.job);
     put_text(asked.user, request.user);
     return call;
@@ -89,6 +88,7 @@ Result<Fd> answers_edge(int answers) {
 Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::uint64_t until,
                                          const std::atomic<int>* stop) const {
     KSMS_CHECK(check_request(request, limits_));
+    if (unset_.take()) KSMS_CHECK(set_limits(pins_, limits_));
     auto call = call_of(request, limits_);
     Fd owner;
     KSMS_CHECK(name_owner(request, call, owner));
@@ -97,7 +97,7 @@ Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::uint6
     if (preferred != 0 && preferred != range) {
         call.request.allowed = preferred;
         KSMS_TRY(const auto result, transact(call));
-        if (result != EBUSY) return call;
+        if (result != EBUSY && result != EDOM) return call;
     }
     call.request.allowed = range;
     call.may_wait = until != 0 ? 1 : 0;

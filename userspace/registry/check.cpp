@@ -15,16 +15,43 @@
 namespace ksms {
 namespace {
 
-// What a program of the kernel's does in microseconds is stuck if it is the same after this.
-constexpr int kStuckAfter = 50;  // ms
+// What a program of the kernel's does in microseconds is stuck if it is the same all this time. One
+// that a busy machine took off its processor in between is not: who looks stuck is watched longer.
+constexpr int kFirstLook = 50, kNextLook = 20;  // ms
+constexpr int kLooks = 50;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;  // ns
 
 std::uint64_t state_of(std::uint64_t generation, ksms_lease_state what) {
     return generation << 8 | what;
 }
 
-bool is_padded(const char (&text)[KSMS_NAME_LENGTH]) {
-    const auto length = strnlen(text, sizeof text);
-    return std::all_of(text + length, text + sizeof text, [](char c) { return c == 0; });
+template <std::size_t N>
+bool is_padded(const char (&text)[N]) {
+    const auto length = strnlen(text, N);
+    return std::all_of(text + length, text + N, [](char c) { return c == 0; });
+}
+
+bool is_between_steps(const ksms_lease& lease) {
+    const auto what = lease.state & 0xff;
+    return what == KSMS_LEASE_BUSY || what == KSMS_LEASE_CLAIMED || what == KSMS_LEASE_CHANGING;
+}
+bool is_between_steps(const ksms_waiter& waiter) {
+    const auto what = waiter.state & 0xff;
+    return what == KSMS_WAITER_WRITING || what == KSMS_WAITER_SERVING;
+}
+
+/// Whatever changes meanwhile is no longer as it was before.
+/// @return whether anything is still stuck
+template <typename V>
+bool forget_changed(std::vector<V>& before, const std::vector<V>& now) {
+    constexpr std::uint64_t kChanged = ~std::uint64_t{0};  // a state that none has
+    bool stuck = false;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+        if (before[i].state != now[i].state) before[i].state = kChanged;
+        stuck |= before[i].state == now[i].state && is_between_steps(now[i]);
+    }
+    return stuck;
 }
 
 class Checker {
@@ -38,13 +65,14 @@ public:
         KSMS_TRY(before_, pins_.leases.array());
         KSMS_TRY(waiters_before_, pins_.waiters.array());
         KSMS_TRY(const auto figures, pins_.figures.lookup(0));
-        poll(nullptr, 0, kStuckAfter);
-        KSMS_TRY(now_, pins_.leases.array());
+        KSMS_CHECK(watch());
+        KSMS_CHECK(check_limits());
         for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
             check_state(dscp);
             if (is_held(now_[dscp])) check_held(dscp);
         }
         check_jobs();
+        check_users();
         KSMS_CHECK(check_used());
         KSMS_CHECK(check_waiters(figures.value_or(ksms_registry{})));
         return std::move(found_);
@@ -62,6 +90,28 @@ private:
                  MappedArray<ksms_waiter>::map(pins_.waiters.raw().fd(), KSMS_WAITERS, "waiters"));
         KSMS_TRY(figures_,
                  MappedArray<ksms_registry>::map(pins_.figures.raw().fd(), 1, "registry"));
+        return {};
+    }
+
+    Status watch() {
+        poll(nullptr, 0, kFirstLook);
+        for (int look = 0; look < kLooks; ++look) {
+            KSMS_TRY(now_, pins_.leases.array());
+            KSMS_TRY(const auto waiters, pins_.waiters.array());
+            const bool leases_stuck = forget_changed(before_, now_);
+            if (!forget_changed(waiters_before_, waiters) && !leases_stuck) break;
+            poll(nullptr, 0, kNextLook);
+        }
+        return {};
+    }
+
+    /// What the kernel goes by, against what is configured.
+    Status check_limits() {
+        KSMS_TRY(const bool same, limits_in_force(pins_, limits_));
+        if (same) return {};
+        find("the limits in the kernel are not the configured ones",
+             "root has set others, or none: what may be given out, to whom and for how long",
+             "set right", [this] { return set_limits(pins_, limits_).has_value(); });
         return {};
     }
 
@@ -148,11 +198,40 @@ private:
                  "freed", freeing(dscp));
             return;
         }
+        check_time(dscp, name);
         check_hooks(dscp, name);
         if ((range_mask(limits_) >> dscp & 1) == 0)
             find(name + ": it is outside of the configured range",
                  "other settings were in force when it was given out",
                  "nothing: it ends with its owner or its time", nullptr);
+    }
+
+    /// A time that no caller could be given today.
+    void check_time(std::uint32_t dscp, const std::string& name) {
+        const auto& lease = now_[dscp];
+        const auto now = surroundings_.monotonic();
+        const auto longest = lease.uid == 0 ? std::uint64_t{KSMS_LONGEST_NS} : limits_.longest_ns;
+        if (lease.expires_ns <= now || lease.expires_ns - now <= longest) return;
+        find(fmt::format("{}: it is held for {} s more, {} s is the longest", name,
+                         (lease.expires_ns - now) / kSecond, longest / kSecond),
+             "other limits were in force when it was given out", "it ends after the longest time",
+             on_lease(dscp, KSMS_LEASE_HELD, [end = now + longest](ksms_lease& held) {
+                 held.expires_ns = end;
+                 return true;
+             }));
+    }
+
+    /// Others than root, who hold more than one may.
+    void check_users() {
+        std::map<std::uint32_t, std::uint32_t> leases;
+        for (const auto& lease : now_)
+            if (is_held(lease) && lease.uid != 0) ++leases[lease.uid];
+        for (const auto& [uid, number] : leases)
+            if (number > limits_.user_leases)
+                find(fmt::format("user {} holds {} DSCPs, {} is the most of one", uid, number,
+                                 limits_.user_leases),
+                     "other limits were in force when they were given out",
+                     "nothing: they end with their owners or their time", nullptr);
     }
 
     void check_names(std::uint32_t dscp, const std::string& name) {

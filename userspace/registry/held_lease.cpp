@@ -16,10 +16,18 @@ std::uint64_t ns(std::chrono::nanoseconds time) {
     return time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count());
 }
 
+/// What root's commands have set; the defaults, where this is root and there were none.
+Result<RegistryLimits> limits_without_configuration(const RegistryPins& pins) {
+    KSMS_TRY(const auto now, pins.limits.lookup(0));
+    if (now && now->dscps != 0) return from_kernel(*now);
+    return effective_limits(pins, {});
+}
+
 }  // namespace
 
 struct LeaseRegistry::State {
-    explicit State(RegistryPins opened) : pins(std::move(opened)), registry(pins, {}) {}
+    State(RegistryPins opened, const RegistryLimits& limits)
+        : pins(std::move(opened)), registry(pins, limits) {}
     RegistryPins pins;
     Registry registry;
 };
@@ -86,7 +94,9 @@ std::expected<LeaseRegistry, LeaseError> LeaseRegistry::open(const std::string& 
     if (!root) return told(root.error());
     auto pins = RegistryPins::open(*root);
     if (!pins) return told(pins.error());
-    return LeaseRegistry(std::make_shared<State>(std::move(*pins)));
+    const auto limits = limits_without_configuration(*pins);
+    if (!limits) return told(limits.error());
+    return LeaseRegistry(std::make_shared<State>(std::move(*pins), *limits));
 }
 
 std::expected<HeldLease, LeaseError> LeaseRegistry::allocate(const LeaseOptions& options) const {

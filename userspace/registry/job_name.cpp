@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <string_view>
 
 #include "base/clock.hpp"
@@ -13,9 +12,12 @@ namespace ksms {
 bool is_job_name(const std::string& job) {
     static constexpr std::string_view allowed =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@+-";
-    return !job.empty() && job.size() < KSMS_NAME_LENGTH &&
-           std::ranges::all_of(
-               job, [](char c) { return allowed.find(c) != std::string_view::npos; });
+    constexpr std::size_t kLongest = 63;
+    std::string_view name = job;
+    if (name.starts_with(KSMS_SERVICE_PREFIX))
+        name.remove_prefix(std::string_view(KSMS_SERVICE_PREFIX).size());
+    return !name.empty() && name.size() <= kLongest &&
+           name.find_first_not_of(allowed) == std::string_view::npos;
 }
 
 std::string make_job_name() {

@@ -9,8 +9,9 @@
 namespace ksms {
 namespace {
 
-std::string text_of(const char (&padded)[KSMS_NAME_LENGTH]) {
-    return {padded, strnlen(padded, sizeof padded)};
+template <std::size_t N>
+std::string text_of(const char (&padded)[N]) {
+    return {padded, strnlen(padded, N)};
 }
 
 }  // namespace
@@ -41,7 +42,6 @@ ksms_lease record_of(const ksms_registry_call& given) {
     lease.uid = asked.uid;
     lease.allocated_ns = given.allocated_ns;
     lease.expires_ns = given.expires_ns;
-    lease.allocated_at = given.allocated_ns + asked.epoch_ns;
     lease.ttl_ns = asked.ttl_ns;
     lease.dscp = given.dscp;
     std::ranges::copy(asked.job, lease.job);
@@ -57,7 +57,8 @@ std::string holder_of(const ksms_lease& lease) {
 
 bool is_over(const ksms_lease& lease, const Surroundings& surroundings) {
     if (lease.expires_ns != 0 && lease.expires_ns <= surroundings.monotonic()) return true;
-    return lease.owner_pid != 0 && !surroundings.alive({lease.owner_pid, lease.owner_start});
+    if (lease.owner_pid == 0) return lease.expires_ns == 0;  // nothing else would end it
+    return !surroundings.alive({lease.owner_pid, lease.owner_start});
 }
 
 }  // namespace ksms

@@ -26,7 +26,7 @@ struct Surroundings {
 [[nodiscard]] ksms_lease record_of(const ksms_registry_call& given);
 /// "job web-1 of alice (pid 1234)"
 [[nodiscard]] std::string holder_of(const ksms_lease& lease);
-/// Its owner has ended, or its time is over.
+/// Its owner has ended, or its time is over, or it has neither.
 [[nodiscard]] bool is_over(const ksms_lease& lease, const Surroundings& surroundings);
 
 }  // namespace ksms

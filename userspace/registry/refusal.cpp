@@ -2,6 +2,7 @@
 #include "registry/refusal.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,29 +14,78 @@ namespace {
 
 constexpr const char* kHint = "`ksmsctl registry list` shows all; --wait SECONDS waits for one";
 
-/// Any name of a user database, UTF-8 too, but nothing that steers a terminal.
+Error service_name(const std::string& job) {
+    return fail(Code::not_allowed,
+                fmt::format("{}: names that begin with {} are the service's", job,
+                            KSMS_SERVICE_PREFIX),
+                "choose another --job")
+        .error();
+}
+
+Status check_dscp(std::uint8_t dscp, const RegistryLimits& limits) {
+    const auto allowed = kernel_limits(limits);
+    const auto bit = dscp < KSMS_DSCPS ? std::uint64_t{1} << dscp : 0;
+    if ((allowed.dscps & bit) == 0)
+        return fail(
+            Code::usage,
+            fmt::format("DSCP {} is not one of the registry's ({} to {}{})", dscp, limits.dscp_min,
+                        limits.dscp_max, limits.excluded == 0 ? "" : " without dscp_exclude"),
+            "dscp_range_min, dscp_range_max and dscp_exclude of the configuration say which are");
+    if (geteuid() == 0 || (allowed.member_dscps & bit) != 0) return {};
+    return fail(Code::not_allowed, fmt::format("DSCP {} is kept for root", dscp),
+                "ksms.root_reserve of the configuration says how many are");
+}
+
+std::string seconds_text(std::uint64_t ns) {
+    return fmt::format("{:g} s", static_cast<double>(ns) / 1e9);
+}
+
+std::uint32_t owner_pid(const LeaseRequest& request) {
+    return request.owner ? request.owner->pid : 0;
+}
+
+}  // namespace
+
 bool is_user_name(const std::string& user) {
     return !user.empty() && user.size() < KSMS_NAME_LENGTH &&
            std::ranges::none_of(user, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-}  // namespace
+Error owner_ended(const LeaseRequest& request) {
+    return fail(Code::not_found, fmt::format("the process {} has ended", owner_pid(request)),
+                "name one that runs: in a shell, --pid $$ is the shell itself")
+        .error();
+}
+
+Error too_long(std::uint64_t ttl_ns, const RegistryLimits& limits) {
+    const auto longest =
+        geteuid() == 0 ? std::uint64_t{KSMS_LONGEST_NS} : std::uint64_t{limits.longest_ns};
+    return fail(Code::usage,
+                fmt::format("a time to live of {} is longer than {}", seconds_text(ttl_ns),
+                            seconds_text(longest)),
+                geteuid() == 0 ? "" : "ksms.max_ttl of the configuration is the longest")
+        .error();
+}
+
+Error user_is_full(const RegistryLimits& limits) {
+    return fail(Code::no_dscp,
+                fmt::format("{} DSCPs are held by this user already, as many as one may hold",
+                            limits.user_leases),
+                "release one, or --wait SECONDS for one; ksms.max_leases_user of the configuration "
+                "is the limit")
+        .error();
+}
 
 Status check_request(const LeaseRequest& request, const RegistryLimits& limits) {
     if (!is_job_name(request.job))
         return fail(Code::usage, fmt::format("'{}' is no name of a job", request.job),
                     "1 to 63 letters, digits or any of . _ : @ + -");
+    if (geteuid() != 0 && request.job.starts_with(KSMS_SERVICE_PREFIX))
+        return std::unexpected(service_name(request.job));
     if (!is_user_name(request.user))
         return fail(Code::usage, fmt::format("'{}' is no name of a user", request.user),
                     "1 to 63 bytes, no control characters");
-    if (!request.dscp) return {};
-    const auto dscp = *request.dscp;
-    if (dscp < KSMS_DSCPS && (range_mask(limits) >> dscp & 1) != 0) return {};
-    return fail(
-        Code::usage,
-        fmt::format("DSCP {} is not one of the registry's ({} to {}{})", dscp, limits.dscp_min,
-                    limits.dscp_max, limits.excluded == 0 ? "" : " without dscp_exclude"),
-        "dscp_range_min, dscp_range_max and dscp_exclude of the configuration say which are");
+    return request.dscp ? check_dscp(*request.dscp, limits) : Status();
 }
 
 Error job_taken(const ksms_lease& by) {
@@ -65,18 +115,34 @@ Error others_lease(std::uint8_t dscp) {
         .error();
 }
 
-Error not_given(const LeaseRequest& request, std::uint32_t result) {
-    const auto pid = request.owner ? request.owner->pid : 0;
+Error not_given(const LeaseRequest& request, std::uint32_t result, const RegistryLimits& limits) {
     switch (result) {
-        case ESRCH:
-            return fail(Code::not_found, fmt::format("the process {} has ended", pid),
-                        "name one that runs: in a shell, --pid $$ is the shell itself")
+        case EDQUOT: return user_is_full(limits);
+        case EACCES: return service_name(request.job);
+        case EMFILE:
+            return fail(Code::no_dscp,
+                        fmt::format("{} calls of this user wait for a DSCP already",
+                                    limits.user_waiters),
+                        "try again later; ksms.max_waiting_user of the configuration is the limit")
                 .error();
+        case EDOM:
+            return fail(Code::no_dscp, "no DSCP is given out to this user",
+                        "ksms.root_reserve of the configuration says how many are root's")
+                .error();
+        case EOPNOTSUPP:
+            return fail(Code::not_allowed, "the registry is not for other user namespaces",
+                        "run it outside of the container, or as root")
+                .error();
+        case ESRCH: return owner_ended(request);
         case EPERM:
-            return fail(Code::not_allowed, fmt::format("the process {} is another user's", pid),
+            return fail(Code::not_allowed,
+                        fmt::format("the process {} is another user's", owner_pid(request)),
                         "own the lease by a process of yours, or run it as root (sudo)")
                 .error();
-        case EINVAL: return fail(Code::usage, "a lease needs an owner or a time to live").error();
+        case EINVAL:
+            return fail(Code::usage,
+                        "a lease needs an owner or a time to live, and names that are text")
+                .error();
         case ENOSPC:
             return fail(Code::no_dscp,
                         fmt::format("{} calls wait for a DSCP already", int{KSMS_WAITERS}),

@@ -2,6 +2,7 @@
 // Why a lease is not given.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/error.hpp"
@@ -10,6 +11,8 @@
 
 namespace ksms {
 
+/// Any name of a user database, UTF-8 too, but nothing that steers a terminal.
+[[nodiscard]] bool is_user_name(const std::string& user);
 /// @return Code::usage for a job or user that is no name, or a DSCP that is never given out
 Status check_request(const LeaseRequest& request, const RegistryLimits& limits);
 /// The job is held by another owner or user.
@@ -20,8 +23,14 @@ Status check_request(const LeaseRequest& request, const RegistryLimits& limits);
 [[nodiscard]] Error job_holds_another(const ksms_lease& lease, std::uint8_t wanted);
 /// Only its user may renew, release or use it.
 [[nodiscard]] Error others_lease(std::uint8_t dscp);
-/// @param result  an errno of ksms_registry_call
-[[nodiscard]] Error not_given(const LeaseRequest& request, std::uint32_t result);
+/// @param result  an errno of ksms_registry_call, but ERANGE
+[[nodiscard]] Error not_given(const LeaseRequest& request, std::uint32_t result,
+                              const RegistryLimits& limits);
+[[nodiscard]] Error owner_ended(const LeaseRequest& request);
+/// A longer time to live than the caller may have.
+[[nodiscard]] Error too_long(std::uint64_t ttl_ns, const RegistryLimits& limits);
+/// The user holds as many as one may.
+[[nodiscard]] Error user_is_full(const RegistryLimits& limits);
 /// As many are held as there can be.
 [[nodiscard]] Error none_free(const std::vector<ksms_lease>& held, const RegistryLimits& limits);
 

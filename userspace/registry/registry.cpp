@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -136,13 +137,17 @@ std::unexpected<Error> Registry::refused(const LeaseRequest& request,
         if (by) return std::unexpected(dscp_taken(*by));
     }
     KSMS_TRY(const auto held, list());
+    const auto uid = getuid();
+    if (uid != 0 && std::ranges::count(held, uid, &ksms_lease::uid) >= limits_.user_leases)
+        return std::unexpected(user_is_full(limits_));
     return std::unexpected(none_free(held, limits_));
 }
 
 Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_call& call) const {
     if (call.result == EBUSY || call.result == EUSERS) return refused(request, call);
+    if (call.result == ERANGE) return std::unexpected(too_long(call.request.ttl_ns, limits_));
     if (call.result != 0 && call.result != EEXIST)
-        return std::unexpected(not_given(request, call.result));
+        return std::unexpected(not_given(request, call.result, limits_));
     Lease lease;
     lease.dscp = static_cast<std::uint8_t>(call.dscp);
     lease.generation = call.generation;
@@ -181,6 +186,7 @@ Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_
         return fail(
             Code::usage,
             fmt::format("no process owns the lease of DSCP {}: it needs a time to live", dscp));
+    if (result == ERANGE) return std::unexpected(too_long(ttl_ns, limits_));
     if (result == EPERM) return std::unexpected(others_lease(dscp));
     return fail(Code::not_found,
                 fmt::format("DSCP {} is not held under generation {} any more", dscp, generation),

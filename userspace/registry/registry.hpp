@@ -3,6 +3,8 @@
 // transaction of the BPF program `ksms_lease`, atomic for every process on the machine.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -20,7 +22,7 @@
 namespace ksms {
 
 struct LeaseRequest {
-    std::string job;  ///< 1 to 63 characters of [A-Za-z0-9._:@+-]
+    std::string job;  ///< is_job_name()
     std::string user;
     std::optional<ProcessId> owner;    ///< none: the time to live alone holds it
     std::uint64_t ttl_ns{0};           ///< 0: the limits' own
@@ -41,15 +43,19 @@ struct SavedLease;
 class Registry {
 public:
     /// @param pins  outlive it
+    /// @param limits  root's are put into force by the first allocation
     Registry(const RegistryPins& pins, RegistryLimits limits, Surroundings surroundings = {})
-        : pins_(pins), limits_(limits), surroundings_(std::move(surroundings)) {}
+        : pins_(pins), limits_(limits), surroundings_(std::move(surroundings)) {
+        unset_.set(geteuid() == 0);
+    }
 
     /// Takes the lowest free DSCP. Whose owner has ended or whose time is over is free already: the
     /// kernel saw to that.
     /// @return Code::no_dscp where none is free (how many are held, and by whom the oldest), where
-    /// the one asked for or the job is somebody else's (who); Code::usage for a DSCP out of range
-    /// or a bad name; Code::not_found for an owner that has ended; Code::not_allowed for another
-    /// user's process
+    /// the one asked for or the job is somebody else's (who), or where the user holds as many as
+    /// one may; Code::usage for a DSCP out of range, a bad name or too long a time to live;
+    /// Code::not_found for an owner that has ended; Code::not_allowed for another user's process or
+    /// a name that is the service's
     Result<Lease> allocate(const LeaseRequest& request) const { return allocate(request, 0); }
     /// Where none is free it waits its turn, in the order of asking; woken by whoever answers it. A
     /// job that another owner holds is refused at once.
@@ -58,7 +64,8 @@ public:
                            const std::atomic<int>* stop = nullptr) const;
     /// A lease as it was saved, for the owner that it names. Root only.
     Result<Lease> give(const SavedLease& saved, std::uint64_t now_epoch_ns) const;
-    /// @param ttl_ns  from now on; 0: none (Code::usage where there is no owner either)
+    /// @param ttl_ns  from now on; 0: none (Code::usage where there is no owner either, or where it
+    /// is longer than may be)
     /// @return Code::not_found where it is not held under this generation any more;
     /// Code::not_allowed where it is another user's
     Status renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const;
@@ -96,8 +103,11 @@ private:
     const RegistryPins& pins_;
     RegistryLimits limits_;
     Surroundings surroundings_;
+    mutable OnceTrue unset_;  ///< the kernel may have other limits
 };
 
+/// 1 to 63 characters of [A-Za-z0-9._:@+-]; more only behind "ksmsd:", where the service has its
+/// jobs.
 [[nodiscard]] bool is_job_name(const std::string& job);
 /// A name for a job that gave none: "scan-PID-xxxx".
 [[nodiscard]] std::string make_job_name();

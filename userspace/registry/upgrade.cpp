@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "bpf/other_abi.hpp"
+#include "registry/refusal.hpp"
 #include "registry/registry.hpp"
 #include "registry/restore.hpp"
 
@@ -18,18 +21,33 @@ bool lives(const OtherLease& lease, const Surroundings& surroundings) {
     return surroundings.alive({lease.owner_pid, lease.owner_start});
 }
 
-SavedLease saved(const OtherLease& lease, std::uint64_t epoch_ns) {
+/// That version may have let a member call its job what it liked.
+std::string own_name(const OtherLease& lease, const std::vector<OtherLease>& all) {
+    const bool may = lease.uid == 0 || !lease.job.starts_with(KSMS_SERVICE_PREFIX);
+    const auto first = std::ranges::find(all, lease.job, &OtherLease::job);
+    if (is_job_name(lease.job) && may && first->dscp == lease.dscp) return lease.job;
+    auto name = fmt::format("repaired.{}", lease.dscp);
+    while (std::ranges::find(all, name, &OtherLease::job) != all.end()) name += '_';
+    return name;
+}
+
+/// @param now  CLOCK_MONOTONIC
+/// @param epoch_ns  since the epoch, at the zero of CLOCK_MONOTONIC
+SavedLease saved(const OtherLease& lease, std::uint64_t now, std::uint64_t epoch_ns,
+                 const RegistryLimits& limits) {
     SavedLease result;
-    result.job = is_job_name(lease.job) ? lease.job : fmt::format("repaired.{}", lease.dscp);
-    result.user = lease.user;
+    result.user = is_user_name(lease.user) ? lease.user : fmt::format("uid:{}", lease.uid);
     result.dscp = static_cast<std::uint8_t>(lease.dscp);
     result.uid = lease.uid;
-    result.allocated_at = lease.allocated_at;
+    result.allocated_at = now + epoch_ns;
     if (lease.owner_pid != 0) {
         result.pid = lease.owner_pid;
         result.start = lease.owner_start;
     }
-    if (lease.expires_ns != 0) result.expires_at = lease.expires_ns + epoch_ns;
+    // That version may have given it for centuries.
+    const auto longest = lease.uid == 0 ? std::uint64_t{KSMS_LONGEST_NS} : limits.longest_ns;
+    if (lease.expires_ns != 0)
+        result.expires_at = now + epoch_ns + std::min(lease.expires_ns - now, longest);
     return result;
 }
 
@@ -43,13 +61,15 @@ Status carry(const PinRoot& from, const PinRoot& to, const RegistryLimits& limit
     all.dscp_min = 0;
     all.dscp_max = KSMS_DSCPS - 1;
     all.excluded = 0;
-    all.max_jobs = KSMS_DSCPS;
     const Registry registry(pins, all, surroundings);
     const auto now = surroundings.monotonic(), epoch = realtime_ns() - now;
     for (const auto& lease : other->leases) {
         if (!lives(lease, surroundings)) continue;
-        KSMS_TRY([[maybe_unused]] const auto given,
-                 registry.give(saved(lease, epoch), now + epoch));
+        auto made = saved(lease, now, epoch, limits);
+        made.job = own_name(lease, other->leases);
+        const auto given = registry.give(made, now + epoch);
+        const bool ended = !given && given.error().code == Code::not_found;
+        if (!given && !ended) return std::unexpected(given.error());
     }
     return {};
 }

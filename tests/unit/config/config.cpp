@@ -99,6 +99,36 @@ TEST_CASE("config: errors name the key and the line") {
     CHECK(error_of("[]") == "c.json:1: not a JSON object");
 }
 
+TEST_CASE("config: what users who are not root may have of the registry") {
+    const auto limits_of = [](std::string_view text) {
+        const auto config = parse_config(text, "c.json");
+        REQUIRE(config);
+        return config->limits;
+    };
+    auto limits = limits_of(R"({"ksms":{"root_reserve":0,"max_leases_user":2,
+        "max_waiting_user":3,"max_ttl":7200}})");
+    CHECK(limits.root_reserve == 0);
+    CHECK(limits.user_leases == 2);
+    CHECK(limits.user_waiters == 3);
+    CHECK(limits.longest_ns == 7200'000'000'000);
+    limits = limits_of(R"({"dscp_registry":{"max_concurrent_jobs":16}})");
+    CHECK(limits.root_reserve == 2);
+    CHECK(limits.user_leases == 8);
+    CHECK(limits.user_waiters == 16);
+    CHECK(limits.longest_ns == 86'400'000'000'000);
+    limits = limits_of(R"({"dscp_registry":{"allocation_timeout":100000}})");
+    CHECK(limits.longest_ns == 100'000'000'000'000);
+    CHECK(limits_of(R"({"dscp_registry":{"enabled":false}})").root_reserve == 0);
+    CHECK(error_of("{\"ksms\":\n{\"root_reserve\": 32}}") ==
+          "c.json:2: ksms.root_reserve: 32 is not a whole number from 0 to 31");
+    CHECK(error_of("{\"ksms\":{\"max_leases_user\": 0}}") ==
+          "c.json:1: ksms.max_leases_user: 0 is not a whole number from 1 to 64");
+    CHECK(error_of("{\"ksms\":{\"max_waiting_user\": 113}}") ==
+          "c.json:1: ksms.max_waiting_user: 113 is not a whole number from 1 to 112");
+    CHECK(error_of("{\"ksms\":\n\n{\"max_ttl\": 60}}") ==
+          "c.json:3: ksms.max_ttl: 60 is less than dscp_registry.allocation_timeout, 3600");
+}
+
 TEST_CASE("config: a misspelt key comes with the right one") {
     const auto config = parse_config(R"({"dscp_registry":{"dscp_range_mim":32}})", "c.json");
     REQUIRE_FALSE(config);

@@ -42,7 +42,6 @@ ksms_lease lease(std::uint32_t dscp, const char* job, std::uint32_t pid, std::ui
     made.owner_pid = pid;
     made.owner_start = 4711;
     made.allocated_ns = 1'000'000'000;
-    made.allocated_at = 1'763'900'000'500'000'000;
     made.expires_ns = expires;
     made.dscp = dscp;
     std::strcpy(made.job, job);

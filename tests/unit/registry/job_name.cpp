@@ -11,5 +11,9 @@ TEST_CASE("job names: what may become part of a line or a key, and nothing else"
         CHECK_FALSE(is_job_name(bad));
     CHECK(is_job_name(std::string(63, 'x')));
     CHECK_FALSE(is_job_name(std::string(64, 'x')));
+    CHECK(is_job_name("ksmsd:" + std::string(63, 'x')));
+    CHECK_FALSE(is_job_name("ksmsd:" + std::string(64, 'x')));
+    CHECK_FALSE(is_job_name("ksmsd:"));
+    CHECK_FALSE(is_job_name("other:" + std::string(58, 'x')));
     CHECK(is_job_name(make_job_name()));
 }

@@ -33,6 +33,7 @@ TEST_CASE("lease records: over when the owner has ended or the time has") {
     CHECK(is_over(lease(7, 71, 0), surroundings()));
     CHECK_FALSE(is_over(lease(0, 0, 1001), surroundings()));
     CHECK(is_over(lease(0, 0, 999), surroundings()));
+    CHECK(is_over(lease(0, 0, 0), surroundings()));
 }
 
 TEST_CASE("lease records: held also while it is renewed, not before all is written") {
@@ -56,5 +57,5 @@ TEST_CASE("lease records: the holder's name, of a full field too") {
     record.owner_pid = 0;
     CHECK(holder_of(record) == "job web-1 of alice (no process)");
     std::memset(record.job, 'x', sizeof record.job);
-    CHECK(job_of(record) == std::string(64, 'x'));
+    CHECK(job_of(record) == std::string(sizeof record.job, 'x'));
 }

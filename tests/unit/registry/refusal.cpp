@@ -2,6 +2,7 @@
 #include "registry/refusal.hpp"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <cstring>
 
 using namespace ksms;
@@ -50,12 +51,12 @@ TEST_CASE("refusals: a DSCP outside the configured range") {
         REQUIRE_FALSE(check_request(wanted, {}));
         CHECK(check_request(wanted, {}).error().code == Code::usage);
     }
-    wanted.dscp = 63;
+    wanted.dscp = 59;
     CHECK(check_request(wanted, {}));
     RegistryLimits limits;
-    limits.excluded = 1ull << 63;
+    limits.excluded = 1ull << 59;
     CHECK(check_request(wanted, limits).error().message ==
-          "DSCP 63 is not one of the registry's (32 to 63 without dscp_exclude)");
+          "DSCP 59 is not one of the registry's (32 to 63 without dscp_exclude)");
 }
 
 TEST_CASE("refusals: who has it, how many there are, and what to do") {
@@ -71,4 +72,20 @@ TEST_CASE("refusals: who has it, how many there are, and what to do") {
           "no DSCP is free: 2 of 2 are held, the longest 33 by job old of bob (pid 133)");
     CHECK(error.hint.find("--wait") != std::string::npos);
     CHECK(none_free({}, limits).message == "no DSCP is free: 0 of 2 are held");
+}
+
+TEST_CASE("refusals: a limit is named with the key that sets it") {
+    RegistryLimits limits;
+    limits.user_leases = 3;
+    CHECK(user_is_full(limits).message ==
+          "3 DSCPs are held by this user already, as many as one may hold");
+    CHECK(user_is_full(limits).hint.find("ksms.max_leases_user") != std::string::npos);
+    const auto of = [&](std::uint32_t result) { return not_given(request(), result, limits); };
+    CHECK(of(EDQUOT).code == Code::no_dscp);
+    CHECK(of(EMFILE).hint.find("ksms.max_waiting_user") != std::string::npos);
+    CHECK(of(EDOM).hint.find("ksms.root_reserve") != std::string::npos);
+    CHECK(of(EACCES).code == Code::not_allowed);
+    CHECK(of(EACCES).message == "web-1: names that begin with ksmsd: are the service's");
+    CHECK(of(EOPNOTSUPP).code == Code::not_allowed);
+    CHECK(too_long(KSMS_LONGEST_NS + 1, limits).code == Code::usage);
 }
