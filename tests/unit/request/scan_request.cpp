@@ -121,7 +121,7 @@ TEST_CASE("scan: what is missing or wrong is named") {
           "--timeout 1 and --tcp-timeout 2 are the same option");
     CHECK(error_of(request({"--default-proto", "sctp"})) ==
           "--default-proto sctp: it is tcp or udp");
-    CHECK(error_of(request({"--timeout", "0"})) == "--timeout 0: not seconds from 0.001 to 86400");
+    CHECK(error_of(request({"--timeout", "-1"})) == "--timeout -1: not seconds from 0 to 86400");
     CHECK(error_of(request({"--rate", "fast"})) ==
           "--rate fast: not a whole number from 1 to 100000000");
     CHECK(error_of(request({"--job", "a b"})).find("--job a b") == 0);
