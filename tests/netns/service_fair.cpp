@@ -79,6 +79,17 @@ TEST_CASE("service: a lease under the name of somebody's job stops nobody") {
     REQUIRE(waited.exit == 0);
     CHECK(json::parse(waited.out)["job"] == "mine");
     CHECK(run(ksmsctl(lab, {"registry", "release", "--job", "mine"})).exit == 0);
+
+    // Root can take the very name: that job fails, and those behind it go on.
+    REQUIRE(run(ksmsctl(lab, {"registry", "allocate", "--job", "ksmsd:theirs", "--no-owner",
+                              "--ttl", "100"}))
+                .exit == 0);
+    const auto failed = service.job(submit(lab, "22", {"--id", "theirs", "--wait"}));
+    INFO(failed.err);
+    CHECK(failed.exit == 4);
+    CHECK(failed.err.find("ksmsd:theirs") != std::string::npos);
+    CHECK(service.job(submit(lab, "22", {"--wait", "-q"})).exit == 0);
+    CHECK(run(ksmsctl(lab, {"registry", "release", "--job", "ksmsd:theirs"})).exit == 0);
 }
 
 TEST_CASE("service: one user's slow jobs leave slots to others, and to root") {

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/text.hpp"
+#include "output/layout.hpp"
 #include "output/json.hpp"
 
 namespace ksms {

@@ -90,7 +90,7 @@ public:
             return {};
         };
         auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
-        if (!report) return end_of(report.error(), stop_ != 0);
+        if (!report) return not_run(request, report.error());
         report->job = id_;
         tell_verdicts(*report);
         std::string document;
@@ -107,7 +107,7 @@ public:
         if (!pins) return end_of(pins.error(), false);
         const Registry registry(*pins, request.limits);
         const auto lease = allocate(registry, request);
-        if (!lease) return end_of(lease.error(), stop_ != 0);
+        if (!lease) return not_run(request, lease.error());
         const Defer give_back([&] {
             [[maybe_unused]] const auto given = registry.release(lease->dscp, lease->generation);
         });
@@ -135,6 +135,16 @@ public:
     }
 
 private:
+    /// Who holds the lease's name is no worker of ours, whose own have ended: waiting does not
+    /// help.
+    RunEnd not_run(const ScanRequest& request, const Error& error) const {
+        auto end = end_of(error, stop_ != 0);
+        if (end.how != RunEnd::How::no_dscp || request.dscp) return end;
+        const Registry registry(bench_.objects().registry, request.limits);
+        if (registry.find_job(request.job)) end.how = RunEnd::How::failed;
+        return end;
+    }
+
     std::function<void(const ScanProgress&)> progress() {
         return [this](const ScanProgress& now) {
             sink_.event("progress", {{"stage", now.stage},

@@ -17,13 +17,14 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "ksms/abi.h"
 
 namespace ksms {
 
 /// The name that a job's lease is under. Names with this prefix are root's, so no member of the
 /// group can take that of a job that waits.
 [[nodiscard]] inline std::string lease_name(const std::string& id) {
-    return "ksmsd:" + id;
+    return KSMS_SERVICE_PREFIX + id;
 }
 
 struct Order {

@@ -100,7 +100,8 @@ Result<JobRequest> make_job_request(const json& body, const Config& config) {
         return wrong("type", body["type"], "not \"fast\" or \"detailed\"");
     job.detailed = type == "detailed";
     KSMS_TRY(job.id, text_of(body, "id"));
-    if (!job.id.empty() && !is_job_name(job.id))
+    constexpr std::size_t longest = 63;
+    if (!job.id.empty() && (!is_job_name(job.id) || job.id.size() > longest))
         return wrong("id", body["id"], "not 1 to 63 of A-Z a-z 0-9 . _ : @ + -");
     KSMS_TRY(auto user, text_of(body, "user"));
     if (user.size() >= KSMS_NAME_LENGTH)
