@@ -107,6 +107,9 @@ private:
 
     /// What the kernel goes by, against what is configured.
     Status check_limits() {
+        KSMS_TRY(const auto now, pins_.limits.lookup(0));
+        // Installed just now: nobody has been given anything.
+        if (!now || now->dscps == 0) return repair_ ? set_limits(pins_, limits_) : Status();
         KSMS_TRY(const bool same, limits_in_force(pins_, limits_));
         if (same) return {};
         find("the limits in the kernel are not the configured ones",
