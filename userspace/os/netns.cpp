@@ -308,8 +308,9 @@ Result<NetnsSearch> NetnsSearch::run() {
     for (const auto& name : names) KSMS_CHECK(search.note(search.add(kNamed + name, name)));
     KSMS_CHECK(search.note(search.add(host_path(), "host")));
     KSMS_TRY(const auto pids, directory_entries("/proc"));
+    // PID 1 has had its turn: as the host, whose namespace is ours where it is kept from us.
     for (const auto& pid : pids)
-        if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0)
+        if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0 && pid != "1")
             KSMS_CHECK(search.note(search.add_process(pid)));
     KSMS_CHECK(search.read_cookies());
     return search;
