@@ -220,7 +220,10 @@ Status run_daemon(const std::vector<std::string>& line) {
     KSMS_TRY(const auto root, PinRoot::choose(options.pin_root));
     if (!arguments.has("foreground") && ::daemon(0, 1) != 0) return fail_errno(errno, "daemon");
     KSMS_TRY(const auto objects, Objects::open(root));
-    KSMS_TRY([[maybe_unused]] const auto undone, reconcile(objects));
+    KSMS_TRY(const auto undone, reconcile(objects));
+    std::vector<std::string> left;
+    add_warnings(undone, left);
+    for (const auto& warning : left) log(LogLevel::warning, warning);
     const auto now = realtime_s();
     KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
     if (const auto& damage = store.damage())

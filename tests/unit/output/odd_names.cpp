@@ -164,9 +164,9 @@ TEST_CASE("odd names: every text is printable, every document is JSON") {
         const Moment now{1, 2};
         for (const auto& text :
              {scan_text(report, {.details = true}), explain_text(explanation, 100),
-              leases_text(leases, now), taps_text(taps), tap_counters_text(taps, stats),
-              findings_text(findings, true), health_text(health, false, 100),
-              removed_text(removed)}) {
+              leases_text(leases, now, 100), taps_text(taps, 100),
+              tap_counters_text(taps, stats, 100), findings_text(findings, true),
+              health_text(health, false, 100), removed_text(removed)}) {
             INFO(json(text).dump(-1, ' ', true, json::error_handler_t::replace));
             REQUIRE(steers_nobody(text));
         }
