@@ -21,7 +21,7 @@ public:
     };
 
     /// @param name  of the thread, at most 15 bytes (prctl(2), PR_SET_NAME)
-    explicit Lane(std::string name, AtEnd at_end = AtEnd::finish);
+    explicit Lane(const std::string& name, AtEnd at_end = AtEnd::finish);
     Lane(const Lane&) = delete;
     Lane& operator=(const Lane&) = delete;
     ~Lane();

@@ -28,6 +28,7 @@
 #include "daemon/sockets.hpp"
 #include "daemon/stall.hpp"
 #include "daemon/worker.hpp"
+#include "daemon/worker_process.hpp"
 #include "guard/guard.hpp"
 #include "http/background.hpp"
 #include "http/server.hpp"
@@ -45,6 +46,7 @@ using std::chrono::seconds;
 // systemd waits longer (TimeoutStopSec=30), then kills.
 constexpr seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
+constexpr std::chrono::milliseconds kLastWorkers{3000};
 constexpr seconds kPruneEvery{10};
 // One go takes a few hundred jobs away at most, so that nobody waits for it.
 constexpr std::chrono::milliseconds kPruneOn{100};
@@ -232,6 +234,7 @@ Status run_daemon(const std::vector<std::string>& line) {
     // Before the first worker is started, which must not inherit what systemd passed on.
     KSMS_TRY(auto listening, listen_everywhere(config.service));
     const LogThread logging;
+    const Defer last([] { await_workers(kLastWorkers); });
     return Daemon(objects, std::move(store), std::move(config), options.config, root.path)
         .run(std::move(listening));
 }

@@ -74,7 +74,7 @@ void Records::started(const std::string& id, std::optional<int> dscp, double at)
         });
 }
 
-void Records::finished(std::shared_ptr<const Job> job, Then<void> then) {
+void Records::finished(const std::shared_ptr<const Job>& job, Then<void> then) {
     ask(
         [job](JobStore& store) {
             return store.finished(job->id, job->state, job->result, job->error, job->finished_at);

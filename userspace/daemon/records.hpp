@@ -41,7 +41,7 @@ public:
     /// again.
     void submit(Job job, Then<Submitted> then);
     void started(const std::string& id, std::optional<int> dscp, double at);
-    void finished(std::shared_ptr<const Job> job, Then<void> then);
+    void finished(const std::shared_ptr<const Job>& job, Then<void> then);
     void requeued(const std::string& id, RunEnded how);
     void find(const std::string& id, bool with_result, Then<Job> then);
     void prune(const Retention& keep, Then<Pruned> then);

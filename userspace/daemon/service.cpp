@@ -79,7 +79,7 @@ KsmsService::KsmsService(boost::asio::io_context& io, JobBoard& board, Health& h
       users_(io, "ksmsd-users", Lane::AtEnd::abandon) {}
 
 /// What a caller may not see is not there.
-void KsmsService::visible(const Caller& caller, const std::string& id, Then<Job> then) {
+void KsmsService::visible(const Caller& caller, const std::string& id, const Then<Job>& then) {
     board_.find(id, false, [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
         if (job && (trusted || job->uid == uid)) return then(std::move(*job));
         if (!job && job.error().code != Code::not_found)

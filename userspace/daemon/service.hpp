@@ -46,11 +46,11 @@ private:
         std::uint64_t at{0};  ///< monotonic_ns()
     };
 
-    void visible(const Caller& caller, const std::string& id, Then<Job> then);
+    void visible(const Caller& caller, const std::string& id, const Then<Job>& then);
     std::unexpected<Problem> rejected(const char* reason, Problem problem);
     void find_owner(const Caller& caller, const std::optional<std::string>& user,
                     std::function<void(Answer<Job>)> then);
-    void look_for(Submission submission, Then<SubmittedJob> then);
+    void look_for(Submission submission, const Then<SubmittedJob>& then);
     void enqueue(const Submission& submission, const Then<SubmittedJob>& then);
     Answer<SubmittedJob> same_or_conflict(const Submission& submission, const Job& known);
     [[nodiscard]] std::optional<std::pair<const char*, Problem>> too_much(

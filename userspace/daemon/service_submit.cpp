@@ -99,12 +99,12 @@ void KsmsService::submit(const Caller& caller, const json& body, Then<SubmittedJ
         if (!owner) return then(rejected("invalid", std::move(owner).error()));
         submission.job.uid = owner->uid;
         submission.job.user = owner->user;
-        look_for(std::move(submission), std::move(then));
+        look_for(std::move(submission), then);
     });
 }
 
 /// The same request under the same id again is no new job, however full the queue is.
-void KsmsService::look_for(Submission submission, Then<SubmittedJob> then) {
+void KsmsService::look_for(Submission submission, const Then<SubmittedJob>& then) {
     if (!submission.named) return enqueue(submission, then);
     const auto id = submission.job.id;
     board_.find(id, false,

@@ -15,7 +15,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -174,6 +176,13 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
     std::string text, document, order;
     std::size_t document_left{0};
 };
+
+void await_workers(std::chrono::milliseconds longest) {
+    constexpr timespec pause{0, 2'000'000};
+    const auto until = std::chrono::steady_clock::now() + longest;
+    while (::waitpid(-1, nullptr, WNOHANG) >= 0 && std::chrono::steady_clock::now() < until)
+        ::nanosleep(&pause, nullptr);
+}
 
 WorkerProcess::WorkerProcess(std::shared_ptr<State> state) : state_(std::move(state)) {}
 

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -27,6 +28,10 @@ struct WorkerEvents {
     /// The process is gone. @param how  "signal 9", "exit 1"
     std::function<void(std::string how)> died;
 };
+
+/// Waits until no worker is left, as long as this at most: at the end of ksmsd, when nobody else
+/// waits for anything. What they hold (taps) goes with them.
+void await_workers(std::chrono::milliseconds longest);
 
 class WorkerProcess {
 public:

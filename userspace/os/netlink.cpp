@@ -141,6 +141,7 @@ Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchang
         KSMS_TRY(const auto heard, receive(deadline, what, [&](std::span<const char> datagram) {
                      return exchange.take(datagram);
                  }));
+        if (exchange.over()) break;
         if (heard == Heard::nothing || monotonic_ns() >= deadline)
             return fail_errno(ETIMEDOUT, what);
         if (heard == Heard::something) continue;

@@ -139,7 +139,7 @@ bool has_ended(const std::string& pid) {
 
 }  // namespace
 
-Result<Netns> Netns::open_unread(const std::string& path, std::string name) {
+Result<Netns> Netns::open_unread(const std::string& path, const std::string& name) {
     const auto none = [&] {
         return fail(Code::not_found,
                     path == name ? fmt::format("there is no network namespace at {}", path)
@@ -157,7 +157,7 @@ Result<Netns> Netns::open_unread(const std::string& path, std::string name) {
     struct statfs filesystem{};
     if (fstatfs(place.get(), &filesystem) != 0 || filesystem.f_type != NSFS_MAGIC) return none();
     Netns netns;
-    netns.name_ = std::move(name);
+    netns.name_ = name;
     netns.fd_ =
         Fd(::open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC));
     if (!netns.fd_)
@@ -171,7 +171,7 @@ Result<Netns> Netns::open_unread(const std::string& path, std::string name) {
 }
 
 Result<Netns> Netns::open_path(const std::string& path, std::string name) {
-    KSMS_TRY(auto netns, open_unread(path, std::move(name)));
+    KSMS_TRY(auto netns, open_unread(path, name));
     std::vector<std::uint64_t> cookies;
     KSMS_CHECK(read_cookies({netns.fd()}, cookies));
     netns.cookie_ = cookies[0];
@@ -264,7 +264,7 @@ private:
 };
 
 Status NetnsSearch::add(const std::string& path, std::string name) {
-    auto netns = Netns::open_unread(path, std::move(name));
+    auto netns = Netns::open_unread(path, name);
     if (netns && known_.insert(netns->inode()).second) found.push_back(std::move(*netns));
     if (netns) return {};
     const auto& error = netns.error();

@@ -53,7 +53,7 @@ public:
 private:
     friend NetnsSearch;
     /// Without the cookie.
-    static Result<Netns> open_unread(const std::string& path, std::string name);
+    static Result<Netns> open_unread(const std::string& path, const std::string& name);
 
     Fd fd_;
     std::string name_;

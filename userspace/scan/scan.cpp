@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "bpf/attach.hpp"
 #include "guard/guard.hpp"
 #include "os/process.hpp"
+#include "registry/record.hpp"
 #include "scan/accounting.hpp"
 #include "scan/borrow.hpp"
 #include "scan/collect.hpp"
@@ -97,9 +97,9 @@ public:
 
 private:
     void stage(const char* name, std::size_t sent = 0, std::size_t accounted = 0) const {
+        const auto time = monotonic_ns() - started_;
         if (hooks_.progress)
-            hooks_.progress(
-                {name, sent, accounted, plan_.path_of.size(), monotonic_ns() - started_, 0});
+            hooks_.progress({name, sent, accounted, plan_.path_of.size(), time, 0});
     }
 
     std::uint16_t next_source_port() const {
@@ -186,7 +186,7 @@ private:
     void attach_drops() {
         const int program = objects_.program(Program::drop);
         const char* wanted = ::secure_getenv("KSMS_DROPS");
-        if (program < 0 || (wanted != nullptr && std::strcmp(wanted, "off") == 0)) {
+        if (program < 0 || (wanted != nullptr && std::string_view(wanted) == "off")) {
             warnings_.push_back(fmt::format(
                 "drop reasons are off ({}): no reasons, and every NO takes the timeout",
                 program < 0 ? "this kernel does not say why it drops packets" : "KSMS_DROPS"));
@@ -305,13 +305,11 @@ private:
         report.source = request_.source;
         report.destination = request_.destination;
         if (plan_.isolated) report.mode = "isolated";
-        report.job =
-            std::string(lease_.record.job, strnlen(lease_.record.job, sizeof lease_.record.job));
+        report.job = job_of(lease_.record);
         report.dscp = lease_.dscp;
         report.warnings = plan_.warnings;
-        report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
-        report.warnings.insert(report.warnings.end(), accounts.warnings.begin(),
-                               accounts.warnings.end());
+        for (const auto* more : {&warnings_, &accounts.warnings})
+            report.warnings.insert(report.warnings.end(), more->begin(), more->end());
         if (accounts.interrupted) report.state = ScanState::interrupted;
         if (accounts.out_of_time) {
             report.state = ScanState::partial;
