@@ -28,6 +28,8 @@ constexpr seconds kStopTime{15};
 // From the order to the lease: planning, and ten seconds in the kernel's line for a DSCP. Nothing
 // else starts meanwhile.
 constexpr seconds kStartTime{25};
+// Five seconds apart: a job whose lease's name stays somebody's fails.
+constexpr unsigned kMostNameless = 12;
 // A worker that SIGKILL does not end is waiting in the kernel: nobody waits for it.
 constexpr seconds kDeathTime{3};
 
@@ -256,6 +258,9 @@ void JobBoard::on_end(const std::string& id, const RunEnd& end) {
         finish(id, JobState::cancelled, "");
     } else if (end.how == RunEnd::How::no_dscp && !runs) {
         back(id, scheduler_.no_lease(id, now(), live->wish.has_value()), end);
+    } else if (end.how == RunEnd::How::no_name && !runs && ++live->nameless < kMostNameless) {
+        // The others go on meanwhile.
+        back(id, scheduler_.no_lease(id, now(), true), end);
     } else if (end.how == RunEnd::How::short_of) {
         back(id, scheduler_.short_of(id, end.what, now()), end);
     } else if (end.how == RunEnd::How::stopped) {

@@ -90,9 +90,10 @@ private:
         std::optional<int> wish;
         double asked_at{0};  ///< for its DSCP
         bool cancelled{false};
-        bool ending{false};   ///< it is over, and being written down
-        std::string stage;    ///< that its worker told last
-        std::string gave_up;  ///< why we killed its worker
+        unsigned nameless{0};  ///< how often its lease's name was held
+        bool ending{false};    ///< it is over, and being written down
+        std::string stage;     ///< that its worker told last
+        std::string gave_up;   ///< why we killed its worker
         std::string result;
         std::function<void(const Job&)> when_over;
     };

@@ -135,13 +135,12 @@ public:
     }
 
 private:
-    /// Who holds the lease's name is no worker of ours, whose own have ended: waiting does not
-    /// help.
+    /// Not every DSCP is held: somebody has the lease's name.
     RunEnd not_run(const ScanRequest& request, const Error& error) const {
         auto end = end_of(error, stop_ != 0);
         if (end.how != RunEnd::How::no_dscp || request.dscp) return end;
         const Registry registry(bench_.objects().registry, request.limits);
-        if (registry.find_job(request.job)) end.how = RunEnd::How::failed;
+        if (registry.find_job(request.job)) end.how = RunEnd::How::no_name;
         return end;
     }
 

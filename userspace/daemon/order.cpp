@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<const char*, 5> kHow{"done", "failed", "stopped", "no_dscp", "short_of"};
+constexpr std::array<const char*, 6> kHow{"done",    "failed",  "stopped",
+                                          "no_dscp", "no_name", "short_of"};
 
 }  // namespace
 

@@ -37,7 +37,14 @@ struct Order {
 
 /// How a run ended.
 struct RunEnd {
-    enum class How { done, failed, stopped, no_dscp, short_of } how{How::failed};
+    enum class How {
+        done,
+        failed,
+        stopped,
+        no_dscp,   ///< none is free, or the one it asked for is held
+        no_name,   ///< its lease's name is held: a worker of a ksmsd that was killed is dying still
+        short_of,  ///< the machine has not enough of `what`
+    } how{How::failed};
     std::string error;  ///< JSON text of the error object; "": none
     std::string what;   ///< short_of: "memory", "descriptors"; no_dscp: who holds it
     std::uint64_t yes{0}, no{0}, unknown{0};

@@ -106,9 +106,9 @@ public:
     /// @return false where this job is not the one that starts: nothing has changed
     [[nodiscard]] bool leased(const std::string& id, std::optional<int> dscp);
     /// No DSCP for it.
-    /// @param own_dscp  the one it asked for is taken, others may be free; known for a job that was
-    /// added
-    ///                  with one
+    /// @param own_dscp  what it alone waits for is taken (the DSCP that it asked for, its name);
+    /// others
+    ///                  may be free
     Returned no_lease(const std::string& id, Time now, bool own_dscp = false);
     /// Somebody's DSCP was released.
     void lease_freed();

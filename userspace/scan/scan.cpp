@@ -308,8 +308,8 @@ private:
         report.job = job_of(lease_.record);
         report.dscp = lease_.dscp;
         report.warnings = plan_.warnings;
-        for (const auto* more : {&warnings_, &accounts.warnings})
-            report.warnings.insert(report.warnings.end(), more->begin(), more->end());
+        std::ranges::copy(warnings_, std::back_inserter(report.warnings));
+        std::ranges::copy(accounts.warnings, std::back_inserter(report.warnings));
         if (accounts.interrupted) report.state = ScanState::interrupted;
         if (accounts.out_of_time) {
             report.state = ScanState::partial;
