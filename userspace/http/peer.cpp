@@ -120,10 +120,10 @@ void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const Names&)> 
     waiting.push_back(std::move(then));
     if (waiting.size() > 1) return;
     databases_.run([uid, gid, group = group_id_] { return names_of(uid, gid, group); },
-                   [this, uid](Names names) { answered(uid, std::move(names)); });
+                   [this, uid](const Names& names) { answered(uid, names); });
 }
 
-void PeerNames::answered(uid_t uid, Names names) {
+void PeerNames::answered(uid_t uid, const Names& names) {
     if (known_.size() >= most_known) known_.clear();
     known_[uid] = {names, monotonic_ns() + kept_for};
     const auto waiting = asked_.extract(uid);

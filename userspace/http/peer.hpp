@@ -46,7 +46,7 @@ private:
         Names names;
         std::uint64_t until{0};  ///< monotonic_ns()
     };
-    void answered(uid_t uid, Names names);
+    void answered(uid_t uid, const Names& names);
     void refresh_group();
 
     std::string group_;

@@ -170,7 +170,7 @@ Result<Netns> Netns::open_unread(const std::string& path, const std::string& nam
     return netns;
 }
 
-Result<Netns> Netns::open_path(const std::string& path, std::string name) {
+Result<Netns> Netns::open_path(const std::string& path, const std::string& name) {
     KSMS_TRY(auto netns, open_unread(path, name));
     std::vector<std::uint64_t> cookies;
     KSMS_CHECK(read_cookies({netns.fd()}, cookies));
@@ -255,7 +255,7 @@ struct NetnsSearch {
 
 private:
     /// @return Code::not_allowed where there may be one that is kept from us
-    Status add(const std::string& path, std::string name);
+    Status add(const std::string& path, const std::string& name);
     Status add_process(const std::string& pid);
     Status note(Status added);
     Status read_cookies();
@@ -263,7 +263,7 @@ private:
     std::set<std::uint32_t> known_;
 };
 
-Status NetnsSearch::add(const std::string& path, std::string name) {
+Status NetnsSearch::add(const std::string& path, const std::string& name) {
     auto netns = Netns::open_unread(path, name);
     if (netns && known_.insert(netns->inode()).second) found.push_back(std::move(*netns));
     if (netns) return {};

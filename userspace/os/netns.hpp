@@ -32,7 +32,7 @@ public:
     /// @param path  an nsfs file; for anything else the error is that of a file that is not there:
     ///              who asks may not be allowed to know which
     /// @param name  what people shall read
-    static Result<Netns> open_path(const std::string& path, std::string name);
+    static Result<Netns> open_path(const std::string& path, const std::string& name);
 
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& name() const { return name_; }
