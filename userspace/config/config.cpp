@@ -231,12 +231,23 @@ Status read_members(const Reader& read, const json& section, RegistryLimits& lim
 Status read_own(const Reader& read, const json& root, Config& config) {
     json section;
     KSMS_CHECK(read.object(root, "ksms", section));
-    static const std::array<std::string, 17> keys{
-        "dscp_exclude", "utilization_warning", "state_directory",   "socket",
-        "http_port",    "keep_seconds",        "keep_jobs",         "keep_bytes",
-        "max_queued",   "max_queued_user",     "max_parallel_user", "submit_rate_user",
-        "allow",        "max_ttl",             "root_reserve",      "max_leases_user",
-        "max_waiting_user"};
+    static const std::array<std::string, 17> keys{"dscp_exclude",
+                                                  "utilization_warning",
+                                                  "state_directory",
+                                                  "socket",
+                                                  "http_port",
+                                                  "keep_seconds",
+                                                  "keep_jobs",
+                                                  "keep_bytes",
+                                                  "max_queued",
+                                                  "max_queued_user",
+                                                  "max_parallel_user",
+                                                  "submit_rate_user",
+                                                  "allow",
+                                                  "max_ttl",
+                                                  "root_reserve",
+                                                  "max_leases_user",
+                                                  "max_waiting_user"};
     KSMS_CHECK(read.known(section, "ksms.", keys));
     KSMS_CHECK(read_service(read, section, config.service));
     KSMS_CHECK(read_excluded(read, section, config.limits));
