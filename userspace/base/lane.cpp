@@ -42,7 +42,8 @@ struct Lane::State {
     bool busy{false}, ending{false}, abandoned{false};
 };
 
-Lane::Lane(const std::string& name, AtEnd at_end) : state_(std::make_shared<State>()), at_end_(at_end) {
+Lane::Lane(const std::string& name, AtEnd at_end)
+    : state_(std::make_shared<State>()), at_end_(at_end) {
     thread_ = std::thread([state = state_] { state->work(); });
     ::pthread_setname_np(thread_.native_handle(), name.c_str());
 }

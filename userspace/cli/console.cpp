@@ -10,8 +10,8 @@
 #include <cstdlib>
 
 #include "base/text.hpp"
-#include "output/layout.hpp"
 #include "output/json.hpp"
+#include "output/layout.hpp"
 
 namespace ksms {
 namespace {

@@ -36,7 +36,8 @@ bool HealthReport::can_scan() const {
 std::string health_text(const HealthReport& report, bool color, std::size_t width) {
     std::string text, group;
     for (const auto& check : report.checks) {
-        if (check.group != group) text += (group.empty() ? "" : "\n") + printable(check.group) + "\n";
+        if (check.group != group)
+            text += (group.empty() ? "" : "\n") + printable(check.group) + "\n";
         group = check.group;
         const auto words = words_of(check.health);
         const auto state = padded(words.text, kState);
