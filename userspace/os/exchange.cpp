@@ -12,7 +12,7 @@ namespace ksms {
 Status Exchange::take(std::span<const char> datagram) {
     int left = static_cast<int>(datagram.size());
     for (const auto* at = reinterpret_cast<const nlmsghdr*>(datagram.data());
-         !over_ && mnl_nlmsg_ok(at, left); at = mnl_nlmsg_next(at, &left)) {
+         !over_ && is_whole(at, left); at = mnl_nlmsg_next(at, &left)) {
         const std::size_t which = at->nlmsg_seq - first_;
         if (which >= count_) continue;
         interrupted_ |= (at->nlmsg_flags & NLM_F_DUMP_INTR) != 0;

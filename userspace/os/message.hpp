@@ -112,6 +112,12 @@ const T* fixed_part(const nlmsghdr* message) {
     return static_cast<const T*>(mnl_nlmsg_get_payload(message));
 }
 
+/// Is the whole message in what is left? mnl_nlmsg_ok() compares lengths as int: with one of 2 GiB
+/// or more it says yes.
+inline bool is_whole(const nlmsghdr* message, int left) {
+    return mnl_nlmsg_ok(message, left) && message->nlmsg_len <= static_cast<std::uint32_t>(left);
+}
+
 /// The attributes of a message or of a nested one, by type; unknown types are passed over, and so
 /// is one that reaches beyond what it is in.
 class Attributes {

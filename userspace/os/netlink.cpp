@@ -207,7 +207,7 @@ Result<Netlink::Heard> Netlink::wait(int timeout_ms, const Each& each) {
     return receive(deadline, "read netlink in " + netns_, [&](std::span<const char> datagram) {
         int left = static_cast<int>(datagram.size());
         for (const auto* at = reinterpret_cast<const nlmsghdr*>(datagram.data());
-             mnl_nlmsg_ok(at, left); at = mnl_nlmsg_next(at, &left))
+             is_whole(at, left); at = mnl_nlmsg_next(at, &left))
             each(at);
         return Status{};
     });
