@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "bpf/mend.hpp"
 #include "cli/command.hpp"
 #include "guard/guard.hpp"
 #include "os/process.hpp"
 #include "output/health.hpp"
+#include "registry/record.hpp"
 #include "registry/registry.hpp"
 
 namespace ksms {
@@ -30,11 +29,8 @@ Result<std::vector<Removed>> collect(const Context& context) {
         return removed;
     }
     for (const auto& lease : *leases)
-        removed.push_back(
-            {lease.owner_pid,
-             fmt::format("lease of dscp {}, job {}", lease.dscp,
-                         std::string(lease.job, strnlen(lease.job, sizeof lease.job))),
-             ""});
+        removed.push_back({lease.owner_pid,
+                           fmt::format("lease of dscp {}, job {}", lease.dscp, job_of(lease)), ""});
     return removed;
 }
 

@@ -37,10 +37,6 @@ nanoseconds now() {
     return nanoseconds(monotonic_ns());
 }
 
-std::size_t index_of(JobType type) {
-    return type == JobType::fast ? 0 : 1;
-}
-
 }  // namespace
 
 SchedulerLimits scheduler_limits(const Config& config) {

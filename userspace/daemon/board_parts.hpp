@@ -23,6 +23,11 @@ struct JobBoard::Timers {
         patience;  ///< of jobs told to stop
 };
 
+/// In a PerType.
+inline std::size_t index_of(JobType type) {
+    return type == JobType::fast ? 0 : 1;
+}
+
 /// An error object of a job.
 inline std::string failure(const std::string& message, const std::string& hint) {
     return error_object({Code::failed, 0, message, hint});

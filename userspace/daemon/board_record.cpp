@@ -62,7 +62,7 @@ void JobBoard::finish(const std::string& id, JobState state, const std::string& 
     over->finished_at = realtime_s();
     over->error = error;
     over->result = std::move(live->result);
-    ++figures_.finished.at(over->type == JobType::fast ? 0 : 1)[name_of(state)];
+    ++figures_.finished.at(index_of(over->type))[name_of(state)];
     log(LogLevel::info, name_of(state), fields_of(*over));
     unsaved_[id].job = over;
     save(id);
