@@ -308,6 +308,7 @@ void JobBoard::back(const std::string& id, Returned returned, const RunEnd& end,
     if (returned == Returned::given_up || returned == Returned::unknown)
         return finish(id, JobState::failed, end.error);
     live.result.clear();
+    live.gave_up.clear();
     if (live.job.state != JobState::running) return;
     records_.requeued(id, how);
     live.job.state = JobState::queued;
@@ -325,9 +326,11 @@ void JobBoard::cancel(const std::string& id, std::function<void(const Job&)> the
         finish(id, JobState::cancelled, "");
         return pump();
     }
-    live->cancelled = true;
-    pool_.stop(id);
-    patience(id, kStopTime, "did not end when it was told to");
+    // Said again, it gives the worker no more time.
+    if (!std::exchange(live->cancelled, true)) {
+        pool_.stop(id);
+        patience(id, kStopTime, "did not end when it was told to");
+    }
     then(live->job);
 }
 
