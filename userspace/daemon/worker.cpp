@@ -88,8 +88,7 @@ void prepare(Workbench& bench, const std::string& pin_root) {
 }  // namespace
 
 int worker_main(pid_t parent, const std::string& pin_root) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) return 0;
+    if (!dies_with(parent)) return 0;
     ::prctl(PR_SET_NAME, "ksmsd-worker");
     ::fcntl(kWorkerSocket, F_SETFD, FD_CLOEXEC);
     // Of who started ksmsd: no job means it.

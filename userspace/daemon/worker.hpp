@@ -7,9 +7,11 @@
 
 #include <string>
 
+#include "os/child.hpp"
+
 namespace ksms {
 
-inline constexpr int kWorkerSocket = 3;  ///< its end of the socket pair
+inline constexpr int kWorkerSocket = kFirstGiven;  ///< its end of the socket pair
 
 /// @param parent  the PID of ksmsd: one that died before this was called is noticed
 /// @param pin_root  of the jobs to come

@@ -2,8 +2,6 @@
 #include "daemon/worker_process.hpp"
 
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,10 +18,9 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
-#include <vector>
 
 #include "base/fd.hpp"
-#include "daemon/worker.hpp"
+#include "os/child.hpp"
 
 namespace ksms {
 namespace {
@@ -31,41 +28,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::local::stream_protocol;
 using boost::system::error_code;
-
-/// Its standard descriptors and signals are ours, descriptor 3 is its end of the pair.
-Result<pid_t> spawn(int socket, std::string pin_root) {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    const Defer free_both([&] {
-        ::posix_spawn_file_actions_destroy(&actions);
-        ::posix_spawnattr_destroy(&attributes);
-    });
-    ::posix_spawn_file_actions_adddup2(&actions, socket, kWorkerSocket);
-    sigset_t none, all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    auto parent = std::to_string(::getpid());
-    std::string name = "ksmsd-worker", option = "--worker";
-    const std::array<char*, 5> arguments{name.data(), option.data(), parent.data(), pin_root.data(),
-                                         nullptr};
-    pid_t pid = -1;
-    const int failed =
-        ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
-    if (failed != 0) return fail_errno(failed, "start a worker");
-    return pid;
-}
-
-/// Killed, and without a descriptor that would tell when they have ended.
-std::vector<pid_t> unwatched;
-
-void reap_unwatched() {
-    std::erase_if(unwatched, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
-}
 
 }  // namespace
 
@@ -193,17 +155,11 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io
         return fail_errno(errno, "make a socket pair for a worker");
     Fd ours(pair[0]);
     const Fd its(pair[1]);
-    reap_unwatched();
-    KSMS_TRY(const auto pid, spawn(its.get(), pin_root));
-    auto state = std::make_shared<State>(io, pid);
-    const int watched = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-    if (watched < 0) {
-        const int failed = errno;
-        ::kill(pid, SIGKILL);
-        unwatched.push_back(pid);
-        return fail_errno(failed, "watch a worker");
-    }
-    state->gone.assign(watched);
+    KSMS_TRY(auto child,
+             start_again({"ksmsd-worker", "--worker", std::to_string(::getpid()), pin_root},
+                         {its.get()}));
+    auto state = std::make_shared<State>(io, child.pid);
+    state->gone.assign(child.pidfd.release());
     state->socket.assign(stream_protocol(), ours.release());
     state->read();
     state->await_end();
