@@ -6,6 +6,8 @@ set(KSMS_SANITIZE "" CACHE STRING "sanitizers to build with: address,undefined o
 if(KSMS_SANITIZE)
   add_compile_options(-fsanitize=${KSMS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${KSMS_SANITIZE})
+  # Their runtimes open files, map memory and make threads when they like.
+  add_compile_definitions(KSMS_SANITIZED)
 endif()
 
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
