@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -29,9 +30,11 @@
 #include "daemon/stall.hpp"
 #include "daemon/worker.hpp"
 #include "daemon/worker_process.hpp"
+#include "front/front.hpp"
 #include "guard/guard.hpp"
 #include "http/background.hpp"
-#include "http/server.hpp"
+#include "http/peer.hpp"
+#include "os/confine.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/process.hpp"
 #include "request/options.hpp"
@@ -43,6 +46,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using std::chrono::seconds;
 
+constexpr const char* kGroup = "ksms";  // its members submit jobs
 // systemd waits longer (TimeoutStopSec=30), then kills.
 constexpr seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
@@ -69,8 +73,10 @@ public:
           config_file_(std::move(config_file)),
           board_(io_, std::move(store), config_, std::move(pin_root)),
           health_(io_, objects, board_),
-          service_(io_, board_, health_, objects, config_),
-          server_(io_, service_, built_in_page()),
+          peers_(io_, kGroup),
+          service_(io_, board_, health_, objects, config_, peers_),
+          front_(io_, service_, peers_,
+                 [](const std::string& text) { log(LogLevel::error, text); }),
           signals_(io_, SIGTERM, SIGINT, SIGHUP),
           watchdog_(io_),
           look_(io_),
@@ -83,7 +89,8 @@ public:
     Status run(Listening listening) {
         // First: it uses the database itself, before anything else asks for it on its thread.
         KSMS_CHECK(board_.recover());
-        for (auto& socket : listening.sockets) KSMS_CHECK(server_.listen(std::move(socket)));
+        for (auto& socket : listening.sockets) KSMS_CHECK(front_.listen(std::move(socket)));
+        KSMS_CHECK(front_.start());
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
         prune();
@@ -95,7 +102,9 @@ public:
         log(LogLevel::notice, fmt::format("running, version {}", KSMS_VERSION));
         const StallWatch watch(io_);
         service_.watched_by(&watch);
+        service_.fronted_by(&front_);
         io_.run();
+        service_.fronted_by(nullptr);
         service_.watched_by(nullptr);
         log(LogLevel::notice, "ended");
         return {};
@@ -189,7 +198,7 @@ private:
         bound_.async_wait([this](error_code failed) {
             if (!failed) board_.kill_all();
         });
-        board_.stop([this] { server_.stop(kLastAnswers, [this] { io_.stop(); }); });
+        board_.stop([this] { front_.stop(kLastAnswers, [this] { io_.stop(); }); });
     }
 
     asio::io_context io_{1};
@@ -197,12 +206,28 @@ private:
     std::string config_file_;
     JobBoard board_;
     Health health_;
+    PeerNames peers_;
     KsmsService service_;
-    HttpServer server_;
+    Front front_;
     asio::signal_set signals_;
     asio::steady_timer watchdog_, look_, check_, prune_, trim_, bound_;
     Background files_;
 };
+
+/// What workers need, and the tools that they start; systemd/ksmsd.service says for what. Before
+/// the first thread: each has capabilities of its own.
+constexpr int kCapabilities[] = {CAP_NET_ADMIN, CAP_NET_RAW,   CAP_BPF,
+                                 CAP_PERFMON,   CAP_SYS_ADMIN, CAP_SYS_PTRACE};
+
+Status give_up_privileges() {
+    // The pins are the group's: who is in it may give them to it without CAP_CHOWN.
+    KSMS_CHECK(join_group(kGroup));
+    KSMS_CHECK(keep_capabilities(kCapabilities));
+    const auto refused = refuse_what_no_scan_needs();
+    // A kernel without seccomp is no reason to run nothing.
+    if (!refused) log(LogLevel::warning, refused.error().text());
+    return {};
+}
 
 Status run_daemon(const std::vector<std::string>& line) {
     KSMS_TRY(const auto arguments, parse_arguments(kOptions, line));
@@ -233,6 +258,7 @@ Status run_daemon(const std::vector<std::string>& line) {
                                          damage->text(), damage->set_aside));
     // Before the first worker is started, which must not inherit what systemd passed on.
     KSMS_TRY(auto listening, listen_everywhere(config.service));
+    KSMS_CHECK(give_up_privileges());
     const LogThread logging;
     const Defer last([] { await_workers(kLastWorkers); });
     return Daemon(objects, std::move(store), std::move(config), options.config, root.path)
@@ -248,6 +274,11 @@ int daemon_main(int argc, char** argv) {
         pid_t parent = 0;
         std::from_chars(line[1].data(), line[1].data() + line[1].size(), parent);
         return worker_main(parent, line[2]);
+    }
+    if (line.size() == 2 && line.front() == kFrontOption) {
+        pid_t parent = 0;
+        std::from_chars(line[1].data(), line[1].data() + line[1].size(), parent);
+        return front_main(parent, built_in_page());
     }
     raise_descriptor_limit();
     Status ended;

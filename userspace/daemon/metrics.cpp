@@ -147,6 +147,13 @@ std::uint64_t open_descriptors() {
     return count < 3 ? 0 : count - 3;  // ".", ".." and this one
 }
 
+void front(MetricsText& text, const MetricsSources& from) {
+    text.one("ksms_http_accept_failures_total", "counter",
+             "tries to accept without descriptors or memory", from.front.accept_failures);
+    text.one("ksms_http_restarts_total", "counter", "times that the HTTP process was started anew",
+             from.front.restarts);
+}
+
 void process(MetricsText& text, const MetricsSources& from) {
     text.head("ksms_build_info", "gauge", "always 1");
     text.value("ksms_build_info", fmt::format("version=\"{}\"", from.version), 1);
@@ -181,6 +188,7 @@ std::string metrics_text(const MetricsSources& from) {
     scans(text, from);
     scheduler(text, from);
     records(text, from);
+    front(text, from);
     process(text, from);
     return text.take();
 }

@@ -8,6 +8,7 @@
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
 #include "daemon/stall.hpp"
+#include "front/front.hpp"
 
 namespace ksms {
 
@@ -18,7 +19,8 @@ struct MetricsSources {
     const Objects& objects;
     const Config& config;
     const StallWatch* watch;  ///< may be nullptr
-    double started_at{0};     ///< seconds since the epoch
+    Front::Figures front;
+    double started_at{0};  ///< seconds since the epoch
     std::string version;
 };
 

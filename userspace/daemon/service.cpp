@@ -70,12 +70,13 @@ Answer<JobFilter> filter_of(const Caller& caller, const JobQuery& query) {
 }  // namespace
 
 KsmsService::KsmsService(boost::asio::io_context& io, JobBoard& board, Health& health,
-                         const Objects& objects, const Config& config)
+                         const Objects& objects, const Config& config, PeerNames& peers)
     : board_(board),
       health_(health),
       objects_(objects),
       config_(config),
       started_at_(realtime_s()),
+      peers_(peers),
       users_(io, "ksmsd-users", Lane::AtEnd::abandon) {}
 
 /// What a caller may not see is not there.
@@ -129,24 +130,24 @@ void KsmsService::watch(const Caller& caller, const std::string& id, std::uint64
             });
 }
 
-Answer<std::string> KsmsService::registry(const Caller&) {
+void KsmsService::registry(const Caller&, Then<std::string> then) {
     const Registry registry(objects_.registry, config_.limits);
     const auto leases = registry.list();
-    if (!leases) return std::unexpected(problem_of(leases.error()));
+    if (!leases) return then(std::unexpected(problem_of(leases.error())));
     std::string text;
     write_leases_json(*leases, Moment::now(), false,
                       [&text](std::string_view piece) { text += piece; });
-    return text;
+    then(std::move(text));
 }
 
-Answer<std::string> KsmsService::status(const Caller&) {
+void KsmsService::status(const Caller&, Then<std::string> then) {
     const auto counts = board_.counts();
     const auto mode = board_.mode();
     json leases = {{"used", 0}, {"free", 0}, {"total", 0}};
     if (const auto use = health_.use(config_))
         leases = {{"used", use->used}, {"free", use->free()}, {"total", use->capacity}};
     const bool full = mode.why == SchedulerMode::Why::configured;
-    return dump(
+    then(dump(
         {{"version", KSMS_VERSION},
          {"state", board_.is_stopping() ? "stopping" : "running"},
          {"uptime_s", realtime_s() - started_at_},
@@ -154,17 +155,24 @@ Answer<std::string> KsmsService::status(const Caller&) {
           {{"queued", counts.queued[0] + counts.queued[1]},
            {"running", counts.running[0] + counts.running[1]}}},
          {"leases", leases},
-         {"mode", {{"parallel", mode.fast}, {"why", full ? json(nullptr) : json(mode.text)}}}});
+         {"mode", {{"parallel", mode.fast}, {"why", full ? json(nullptr) : json(mode.text)}}}}));
 }
 
-ServiceHealth KsmsService::health() {
+void KsmsService::health(const Caller&, Then<ServiceHealth> then) {
     board_.records().look();
-    return health_.report();
+    then(health_.report());
 }
 
-std::string KsmsService::metrics() {
+void KsmsService::metrics(const Caller&, Then<std::string> then) {
     board_.records().look();
-    return metrics_text({board_, health_, objects_, config_, watch_, started_at_, KSMS_VERSION});
+    then(metrics_text({board_, health_, objects_, config_, watch_,
+                       front_ == nullptr ? Front::Figures{} : front_->figures(), started_at_,
+                       KSMS_VERSION}));
+}
+
+void KsmsService::names(const Caller& caller, Then<CallerNames> then) {
+    peers_.look_up(caller.uid, caller.gid,
+                   [then = std::move(then)](const CallerNames& names) { then(names); });
 }
 
 }  // namespace ksms

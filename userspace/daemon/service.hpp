@@ -10,7 +10,9 @@
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
 #include "daemon/stall.hpp"
+#include "front/front.hpp"
 #include "http/background.hpp"
+#include "http/peer.hpp"
 #include "http/service.hpp"
 
 namespace ksms {
@@ -19,7 +21,7 @@ class KsmsService : public JobService {
 public:
     /// @param config  as it is now, also after a reload
     KsmsService(boost::asio::io_context& io, JobBoard& board, Health& health,
-                const Objects& objects, const Config& config);
+                const Objects& objects, const Config& config, PeerNames& peers);
 
     void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
     void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
@@ -27,12 +29,15 @@ public:
     void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
     void watch(const Caller& caller, const std::string& id, std::uint64_t after,
                std::function<void(const JobEvent&)> event, Then<Subscription> then) override;
-    Answer<std::string> registry(const Caller& caller) override;
-    Answer<std::string> status(const Caller& caller) override;
-    ServiceHealth health() override;
-    /// What its figures say of stalls goes into the metrics. nullptr: nothing any more.
+    void registry(const Caller& caller, Then<std::string> then) override;
+    void status(const Caller& caller, Then<std::string> then) override;
+    void health(const Caller& caller, Then<ServiceHealth> then) override;
+    void metrics(const Caller& caller, Then<std::string> then) override;
+    void names(const Caller& caller, Then<CallerNames> then) override;
+    void gone(const Caller& /*caller*/) override {}
+    /// What their figures say goes into the metrics. nullptr: nothing any more.
     void watched_by(const StallWatch* watch) { watch_ = watch; }
-    std::string metrics() override;
+    void fronted_by(const Front* front) { front_ = front; }
 
 private:
     struct Submission {
@@ -62,7 +67,9 @@ private:
     const Objects& objects_;
     const Config& config_;
     double started_at_;
+    PeerNames& peers_;
     const StallWatch* watch_{nullptr};
+    const Front* front_{nullptr};
     std::map<uid_t, Bucket> buckets_;
     Background users_;  ///< the database of users
 };

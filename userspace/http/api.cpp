@@ -92,10 +92,12 @@ HttpApi::HttpApi(JobService& service, HttpPage page, const HttpLimits& limits,
       router_(routes()) {}
 
 std::vector<HttpRoute> HttpApi::routes() {
-    // What is answered at once.
-    const auto now = [](auto answer) {
-        return
-            [answer](const HttpCall& call, const HttpRespond& respond) { respond(answer(call)); };
+    // What takes no parameters.
+    const auto plain = [](auto answer) {
+        return [answer](const HttpCall& call, const HttpRespond& respond) {
+            if (auto problem = no_parameters(call)) return respond(response_of(*problem));
+            answer(call, respond);
+        };
     };
     return {
         {"POST", "/v1/jobs", json_type, false, true,
@@ -108,31 +110,39 @@ std::vector<HttpRoute> HttpApi::routes() {
          [this](const auto& call, const auto& respond) { cancel(call, respond); }},
         {"GET", "/v1/jobs/{id}/events", event_type, false, false,
          [](const auto& call, const auto& respond) { respond(events(call)); }},
-        {"GET", "/v1/registry", json_type, false, false, now([this](const HttpCall& call) {
-             auto problem = no_parameters(call);
-             return problem ? response_of(*problem)
-                            : json_or_problem(service_.registry(call.caller));
+        {"GET", "/v1/registry", json_type, false, false,
+         plain([this](const auto& call, auto respond) {
+             service_.registry(call.caller, [respond](Answer<std::string> answer) {
+                 respond(json_or_problem(std::move(answer)));
+             });
          })},
-        {"GET", "/v1/status", json_type, true, false, now([this](const HttpCall& call) {
-             auto problem = no_parameters(call);
-             return problem ? response_of(*problem) : json_or_problem(service_.status(call.caller));
+        {"GET", "/v1/status", json_type, true, false, plain([this](const auto& call, auto respond) {
+             service_.status(call.caller, [respond](Answer<std::string> answer) {
+                 respond(json_or_problem(std::move(answer)));
+             });
          })},
-        {"GET", "/healthz", json_type, true, false, now([this](const HttpCall&) {
-             auto health = service_.health();
-             return json_response(std::move(health.json), health.healthy ? 200 : 503);
-         })},
-        {"GET", "/metrics", "text/plain", true, false, now([this](const HttpCall&) {
-             return HttpResponse{200,
-                                 "text/plain; version=0.0.4; charset=utf-8",
-                                 {},
-                                 service_.metrics() + own_metrics_()};
-         })},
-        {"GET", "/", "text/html", true, false, now([this](const HttpCall&) {
-             return HttpResponse{200,
-                                 "text/html; charset=utf-8",
-                                 {{"Content-Security-Policy", policy_of(page_)}},
-                                 page_.html};
-         })},
+        {"GET", "/healthz", json_type, true, false,
+         [this](const auto& call, const auto& respond) {
+             service_.health(call.caller, [respond](Answer<ServiceHealth> health) {
+                 if (!health) return respond(response_of(health.error()));
+                 respond(json_response(std::move(health->json), health->healthy ? 200 : 503));
+             });
+         }},
+        {"GET", "/metrics", "text/plain", true, false,
+         [this](const auto& call, const auto& respond) {
+             service_.metrics(call.caller, [this, respond](Answer<std::string> text) {
+                 if (!text) return respond(response_of(text.error()));
+                 respond(HttpResponse{
+                     200, "text/plain; version=0.0.4; charset=utf-8", {}, *text + own_metrics_()});
+             });
+         }},
+        {"GET", "/", "text/html", true, false,
+         [this](const auto&, const auto& respond) {
+             respond(HttpResponse{200,
+                                  "text/html; charset=utf-8",
+                                  {{"Content-Security-Policy", policy_of(page_)}},
+                                  page_.html});
+         }},
     };
 }
 

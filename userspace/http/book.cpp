@@ -85,9 +85,4 @@ bool ConnectionBook::may_answer(Id id) const {
     return in_all && users_.at(entry.uid).bytes < limits_.bytes_per_uid;
 }
 
-std::optional<ConnectionBook::Id> ConnectionBook::longest_waiting() const {
-    if (waiting_.empty()) return std::nullopt;
-    return waiting_.begin()->second;
-}
-
 }  // namespace ksms

@@ -49,8 +49,6 @@ public:
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
     [[nodiscard]] std::size_t streams() const { return streams_; }
-    /// Who has waited longest of all.
-    [[nodiscard]] std::optional<Id> longest_waiting() const;
 
 private:
     using Queue = std::set<std::pair<std::uint64_t, Id>>;  ///< by when it began to wait

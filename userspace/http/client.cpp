@@ -64,6 +64,9 @@ public:
             if (all ? parser_.is_done() : parser_.is_header_done()) return {};
             KSMS_TRY(const auto got, more(until));
             if (got > 0) continue;
+            if (!parser_.got_some())
+                return fail(Code::failed, "ksmsd closed the connection without an answer",
+                            "ask again; or it ended: systemctl status ksmsd");
             parser_.put_eof(error);
             if (error || !parser_.is_done()) return no_answer("it ends in the middle");
         }

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "http/headers.hpp"
-#include "http/peer.hpp"
 #include "http/problem.hpp"
 
 namespace ksms {
@@ -63,22 +62,22 @@ Connection::Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller cal
       timer_(core_->io),
       buffer_(core_->limits.header + buffer_slack) {}
 
-void Connection::start(PeerNames& peers) {
+void Connection::start() {
     core_->connections.emplace(id_, shared_from_this());
     if (caller_.anonymous || caller_.trusted) return begin();
-    learn_names(peers);
+    learn_names();
 }
 
 /// Databases that do not answer cost a caller its name, and a member whom the kernel does not know
 /// as one its membership, but no more.
-void Connection::learn_names(PeerNames& peers) {
+void Connection::learn_names() {
     arm(core_->limits.names, &Connection::begin);
-    peers.look_up(caller_.uid, caller_.gid, guarded([this](const PeerNames::Names& names) {
-                      if (begun_) return;
-                      caller_.user = names.user;
-                      caller_.may_submit |= names.member;
-                      begin();
-                  }));
+    core_->api.service().names(caller_, guarded([this](Answer<CallerNames> names) {
+                                   if (begun_ || !names) return;
+                                   caller_.user = names->user;
+                                   caller_.may_submit |= names->member;
+                                   begin();
+                               }));
 }
 
 void Connection::begin() {
@@ -95,6 +94,7 @@ void Connection::close() {
     static_cast<void>(socket_.close(ignored));
     core_->book.remove(id_);
     core_->connections.erase(id_);
+    core_->api.service().gone(caller_);
     if (!core_->connections.empty()) return;
     if (const auto emptied = core_->emptied) emptied();  // a copy: it forgets itself
 }

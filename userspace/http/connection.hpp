@@ -36,7 +36,6 @@
 namespace ksms {
 
 class Connection;
-class PeerNames;
 
 /// What all connections of a server share.
 struct HttpCore {
@@ -63,8 +62,7 @@ public:
 
     Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller caller);
 
-    /// @param peers  outlives this
-    void start(PeerNames& peers);
+    void start();
     /// At once, without a word; a second time is nothing.
     void close();
     /// The server stops: what is being answered is answered, waits are over, streams end.
@@ -83,7 +81,7 @@ private:
     template <typename F>
     auto guarded(F handler);
 
-    void learn_names(PeerNames& peers);
+    void learn_names();
     void begin();
     void next_request();
     void read_header();

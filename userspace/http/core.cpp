@@ -53,8 +53,6 @@ std::string HttpCore::metrics() const {
              book.streams());
     text.one("ksms_http_pending_bytes", "gauge", "of answers that are not taken yet", book.bytes());
     text.one("ksms_http_accepted_total", "counter", "connections accepted", figures.accepted);
-    text.one("ksms_http_accept_failures_total", "counter",
-             "tries to accept without descriptors or memory", figures.accept_failures);
     return text.take();
 }
 

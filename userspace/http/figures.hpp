@@ -27,7 +27,6 @@ enum class HttpRejected {
 
 struct HttpFigures {
     std::uint64_t accepted{0};
-    std::uint64_t accept_failures{0};  ///< no descriptors, no memory
     std::array<std::uint64_t, static_cast<std::size_t>(HttpRejected::count_)> rejections{};
     /// By method ("GET", "POST", "DELETE", "other") and status.
     std::map<std::pair<std::string, int>, std::uint64_t> requests;

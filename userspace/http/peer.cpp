@@ -61,13 +61,13 @@ gid_t group_id(const std::string& group) {
     return error == 0 && found != nullptr ? found->gr_gid : no_group;
 }
 
-PeerNames::Names names_of(uid_t uid, gid_t gid, gid_t group) {
+CallerNames names_of(uid_t uid, gid_t gid, gid_t group) {
     std::array<char, 16384> text{};
     passwd entry{};
     passwd* found = nullptr;
     const int error = ::getpwuid_r(uid, &entry, text.data(), text.size(), &found);
     if (error != 0 || found == nullptr) return {std::to_string(uid), false};
-    PeerNames::Names names{found->pw_name, false};
+    CallerNames names{found->pw_name, false};
     names.member = group != no_group && is_member(names.user, gid, group);
     return names;
 }
@@ -112,18 +112,19 @@ Result<Caller> PeerNames::caller(int socket) {
     return caller;
 }
 
-void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const Names&)> then) {
+void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const CallerNames&)> then) {
     const auto known = known_.find(uid);
     if (known != known_.end() && monotonic_ns() < known->second.until)
         return then(known->second.names);
     auto& waiting = asked_[uid];
+    if (waiting.size() >= most_known) return;
     waiting.push_back(std::move(then));
     if (waiting.size() > 1) return;
     databases_.run([uid, gid, group = group_id_] { return names_of(uid, gid, group); },
-                   [this, uid](const Names& names) { answered(uid, names); });
+                   [this, uid](const CallerNames& names) { answered(uid, names); });
 }
 
-void PeerNames::answered(uid_t uid, const Names& names) {
+void PeerNames::answered(uid_t uid, const CallerNames& names) {
     if (known_.size() >= most_known) known_.clear();
     known_[uid] = {names, monotonic_ns() + kept_for};
     const auto waiting = asked_.extract(uid);

@@ -21,11 +21,6 @@ namespace ksms {
 /// thread of their own, and their answers are kept for a minute.
 class PeerNames {
 public:
-    struct Names {
-        std::string user;    ///< the number where the uid has no name
-        bool member{false};  ///< of the group, by the group database
-    };
-
     /// Looks the group up, once before it returns.
     /// @param io     outlives this
     /// @param group  whose members may submit jobs
@@ -36,22 +31,22 @@ public:
     [[nodiscard]] Result<Caller> caller(int socket);
     /// @param then  called once, on the io_context, before this returns where the answer is known;
     ///              never, where the databases do not answer
-    void look_up(uid_t uid, gid_t gid, std::function<void(const Names&)> then);
+    void look_up(uid_t uid, gid_t gid, std::function<void(const CallerNames&)> then);
 
     /// Whoever comes by the loopback port.
     [[nodiscard]] static Caller anonymous();
 
 private:
     struct Known {
-        Names names;
+        CallerNames names;
         std::uint64_t until{0};  ///< monotonic_ns()
     };
-    void answered(uid_t uid, const Names& names);
+    void answered(uid_t uid, const CallerNames& names);
     void refresh_group();
 
     std::string group_;
     std::unordered_map<uid_t, Known> known_;
-    std::map<uid_t, std::vector<std::function<void(const Names&)>>> asked_;
+    std::map<uid_t, std::vector<std::function<void(const CallerNames&)>>> asked_;
     gid_t group_id_{static_cast<gid_t>(-1)};  ///< -1: there is no such group
     std::uint64_t group_until_{0};
     Background databases_;

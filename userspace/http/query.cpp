@@ -60,30 +60,31 @@ const std::string* parameter(const HttpTarget& target, std::string_view name) {
     return nullptr;
 }
 
+std::optional<Problem> check_job_query(const JobQuery& query) {
+    if (query.state)
+        if (auto problem = check_word("state", *query.state, states)) return problem;
+    if (query.type)
+        if (auto problem = check_word("type", *query.type, types)) return problem;
+    if (query.limit < 1 || query.limit > most_listed)
+        return make_problem(400, "limit=" + std::to_string(query.limit) + ": 1 to 1000");
+    if (query.before.size() > 128) return make_problem(400, "before is longer than 128 bytes");
+    return std::nullopt;
+}
+
 Answer<JobQuery> parse_job_query(const HttpTarget& target) {
     static const std::array<std::string, 5> known{"state", "type", "user", "limit", "before"};
     if (auto problem = check_parameters(target, known)) return std::unexpected(*problem);
     JobQuery query;
-    if (const auto* state = parameter(target, "state")) {
-        if (auto problem = check_word("state", *state, states)) return std::unexpected(*problem);
-        query.state = *state;
-    }
-    if (const auto* type = parameter(target, "type")) {
-        if (auto problem = check_word("type", *type, types)) return std::unexpected(*problem);
-        query.type = *type;
-    }
+    if (const auto* state = parameter(target, "state")) query.state = *state;
+    if (const auto* type = parameter(target, "type")) query.type = *type;
     if (const auto* user = parameter(target, "user")) query.user = *user;
     if (const auto* limit = parameter(target, "limit")) {
         const auto value = number<unsigned>(*limit);
-        if (!value || *value < 1 || *value > 1000)
-            return std::unexpected(make_problem(400, "limit=" + *limit + ": 1 to 1000"));
+        if (!value) return std::unexpected(make_problem(400, "limit=" + *limit + ": 1 to 1000"));
         query.limit = *value;
     }
-    if (const auto* before = parameter(target, "before")) {
-        if (before->size() > 128)
-            return std::unexpected(make_problem(400, "before is longer than 128 bytes"));
-        query.before = *before;
-    }
+    if (const auto* before = parameter(target, "before")) query.before = *before;
+    if (auto problem = check_job_query(query)) return std::unexpected(*problem);
     return query;
 }
 

@@ -19,6 +19,10 @@ namespace ksms {
 /// The value of a parameter, nullptr where it is not there.
 [[nodiscard]] const std::string* parameter(const HttpTarget& target, std::string_view name);
 
+inline constexpr unsigned most_listed = 1000;  ///< jobs, in one page of the list
+
+/// 400 where it is not what http/service.hpp says of it.
+[[nodiscard]] std::optional<Problem> check_job_query(const JobQuery& query);
 /// The parameters of GET /v1/jobs.
 [[nodiscard]] Answer<JobQuery> parse_job_query(const HttpTarget& target);
 /// `wait` in seconds, with fractions; 0 where it is not there.

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The HTTP server: one thread, the caller's io_context.
+// The HTTP server: one thread, the caller's io_context. Who accepts its clients is HttpListener.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <string>
 
-#include "base/error.hpp"
 #include "base/fd.hpp"
 #include "http/figures.hpp"
 #include "http/limits.hpp"
@@ -26,20 +24,18 @@ public:
     /// @param io       outlives this; everything happens on the one thread that runs it
     /// @param service  outlives this
     /// @param page     what GET / answers
-    /// @param group    whose members may submit jobs
     HttpServer(boost::asio::io_context& io, JobService& service, HttpPage page,
-               const HttpLimits& limits = {}, const std::string& group = "ksms");
+               const HttpLimits& limits = {});
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
     /// Closes everything at once.
     ~HttpServer();
 
-    /// Accepts on a socket that listens already: a Unix socket, whose clients are known by their
-    /// credentials, or TCP on a loopback address, whose clients are nobody. Any other is refused.
-    /// The file of a Unix socket stays the caller's.
-    [[nodiscard]] Status listen(Fd socket);
+    /// A client that has connected. Who is one too many is told so and let go.
+    /// @param socket  a stream socket that does not block
+    void take(Fd socket, Caller caller);
 
-    /// Accepts no more, answers what is being answered, ends waits and streams; closes what is left
+    /// Takes no more, answers what is being answered, ends waits and streams; closes what is left
     /// after `longest`. @param done  called once, by the io_context, when nobody is connected
     void stop(std::chrono::milliseconds longest, std::function<void()> done);
 

@@ -20,6 +20,7 @@ namespace ksms {
 
 /// Who is on the other side, as the kernel says it (SO_PEERCRED, SO_PEERGROUPS).
 struct Caller {
+    std::uint64_t client{0};  ///< the number of this connection
     uid_t uid{static_cast<uid_t>(-1)};
     gid_t gid{static_cast<gid_t>(-1)};
     pid_t pid{0};            ///< in our PID namespace; 0 where it is not in it
@@ -28,6 +29,12 @@ struct Caller {
     bool may_submit{false};  ///< root or a member of the group ksms
     bool trusted{false};     ///< root: sees and cancels everybody's jobs
     bool anonymous{false};   ///< the loopback port: nobody is known, uid and user mean nothing
+};
+
+/// What the databases of users and groups say of a uid.
+struct CallerNames {
+    std::string user;    ///< the number where the uid has no name
+    bool member{false};  ///< of the group ksms, by the group database
 };
 
 /// An answer that is no success: application/problem+json, RFC 9457.
@@ -141,14 +148,20 @@ public:
                        std::function<void(const JobEvent&)> event, Then<Subscription> then) = 0;
 
     /// GET /v1/registry: the document of `ksmsctl registry list -j`.
-    [[nodiscard]] virtual Answer<std::string> registry(const Caller& caller) = 0;
+    virtual void registry(const Caller& caller, Then<std::string> then) = 0;
     /// GET /v1/status: the schema Status. Also for the anonymous: nothing of users or jobs in it.
-    [[nodiscard]] virtual Answer<std::string> status(const Caller& caller) = 0;
+    virtual void status(const Caller& caller, Then<std::string> then) = 0;
     /// GET /healthz, also for the anonymous.
-    [[nodiscard]] virtual ServiceHealth health() = 0;
+    virtual void health(const Caller& caller, Then<ServiceHealth> then) = 0;
     /// GET /metrics, also for the anonymous: Prometheus text, version 0.0.4, names from ksms_ on.
     /// The server's own (ksms_http_…) are put behind it.
-    [[nodiscard]] virtual std::string metrics() = 0;
+    virtual void metrics(const Caller& caller, Then<std::string> then) = 0;
+
+    /// How this caller is called. Asked once, before anything else, of one who is neither root nor
+    /// anonymous; not waited for longer than limits.names.
+    virtual void names(const Caller& caller, Then<CallerNames> then) = 0;
+    /// The connection is closed: nothing more is asked for this caller.
+    virtual void gone(const Caller& caller) = 0;
 };
 
 }  // namespace ksms

@@ -148,23 +148,31 @@ void FakeService::watch(const Caller& /*caller*/, const std::string& id, std::ui
     reply(then, watch_now(id, after, std::move(event)));
 }
 
-Answer<std::string> FakeService::registry(const Caller& /*caller*/) {
-    return R"({"schema":"ksms.registry/1","leases":[]})";
+void FakeService::registry(const Caller& /*caller*/, Then<std::string> then) {
+    reply(then, Answer<std::string>(R"({"schema":"ksms.registry/1","leases":[]})"));
 }
 
-Answer<std::string> FakeService::status(const Caller& /*caller*/) {
-    return R"({"version":"0.1.0","state":"running","uptime_s":1.5,)"
-           R"("jobs":{"queued":1,"running":2},"leases":{"used":2,"free":30,"total":32},)"
-           R"("mode":{"parallel":8,"why":null}})";
+void FakeService::status(const Caller& /*caller*/, Then<std::string> then) {
+    reply(then, Answer<std::string>(
+                    R"({"version":"0.1.0","state":"running","uptime_s":1.5,)"
+                    R"("jobs":{"queued":1,"running":2},"leases":{"used":2,"free":30,"total":32},)"
+                    R"("mode":{"parallel":8,"why":null}})"));
 }
 
-ServiceHealth FakeService::health() {
+void FakeService::health(const Caller& /*caller*/, Then<ServiceHealth> then) {
     const std::string checks = R"(,"checks":[{"name":"queue","ok":true,"detail":"writable"}]})";
-    return {(healthy ? R"({"status":"ok")" : R"({"status":"failing")") + checks, healthy};
+    reply(then, Answer<ServiceHealth>(ServiceHealth{
+                    (healthy ? R"({"status":"ok")" : R"({"status":"failing")") + checks, healthy}));
 }
 
-std::string FakeService::metrics() {
-    return "# HELP ksms_jobs Jobs.\n# TYPE ksms_jobs gauge\nksms_jobs 0\n";
+void FakeService::metrics(const Caller& /*caller*/, Then<std::string> then) {
+    reply(then,
+          Answer<std::string>("# HELP ksms_jobs Jobs.\n# TYPE ksms_jobs gauge\nksms_jobs 0\n"));
+}
+
+void FakeService::names(const Caller& caller, Then<CallerNames> then) {
+    peers->look_up(caller.uid, caller.gid,
+                   [then = std::move(then)](const CallerNames& names) { then(names); });
 }
 
 }  // namespace ksms::test

@@ -24,7 +24,9 @@ namespace asio = boost::asio;
 struct TestServer::Inside {
     asio::io_context io;
     FakeService service;
+    std::unique_ptr<PeerNames> peers;
     std::unique_ptr<HttpServer> server;
+    std::unique_ptr<HttpListener> listener;
     asio::executor_work_guard<asio::io_context::executor_type> work{asio::make_work_guard(io)};
     std::thread thread;
 };
@@ -85,17 +87,26 @@ TestServer::TestServer(const HttpLimits& limits, const std::string& group)
     directory_ = name;
     path_ = directory_ + "/ksmsd.sock";
     inside_->service.later = [this](auto reply) { asio::post(inside_->io, std::move(reply)); };
+    inside_->peers = std::make_unique<PeerNames>(inside_->io, group);
+    inside_->service.peers = inside_->peers.get();
     inside_->server = std::make_unique<HttpServer>(
         inside_->io, inside_->service,
-        HttpPage{"<!doctype html><title>ksms</title>\n", "c3R5bGU=", "c2NyaXB0"}, limits, group);
-    if (!inside_->server->listen(listening_unix(path_)) ||
-        !inside_->server->listen(listening_tcp(port_)))
+        HttpPage{"<!doctype html><title>ksms</title>\n", "c3R5bGU=", "c2NyaXB0"}, limits);
+    inside_->listener = std::make_unique<HttpListener>(
+        inside_->io, *inside_->peers, limits.accept_pause, [this](Fd socket, Caller caller) {
+            inside_->server->take(std::move(socket), std::move(caller));
+        });
+    if (!inside_->listener->listen(listening_unix(path_)) ||
+        !inside_->listener->listen(listening_tcp(port_)))
         throw std::runtime_error("the server does not listen");
     inside_->thread = std::thread([this] { inside_->io.run(); });
 }
 
 TestServer::~TestServer() {
-    run([&](FakeService&) { inside_->server.reset(); });
+    run([&](FakeService&) {
+        inside_->listener.reset();
+        inside_->server.reset();
+    });
     inside_->work.reset();
     inside_->io.stop();
     inside_->thread.join();
@@ -122,6 +133,12 @@ HttpFigures TestServer::figures() {
     return figures;
 }
 
+std::uint64_t TestServer::accept_failures() {
+    std::uint64_t count = 0;
+    run([&](FakeService&) { count = inside_->listener->failures(); });
+    return count;
+}
+
 std::size_t TestServer::connections() {
     std::size_t count = 0;
     run([&](FakeService&) { count = inside_->server->connections(); });
@@ -130,7 +147,10 @@ std::size_t TestServer::connections() {
 
 bool TestServer::stop(std::chrono::milliseconds longest) {
     auto done = std::make_shared<std::promise<void>>();
-    run([&](FakeService&) { inside_->server->stop(longest, [done] { done->set_value(); }); });
+    run([&](FakeService&) {
+        inside_->listener->stop();
+        inside_->server->stop(longest, [done] { done->set_value(); });
+    });
     return done->get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready;
 }
 

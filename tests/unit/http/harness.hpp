@@ -13,6 +13,8 @@
 #include "base/fd.hpp"
 #include "http/client.hpp"
 #include "http/limits.hpp"
+#include "http/listener.hpp"
+#include "http/peer.hpp"
 #include "http/server.hpp"
 #include "http/service.hpp"
 
@@ -27,10 +29,12 @@ public:
     void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
     void watch(const Caller& caller, const std::string& id, std::uint64_t after,
                std::function<void(const JobEvent&)> event, Then<Subscription> then) override;
-    Answer<std::string> registry(const Caller& caller) override;
-    Answer<std::string> status(const Caller& caller) override;
-    ServiceHealth health() override;
-    std::string metrics() override;
+    void registry(const Caller& caller, Then<std::string> then) override;
+    void status(const Caller& caller, Then<std::string> then) override;
+    void health(const Caller& caller, Then<ServiceHealth> then) override;
+    void metrics(const Caller& caller, Then<std::string> then) override;
+    void names(const Caller& caller, Then<CallerNames> then) override;
+    void gone(const Caller& /*caller*/) override { ++left; }
 
     void add(const std::string& id, const std::string& state);
     void emit(const std::string& id, const std::string& name, const std::string& data);
@@ -38,12 +42,14 @@ public:
 
     std::atomic<int> watchers{0};
     std::atomic<int> submissions{0};
+    std::atomic<int> left{0};  ///< connections that are closed
     bool healthy{true};
     bool silent{false};  ///< replies to nobody
     /// Every other reply is late: it comes by this. Set by the server's harness.
     std::function<void(std::function<void()>)> later;
     std::string padding;  ///< goes into every job's document
     std::string last_user;
+    PeerNames* peers{nullptr};
 
 private:
     struct Job {
@@ -77,6 +83,8 @@ public:
     void run(const std::function<void(FakeService&)>& action);
     [[nodiscard]] HttpFigures figures();
     [[nodiscard]] std::size_t connections();
+    /// Tries to accept for which there was no descriptor.
+    [[nodiscard]] std::uint64_t accept_failures();
     /// HttpServer::stop(); true when `done` was called within ten seconds.
     bool stop(std::chrono::milliseconds longest);
 

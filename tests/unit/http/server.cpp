@@ -3,11 +3,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <future>
 #include <set>
+#include <thread>
 
 #include "harness.hpp"
 #include "lab/wait.hpp"
@@ -309,4 +311,23 @@ TEST_CASE("client: says why nobody answers") {
     CHECK(error.code == Code::not_found);
     CHECK(error.message == "there is no job none");
     CHECK(error.hint == "ksmsctl job list shows them");
+}
+
+TEST_CASE("client: a service that closes without a word is an error") {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = "/tmp/ksms-closes-" + std::to_string(::getpid());
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    const Defer gone([&] { ::unlink(path.c_str()); });
+    REQUIRE(::listen(listener.get(), 1) == 0);
+    std::thread service([&] {
+        const Fd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        receive(client.get(), "\r\n\r\n");
+    });
+    const auto answer = HttpClient(path).request("GET", "/healthz");
+    service.join();
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().message == "ksmsd closed the connection without an answer");
 }

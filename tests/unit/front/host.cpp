@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the front asks of ksmsd: every question arrives as it was asked, every answer as it was
+// given; and a front that lies learns and does nothing that its clients may not.
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+
+#include "front/client_socket.hpp"
+#include "front/frames.hpp"
+#include "front/host.hpp"
+#include "front/messages.hpp"
+#include "front/remote.hpp"
+
+using namespace ksms;
+using nlohmann::json;
+
+namespace {
+
+/// Keeps what it is asked, and answers with it.
+class Echo final : public JobService {
+public:
+    void submit(const Caller& caller, const json& body, Then<SubmittedJob> then) override {
+        asked = "submit " + caller.user + " " + body.dump();
+        then(SubmittedJob{"new", "queued", true});
+    }
+    void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override {
+        asked = "job " + caller.user + " " + id;
+        if (id == "none") {
+            Problem problem{404, "about:blank", "Not Found", "no job none", "look", 7U};
+            return then(std::unexpected(problem));
+        }
+        then(JobDocument{std::string(100'000, 'j'), true});
+    }
+    void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) override {
+        asked = "jobs " + caller.user + " " + query.state.value_or("-") + " " +
+                query.type.value_or("-") + " " + query.user.value_or("-") + " " +
+                std::to_string(query.limit) + " " + query.before;
+        then("[]");
+    }
+    void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override {
+        asked = "cancel " + caller.user + " " + id;
+        then(JobDocument{"{}", false});
+    }
+    void watch(const Caller&, const std::string& id, std::uint64_t after,
+               std::function<void(const JobEvent&)> event, Then<Subscription> then) override {
+        asked = "watch " + id + " " + std::to_string(after);
+        event({1, "state", "\"first\""});
+        listener = std::move(event);
+        then(Subscription([this] { listener = nullptr; }));
+    }
+    void registry(const Caller&, Then<std::string> then) override { then("registry"); }
+    void status(const Caller&, Then<std::string> then) override { then("status"); }
+    void health(const Caller&, Then<ServiceHealth> then) override {
+        then(ServiceHealth{"health", false});
+    }
+    void metrics(const Caller&, Then<std::string> then) override { then("metrics"); }
+    void names(const Caller& caller, Then<CallerNames> then) override {
+        then(CallerNames{"user" + std::to_string(caller.uid), caller.uid == 1000});
+    }
+    void gone(const Caller& caller) override { left += std::to_string(caller.client) + " "; }
+
+    std::string asked, left;
+    std::function<void(const JobEvent&)> listener;
+};
+
+Caller somebody(std::uint64_t client, uid_t uid) {
+    Caller caller;
+    caller.client = client;
+    caller.uid = uid;
+    caller.user = std::to_string(uid);
+    caller.trusted = caller.may_submit = uid == 0;
+    return caller;
+}
+
+struct Wired {
+    Wired() {
+        std::array<int, 2> pair{};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+        service_side = std::make_unique<Frames>(
+            io, Fd(pair[0]), Frames::Limits{},
+            [this](const json& head, std::string bytes) {
+                if (!host.take(head, std::move(bytes))) broken = true;
+            },
+            [](const std::string&) {});
+        front_side = std::make_unique<Frames>(
+            io, Fd(pair[1]), Frames::Limits{},
+            [this](const json& head, std::string bytes) { remote.take(head, std::move(bytes)); },
+            [](const std::string&) {});
+        REQUIRE(host.add(root));
+        REQUIRE(host.add(member));
+        REQUIRE(host.add(stranger));
+    }
+    /// Until nothing is on its way any more.
+    void settle() {
+        for (int idle = 0; idle < 3;) {
+            io.restart();
+            idle = io.poll() > 0 ? 0 : idle + 1;
+        }
+    }
+
+    boost::asio::io_context io;
+    Echo service;
+    bool broken{false};
+    std::unique_ptr<Frames> service_side, front_side;
+    ServiceHost host{service, [this](const json& head, std::string_view bytes) {
+                         service_side->send(head, bytes);
+                     }};
+    RemoteService remote{
+        [this](const json& head, std::string_view bytes) { front_side->send(head, bytes); }};
+    Caller root = somebody(1, 0), member = somebody(2, 1000), stranger = somebody(3, 1001);
+};
+
+}  // namespace
+
+TEST_CASE("front: questions and answers arrive as they were made") {
+    Wired wired;
+    auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
+    std::string got;
+    remote.submit(root, {{"source", "10.0.0.1"}}, [&](Answer<SubmittedJob> job) {
+        got = job->id + job->state + (job->created ? "+" : "-");
+    });
+    wired.settle();
+    CHECK(service.asked == R"(submit 0 {"source":"10.0.0.1"})");
+    CHECK(got == "newqueued+");
+    remote.job(root, "j", [&](Answer<JobDocument> job) {
+        got = std::to_string(job->json.size()) + (job->finished ? "+" : "-");
+    });
+    wired.settle();
+    CHECK(service.asked == "job 0 j");
+    CHECK(got == "100000+");
+    std::optional<Problem> problem;
+    remote.job(root, "none", [&](const Answer<JobDocument>& job) {
+        if (!job) problem = job.error();
+    });
+    wired.settle();
+    REQUIRE(problem);
+    CHECK(problem->status == 404);
+    CHECK(problem->detail == "no job none");
+    CHECK(problem->hint == "look");
+    CHECK(problem->retry_after == 7U);
+    remote.jobs(root, {"done", "fast", "u", 5, "17"},
+                [&](Answer<std::string> page) { got = *page; });
+    wired.settle();
+    CHECK(service.asked == "jobs 0 done fast u 5 17");
+    CHECK(got == "[]");
+    remote.cancel(root, "j", [&](Answer<JobDocument> job) { got = job->finished ? "+" : "-"; });
+    wired.settle();
+    CHECK(service.asked == "cancel 0 j");
+    CHECK(got == "-");
+    remote.registry(root, [&](Answer<std::string> text) { got = *text; });
+    wired.settle();
+    CHECK(got == "registry");
+    remote.status(root, [&](Answer<std::string> text) { got = *text; });
+    wired.settle();
+    CHECK(got == "status");
+    remote.health(root, [&](Answer<ServiceHealth> health) {
+        got = health->json + (health->healthy ? "+" : "-");
+    });
+    wired.settle();
+    CHECK(got == "health-");
+    remote.metrics(root, [&](Answer<std::string> text) { got = *text; });
+    wired.settle();
+    CHECK(got == "metrics");
+    remote.gone(stranger);
+    wired.settle();
+    CHECK(service.left == "3 ");
+    CHECK_FALSE(broken);
+}
+
+TEST_CASE("front: a watch begins, goes on and ends") {
+    Wired wired;
+    auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
+    std::vector<std::string> events;
+    std::optional<Subscription> subscription;
+    remote.watch(
+        root, "j", 4,
+        [&](const JobEvent& event) {
+            events.push_back(std::to_string(event.sequence) + event.name + event.data);
+        },
+        [&](Answer<Subscription> answer) {
+            events.emplace_back("begun");
+            subscription = std::move(*answer);
+        });
+    wired.settle();
+    CHECK(service.asked == "watch j 4");
+    REQUIRE(service.listener);
+    service.listener({2, "progress", "{}"});
+    wired.settle();
+    CHECK(events == std::vector<std::string>{"1state\"first\"", "begun", "2progress{}"});
+    subscription.reset();
+    wired.settle();
+    CHECK_FALSE(service.listener);
+    CHECK_FALSE(broken);
+}
+
+TEST_CASE("front: names count where they are asked for, and once") {
+    Wired wired;
+    auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
+    std::string got;
+    remote.names(member, [&](Answer<CallerNames> names) {
+        got = names->user + (names->member ? "+" : "-");
+    });
+    wired.settle();
+    CHECK(got == "user1000+");
+    // The database says that it may; who asks for it says nothing of that.
+    remote.submit(member, json::object(), [&](Answer<SubmittedJob> job) { got = job->id; });
+    wired.settle();
+    CHECK(service.asked == "submit user1000 {}");
+    CHECK_FALSE(broken);
+    remote.names(member, [](Answer<CallerNames>) {});
+    wired.settle();
+    CHECK(broken);
+}
+
+TEST_CASE("front: one that lies is found out") {
+    Wired wired;
+    auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
+    auto nobody = somebody(4, 1002);
+    nobody.anonymous = true;
+    REQUIRE(host.add(nobody));
+    const std::vector<std::pair<json, std::string>> lies{
+        {{{"ask", "submit"}, {"number", 1U}, {"client", 3U}}, "{}"},
+        {{{"ask", "submit"}, {"number", 1U}, {"client", 99U}}, "{}"},
+        {{{"ask", "submit"}, {"number", 1U}, {"client", "1"}}, "{}"},
+        {{{"ask", "submit"}, {"client", 1U}}, "{}"},
+        {{{"ask", "job"}, {"number", 1U}, {"client", 4U}, {"id", "j"}}, ""},
+        {{{"ask", "job"}, {"number", 1U}, {"client", 1U}}, ""},
+        {{{"ask", "job"}, {"number", 1U}, {"client", 1U}, {"id", std::string(64, 'j')}}, ""},
+        {{{"ask", "jobs"}, {"number", 1U}, {"client", 1U}}, ""},
+        {{{"ask", "jobs"}, {"number", 1U}, {"client", 1U}, {"query", {{"limit", 1001UL}}}}, ""},
+        {{{"ask", "jobs"}, {"number", 1U}, {"client", 1U}, {"query", {{"limit", 4294967297UL}}}},
+         ""},
+        {{{"ask", "jobs"},
+          {"number", 1U},
+          {"client", 1U},
+          {"query", {{"limit", 1U}, {"state", "over"}}}},
+         ""},
+        {{{"ask", "jobs"},
+          {"number", 1U},
+          {"client", 1U},
+          {"query", {{"limit", 1U}, {"type", "slow"}}}},
+         ""},
+        {{{"ask", "everything"}, {"number", 1U}, {"client", 1U}, {"id", "j"}}, ""},
+        {{{"ask", 7}}, ""},
+        {json::object(), ""},
+    };
+    for (const auto& [head, bytes] : lies) {
+        INFO(head.dump());
+        service.asked = {};
+        CHECK_FALSE(host.take(head, bytes));
+        CHECK(service.asked.empty());
+    }
+    // What any client could have said is answered.
+    CHECK(host.take({{"ask", "submit"}, {"number", 1U}, {"client", 1U}}, "no JSON"));
+    CHECK(service.asked.empty());
+    CHECK(host.take({{"ask", "status"}, {"number", 2U}, {"client", 4U}}, ""));
+}
+
+TEST_CASE("front: a flood of questions is answered by 503, one of clients ends it") {
+    Echo service;
+    std::vector<json> replies;
+    class Silent final : public JobService {
+    public:
+        void submit(const Caller&, const json&, Then<SubmittedJob>) override {}
+        void job(const Caller&, const std::string&, Then<JobDocument>) override { ++asked; }
+        void jobs(const Caller&, const JobQuery&, Then<std::string>) override {}
+        void cancel(const Caller&, const std::string&, Then<JobDocument>) override {}
+        void watch(const Caller&, const std::string&, std::uint64_t,
+                   std::function<void(const JobEvent&)>, Then<Subscription>) override {}
+        void registry(const Caller&, Then<std::string>) override {}
+        void status(const Caller&, Then<std::string>) override {}
+        void health(const Caller&, Then<ServiceHealth>) override {}
+        void metrics(const Caller&, Then<std::string>) override {}
+        void names(const Caller&, Then<CallerNames>) override {}
+        void gone(const Caller&) override {}
+        int asked{0};
+    } silent;
+    ServiceHost host(silent, [&](const json& head, std::string_view) { replies.push_back(head); },
+                     {.clients = 2, .asked = 3, .watches = 2});
+    CHECK(host.add(somebody(1, 0)));
+    CHECK(host.add(somebody(2, 0)));
+    CHECK_FALSE(host.add(somebody(3, 0)));
+    CHECK_FALSE(host.add(somebody(1, 0)));
+    for (unsigned number = 1; number <= 5; ++number)
+        CHECK(host.take({{"ask", "job"}, {"number", number}, {"client", 1U}, {"id", "j"}}, ""));
+    CHECK(silent.asked == 3);
+    REQUIRE(replies.size() == 2);
+    CHECK(replies[1]["problem"]["status"] == 503);
+    CHECK(host.take({{"gone", 2U}}, ""));
+    CHECK(host.add(somebody(3, 0)));
+}
+
+TEST_CASE("front: frames that break the rules end it") {
+    boost::asio::io_context io;
+    const auto why_of = [&io](std::string_view sent, Frames::Limits limits) {
+        std::array<int, 2> pair{};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+        Fd other(pair[1]);
+        std::string why = "none";
+        Frames frames(
+            io, Fd(pair[0]), limits, [](const json&, const std::string&) {},
+            [&](std::string said) { why = std::move(said); });
+        REQUIRE(::write(other.get(), sent.data(), sent.size()) ==
+                static_cast<ssize_t>(sent.size()));
+        other.reset();
+        io.restart();
+        io.run();
+        return why;
+    };
+    using namespace std::literals;
+    CHECK(why_of(""sv, {}).empty());
+    CHECK(why_of("\2\0\0\0\0\0\0\0{}"sv, {}).empty());
+    CHECK(why_of("\2\0\0\0\0\0\0\0[]"sv, {}) == "a message that is none");
+    CHECK(why_of("\2\0\0\0\0\0\0\0{{"sv, {}) == "a message that is none");
+    CHECK(why_of("\377\377\377\377\0\0\0\0"sv, {}) == "a message of more than it may have");
+    CHECK(why_of("\2\0\0\0\3\0\0\0{}abc"sv, {.bytes = 2}) == "a message of more than it may have");
+}
+
+TEST_CASE("front: a client is handed over with its descriptor") {
+    std::array<int, 2> way{}, client{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, way.data()) == 0);
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, client.data()) == 0);
+    Fd ours(way[0]);
+    const Fd its(way[1]), far(client[1]);
+    CHECK_FALSE(receive_client(its.get()).value());
+    REQUIRE(send_client(ours.get(), {Fd(client[0]), somebody(9, 1000)}));
+    const auto got = receive_client(its.get());
+    REQUIRE(got.value());
+    CHECK((*got)->caller.client == 9);
+    CHECK((*got)->caller.uid == 1000);
+    REQUIRE(::write((*got)->socket.get(), "x", 1) == 1);
+    char byte = 0;
+    CHECK(::read(far.get(), &byte, 1) == 1);
+    // Nobody takes them: the sender is told so, and waits for nothing.
+    Status sent;
+    for (int i = 0; sent && i < 10'000; ++i)
+        sent = send_client(ours.get(), {Fd(::dup(far.get())), {}});
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error().err == EAGAIN);
+    ours.reset();
+    while (receive_client(its.get())) {
+    }
+    CHECK(receive_client(its.get()).error().code == Code::not_found);
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "front/frames.hpp"
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+namespace ksms {
+
+namespace asio = boost::asio;
+using asio::local::stream_protocol;
+using boost::system::error_code;
+
+struct Frames::State : std::enable_shared_from_this<Frames::State> {
+    using Sizes = std::array<std::uint32_t, 2>;
+
+    State(asio::io_context& io, Limits given, Taken take, std::function<void(std::string)> at_end)
+        : socket(io), limits(given), taken(std::move(take)), ended(std::move(at_end)) {}
+
+    void read() {
+        socket.async_read_some(asio::buffer(buffer),
+                               [self = shared_from_this()](error_code failed, std::size_t got) {
+                                   if (self->closed) return;
+                                   if (failed == asio::error::eof) return self->end({});
+                                   if (failed) return self->end(failed.message());
+                                   self->text.append(self->buffer.data(), got);
+                                   self->take();
+                                   if (!self->closed) self->read();
+                               });
+    }
+
+    /// What is whole of what was read.
+    void take() {
+        std::size_t at = 0;
+        while (!closed && text.size() - at >= sizeof(Sizes)) {
+            Sizes sizes;
+            std::memcpy(sizes.data(), text.data() + at, sizeof sizes);
+            const std::size_t head = sizes[0], bytes = sizes[1];
+            if (head > limits.head || bytes > limits.bytes)
+                return end("a message of more than it may have");
+            if (text.size() - at < sizeof sizes + head + bytes) break;
+            at += sizeof sizes;
+            const auto first = text.begin() + static_cast<std::ptrdiff_t>(at);
+            const auto parsed = nlohmann::json::parse(
+                first, first + static_cast<std::ptrdiff_t>(head), nullptr, false);
+            if (!parsed.is_object()) return end("a message that is none");
+            at += head;
+            taken(parsed, text.substr(at, bytes));
+            at += bytes;
+        }
+        text.erase(0, at);
+    }
+
+    void send(const nlohmann::json& head, std::string_view bytes) {
+        if (closed) return;
+        const auto line = head.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        const Sizes sizes{static_cast<std::uint32_t>(line.size()),
+                          static_cast<std::uint32_t>(bytes.size())};
+        std::array<char, sizeof sizes> start;
+        std::memcpy(start.data(), sizes.data(), sizeof sizes);
+        waiting.append(start.data(), start.size()).append(line).append(bytes);
+        if (waiting.size() > limits.pending) return end("it does not take what it is told");
+        if (leaving.empty()) write();
+    }
+
+    void write() {
+        std::swap(leaving, waiting);
+        asio::async_write(socket, asio::buffer(leaving),
+                          [self = shared_from_this()](error_code failed, std::size_t) {
+                              if (self->closed) return;
+                              if (failed) return self->end(failed.message());
+                              self->leaving.clear();
+                              // After a document of many megabytes it would keep them.
+                              if (self->leaving.capacity() > kept) self->leaving.shrink_to_fit();
+                              if (!self->waiting.empty()) self->write();
+                          });
+    }
+
+    void end(std::string why) {
+        close();
+        if (auto then = std::exchange(ended, nullptr))
+            asio::post(socket.get_executor(),
+                       [self = shared_from_this(), then = std::move(then), why = std::move(why)] {
+                           if (!self->silent) then(why);
+                       });
+    }
+
+    void close() {
+        if (std::exchange(closed, true)) return;
+        error_code ignored;
+        static_cast<void>(socket.close(ignored));
+    }
+
+    static constexpr std::size_t kept = 1024UL * 1024;
+
+    stream_protocol::socket socket;
+    Limits limits;
+    Taken taken;
+    std::function<void(std::string)> ended;
+    std::array<char, 65536> buffer{};
+    std::string text;              ///< read, and not whole yet
+    std::string leaving, waiting;  ///< for the other side: on its way, and behind that
+    bool closed{false};
+    bool silent{false};  ///< whoever would be told is gone
+};
+
+Frames::Frames(asio::io_context& io, Fd socket, Limits limits, Taken taken,
+               std::function<void(std::string)> ended)
+    : state_(std::make_shared<State>(io, limits, std::move(taken), std::move(ended))) {
+    state_->socket.assign(stream_protocol(), socket.release());
+    state_->read();
+}
+
+Frames::~Frames() {
+    close();
+}
+
+void Frames::send(const nlohmann::json& head, std::string_view bytes) {
+    state_->send(head, bytes);
+}
+
+void Frames::close() {
+    state_->silent = true;
+    state_->close();
+}
+
+}  // namespace ksms

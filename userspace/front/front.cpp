@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "front/front.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <utility>
+
+#include "front/client_socket.hpp"
+#include "front/frames.hpp"
+#include "front/host.hpp"
+#include "front/messages.hpp"
+#include "http/limits.hpp"
+#include "http/listener.hpp"
+#include "os/child.hpp"
+
+namespace ksms {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr seconds kPingEvery{5};
+constexpr seconds kSilence{30};
+// One that ends as soon as it is started is not started without a pause.
+constexpr seconds kPause{1};
+constexpr seconds kLongerThanStop{1};
+
+struct Pair {
+    Fd ours, its;
+};
+
+Result<Pair> make_pair_of(int type) {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair.data()) != 0)
+        return fail_errno(errno, "make a socket pair for the HTTP process");
+    return Pair{Fd(pair[0]), Fd(pair[1])};
+}
+
+}  // namespace
+
+struct Front::State : std::enable_shared_from_this<Front::State> {
+    /// A process, from its start to its end.
+    struct Running {
+        Running(asio::io_context& io, JobService& service, ServiceHost::Send send, Child child,
+                Fd to_clients)
+            : host(service, std::move(send)),
+              pid(child.pid),
+              gone(io, child.pidfd.release()),
+              clients(io, to_clients.release()),
+              ping(io) {}
+
+        std::optional<Frames> frames;
+        ServiceHost host;
+        pid_t pid;
+        asio::posix::stream_descriptor gone;     ///< pidfd
+        asio::posix::stream_descriptor clients;  ///< to it
+        asio::steady_timer ping;
+        std::optional<Client> waiting;  ///< for room in `clients`
+        std::chrono::steady_clock::time_point heard{std::chrono::steady_clock::now()};
+        std::string why;  ///< we killed it
+    };
+
+    State(asio::io_context& context, JobService& of, PeerNames& peers,
+          std::function<void(const std::string&)> tell)
+        : io(context),
+          service(of),
+          say(std::move(tell)),
+          listener(io, peers, HttpLimits{}.accept_pause,
+                   [this](Fd socket, Caller caller) {
+                       caller.client = ++last_client;
+                       hand_over({std::move(socket), std::move(caller)});
+                   }),
+          pause(io),
+          bound(io) {
+        listener.accept_more(false);
+    }
+
+    Status start() {
+        KSMS_TRY(auto messages, make_pair_of(SOCK_STREAM));
+        KSMS_TRY(auto clients, make_pair_of(SOCK_SEQPACKET));
+        // Where one has to go none of them may stand.
+        for (auto* fd : {&messages.its, &clients.its}) {
+            Fd higher(::fcntl(fd->get(), F_DUPFD_CLOEXEC, kFirstGiven + 2));
+            if (!higher) return fail_errno(errno, "start the HTTP process");
+            *fd = std::move(higher);
+        }
+        KSMS_TRY(auto child, start_again({"ksmsd-front", kFrontOption, std::to_string(::getpid())},
+                                         {messages.its.get(), clients.its.get()}));
+        running.emplace(
+            io, service,
+            [this](const nlohmann::json& head, std::string_view bytes) {
+                if (running && running->frames) running->frames->send(head, bytes);
+            },
+            std::move(child), std::move(clients.ours));
+        running->frames.emplace(
+            io, std::move(messages.ours), Frames::Limits{},
+            [this](const nlohmann::json& head, std::string bytes) { take(head, std::move(bytes)); },
+            [this](const std::string& why) { kill(why); });
+        started = std::chrono::steady_clock::now();
+        await_end();
+        ping();
+        listener.accept_more(!stopping);
+        return {};
+    }
+
+    void take(const nlohmann::json& head, std::string bytes) {
+        running->heard = std::chrono::steady_clock::now();
+        if (head.contains("pong")) return;
+        if (!running->host.take(head, std::move(bytes))) kill("it breaks the rules");
+    }
+
+    void hand_over(Client client) {
+        if (!running || !running->host.add(client.caller))
+            return kill("it has not called its clients gone");
+        const auto sent = send_client(running->clients.native_handle(), client);
+        if (sent || sent.error().err != EAGAIN) return;  // it has ended: that is noticed elsewhere
+        listener.accept_more(false);
+        running->waiting = std::move(client);
+        running->clients.async_wait(
+            asio::posix::stream_descriptor::wait_write,
+            [self = shared_from_this(), pid = running->pid](error_code failed) {
+                if (failed || !self->running || self->running->pid != pid) return;
+                self->hand_over_again();
+            });
+    }
+
+    void hand_over_again() {
+        auto client = std::exchange(running->waiting, std::nullopt);
+        // It is known already.
+        const auto sent = send_client(running->clients.native_handle(), *client);
+        if (!sent && sent.error().err == EAGAIN) {
+            running->waiting = std::move(client);
+            running->clients.async_wait(
+                asio::posix::stream_descriptor::wait_write,
+                [self = shared_from_this(), pid = running->pid](error_code failed) {
+                    if (failed || !self->running || self->running->pid != pid) return;
+                    self->hand_over_again();
+                });
+            return;
+        }
+        listener.accept_more(!stopping);
+    }
+
+    void ping() {
+        running->ping.expires_after(kPingEvery);
+        running->ping.async_wait([self = shared_from_this()](error_code failed) {
+            if (failed || !self->running || !self->running->frames) return;
+            if (std::chrono::steady_clock::now() - self->running->heard > kSilence)
+                return self->kill("it does not answer");
+            self->running->frames->send({{"ping", true}});
+            self->ping();
+        });
+    }
+
+    /// Its end is noticed by its pidfd, and only there.
+    void kill(const std::string& why) {
+        if (!running) return;
+        if (running->why.empty()) running->why = why;
+        listener.accept_more(false);
+        ::kill(running->pid, SIGKILL);
+    }
+
+    /// The event may be another descriptor's: see WorkerProcess.
+    void await_end() {
+        running->gone.async_wait(
+            asio::posix::stream_descriptor::wait_read,
+            [self = shared_from_this()](error_code failed) {
+                if (failed || !self->running) return;
+                siginfo_t ended{};
+                const int asked =
+                    ::waitid(P_PIDFD, static_cast<id_t>(self->running->gone.native_handle()),
+                             &ended, WEXITED | WNOHANG);
+                if (asked == 0 && ended.si_pid == 0) return self->await_end();
+                self->over(fmt::format("{} {}", ended.si_code == CLD_EXITED ? "exit" : "signal",
+                                       ended.si_status));
+            });
+    }
+
+    void over(const std::string& how) {
+        const auto why = running->why;
+        listener.accept_more(false);
+        running.reset();
+        if (stopping) return finish();
+        ++restarts;
+        say(fmt::format("the HTTP process has ended ({}{}{}): started again", how,
+                        why.empty() ? "" : ", ", why));
+        const bool soon = std::chrono::steady_clock::now() - started < 10 * kPause;
+        pause.expires_after(soon ? kPause : seconds{0});
+        pause.async_wait([self = shared_from_this()](error_code failed) {
+            if (!failed) self->start_anew();
+        });
+    }
+
+    void start_anew() {
+        if (stopping) return;
+        const auto begun = start();
+        if (begun) return;
+        say(fmt::format("{}: tried again", begun.error().text()));
+        pause.expires_after(kPause);
+        pause.async_wait([self = shared_from_this()](error_code failed) {
+            if (!failed) self->start_anew();
+        });
+    }
+
+    void stop(std::chrono::milliseconds longest, std::function<void()> then) {
+        stopping = true;
+        done = std::move(then);
+        listener.stop();
+        pause.cancel();
+        if (!running) return finish();
+        running->frames->send({{"stop", longest.count()}});
+        bound.expires_after(longest + kLongerThanStop);
+        bound.async_wait([self = shared_from_this()](error_code failed) {
+            if (!failed) self->kill("it does not end");
+        });
+    }
+
+    void finish() {
+        bound.cancel();
+        if (auto then = std::exchange(done, nullptr)) asio::post(io, then);
+    }
+
+    asio::io_context& io;
+    JobService& service;
+    std::function<void(const std::string&)> say;
+    std::uint64_t last_client{0};
+    std::uint64_t restarts{0};
+    std::optional<Running> running;
+    HttpListener listener;
+    asio::steady_timer pause, bound;
+    std::chrono::steady_clock::time_point started;
+    std::function<void()> done;
+    bool stopping{false};
+};
+
+Front::Front(asio::io_context& io, JobService& service, PeerNames& peers,
+             std::function<void(const std::string&)> say)
+    : state_(std::make_shared<State>(io, service, peers, std::move(say))) {}
+
+Front::~Front() {
+    state_->stopping = true;
+    state_->done = nullptr;
+    state_->listener.stop();
+    state_->pause.cancel();
+    state_->bound.cancel();
+    if (!state_->running) return;
+    const auto pid = state_->running->pid;
+    state_->running.reset();
+    leave_behind({pid, Fd()});
+}
+
+Status Front::listen(Fd socket) {
+    return state_->listener.listen(std::move(socket));
+}
+
+Status Front::start() {
+    return state_->start();
+}
+
+void Front::stop(std::chrono::milliseconds longest, std::function<void()> done) {
+    state_->stop(longest, std::move(done));
+}
+
+Front::Figures Front::figures() const {
+    return {state_->listener.failures(), state_->restarts};
+}
+
+}  // namespace ksms
