@@ -252,7 +252,7 @@ TEST_CASE("service: ksmsd's own descriptors are too few for one more worker") {
     // One for a client, two left: a worker more needs three for a moment.
     rlimit limit{};
     REQUIRE(::prlimit(service.pid(), RLIMIT_NOFILE, nullptr, &limit) == 0);
-    limit.rlim_cur = service.descriptors() + 3;
+    limit.rlim_cur = descriptors_of(service.pid()) + 3;
     REQUIRE(::prlimit(service.pid(), RLIMIT_NOFILE, &limit, nullptr) == 0);
     for (const char* id : {"a", "b", "c"})
         REQUIRE(service.job(submit(lab, "1-3", {"--id", id, "--rate", "2"})).exit == 0);

@@ -96,16 +96,46 @@ Outcome Service::stop() {
     return child_->wait();
 }
 
-long Service::resident() const {
-    std::ifstream status(fmt::format("/proc/{}/status", child_->pid()));
+std::string status_line(pid_t pid, const std::string& name) {
+    std::ifstream status(fmt::format("/proc/{}/status", pid));
     for (std::string line; std::getline(status, line);)
-        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
-    return -1;
+        if (line.starts_with(name + ":"))
+            return line.substr(line.find_first_not_of(" \t", name.size() + 1));
+    return {};
+}
+
+std::size_t descriptors_of(pid_t pid) {
+    std::error_code gone;
+    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", pid), gone);
+    return gone ? 0 : static_cast<std::size_t>(std::distance(begin(open), end(open)));
+}
+
+std::vector<pid_t> Service::children(const std::string& name) const {
+    auto found = child_->children();
+    std::erase_if(found, [&name](pid_t pid) { return status_line(pid, "Name") != name; });
+    return found;
+}
+
+pid_t Service::front() const {
+    const auto found = children("ksmsd-front");
+    return found.empty() ? -1 : found.front();
+}
+
+long Service::resident() const {
+    long sum = 0;
+    for (const pid_t pid : {child_->pid(), front()}) {
+        const auto kib = status_line(pid, "VmRSS");
+        if (!kib.empty()) sum += std::stol(kib);
+    }
+    return sum;
 }
 
 std::size_t Service::descriptors() const {
-    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", child_->pid()));
-    return static_cast<std::size_t>(std::distance(begin(open), end(open)));
+    return descriptors_of(child_->pid()) + descriptors_of(front());
+}
+
+std::unique_ptr<Child> Service::begin_job(const std::vector<std::string>& arguments) const {
+    return std::make_unique<Child>(job_command(arguments));
 }
 
 std::string Service::log() {

@@ -29,6 +29,11 @@ struct ServiceStart {
 /// How many DSCPs are held.
 [[nodiscard]] std::size_t leases(const Lab& lab);
 
+/// Open in a process.
+[[nodiscard]] std::size_t descriptors_of(pid_t pid);
+/// A line of /proc/PID/status, without its name and the blanks around it; "" where there is none.
+[[nodiscard]] std::string status_line(pid_t pid, const std::string& name);
+
 class Service {
 public:
     /// @param config  keys of the configuration beside those that the lab needs; a socket or state
@@ -50,10 +55,13 @@ public:
     Outcome stop();
     void signal(int number) const { child_->signal(number); }
     [[nodiscard]] pid_t pid() const { return child_->pid(); }
-    /// KiB in memory, of ksmsd itself.
+    /// KiB in memory, of ksmsd and its front.
     [[nodiscard]] long resident() const;
+    /// Of ksmsd and its front.
     [[nodiscard]] std::size_t descriptors() const;
-    [[nodiscard]] std::vector<pid_t> workers() const { return child_->children(); }
+    [[nodiscard]] std::vector<pid_t> workers() const { return children("ksmsd-worker"); }
+    /// The process that speaks HTTP; -1: there is none now.
+    [[nodiscard]] pid_t front() const;
     void write_config(const std::string& text) const;
     [[nodiscard]] const nlohmann::json& config() const { return config_; }
 
@@ -61,6 +69,8 @@ public:
 
     /// `ksmsctl job …` to it.
     [[nodiscard]] Outcome job(const std::vector<std::string>& arguments) const;
+    /// The same, while it runs.
+    [[nodiscard]] std::unique_ptr<Child> begin_job(const std::vector<std::string>& arguments) const;
     /// The same with -j: its document; discarded where it was none.
     [[nodiscard]] nlohmann::json job_json(const std::vector<std::string>& arguments) const;
     /// "none" where there is no such job.
@@ -81,6 +91,7 @@ public:
                                       const std::vector<std::string>& more = {}) const;
 
 private:
+    [[nodiscard]] std::vector<pid_t> children(const std::string& name) const;
     [[nodiscard]] Command job_command(const std::vector<std::string>& arguments) const;
     [[nodiscard]] Command curl_command(const std::string& path,
                                        const std::vector<std::string>& more) const;

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Who speaks HTTP may do nothing else, and can fall without anybody's job falling with it.
+#include <fmt/format.h>
+
+#include <linux/capability.h>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "lab/chain.hpp"
+#include "lab/service.hpp"
+#include "lab/users.hpp"
+#include "lab/wait.hpp"
+
+namespace {
+
+using namespace ksms::lab;
+
+std::uint64_t capabilities(pid_t pid, const std::string& set) {
+    return std::strtoull(status_line(pid, set).c_str(), nullptr, 16);
+}
+
+/// Gone, or waiting for nobody but its parent.
+bool is_over(pid_t pid) {
+    const auto state = status_line(pid, "State");
+    return state.empty() || state.starts_with("Z");
+}
+
+}  // namespace
+
+TEST_CASE("service: the process that speaks HTTP has no capability, workers have six") {
+    Lab lab;
+    build_chain(lab);
+    Service service(lab);
+    service.start();
+    REQUIRE(eventually([&] { return service.front() > 0 && !service.workers().empty(); }));
+    const auto front = service.front();
+    for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) {
+        INFO(set);
+        CHECK(capabilities(front, set) == 0);
+    }
+    std::uint64_t needed = 0;
+    for (const int one :
+         {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE})
+        needed |= std::uint64_t{1} << one;
+    auto all = service.workers();
+    all.push_back(service.pid());
+    for (const pid_t pid : all) {
+        INFO(status_line(pid, "Name"));
+        CHECK(capabilities(pid, "CapPrm") == needed);
+        CHECK(capabilities(pid, "CapBnd") == needed);
+        CHECK(status_line(pid, "NoNewPrivs") == "1");
+        CHECK(status_line(pid, "Seccomp") == "2");
+    }
+    CHECK(status_line(front, "NoNewPrivs") == "1");
+    CHECK(status_line(front, "Seccomp") == "2");
+    CHECK(status_line(front, "Threads") == "1");
+    // With that a job runs, and its rule is found with nft and iptables.
+    const auto done = service.job(submit(lab, "22,23", {"--wait", "-q", "--type", "detailed"}));
+    INFO(done.err);
+    CHECK(done.exit == 0);
+    CHECK(service.stop().exit == 0);
+    CHECK(is_over(front));
+}
+
+TEST_CASE("service: the process that speaks HTTP falls, and jobs go on") {
+    Lab lab;
+    build_chain(lab);
+    Service service(lab);
+    service.start();
+    REQUIRE(service.job(submit(lab, "1-40", {"--id", "slow", "--rate", "20"})).exit == 0);
+    REQUIRE(eventually([&] { return service.state_of("slow") == "running"; }));
+    const auto first = service.front();
+    // One that waits for the job loses its connection, not the job.
+    const auto waits = service.begin_job({"wait", "slow", "-q"});
+    REQUIRE(eventually([&] { return service.metric("ksms_http_event_streams") == 1; }));
+    REQUIRE(::kill(first, SIGSEGV) == 0);
+    CHECK(waits->wait().exit == 1);
+    REQUIRE(eventually([&] { return service.front() > 0 && service.front() != first; }));
+    CHECK(service.job({"wait", "slow", "-q", "--timeout", "20"}).exit == 0);
+    CHECK(service.job_json({"show", "slow"})["state"] == "done");
+    CHECK(service.metric("ksms_http_restarts_total") == 1);
+    CHECK(service.log().find("the HTTP process has ended (signal 11): started again") !=
+          std::string::npos);
+    CHECK(service.stop().exit == 0);
+}
+
+TEST_CASE("service: the process that speaks HTTP goes with ksmsd") {
+    Lab lab;
+    build_chain(lab, {.destination = false});
+    Service service(lab);
+    service.start();
+    const auto front = service.front();
+    REQUIRE(front > 0);
+    service.kill();
+    CHECK(eventually([&] { return is_over(front); }));
+}
