@@ -74,7 +74,7 @@ public:
           board_(io_, std::move(store), config_, std::move(pin_root)),
           health_(io_, objects, board_),
           peers_(io_, kGroup),
-          service_(io_, board_, health_, objects, config_, peers_),
+          service_(board_, health_, objects, config_, peers_),
           front_(io_, service_, peers_,
                  [](const std::string& text) { log(LogLevel::error, text); }),
           signals_(io_, SIGTERM, SIGINT, SIGHUP),

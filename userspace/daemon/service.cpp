@@ -69,15 +69,14 @@ Answer<JobFilter> filter_of(const Caller& caller, const JobQuery& query) {
 
 }  // namespace
 
-KsmsService::KsmsService(boost::asio::io_context& io, JobBoard& board, Health& health,
-                         const Objects& objects, const Config& config, PeerNames& peers)
+KsmsService::KsmsService(JobBoard& board, Health& health, const Objects& objects,
+                         const Config& config, PeerNames& peers)
     : board_(board),
       health_(health),
       objects_(objects),
       config_(config),
       started_at_(realtime_s()),
-      peers_(peers),
-      users_(io, "ksmsd-users", Lane::AtEnd::abandon) {}
+      peers_(peers) {}
 
 /// What a caller may not see is not there.
 void KsmsService::visible(const Caller& caller, const std::string& id, const Then<Job>& then) {

@@ -11,7 +11,6 @@
 #include "daemon/health.hpp"
 #include "daemon/stall.hpp"
 #include "front/front.hpp"
-#include "http/background.hpp"
 #include "http/peer.hpp"
 #include "http/service.hpp"
 
@@ -20,8 +19,8 @@ namespace ksms {
 class KsmsService : public JobService {
 public:
     /// @param config  as it is now, also after a reload
-    KsmsService(boost::asio::io_context& io, JobBoard& board, Health& health,
-                const Objects& objects, const Config& config, PeerNames& peers);
+    KsmsService(JobBoard& board, Health& health, const Objects& objects, const Config& config,
+                PeerNames& peers);
 
     void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
     void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
@@ -71,7 +70,6 @@ private:
     const StallWatch* watch_{nullptr};
     const Front* front_{nullptr};
     std::map<uid_t, Bucket> buckets_;
-    Background users_;  ///< the database of users
 };
 
 }  // namespace ksms

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Submitting a job: is it well formed, may this user ask for it, is there room, is it new?
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/random.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
@@ -36,15 +34,6 @@ std::string made_up_id() {
     return fmt::format("job-{:016x}", number);
 }
 
-/// Nobody where the name is none.
-std::optional<uid_t> uid_of(const std::string& name) {
-    std::array<char, 16384> text{};
-    passwd entry{};
-    passwd* found = nullptr;
-    if (::getpwnam_r(name.c_str(), &entry, text.data(), text.size(), &found) != 0) return {};
-    return found == nullptr ? std::nullopt : std::optional(found->pw_uid);
-}
-
 Problem full(std::string detail) {
     auto why =
         problem(429, "Too many jobs", std::move(detail), "wait for some of them, or cancel them");
@@ -70,11 +59,10 @@ void KsmsService::find_owner(const Caller& caller, const std::optional<std::stri
             problem(403, "Not allowed", fmt::format("\"user\": {}: you are {}", *user, caller.user),
                     "omit it; only root submits for others")));
     job.user = *user;
-    users_.run([name = *user] { return uid_of(name); },
-               [job, then = std::move(then)](std::optional<uid_t> uid) mutable {
-                   if (uid) job.uid = *uid;
-                   then(std::move(job));
-               });
+    peers_.find(*user, [job, then = std::move(then)](std::optional<uid_t> uid) mutable {
+        if (uid) job.uid = *uid;
+        then(std::move(job));
+    });
 }
 
 void KsmsService::submit(const Caller& caller, const json& body, Then<SubmittedJob> then) {

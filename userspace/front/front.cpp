@@ -117,6 +117,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
     }
 
     void take(const nlohmann::json& head, std::string bytes) {
+        if (!running->why.empty()) return;  // it is about to end
         running->heard = std::chrono::steady_clock::now();
         if (head.contains("pong")) return;
         if (!running->host.take(head, std::move(bytes))) kill("it breaks the rules");

@@ -100,7 +100,8 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
         if (!number || !client) return false;
         const auto found = clients.find(*client);
         if (found == clients.end()) return false;
-        if (what == "names") return names(found->second, *number);
+        if (what == "names")
+            return !found->second.caller.anonymous && names(found->second, *number);
         const auto& caller = found->second.caller;
         if (caller.anonymous && !is_for_everybody(what)) return false;
         if (asked >= limits.asked) return refuse(*number, busy()), true;

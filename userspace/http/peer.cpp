@@ -72,6 +72,14 @@ CallerNames names_of(uid_t uid, gid_t gid, gid_t group) {
     return names;
 }
 
+std::optional<uid_t> uid_of(const std::string& user) {
+    std::array<char, 16384> text{};
+    passwd entry{};
+    passwd* found = nullptr;
+    if (::getpwnam_r(user.c_str(), &entry, text.data(), text.size(), &found) != 0) return {};
+    return found == nullptr ? std::nullopt : std::optional(found->pw_uid);
+}
+
 }  // namespace
 
 PeerNames::PeerNames(boost::asio::io_context& io, std::string group)
@@ -122,6 +130,10 @@ void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const CallerNam
     if (waiting.size() > 1) return;
     databases_.run([uid, gid, group = group_id_] { return names_of(uid, gid, group); },
                    [this, uid](const CallerNames& names) { answered(uid, names); });
+}
+
+void PeerNames::find(const std::string& user, std::function<void(std::optional<uid_t>)> then) {
+    databases_.run([user] { return uid_of(user); }, std::move(then));
 }
 
 void PeerNames::answered(uid_t uid, const CallerNames& names) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -32,6 +33,9 @@ public:
     /// @param then  called once, on the io_context, before this returns where the answer is known;
     ///              never, where the databases do not answer
     void look_up(uid_t uid, gid_t gid, std::function<void(const CallerNames&)> then);
+
+    /// Whose uid a name is; nothing where it is nobody's. @param then  as above
+    void find(const std::string& user, std::function<void(std::optional<uid_t>)> then);
 
     /// Whoever comes by the loopback port.
     [[nodiscard]] static Caller anonymous();
