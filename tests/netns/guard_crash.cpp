@@ -2,6 +2,7 @@
 // A process that dies leaves nothing: its watcher undoes what it did, and the next command where
 // the watcher died too.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <cstdio>
 
 #include "base/clock.hpp"
 #include "bpf/attach.hpp"
@@ -188,8 +190,10 @@ TEST_CASE("two that reconcile the same at once do no harm") {
         char word = 0;
         [[maybe_unused]] const auto got = read(read_end.get(), &word, 1);
         auto guard = Guard::start(bench.objects);
-        const int failed = !guard || !clean(*guard) ? 1 : 0;
-        _exit(failed);
+        const auto done = guard ? clean(*guard) : Status(std::unexpected(guard.error()));
+        if (!done) fmt::print(stderr, "{}\n", done.error().text());
+        std::fflush(stderr);
+        _exit(done ? 0 : 1);
     }
     write_end.reset();
     for (const pid_t helper : helpers) {

@@ -32,6 +32,22 @@ Result<bool> has_filters(Netlink& netlink, std::uint32_t ifindex) {
     return false;
 }
 
+Result<std::set<std::uint32_t>> with_clsact(Netlink& netlink) {
+    KSMS_TRY(const auto all, qdiscs(netlink));
+    std::set<std::uint32_t> found;
+    for (const auto& qdisc : all)
+        if (qdisc.kind == "clsact") found.insert(qdisc.ifindex);
+    return found;
+}
+
+/// Somebody else may take it away meanwhile, which the kernel calls ENOENT or EINVAL.
+Status remove_our_clsact(Netlink& netlink, std::uint32_t ifindex) {
+    auto removed = remove_clsact(netlink, ifindex);
+    if (removed) return {};
+    KSMS_TRY(const auto still, with_clsact(netlink));
+    return still.contains(ifindex) ? removed : Status{};
+}
+
 }  // namespace
 
 std::vector<Outcome> Undoer::remove_unused(std::span<const JournalItem> claims) {
@@ -39,9 +55,7 @@ std::vector<Outcome> Undoer::remove_unused(std::span<const JournalItem> claims) 
     if (claims.empty()) return removed;
     std::set<std::uint32_t> clsacts;
     const auto listed = in_place(claims.front().entry, [&](Netlink& netlink) -> Status {
-        KSMS_TRY(const auto all, qdiscs(netlink));
-        for (const auto& qdisc : all)
-            if (qdisc.kind == "clsact") clsacts.insert(qdisc.ifindex);
+        KSMS_TRY(clsacts, with_clsact(netlink));
         return {};
     });
     for (const auto& claim : claims) {
@@ -53,7 +67,7 @@ std::vector<Outcome> Undoer::remove_unused(std::span<const JournalItem> claims) 
         if (done && clsacts.contains(ifindex))
             done = in_place(claim.entry, [&](Netlink& netlink) -> Status {
                 KSMS_TRY(used, has_filters(netlink, ifindex));
-                return used ? Status{} : remove_clsact(netlink, ifindex);
+                return used ? Status{} : remove_our_clsact(netlink, ifindex);
             });
         if (used) continue;
         if (done) {

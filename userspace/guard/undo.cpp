@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "bpf/attach.hpp"
 
@@ -25,13 +26,24 @@ Address address_of(const ksms_journal_entry& entry) {
     return Address::from_bytes(entry.family == 4 ? AF_INET : AF_INET6, entry.address);
 }
 
-Status remove_our_filter(Netlink& netlink, const ksms_journal_entry& entry) {
+Result<std::optional<Filter>> our_filter(Netlink& netlink, const ksms_journal_entry& entry) {
     KSMS_TRY(const auto standing, filters(netlink, entry.ifindex, entry.direction));
     const auto ours = std::ranges::find_if(standing, [&](const Filter& filter) {
         return filter.priority == entry.priority && filter.handle == entry.handle &&
                filter.kind == "bpf" && filter.name == kFilterName;
     });
-    return ours == standing.end() ? Status{} : remove_filter(netlink, *ours);
+    return ours == standing.end() ? std::nullopt : std::optional(*ours);
+}
+
+/// Somebody else may take it away between the look and the removal, and its qdisc with it, which
+/// the kernel calls EINVAL: what counts is whether it is there.
+Status remove_our_filter(Netlink& netlink, const ksms_journal_entry& entry) {
+    KSMS_TRY(const auto standing, our_filter(netlink, entry));
+    if (!standing) return {};
+    auto removed = remove_filter(netlink, *standing);
+    if (removed) return {};
+    KSMS_TRY(const auto still, our_filter(netlink, entry));
+    return still ? removed : Status{};
 }
 
 Status remove_our_neighbour(Netlink& netlink, const ksms_journal_entry& entry) {
