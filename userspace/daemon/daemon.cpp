@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <malloc.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -219,9 +220,14 @@ private:
 constexpr int kCapabilities[] = {CAP_NET_ADMIN, CAP_NET_RAW,   CAP_BPF,
                                  CAP_PERFMON,   CAP_SYS_ADMIN, CAP_SYS_PTRACE};
 
+// As Nice= in systemd/ksmsd.service; a worker goes back to 0.
+constexpr int kNice = -5;
+
 Status give_up_privileges() {
     // The pins are the group's: who is in it may give them to it without CAP_CHOWN.
     KSMS_CHECK(join_group(kGroup));
+    // Who answers goes before who works; where that is not allowed it is as it was.
+    ::setpriority(PRIO_PROCESS, 0, kNice);
     KSMS_CHECK(keep_capabilities(kCapabilities));
     const auto refused = refuse_what_no_scan_needs();
     // A kernel without seccomp is no reason to run nothing.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -90,6 +91,7 @@ void prepare(Workbench& bench, const std::string& pin_root) {
 int worker_main(pid_t parent, const std::string& pin_root) {
     if (!dies_with(parent)) return 0;
     ::prctl(PR_SET_NAME, "ksmsd-worker");
+    ::setpriority(PRIO_PROCESS, 0, 0);  // ksmsd answers meanwhile
     ::fcntl(kWorkerSocket, F_SETFD, FD_CLOEXEC);
     // Of who started ksmsd: no job means it.
     ::unsetenv("KSMS_JOB_DSCP");
