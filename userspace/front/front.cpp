@@ -126,33 +126,21 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
     void hand_over(Client client) {
         if (!running || !running->host.add(client.caller))
             return kill("it has not called its clients gone");
-        const auto sent = send_client(running->clients.native_handle(), client);
-        if (sent || sent.error().err != EAGAIN) return;  // it has ended: that is noticed elsewhere
-        listener.accept_more(false);
         running->waiting = std::move(client);
+        send_waiting();
+    }
+
+    void send_waiting() {
+        const auto sent = send_client(running->clients.native_handle(), *running->waiting);
+        const bool full = !sent && sent.error().err == EAGAIN;
+        listener.accept_more(!full && !stopping && running->why.empty());
+        // Where it failed otherwise the front has ended, which is noticed elsewhere.
+        if (!full) return running->waiting.reset();
         running->clients.async_wait(
             asio::posix::stream_descriptor::wait_write,
             [self = shared_from_this(), pid = running->pid](error_code failed) {
-                if (failed || !self->running || self->running->pid != pid) return;
-                self->hand_over_again();
+                if (!failed && self->running && self->running->pid == pid) self->send_waiting();
             });
-    }
-
-    void hand_over_again() {
-        auto client = std::exchange(running->waiting, std::nullopt);
-        // It is known already.
-        const auto sent = send_client(running->clients.native_handle(), *client);
-        if (!sent && sent.error().err == EAGAIN) {
-            running->waiting = std::move(client);
-            running->clients.async_wait(
-                asio::posix::stream_descriptor::wait_write,
-                [self = shared_from_this(), pid = running->pid](error_code failed) {
-                    if (failed || !self->running || self->running->pid != pid) return;
-                    self->hand_over_again();
-                });
-            return;
-        }
-        listener.accept_more(!stopping);
     }
 
     void ping() {
