@@ -86,6 +86,23 @@ TEST_CASE("service: the process that speaks HTTP falls, and jobs go on") {
     CHECK(service.stop().exit == 0);
 }
 
+TEST_CASE("service: signals to the whole group are ksmsd's affair") {
+    Lab lab;
+    build_chain(lab, {.destination = false});
+    Service service(lab);
+    service.start();
+    const auto front = service.front();
+    REQUIRE(front > 0);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) REQUIRE(::kill(front, number) == 0);
+    CHECK(service.get("/healthz")["status"] == "ok");
+    service.signal(SIGINT);
+    ::kill(front, SIGINT);
+    CHECK(service.wait().exit == 0);
+    const auto log = service.log();
+    INFO(log);
+    CHECK(log.find("started again") == std::string::npos);
+}
+
 TEST_CASE("service: the process that speaks HTTP goes with ksmsd") {
     Lab lab;
     build_chain(lab, {.destination = false});

@@ -54,6 +54,7 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
             at += bytes;
         }
         text.erase(0, at);
+        give_back(text);
     }
 
     void send(const nlohmann::json& head, std::string_view bytes) {
@@ -75,10 +76,14 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
                               if (self->closed) return;
                               if (failed) return self->end(failed.message());
                               self->leaving.clear();
-                              // After a document of many megabytes it would keep them.
-                              if (self->leaving.capacity() > kept) self->leaving.shrink_to_fit();
+                              give_back(self->leaving);
                               if (!self->waiting.empty()) self->write();
                           });
+    }
+
+    /// After a document of many megabytes it would keep them.
+    static void give_back(std::string& buffer) {
+        if (buffer.capacity() > kept && buffer.size() < kept) buffer.shrink_to_fit();
     }
 
     void end(std::string why) {

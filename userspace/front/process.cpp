@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <csignal>
 #include <cstdio>
 #include <utility>
 
@@ -112,6 +113,8 @@ private:
 int front_main(pid_t parent, HttpPage page) {
     if (!dies_with(parent)) return 0;
     ::prctl(PR_SET_NAME, "ksmsd-front");
+    // They are for ksmsd, which ends it: a terminal sends them to the whole group.
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) std::signal(number, SIG_IGN);
     raise_descriptor_limit();
     const auto confined = confine_to_descriptors();
     if (!confined) {
