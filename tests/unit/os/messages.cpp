@@ -14,6 +14,7 @@
 #include "os/exchange.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/parse.hpp"
 
 using namespace ksms;
 
@@ -172,6 +173,17 @@ TEST_CASE("messages: of random bytes nothing is read that is not there") {
         });
         REQUIRE(exchange.take(datagram));
     }
+}
+
+TEST_CASE("messages: an interface of which the kernel counts nothing") {
+    Message message(RTM_NEWLINK, 0);
+    message.fixed<ifinfomsg>().ifi_index = 3;
+    message.put_text(IFLA_IFNAME, "eth0");
+    const auto link = parse_link(message.header());
+    REQUIRE(link);
+    CHECK(link->ifindex == 3);
+    CHECK(link->name == "eth0");
+    CHECK(link->sent_packets == 0);
 }
 
 TEST_CASE("messages: what has no room is never sent in part") {
