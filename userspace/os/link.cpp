@@ -38,8 +38,7 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
     // Newer kernels have more figures behind those that we know, older ones fewer.
     rtnl_link_stats64 counted{};
     const auto stats = attributes.bytes(IFLA_STATS64);
-    if (!stats.empty())
-        std::memcpy(&counted, stats.data(), std::min(stats.size(), sizeof counted));
+    if (!stats.empty()) std::memcpy(&counted, stats.data(), std::min(stats.size(), sizeof counted));
     link.sent_packets = counted.tx_packets;
     if (const auto mac = attributes.bytes(IFLA_ADDRESS);
         info->ifi_type == ARPHRD_ETHER && mac.size() == std::tuple_size_v<Mac>)
