@@ -3,6 +3,7 @@
 
 #include <bpf/btf.h>
 #include <fmt/format.h>
+#include <linux/btf.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +18,11 @@ void RecordLayout::Free::operator()(btf* types) const {
 
 Result<RecordLayout> RecordLayout::parse(std::span<const std::uint8_t> types, std::uint32_t type,
                                          std::uint32_t size, std::string of) {
+    // libbpf 1.1 checks all but this: types behind a header of odd length are not aligned.
+    btf_header header{};
+    if (types.size() >= sizeof header) std::memcpy(&header, types.data(), sizeof header);
+    if (header.hdr_len == 0 || header.hdr_len % 4 != 0)
+        return fail(Code::failed, fmt::format("the types of {} are no BTF", of));
     RecordLayout layout;
     layout.types_.reset(btf__new(types.data(), static_cast<std::uint32_t>(types.size())));
     if (!layout.types_) return fail_errno(errno, "read the types of " + of);

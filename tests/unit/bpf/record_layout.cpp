@@ -5,6 +5,7 @@
 #include <linux/btf.h>
 
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -59,4 +60,9 @@ TEST_CASE("record layout: a field may have no name, and types may be none") {
     REQUIRE(layout);
     CHECK_FALSE(layout->number(std::vector<std::uint8_t>(8), "second"));
     CHECK_FALSE(RecordLayout::parse(std::vector<std::uint8_t>(8), kRecord, 8, "the pin"));
+    // Types that are not aligned.
+    auto bytes = types(kSecond);
+    bytes.insert(bytes.begin() + sizeof(btf_header), 2, 0);
+    bytes[offsetof(btf_header, hdr_len)] += 2;
+    CHECK_FALSE(RecordLayout::parse(bytes, kRecord, 8, "the pin"));
 }
