@@ -36,9 +36,10 @@ TEST_CASE("numbers of a document are whole and fit, and a service is in it once"
     REQUIRE(read_scan_json(text));
     const auto with = [&text](const std::string& what, const std::string& instead) {
         auto changed = text;
-        const auto at = changed.find(what);
-        REQUIRE(at != std::string::npos);
-        changed.replace(at, what.size(), instead);
+        REQUIRE(changed.find(what) != std::string::npos);
+        for (auto at = changed.find(what); at != std::string::npos;
+             at = changed.find(what, at + instead.size()))
+            changed.replace(at, what.size(), instead);
         return read_scan_json(changed).has_value();
     };
     for (const char* number : {"1e300", "-1", "0.5", "0", "65536", "\"22\""})
