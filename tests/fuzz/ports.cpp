@@ -35,12 +35,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     holds(longest && *longest >= 1 && *longest <= services->size());
-    holds(std::set<Service>(services->begin(), services->end()).size() == services->size());
     for (const auto& service : *services)
         holds(service.port != 0 &&
               (service.protocol == IPPROTO_TCP || service.protocol == IPPROTO_UDP));
     constexpr std::size_t few = 100;
-    if (services->size() <= few) holds(parse_ports(list_of(*services), IPPROTO_UDP) == *services);
+    if (services->size() > few) return 0;
+    holds(std::set<Service>(services->begin(), services->end()).size() == services->size());
+    holds(parse_ports(list_of(*services), IPPROTO_UDP) == *services);
     holds(!exclude(*services, *services));
     return 0;
 }
