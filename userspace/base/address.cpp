@@ -27,9 +27,10 @@ bool Address::is_link_local() const {
 
 Result<Address> Address::parse(std::string_view text) {
     const std::string owned(text);
+    const bool whole = owned.find('\0') == std::string::npos;  // else inet_pton() sees a part
     Address address;
     for (const int family : {AF_INET, AF_INET6}) {
-        if (inet_pton(family, owned.c_str(), address.bytes.data()) == 1) {
+        if (whole && inet_pton(family, owned.c_str(), address.bytes.data()) == 1) {
             address.family = family;
             return address;
         }

@@ -2,35 +2,54 @@
 #include "bpf/other_abi.hpp"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <fmt/format.h>
 #include <linux/bpf.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <memory>
+#include <string_view>
+#include <utility>
 
 #include "bpf/attach.hpp"
+#include "bpf/record_layout.hpp"
 #include "ksms/abi.h"
 
 namespace ksms {
 namespace {
 
+/// The bytes of BTF that the kernel has.
+Result<std::vector<std::uint8_t>> read_btf(std::uint32_t id, const std::string& path) {
+    const Fd fd(bpf_btf_get_fd_by_id(id));
+    if (!fd) return fail_errno(errno, "look up the types of " + path);
+    // Asked for its size first.
+    std::vector<std::uint8_t> bytes;
+    for (int reading = 0; reading < 2; ++reading) {
+        bpf_btf_info info{};
+        std::uint32_t size = sizeof info;
+        info.btf = reinterpret_cast<std::uintptr_t>(bytes.data());
+        info.btf_size = static_cast<std::uint32_t>(bytes.size());
+        if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
+            return fail_errno(errno, "read the types of " + path);
+        bytes.resize(info.btf_size);
+    }
+    return bytes;
+}
+
 /// The values of a pinned array, and where their fields are.
 class Records {
 public:
     static Result<Records> open(const std::string& path) {
-        Records records;
-        records.path_ = path;
-        KSMS_TRY(records.fd_, open_pin(path));
-        std::uint32_t size = sizeof records.info_;
-        if (bpf_obj_get_info_by_fd(records.fd_.get(), &records.info_, &size) != 0)
+        KSMS_TRY(auto fd, open_pin(path));
+        bpf_map_info info{};
+        std::uint32_t size = sizeof info;
+        if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
             return fail_errno(errno, "look at " + path);
-        records.btf_.reset(btf__load_from_kernel_by_id(records.info_.btf_id));
-        if (!records.btf_ || records.info_.btf_value_type_id == 0 || records.info_.key_size != 4)
+        if (info.btf_id == 0 || info.btf_value_type_id == 0 || info.key_size != 4)
             return fail(Code::failed, path + " does not say what its values are");
-        return records;
+        KSMS_TRY(const auto types, read_btf(info.btf_id, path));
+        KSMS_TRY(auto layout,
+                 RecordLayout::parse(types, info.btf_value_type_id, info.value_size, path));
+        return Records(path, std::move(fd), info, std::move(layout));
     }
 
     [[nodiscard]] Result<std::vector<std::uint8_t>> read(std::uint32_t index) const {
@@ -40,48 +59,23 @@ public:
         return value;
     }
     [[nodiscard]] std::uint32_t size() const { return info_.max_entries; }
-
     [[nodiscard]] Result<std::uint64_t> number(const std::vector<std::uint8_t>& value,
                                                std::string_view name) const {
-        KSMS_TRY(const auto field, find(name));
-        std::uint64_t result = 0;
-        std::memcpy(&result, value.data() + field.offset, std::min(field.size, sizeof result));
-        return result;
+        return layout_.number(value, name);
     }
     [[nodiscard]] Result<std::string> text(const std::vector<std::uint8_t>& value,
                                            std::string_view name) const {
-        KSMS_TRY(const auto field, find(name));
-        const auto* from = reinterpret_cast<const char*>(value.data() + field.offset);
-        return std::string(from, strnlen(from, field.size));
+        return layout_.text(value, name);
     }
 
 private:
-    struct Field {
-        std::size_t offset, size;
-    };
+    Records(std::string path, Fd fd, const bpf_map_info& info, RecordLayout layout)
+        : path_(std::move(path)), fd_(std::move(fd)), info_(info), layout_(std::move(layout)) {}
 
-    [[nodiscard]] Result<Field> find(std::string_view name) const {
-        const auto* type = btf__type_by_id(btf_.get(), info_.btf_value_type_id);
-        if (type != nullptr && btf_is_struct(type)) {
-            const auto* members = btf_members(type);
-            for (std::uint32_t i = 0; i < btf_vlen(type); ++i) {
-                if (btf__name_by_offset(btf_.get(), members[i].name_off) != name) continue;
-                const auto offset = btf_member_bit_offset(type, i) / 8;
-                const auto size = btf__resolve_size(btf_.get(), members[i].type);
-                if (size > 0 && offset + static_cast<std::uint64_t>(size) <= info_.value_size)
-                    return Field{offset, static_cast<std::size_t>(size)};
-            }
-        }
-        return fail(Code::failed, fmt::format("the values of {} have no field {}", path_, name));
-    }
-
-    struct Free {
-        void operator()(btf* types) const { btf__free(types); }
-    };
     std::string path_;
     Fd fd_;
-    bpf_map_info info_{};
-    std::unique_ptr<btf, Free> btf_;
+    bpf_map_info info_;
+    RecordLayout layout_;
 };
 
 Result<OtherLease> read_lease(const Records& leases, const std::vector<std::uint8_t>& value,

@@ -13,6 +13,7 @@
 
 #include "base/fd.hpp"
 #include "cli/output_file.hpp"
+#include "config/json_lines.hpp"
 #include "config/parse_json.hpp"
 #include "config/read_file.hpp"
 
@@ -142,6 +143,13 @@ Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::s
     if (!known || !root.contains("allocations") || !root["allocations"].is_object())
         return fail(Code::usage, fmt::format("{} is no backup of version {}", name, kVersion),
                     R"(it looks like {"version":1,"allocations":{"JOB":{...}}})");
+    // The library keeps the last of several, and a lease would be lost without a word.
+    const JsonLines lines(text);
+    if (!lines.repeated().empty()) {
+        const auto& [path, line] = lines.repeated().front();
+        return fail(Code::usage, fmt::format("{}:{}: {} stands there twice", name, line, path),
+                    "nothing was restored");
+    }
     std::vector<SavedLease> leases;
     std::set<std::uint8_t> dscps;
     for (const auto& [job, value] : root["allocations"].items()) {

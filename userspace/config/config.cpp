@@ -91,6 +91,9 @@ public:
         for (const auto& text : list) {
             if (!text.is_string()) return wrong(section + key, text.dump() + " is not a text");
             texts.push_back(text.get<std::string>());
+            // fnmatch(3) and the like would see a part of it.
+            if (texts.back().find('\0') != std::string::npos)
+                return wrong(section + key, text.dump() + " has a NUL in it");
         }
         return texts;
     }

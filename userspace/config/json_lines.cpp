@@ -2,6 +2,7 @@
 #include "config/json_lines.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace ksms {
@@ -12,6 +13,13 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
     for (++at; at < text.size() && text[at] != '"'; ++at)
         if (text[at] == '\\') ++at;
     return std::min(at + 1, text.size());
+}
+
+/// What a string literal says; a key may be written with escapes ("ksm\u0073").
+std::string string_of(std::string_view literal) {
+    if (literal.find('\\') == std::string_view::npos)
+        return std::string(literal.substr(1, literal.size() - 2));
+    return nlohmann::json::parse(literal).get<std::string>();
 }
 
 bool is_key(std::string_view text, std::size_t behind_string) {
@@ -35,7 +43,7 @@ JsonLines::JsonLines(std::string_view text) {
         const auto end = end_of_string(text, at);
         if (is_key(text, end) && !levels.empty()) {
             auto& object = levels.back();
-            object.key = text.substr(at + 1, end - at - 2);
+            object.key = string_of(text.substr(at, end - at));
             std::string path;
             for (const auto& level : levels) path += (path.empty() ? "" : ".") + level.key;
             const auto line = line_of(text, at);

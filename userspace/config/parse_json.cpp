@@ -49,6 +49,9 @@ Result<json> parse_json(std::string_view text, const std::string& name, const st
     };
     if (const auto at = too_deep_at(text); at != std::string_view::npos)
         return wrong(at, fmt::format("nested deeper than {}", kDeepest));
+    // The library takes it for the end of the text, and passes over what stands behind it.
+    if (const auto at = text.find('\0'); at != std::string_view::npos)
+        return wrong(at, "this is not JSON");
     try {
         return json::parse(text);
     } catch (const json::parse_error& error) {

@@ -86,6 +86,9 @@ std::string reason(const std::exception& error) {
 
 Answer<nlohmann::json> parse_json_body(std::string_view text) {
     if (text.empty()) return refuse("it is empty, a JSON object is wanted");
+    // The library takes it for the end of the text, and passes over what stands behind it.
+    if (const auto at = text.find('\0'); at != std::string_view::npos)
+        return refuse("a NUL at " + position(text, at));
     if (const auto at = too_deep(text); at != std::string_view::npos)
         return refuse("more than " + std::to_string(deepest_json) + " levels deep at " +
                       position(text, at));

@@ -14,6 +14,7 @@
 #include "os/exchange.hpp"
 #include "os/list.hpp"
 #include "os/message.hpp"
+#include "os/parse.hpp"
 
 namespace ksms {
 namespace {
@@ -58,17 +59,6 @@ void put_tuple(Message& message, const Flow& flow, bool whole) {
     });
 }
 
-/// The packet that made the entry.
-Flow original_of(const Attributes& entry, int family) {
-    const Attributes tuple(entry[CTA_TUPLE_ORIG], CTA_TUPLE_MAX);
-    const Attributes ip(tuple[CTA_TUPLE_IP], CTA_IP_MAX);
-    const Attributes protocol(tuple[CTA_TUPLE_PROTO], CTA_PROTO_MAX);
-    const bool v4 = family == AF_INET;
-    return {ip.address(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, family),
-            ip.address(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, family), protocol.u8(CTA_PROTO_NUM),
-            protocol.be16(CTA_PROTO_SRC_PORT), protocol.be16(CTA_PROTO_DST_PORT)};
-}
-
 /// Source, its port, and destination of the packet that made the entry. Of IPv6 only the port:
 /// there the kernel takes equal addresses for different ones (ctnetlink_filter_match_tuple() in
 /// net/netfilter/nf_conntrack_netlink.c, still in 6.18).
@@ -95,6 +85,16 @@ void add_removal(std::vector<Batch>& to, const Attributes& entry, int family) {
 }
 
 }  // namespace
+
+Flow original_of(const Attributes& entry, int family) {
+    const Attributes tuple(entry[CTA_TUPLE_ORIG], CTA_TUPLE_MAX);
+    const Attributes ip(tuple[CTA_TUPLE_IP], CTA_IP_MAX);
+    const Attributes protocol(tuple[CTA_TUPLE_PROTO], CTA_PROTO_MAX);
+    const bool v4 = family == AF_INET;
+    return {ip.address(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, family),
+            ip.address(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, family), protocol.u8(CTA_PROTO_NUM),
+            protocol.be16(CTA_PROTO_SRC_PORT), protocol.be16(CTA_PROTO_DST_PORT)};
+}
 
 bool Conntrack::loaded() {
     return access("/proc/sys/net/netfilter/nf_conntrack_max", F_OK) == 0 || errno != ENOENT;

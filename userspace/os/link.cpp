@@ -12,9 +12,9 @@
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/parse.hpp"
 
 namespace ksms {
-namespace {
 
 std::optional<Link> parse_link(const nlmsghdr* message) {
     const auto* info = fixed_part<ifinfomsg>(message);
@@ -38,7 +38,7 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
     // Newer kernels have more figures behind those that we know, older ones fewer.
     rtnl_link_stats64 counted{};
     const auto stats = attributes.bytes(IFLA_STATS64);
-    std::memcpy(&counted, stats.data(), std::min(stats.size(), sizeof counted));
+    if (!stats.empty()) std::memcpy(&counted, stats.data(), std::min(stats.size(), sizeof counted));
     link.sent_packets = counted.tx_packets;
     if (const auto mac = attributes.bytes(IFLA_ADDRESS);
         info->ifi_type == ARPHRD_ETHER && mac.size() == std::tuple_size_v<Mac>)
@@ -46,7 +46,7 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
     return link;
 }
 
-std::optional<InterfaceAddress> parse_address(const nlmsghdr* message) {
+std::optional<InterfaceAddress> parse_interface_address(const nlmsghdr* message) {
     const auto* info = fixed_part<ifaddrmsg>(message);
     if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, IFA_MAX);
@@ -62,8 +62,6 @@ std::optional<InterfaceAddress> parse_address(const nlmsghdr* message) {
     return address;
 }
 
-}  // namespace
-
 Result<std::vector<Link>> links(Netlink& netlink) {
     Message message(RTM_GETLINK, 0);
     message.fixed<ifinfomsg>().ifi_family = AF_UNSPEC;
@@ -73,7 +71,8 @@ Result<std::vector<Link>> links(Netlink& netlink) {
 Result<std::vector<InterfaceAddress>> addresses(Netlink& netlink) {
     Message message(RTM_GETADDR, 0);
     message.fixed<ifaddrmsg>().ifa_family = AF_UNSPEC;
-    return list(netlink, message, "list the addresses of " + netlink.netns(), parse_address);
+    return list(netlink, message, "list the addresses of " + netlink.netns(),
+                parse_interface_address);
 }
 
 Result<int> nsid(Netlink& netlink, const Netns& other) {

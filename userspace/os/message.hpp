@@ -124,8 +124,12 @@ class Attributes {
 public:
     Attributes(const nlmsghdr* message, std::size_t fixed_size, std::uint16_t last)
         : found_(std::size_t{last} + 1, nullptr) {
-        if (message->nlmsg_len < MNL_NLMSG_HDRLEN + fixed_size) return;
-        mnl_attr_parse(message, static_cast<unsigned>(fixed_size), &Attributes::take, this);
+        // Not mnl_attr_parse(), which rounds the length of the message up.
+        const auto before = MNL_ALIGN(fixed_size);
+        if (message->nlmsg_len < MNL_NLMSG_HDRLEN + before) return;
+        mnl_attr_parse_payload(mnl_nlmsg_get_payload_offset(message, before),
+                               mnl_nlmsg_get_payload_len(message) - before, &Attributes::take,
+                               this);
     }
     Attributes(const nlattr* nested, std::uint16_t last) : found_(std::size_t{last} + 1, nullptr) {
         if (nested != nullptr && mnl_attr_validate(nested, MNL_TYPE_NESTED) >= 0)

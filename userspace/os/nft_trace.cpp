@@ -14,6 +14,7 @@
 #include "os/exchange.hpp"
 #include "os/message.hpp"
 #include "os/nftables.hpp"
+#include "os/parse.hpp"
 
 namespace ksms {
 namespace {
@@ -134,7 +135,9 @@ Status make_table(Netlink& owner, const std::vector<NftTraceMatch>& matches) {
                                                  NftTrace::table_name(), owner.netns()));
 }
 
-std::optional<NftTraceStep> parse_step(const nlmsghdr* message) {
+}  // namespace
+
+std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message) {
     const auto* info = fixed_part<nfgenmsg>(message);
     if (info == nullptr || message->nlmsg_type != nft_message(NFT_MSG_TRACE)) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NFTA_TRACE_MAX);
@@ -159,8 +162,6 @@ std::optional<NftTraceStep> parse_step(const nlmsghdr* message) {
     return step;
 }
 
-}  // namespace
-
 std::string NftTrace::table_name() {
     return fmt::format("ksms_explain_{}", getpid());
 }
@@ -178,7 +179,7 @@ Result<std::vector<NftTraceStep>> NftTrace::finish() {
     std::vector<NftTraceStep> all;
     std::set<std::uint32_t> ours;
     const auto take = [&](const nlmsghdr* message) {
-        auto step = parse_step(message);
+        auto step = parse_nft_step(message);
         if (!step) return;
         if (step->table == table_name())
             ours.insert(step->packet);

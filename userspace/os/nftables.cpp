@@ -13,11 +13,11 @@
 
 #include "os/list.hpp"
 #include "os/message.hpp"
+#include "os/parse.hpp"
 
 namespace ksms {
-namespace {
 
-std::optional<NftChain> parse_chain(const nlmsghdr* message) {
+std::optional<NftChain> parse_nft_chain(const nlmsghdr* message) {
     const auto* info = fixed_part<nfgenmsg>(message);
     if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NFTA_CHAIN_MAX);
@@ -34,7 +34,7 @@ std::optional<NftChain> parse_chain(const nlmsghdr* message) {
     return chain;
 }
 
-std::optional<NftRule> parse_rule(const nlmsghdr* message) {
+std::optional<NftRule> parse_nft_rule(const nlmsghdr* message) {
     const Attributes attributes(message, sizeof(nfgenmsg), NFTA_RULE_MAX);
     NftRule rule;
     rule.handle = attributes.be64(NFTA_RULE_HANDLE);
@@ -48,8 +48,6 @@ std::optional<NftRule> parse_rule(const nlmsghdr* message) {
     });
     return rule;
 }
-
-}  // namespace
 
 bool nftables_loaded() {
     if (access("/sys/module/nf_tables", F_OK) == 0 || errno != ENOENT) return true;
@@ -65,7 +63,7 @@ Result<std::vector<NftChain>> nft_chains(Netlink& netfilter) {
     Message message(nft_message(NFT_MSG_GETCHAIN), 0);
     message.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
     return list(netfilter, message, "list the nftables chains of " + netfilter.netns(),
-                parse_chain);
+                parse_nft_chain);
 }
 
 Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain) {
@@ -73,7 +71,8 @@ Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain
     message.fixed<nfgenmsg>().nfgen_family = static_cast<__u8>(chain.family);
     message.put_text(NFTA_RULE_TABLE, chain.table);
     message.put_text(NFTA_RULE_CHAIN, chain.name);
-    return list(netfilter, message, "list the nftables rules of " + netfilter.netns(), parse_rule);
+    return list(netfilter, message, "list the nftables rules of " + netfilter.netns(),
+                parse_nft_rule);
 }
 
 std::string nft_family_name(int family) {

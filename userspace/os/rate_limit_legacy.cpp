@@ -14,6 +14,7 @@
 #include <fstream>
 #include <string>
 
+#include "os/parse.hpp"
 #include "os/rate_limit.hpp"
 
 namespace ksms {
@@ -88,6 +89,17 @@ void take_rule(std::span<const std::uint8_t> bytes, std::vector<RateLimit>& to) 
 }
 
 template <typename Ip>
+void take_rules(std::span<const std::uint8_t> rules, std::vector<RateLimit>& to) {
+    for (std::size_t at = 0; at + sizeof(typename Ip::Entry) <= rules.size();) {
+        typename Ip::Entry entry{};
+        std::memcpy(&entry, rules.data() + at, sizeof entry);
+        if (entry.next_offset < sizeof entry || at + entry.next_offset > rules.size()) break;
+        take_rule<Ip>(rules.subspan(at, entry.next_offset), to);
+        at += entry.next_offset;
+    }
+}
+
+template <typename Ip>
 Status take_table(const Fd& socket, const std::string& table, std::vector<RateLimit>& to) {
     typename Ip::Info info{};
     table.copy(info.name, sizeof info.name - 1);
@@ -104,14 +116,7 @@ Status take_table(const Fd& socket, const std::string& table, std::vector<RateLi
     // EAGAIN, too: somebody changed it in between.
     if (getsockopt(socket.get(), Ip::level, Ip::get_entries, bytes.data(), &size) != 0)
         return fail_errno(errno, what);
-    const auto rules = std::span<const std::uint8_t>(bytes).subspan(sizeof head);
-    for (std::size_t at = 0; at + sizeof(typename Ip::Entry) <= rules.size();) {
-        typename Ip::Entry entry{};
-        std::memcpy(&entry, rules.data() + at, sizeof entry);
-        if (entry.next_offset < sizeof entry || at + entry.next_offset > rules.size()) break;
-        take_rule<Ip>(rules.subspan(at, entry.next_offset), to);
-        at += entry.next_offset;
-    }
+    take_rules<Ip>(std::span<const std::uint8_t>(bytes).subspan(sizeof head), to);
     return {};
 }
 
@@ -131,6 +136,15 @@ Status take_tables(const Netns& netns, std::vector<RateLimit>& to) {
 }
 
 }  // namespace
+
+std::vector<RateLimit> parse_legacy_limits(std::span<const std::uint8_t> entries, int family) {
+    std::vector<RateLimit> limits;
+    if (family == AF_INET)
+        take_rules<Ip4>(entries, limits);
+    else
+        take_rules<Ip6>(entries, limits);
+    return limits;
+}
 
 Status add_legacy_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
     return family == AF_INET ? take_tables<Ip4>(netns, to) : take_tables<Ip6>(netns, to);

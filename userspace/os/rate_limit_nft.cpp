@@ -18,6 +18,7 @@
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/parse.hpp"
 #include "os/rate_limit.hpp"
 
 namespace ksms {
@@ -153,7 +154,9 @@ bool concerns(std::uint8_t table_family, int family) {
            table_family != NFPROTO_ARP;
 }
 
-std::optional<RateLimit> limit_of(const nlmsghdr* message, int family) {
+}  // namespace
+
+std::optional<RateLimit> parse_nft_limit(const nlmsghdr* message, int family) {
     const auto* general = fixed_part<nfgenmsg>(message);
     if (general == nullptr || !concerns(general->nfgen_family, family)) return std::nullopt;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
@@ -162,15 +165,13 @@ std::optional<RateLimit> limit_of(const nlmsghdr* message, int family) {
     return rule.limit();
 }
 
-}  // namespace
-
 Status add_nft_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
     if (not_loaded()) return {};
     KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
     Message request(nft_message(NFT_MSG_GETRULE), 0);
     request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
     const auto limits = list(netfilter, request, "read the rules of nftables in " + netns.name(),
-                             [&](const nlmsghdr* rule) { return limit_of(rule, family); });
+                             [&](const nlmsghdr* rule) { return parse_nft_limit(rule, family); });
     // A kernel without nftables does not know the question.
     const int err = limits ? 0 : limits.error().err;
     if (err == EINVAL || err == EOPNOTSUPP) return {};

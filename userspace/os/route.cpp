@@ -12,6 +12,7 @@
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/parse.hpp"
 
 namespace ksms {
 namespace {
@@ -20,6 +21,20 @@ constexpr std::uint16_t kFraDscp = 26;  // FRA_DSCP, linux/fib_rules.h since Lin
 constexpr std::uint16_t kFraLast = 31;
 constexpr std::uint8_t kIpv4RuleTos =
     0x1c;  // IPTOS_RT_MASK, net/route.h: what an IPv4 rule compares
+
+void port_range(std::span<const std::uint8_t> value, std::uint16_t& first, std::uint16_t& last) {
+    fib_rule_port_range range{};
+    if (value.size() < sizeof range) return;
+    std::memcpy(&range, value.data(), sizeof range);
+    first = range.start;
+    last = range.end;
+}
+
+std::string describe(const RouteQuestion& question, const std::string& netns) {
+    return fmt::format("ask {} for the route to {}", netns, question.destination.text());
+}
+
+}  // namespace
 
 std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
     const auto* info = fixed_part<rtmsg>(message);
@@ -47,15 +62,7 @@ std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
     return answer;
 }
 
-void port_range(std::span<const std::uint8_t> value, std::uint16_t& first, std::uint16_t& last) {
-    fib_rule_port_range range{};
-    if (value.size() < sizeof range) return;
-    std::memcpy(&range, value.data(), sizeof range);
-    first = range.start;
-    last = range.end;
-}
-
-std::optional<RoutingRule> parse_rule(const nlmsghdr* message) {
+std::optional<RoutingRule> parse_routing_rule(const nlmsghdr* message) {
     const auto* info = fixed_part<fib_rule_hdr>(message);
     if (info == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof *info, kFraLast);
@@ -88,12 +95,6 @@ std::optional<RoutingRule> parse_rule(const nlmsghdr* message) {
     }
     return rule;
 }
-
-std::string describe(const RouteQuestion& question, const std::string& netns) {
-    return fmt::format("ask {} for the route to {}", netns, question.destination.text());
-}
-
-}  // namespace
 
 Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
     Message message(RTM_GETROUTE, 0);
@@ -161,7 +162,8 @@ Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family) {
     Message message(RTM_GETRULE, 0);
     message.fixed<fib_rule_hdr>().family = static_cast<__u8>(family);
-    return list(netlink, message, "list the routing rules of " + netlink.netns(), parse_rule);
+    return list(netlink, message, "list the routing rules of " + netlink.netns(),
+                parse_routing_rule);
 }
 
 }  // namespace ksms

@@ -10,6 +10,7 @@
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/parse.hpp"
 
 namespace ksms {
 namespace {
@@ -43,7 +44,8 @@ std::string describe(const char* verb, const Filter& filter, const std::string& 
                        filter.direction == 0 ? "ingress" : "egress", filter.ifindex, netns);
 }
 
-/// Nothing for a filter's head, which has no handle.
+}  // namespace
+
 std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t direction) {
     const auto* info = fixed_part<tcmsg>(message);
     if (info == nullptr || info->tcm_handle == 0) return std::nullopt;
@@ -71,8 +73,6 @@ std::optional<Qdisc> parse_qdisc(const nlmsghdr* message) {
     return Qdisc{static_cast<std::uint32_t>(info->tcm_ifindex), info->tcm_handle, info->tcm_parent,
                  attributes.text(TCA_KIND)};
 }
-
-}  // namespace
 
 Result<std::vector<Qdisc>> qdiscs(Netlink& netlink) {
     Message message(RTM_GETQDISC, 0);

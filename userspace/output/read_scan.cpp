@@ -4,8 +4,11 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <concepts>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <utility>
 
 namespace ksms {
@@ -17,6 +20,17 @@ using nlohmann::json;
 std::string text(const json& object, const char* key) {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// A whole number that fits, 0 where there is none of that name. Throws where it is no such number:
+/// the library would convert -1, 0.5 and 1e300 without a word.
+template <std::unsigned_integral Number>
+Number number(const json& object, const char* key) {
+    const auto value = object.value(key, json(0U));
+    if (!value.is_number_unsigned()) throw std::range_error(key);
+    const auto whole = value.get<std::uint64_t>();
+    if (whole > std::numeric_limits<Number>::max()) throw std::range_error(key);
+    return static_cast<Number>(whole);
 }
 
 template <typename Value>
@@ -33,7 +47,8 @@ Verdict verdict(const json& object) {
 
 Service service(const json& object) {
     Service result;
-    result.port = object.at("port").get<std::uint16_t>();
+    result.port = number<std::uint16_t>(object, "port");
+    if (result.port == 0) throw std::range_error("port");
     result.protocol = text(object, "protocol") == "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
     return result;
 }
@@ -49,22 +64,22 @@ ServiceReport end_to_end(const json& object) {
     result.answer = text(object, "answer");
     result.why = text(object, "why");
     result.notes = object.at("notes").get<std::vector<std::string>>();
-    result.sent = object.value("sent", 0U);
+    result.sent = number<std::uint32_t>(object, "sent");
     return result;
 }
 
-ServiceAtRouter at_router(const json& object, std::uint32_t number) {
+ServiceAtRouter at_router(const json& object, std::uint32_t index) {
     ServiceAtRouter result;
-    result.service = number;
+    result.service = index;
     result.result = verdict(object);
     const auto counted = [&object](const char* direction, const char* what) {
-        return object.at(direction).value(what, 0U);
+        return number<std::uint32_t>(object.at(direction), what);
     };
     result.ingress_packets = counted("ingress", "packets");
     result.ingress_bytes = counted("ingress", "bytes");
     result.egress_packets = counted("egress", "packets");
     result.egress_bytes = counted("egress", "bytes");
-    result.strangers = object.value("strangers", 0U);
+    result.strangers = number<std::uint32_t>(object, "strangers");
     const auto reason = text(object, "reason");
     result.stopped_before = reason.starts_with("stopped_before:");
     result.reason = Name(reason);
@@ -84,7 +99,7 @@ RouterReport router(const json& object, const Numbers& numbers) {
     result.iface = text(object, "iface");
     result.ingress_iface = text(object, "ingress_iface");
     result.entry = text(object, "entry");
-    result.hop = object.value("hop", 0U);
+    result.hop = number<std::uint32_t>(object, "hop");
     result.services.resize(numbers.size());
     for (std::uint32_t i = 0; i < result.services.size(); ++i) {
         result.services[i].service = i;
@@ -92,8 +107,8 @@ RouterReport router(const json& object, const Numbers& numbers) {
     }
     for (const auto& each : object.at("services")) {
         const auto of = service(each);
-        const auto number = numbers.at({of.protocol, of.port});
-        result.services[number] = at_router(each, number);
+        const auto index = numbers.at({of.protocol, of.port});
+        result.services[index] = at_router(each, index);
     }
     return result;
 }
@@ -107,27 +122,28 @@ Report report_of(const json& document) {
     report.destination = Address::parse(text(document, "destination")).value();
     report.mode = text(document, "mode");
     report.job = text(document, "job");
-    report.dscp = document.value("dscp", std::uint8_t{0});
+    report.dscp = number<std::uint8_t>(document, "dscp");
     report.entries = document.at("entries").get<std::vector<std::string>>();
     Numbers numbers;
     for (const auto& each : document.at("services")) {
         report.services.push_back(end_to_end(each));
         const auto& of = report.services.back().service;
-        numbers.emplace(std::pair(of.protocol, of.port),
-                        static_cast<std::uint32_t>(numbers.size()));
+        const auto index = static_cast<std::uint32_t>(numbers.size());
+        if (!numbers.emplace(std::pair(of.protocol, of.port), index).second)
+            throw std::range_error("a service is there twice");
     }
     for (const auto& each : document.at("routers")) report.routers.push_back(router(each, numbers));
-    std::size_t number = 0;
+    std::size_t reached = 0;
     for (const auto& each : document.at("destination_reached")) {
-        auto& end = report.services.at(number++);
+        auto& end = report.services.at(reached++);
         if (each.at("reached").is_boolean()) end.reached = each["reached"].get<bool>();
         end.reached_why = text(each, "why");
     }
     const auto& summary = document.at("summary");
-    report.yes = summary.value("yes", 0U);
-    report.no = summary.value("no", 0U);
-    report.unknown = summary.value("unknown", 0U);
-    report.router_count = summary.value("routers", 0U);
+    report.yes = number<std::uint32_t>(summary, "yes");
+    report.no = number<std::uint32_t>(summary, "no");
+    report.unknown = number<std::uint32_t>(summary, "unknown");
+    report.router_count = number<std::uint32_t>(summary, "routers");
     const auto& timing = document.at("timing_ms");
     report.timing = {timing.value("plan", 0.0), timing.value("attach", 0.0),
                      timing.value("probe", 0.0), timing.value("settle", 0.0),
@@ -140,9 +156,11 @@ Report report_of(const json& document) {
 }  // namespace
 
 Result<Report> read_scan_json(std::string_view document) {
+    // The library takes a NUL for the end of the text.
+    const bool whole = document.find('\0') == std::string_view::npos;
     try {
         const auto parsed = json::parse(document);
-        if (text(parsed, "schema") == "ksms.scan/1") return report_of(parsed);
+        if (whole && text(parsed, "schema") == "ksms.scan/1") return report_of(parsed);
     } catch (const std::exception&) {
         return fail(Code::failed, "the result is no document of a scan");
     }

@@ -49,6 +49,13 @@ struct Sum {
     bool operator==(const Sum&) const = default;
 };
 
+/// What an odd number is multiplied by to become 1, modulo 2^32.
+std::uint32_t inverse(std::uint32_t odd) {
+    std::uint32_t result = odd;  // right in its last three bits; each step doubles them
+    for (int bits = 3; bits < 32; bits *= 2) result *= 2 - odd * result;
+    return result;
+}
+
 struct Salts {
     std::uint32_t first{0}, second{0};  ///< counted up; random
     bool operator==(const Salts&) const = default;
@@ -140,15 +147,17 @@ bool Log::ends_transaction(Bytes bytes, Sum before) const {
     std::ranges::copy(bytes.first(4), start.begin());
     before.add(start, header_.as_big_endian);
     before.add(page, header_.as_big_endian);
-    // Sums are linear: so much is added by a commit of one.
+    // Sums are linear: so much is added by a commit of one. Its two halves are neighbours in
+    // Fibonacci's series, of which one is odd: one word at most makes up for what is missing.
     Sum one;
     one.add(std::array<std::uint8_t, 8>{0, 0, 0, 0, 0, 0, 0, 1}, true);
     one.add(std::vector<std::uint8_t>(page.size()), true);
-    for (std::uint32_t commit = 0; commit <= most_pages; ++commit) {
-        const auto word = header_.as_big_endian ? commit : std::byteswap(commit);
-        if (Sum{before.first + one.first * word, before.second + one.second * word} == frame.sum)
-            return commit != 0;
-    }
+    const Sum missing{frame.sum.first - before.first, frame.sum.second - before.second};
+    const auto word = one.first % 2 != 0 ? missing.first * inverse(one.first)
+                                         : missing.second * inverse(one.second);
+    const auto commit = header_.as_big_endian ? word : std::byteswap(word);
+    if (Sum{one.first * word, one.second * word} == missing && commit <= most_pages)
+        return commit != 0;
     return frame.commit != 0;
 }
 

@@ -47,6 +47,9 @@ TEST_CASE("backup: what is not so is refused, and says what") {
     CHECK(error_of(R"({"version":2,"allocations":{}})") == "b.json is no backup of version 1");
     CHECK(error_of(R"({"version":1})") == "b.json is no backup of version 1");
     CHECK(error_of("[]") == "b.json is no backup of version 1");
+    CHECK(error_of("{\"version\":1,\"allocations\":{\"a\":{\"dscp\":40,\"pid\":1},\n"
+                   "\"a\":{\"dscp\":41,\"pid\":1}}}") ==
+          "b.json:2: allocations.a stands there twice");
     CHECK(error_of(with(R"("pid":1)")) == "b.json: the allocation web has no dscp");
     CHECK(error_of(with(R"("dscp":64,"pid":1)")) ==
           "b.json: the allocation web has the dscp 64, not one of 0 to 63");

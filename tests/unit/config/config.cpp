@@ -54,6 +54,7 @@ TEST_CASE("config: what the library throws is an error like any other") {
     CHECK(error_of("{\"a\":\n\"\x01\"}") == "c.json:2: this is not JSON");
     CHECK(error_of("{\"a\":\"\xff\"}") == "c.json:1: this is not JSON");
     CHECK(error_of("") == "c.json:1: this is not JSON");
+    CHECK(error_of(std::string_view("{}\n\0 behind it", 13)) == "c.json:2: this is not JSON");
     // As deep as a file of 1 MiB can be: the value is printed in the message about its key.
     const std::string deep(500'000, '['), close(500'000, ']');
     CHECK(error_of("{\"max_parallel_fast_jobs\":" + deep + close + "}") ==
@@ -180,4 +181,18 @@ TEST_CASE("config: lines of keys, whatever the text around them holds") {
     CHECK(lines.of("f") == 4);
     CHECK(lines.of("g") == 0);
     CHECK(lines.repeated().empty());
+}
+
+TEST_CASE("config: a key that is written with escapes is the same key") {
+    CHECK(error_of("{\"ksms\":\n{\"max\\u005ftll\": 60}}") ==
+          "c.json:2: ksms.max_tll: there is no such key");
+    CHECK(error_of("{\"ksms\": {},\n\"ksm\\u0073\": {}}") ==
+          "c.json:2: ksms: stands there twice, first on line 1");
+}
+
+TEST_CASE("config: a text with a NUL in it says less than it holds") {
+    CHECK(error_of(R"({"ksms":{"allow":{"namespaces":["*\u0000hq"]}}})") ==
+          R"(c.json:1: ksms.allow.namespaces: "*\u0000hq" has a NUL in it)");
+    CHECK(error_of(R"({"ksms":{"allow":{"sources":["10.0.0.1\u0000"]}}})") ==
+          R"(c.json:1: ksms.allow.sources: "10.0.0.1\u0000" has a NUL in it)");
 }

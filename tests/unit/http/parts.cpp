@@ -47,6 +47,7 @@ TEST_CASE("JSON body: what is refused, and where it is") {
     CHECK_THAT(refusal("{\"a\":\"\xed\xa0\x80\"}"), Contains("UTF-8"));
     CHECK_THAT(refusal(R"({"a":"\ud800"})"), Contains("column"));
     CHECK_THAT(refusal(R"({"a":"b\u0000c"})"), Contains("NUL"));
+    CHECK_THAT(refusal(std::string("{}\0 behind it", 12)), Contains("a NUL at line 1, column 3"));
     CHECK_THAT(refusal(R"({"a":1e999})"), Contains("out of range") || Contains("1e999"));
     CHECK_THAT(refusal("{} x"), Contains("column 4"));
     CHECK_THAT(refusal("\xef\xbb\xbf{"), Contains("column"));

@@ -14,6 +14,7 @@
 #include "os/exchange.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/parse.hpp"
 
 using namespace ksms;
 
@@ -172,6 +173,28 @@ TEST_CASE("messages: of random bytes nothing is read that is not there") {
         });
         REQUIRE(exchange.take(datagram));
     }
+}
+
+TEST_CASE("messages: what stands behind an end that is not aligned is no part of it") {
+    Message message(RTM_NEWLINK, 0);
+    message.put_u32(1, 7);
+    CHECK(Attributes(message.header(), 0, 1).u32(1) == 7);
+    --message.header()->nlmsg_len;
+    CHECK(Attributes(message.header(), 0, 1)[1] == nullptr);
+    // A fixed part is followed by what fills it up.
+    message.header()->nlmsg_len = NLMSG_LENGTH(1);
+    CHECK(Attributes(message.header(), sizeof(rtgenmsg), 1)[1] == nullptr);
+}
+
+TEST_CASE("messages: an interface of which the kernel counts nothing") {
+    Message message(RTM_NEWLINK, 0);
+    message.fixed<ifinfomsg>().ifi_index = 3;
+    message.put_text(IFLA_IFNAME, "eth0");
+    const auto link = parse_link(message.header());
+    REQUIRE(link);
+    CHECK(link->ifindex == 3);
+    CHECK(link->name == "eth0");
+    CHECK(link->sent_packets == 0);
 }
 
 TEST_CASE("messages: what has no room is never sent in part") {
