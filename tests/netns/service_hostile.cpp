@@ -50,7 +50,8 @@ public:
         others_work("after");
         INFO("descriptors " << descriptors_ << ", " << service.descriptors());
         CHECK(eventually([this] { return service.descriptors() <= descriptors_ + 4; }));
-        INFO("KiB " << resident_ << ", " << service.resident());
+        INFO("KiB " << resident_ << ", " << service.resident() << ", of ksmsd "
+                    << status_line(service.pid(), "VmRSS"));
         CHECK(eventually([this] { return service.resident() < resident_ + 24 * 1024; }));
         CHECK_FALSE(service.ended(milliseconds{0}));
     }

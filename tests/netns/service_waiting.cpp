@@ -2,7 +2,6 @@
 // Who waits for a job: what he sees meanwhile, and what is said when he goes.
 #include <catch2/catch.hpp>
 #include <csignal>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -26,13 +25,11 @@ Command waiting(const Lab& lab, const Service& service, std::vector<std::string>
     return ksmsctl(lab, arguments);
 }
 
-/// Does it handle the signal, or does that kill it still?
+/// Is it ksmsctl already, and does it handle the signal, or does that kill it still?
 bool catches(pid_t pid, int signal) {
-    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-    for (std::string line; std::getline(status, line);)
-        if (line.starts_with("SigCgt:"))
-            return (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0;
-    return false;
+    if (status_line(pid, "Name") != "ksmsctl") return false;
+    const auto caught = status_line(pid, "SigCgt");
+    return !caught.empty() && (std::stoull(caught, nullptr, 16) >> (signal - 1) & 1) != 0;
 }
 
 bool runs(const Service& service, const std::string& id) {

@@ -8,7 +8,9 @@
 #include <boost/asio/write.hpp>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <utility>
+#include <vector>
 
 namespace ksms {
 
@@ -57,28 +59,45 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
         give_back(text);
     }
 
-    void send(const nlohmann::json& head, std::string_view bytes) {
+    void send(const nlohmann::json& head, std::string bytes) {
         if (closed) return;
         const auto line = head.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
         const Sizes sizes{static_cast<std::uint32_t>(line.size()),
                           static_cast<std::uint32_t>(bytes.size())};
-        std::array<char, sizeof sizes> start;
-        std::memcpy(start.data(), sizes.data(), sizeof sizes);
-        waiting.append(start.data(), start.size()).append(line).append(bytes);
-        if (waiting.size() > limits.pending) return end("it does not take what it is told");
+        Message message{std::string(sizeof sizes, '\0') + line, std::move(bytes)};
+        std::memcpy(message.head.data(), sizes.data(), sizeof sizes);
+        pending += message.size();
+        waiting.push_back(std::move(message));
+        if (pending > limits.pending) return end("it does not take what it is told");
         if (leaving.empty()) write();
     }
 
+    /// Small ones together.
     void write() {
-        std::swap(leaving, waiting);
-        asio::async_write(socket, asio::buffer(leaving),
-                          [self = shared_from_this()](error_code failed, std::size_t) {
+        std::vector<asio::const_buffer> buffers;
+        std::size_t size = 0;
+        while (!waiting.empty() && size < at_once) {
+            size += waiting.front().size();
+            leaving.push_back(std::move(waiting.front()));
+            waiting.pop_front();
+        }
+        for (const auto& message : leaving) {
+            buffers.push_back(asio::buffer(message.head));
+            buffers.push_back(asio::buffer(message.bytes));
+        }
+        asio::async_write(socket, buffers,
+                          [self = shared_from_this(), size](error_code failed, std::size_t) {
                               if (self->closed) return;
                               if (failed) return self->end(failed.message());
-                              self->leaving.clear();
-                              give_back(self->leaving);
-                              if (!self->waiting.empty()) self->write();
+                              self->written(size);
                           });
+    }
+
+    void written(std::size_t size) {
+        pending -= size;
+        leaving.clear();
+        if (!waiting.empty()) write();
+        if (on_taken) on_taken();
     }
 
     /// After a document of many megabytes it would keep them.
@@ -99,9 +118,16 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
         if (std::exchange(closed, true)) return;
         error_code ignored;
         static_cast<void>(socket.close(ignored));
+        on_taken = nullptr;
     }
 
     static constexpr std::size_t kept = 1024UL * 1024;
+    static constexpr std::size_t at_once = 64UL * 1024;
+
+    struct Message {
+        std::string head, bytes;
+        [[nodiscard]] std::size_t size() const { return head.size() + bytes.size(); }
+    };
 
     stream_protocol::socket socket;
     Limits limits;
@@ -109,7 +135,10 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
     std::function<void(std::string)> ended;
     std::array<char, 65536> buffer{};
     std::string text;              ///< read, and not whole yet
-    std::string leaving, waiting;  ///< for the other side: on its way, and behind that
+    std::vector<Message> leaving;  ///< for the other side: on its way,
+    std::deque<Message> waiting;   ///< and behind that
+    std::size_t pending{0};        ///< bytes of both
+    std::function<void()> on_taken;
     bool closed{false};
     bool silent{false};  ///< whoever would be told is gone
 };
@@ -125,8 +154,16 @@ Frames::~Frames() {
     close();
 }
 
-void Frames::send(const nlohmann::json& head, std::string_view bytes) {
-    state_->send(head, bytes);
+void Frames::send(const nlohmann::json& head, std::string bytes) {
+    state_->send(head, std::move(bytes));
+}
+
+std::size_t Frames::pending() const {
+    return state_->pending;
+}
+
+void Frames::on_taken(std::function<void()> then) {
+    state_->on_taken = std::move(then);
 }
 
 void Frames::close() {

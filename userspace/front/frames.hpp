@@ -11,7 +11,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 
 #include "base/fd.hpp"
 
@@ -40,7 +39,11 @@ public:
     ~Frames();
 
     /// Queues a message; never blocks.
-    void send(const nlohmann::json& head, std::string_view bytes = {});
+    void send(const nlohmann::json& head, std::string bytes = {});
+    /// Bytes that the other side has not taken yet.
+    [[nodiscard]] std::size_t pending() const;
+    /// Calls this whenever it has taken some. Not from inside of send().
+    void on_taken(std::function<void()> then);
     void close();
 
 private:

@@ -54,9 +54,9 @@ Result<Pair> make_pair_of(int type) {
 struct Front::State : std::enable_shared_from_this<Front::State> {
     /// A process, from its start to its end.
     struct Running {
-        Running(asio::io_context& io, JobService& service, ServiceHost::Send send, Child child,
+        Running(asio::io_context& io, JobService& service, ServiceHost::Way way, Child child,
                 Fd to_clients)
-            : host(service, std::move(send)),
+            : host(service, std::move(way)),
               pid(child.pid),
               gone(io, child.pidfd.release()),
               clients(io, to_clients.release()),
@@ -101,14 +101,16 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
                                          {messages.its.get(), clients.its.get()}));
         running.emplace(
             io, service,
-            [this](const nlohmann::json& head, std::string_view bytes) {
-                if (running && running->frames) running->frames->send(head, bytes);
-            },
+            ServiceHost::Way{[this](const nlohmann::json& head, std::string bytes) {
+                                 if (running->frames) running->frames->send(head, std::move(bytes));
+                             },
+                             [this] { return running->frames ? running->frames->pending() : 0; }},
             std::move(child), std::move(clients.ours));
         running->frames.emplace(
             io, std::move(messages.ours), Frames::Limits{},
-            [this](const nlohmann::json& head, std::string bytes) { take(head, std::move(bytes)); },
+            [this](const nlohmann::json& head, const std::string& bytes) { take(head, bytes); },
             [this](const std::string& why) { kill(why); });
+        running->frames->on_taken([this] { running->host.go_on(); });
         started = std::chrono::steady_clock::now();
         await_end();
         ping();
@@ -116,11 +118,11 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         return {};
     }
 
-    void take(const nlohmann::json& head, std::string bytes) {
+    void take(const nlohmann::json& head, const std::string& bytes) {
         if (!running->why.empty()) return;  // it is about to end
         running->heard = std::chrono::steady_clock::now();
         if (head.contains("pong")) return;
-        if (!running->host.take(head, std::move(bytes))) kill("it breaks the rules");
+        if (!running->host.take(head, bytes)) kill("it breaks the rules");
     }
 
     void hand_over(Client client) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "front/host.hpp"
 
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -32,20 +33,20 @@ json head_of(const std::string&) {
     return json::object();
 }
 
-std::string_view bytes_of(const SubmittedJob&) {
+std::string bytes_of(SubmittedJob&&) {
     return {};
 }
-std::string_view bytes_of(const JobDocument& job) {
-    return job.json;
+std::string bytes_of(JobDocument&& job) {
+    return std::move(job.json);
 }
-std::string_view bytes_of(const ServiceHealth& health) {
-    return health.json;
+std::string bytes_of(ServiceHealth&& health) {
+    return std::move(health.json);
 }
-std::string_view bytes_of(const CallerNames&) {
+std::string bytes_of(CallerNames&&) {
     return {};
 }
-std::string_view bytes_of(const std::string& text) {
-    return text;
+std::string bytes_of(std::string&& text) {
+    return std::move(text);
 }
 
 Problem busy() {
@@ -63,8 +64,7 @@ bool is_for_everybody(const std::string& what) {
 }  // namespace
 
 struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
-    State(JobService& of, Send to, Limits given)
-        : service(of), send(std::move(to)), limits(given) {}
+    State(JobService& of, Way to, Limits given) : service(of), way(std::move(to)), limits(given) {}
 
     struct Client {
         Caller caller;
@@ -79,15 +79,64 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
             const auto self = weak.lock();
             if (!self) return;
             --self->asked;
-            self->replied(number, answer);
+            self->replied(number, std::move(answer));
         };
     }
 
     template <typename T>
-    void replied(std::uint64_t number, const Answer<T>& answer) {
+    void replied(std::uint64_t number, Answer<T> answer) {
         if (!is_open) return;
         if (!answer) return send({{"reply", number}, {"problem", json_of(answer.error())}}, {});
-        send({{"reply", number}, {"ok", head_of(*answer)}}, bytes_of(*answer));
+        const auto head = head_of(*answer);
+        send({{"reply", number}, {"ok", head}}, bytes_of(std::move(*answer)));
+    }
+
+    void send(const json& head, std::string bytes) const { way.send(head, std::move(bytes)); }
+
+    /// What may be long is asked when it is its user's turn.
+    struct Turn {
+        std::uint64_t client;
+        std::uint64_t number;
+        std::function<void(const Caller&)> ask;
+    };
+
+    void queue(const Caller& caller, std::uint64_t number, std::function<void(const Caller&)> ask) {
+        ++asked;
+        turns[caller.uid].push_back({caller.client, number, std::move(ask)});
+        go_on();
+    }
+
+    /// Users take turns.
+    void go_on() {
+        while (!turns.empty() && long_ones < limits.long_ones && way.pending() < limits.pending) {
+            auto user = turns.upper_bound(last_user);
+            if (user == turns.end()) user = turns.begin();
+            last_user = user->first;
+            const auto turn = std::move(user->second.front());
+            user->second.pop_front();
+            if (user->second.empty()) turns.erase(user);
+            --asked;
+            const auto found = clients.find(turn.client);
+            if (found != clients.end()) {
+                turn.ask(found->second.caller);
+            } else {  // nobody is there any more to be answered
+                watches.erase(turn.number);
+                refuse(turn.number, busy());
+            }
+        }
+    }
+
+    /// To what is asked in a turn.
+    template <typename T>
+    Then<T> long_reply(std::uint64_t number) {
+        ++long_ones;
+        return [weak = weak_from_this(), then = reply<T>(number)](Answer<T> answer) {
+            const auto self = weak.lock();
+            if (!self) return;
+            --self->long_ones;
+            then(std::move(answer));
+            self->go_on();
+        };
     }
 
     void refuse(std::uint64_t number, const Problem& problem) {
@@ -108,8 +157,11 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
         if (what == "submit") return submit(caller, *number, bytes);
         if (what == "jobs") {
             const auto query = read_query(head);
-            if (query) service.jobs(caller, *query, reply<std::string>(*number));
-            return query.has_value();
+            if (!query) return false;
+            queue(caller, *number, [this, number = *number, query = *query](const Caller& who) {
+                service.jobs(who, query, long_reply<std::string>(number));
+            });
+            return true;
         }
         if (what == "registry") return service.registry(caller, reply<std::string>(*number)), true;
         if (what == "status") return service.status(caller, reply<std::string>(*number)), true;
@@ -117,7 +169,12 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
         if (what == "metrics") return service.metrics(caller, reply<std::string>(*number)), true;
         const auto id = read_text(head, "id");
         if (!id || id->empty() || id->size() > longest_id) return false;
-        if (what == "job") return service.job(caller, *id, reply<JobDocument>(*number)), true;
+        if (what == "job") {
+            queue(caller, *number, [this, number = *number, id = *id](const Caller& who) {
+                service.job(who, id, long_reply<JobDocument>(number));
+            });
+            return true;
+        }
         if (what == "cancel") return service.cancel(caller, *id, reply<JobDocument>(*number)), true;
         return what == "watch" &&
                watch(caller, *number, *id, read_number(head, "after").value_or(0));
@@ -136,36 +193,47 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     /// What is learned counts here, whatever the front makes of it.
     bool names(Client& client, std::uint64_t number) {
         if (std::exchange(client.named, true)) return false;
-        service.names(client.caller,
-                      [weak = weak_from_this(), number,
-                       which = client.caller.client](const Answer<CallerNames>& names) {
-                          const auto self = weak.lock();
-                          if (!self) return;
-                          const auto found = self->clients.find(which);
-                          if (names && found != self->clients.end()) {
-                              found->second.caller.user = names->user;
-                              found->second.caller.may_submit |= names->member;
-                          }
-                          self->replied(number, names);
-                      });
+        service.names(client.caller, [weak = weak_from_this(), number,
+                                      which = client.caller.client](Answer<CallerNames> names) {
+            const auto self = weak.lock();
+            if (!self) return;
+            const auto found = self->clients.find(which);
+            if (names && found != self->clients.end()) {
+                found->second.caller.user = names->user;
+                found->second.caller.may_submit |= names->member;
+            }
+            self->replied(number, std::move(names));
+        });
         return true;
     }
 
     bool watch(const Caller& caller, std::uint64_t number, const std::string& id,
                std::uint64_t after) {
         if (watches.size() >= limits.watches || !watches.try_emplace(number).second) return false;
+        queue(caller, number, [this, number, id, after](const Caller& who) {
+            if (watches.contains(number)) begin_watch(who, number, id, after);
+        });
+        return true;
+    }
+
+    void begin_watch(const Caller& caller, std::uint64_t number, const std::string& id,
+                     std::uint64_t after) {
         const auto event = [weak = weak_from_this(), number](const JobEvent& one) {
             const auto self = weak.lock();
             if (!self || !self->is_open || !self->watches.contains(number)) return;
             self->send({{"event", number}, {"sequence", one.sequence}, {"name", one.name}},
                        one.data);
         };
+        ++long_ones;
         service.watch(caller, id, after, event,
                       [weak = weak_from_this(), number](Answer<Subscription> answer) {
-                          if (const auto self = weak.lock(); self && self->is_open)
-                              self->watched(number, std::move(answer));
+                          const auto self = weak.lock();
+                          if (!self) return;
+                          --self->long_ones;
+                          if (!self->is_open) return;
+                          self->watched(number, std::move(answer));
+                          self->go_on();
                       });
-        return true;
     }
 
     void watched(std::uint64_t number, Answer<Subscription> answer) {
@@ -180,19 +248,23 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     }
 
     JobService& service;
-    Send send;
+    Way way;
     Limits limits;
     std::map<std::uint64_t, Client> clients;
     std::map<std::uint64_t, Subscription> watches;
-    std::size_t asked{0};
+    std::map<uid_t, std::deque<Turn>> turns;
+    uid_t last_user{0};
+    std::size_t asked{0};      ///< also those that wait for their turn
+    std::size_t long_ones{0};  ///< of those, whose turn it is
     bool is_open{true};
 };
 
-ServiceHost::ServiceHost(JobService& service, Send send, Limits limits)
-    : state_(std::make_shared<State>(service, std::move(send), limits)) {}
+ServiceHost::ServiceHost(JobService& service, Way way, Limits limits)
+    : state_(std::make_shared<State>(service, std::move(way), limits)) {}
 
 ServiceHost::~ServiceHost() {
     state_->is_open = false;
+    state_->turns.clear();
     state_->watches.clear();
     for (const auto& [number, client] : state_->clients) state_->service.gone(client.caller);
 }
@@ -202,7 +274,7 @@ bool ServiceHost::add(const Caller& caller) {
            state_->clients.try_emplace(caller.client, State::Client{caller}).second;
 }
 
-bool ServiceHost::take(const json& head, std::string bytes) {
+bool ServiceHost::take(const json& head, const std::string& bytes) {
     if (const auto what = read_text(head, "ask")) return state_->ask(*what, head, bytes);
     if (const auto number = read_number(head, "unwatch"))
         return state_->watches.erase(*number), true;
@@ -211,6 +283,10 @@ bool ServiceHost::take(const json& head, std::string bytes) {
     const auto found = state_->clients.extract(*client);
     if (!found.empty()) state_->service.gone(found.mapped().caller);
     return true;
+}
+
+void ServiceHost::go_on() {
+    state_->go_on();
 }
 
 }  // namespace ksms

@@ -10,7 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
+#include <utility>
 
 #include "http/service.hpp"
 
@@ -18,18 +18,26 @@ namespace ksms {
 
 class ServiceHost {
 public:
-    using Send = std::function<void(const nlohmann::json& head, std::string_view bytes)>;
+    /// To the front.
+    struct Way {
+        std::function<void(const nlohmann::json& head, std::string bytes)> send;
+        std::function<std::size_t()> pending;  ///< bytes that it has not taken yet
+    };
 
     struct Limits {
         std::size_t clients{4096};  ///< that the front has not called gone
         std::size_t asked{1024};    ///< and not replied to yet
         std::size_t watches{1024};
+        /// Documents, lists and watches are only begun while fewer than these are being answered,
+        /// and fewer bytes wait for the front: short answers pass between them.
+        std::size_t long_ones{4};
+        std::size_t pending{4UL * 1024 * 1024};
     };
 
     /// @param service  outlives this, and is asked on the thread that calls take()
-    /// @param send     to the front; not called any more once this is destroyed
-    ServiceHost(JobService& service, Send send, Limits limits);
-    ServiceHost(JobService& service, Send send) : ServiceHost(service, std::move(send), Limits{}) {}
+    /// @param way      not used any more once this is destroyed
+    ServiceHost(JobService& service, Way way, Limits limits);
+    ServiceHost(JobService& service, Way way) : ServiceHost(service, std::move(way), Limits{}) {}
     ServiceHost(const ServiceHost&) = delete;
     ServiceHost& operator=(const ServiceHost&) = delete;
     ~ServiceHost();
@@ -37,7 +45,9 @@ public:
     /// A client that the front is given. @return false: it has called too few of them gone
     [[nodiscard]] bool add(const Caller& caller);
     /// A message of the front's. @return false: it breaks the rules of front/messages.hpp
-    [[nodiscard]] bool take(const nlohmann::json& head, std::string bytes);
+    [[nodiscard]] bool take(const nlohmann::json& head, const std::string& bytes);
+    /// The front has taken some of what was sent.
+    void go_on();
 
 private:
     struct State;

@@ -50,8 +50,8 @@ HttpLimits limits_of_this_process() {
 class FrontProcess {
 public:
     explicit FrontProcess(HttpPage page)
-        : service_([this](const nlohmann::json& head, std::string_view bytes) {
-              frames_.send(head, bytes);
+        : service_([this](const nlohmann::json& head, std::string bytes) {
+              frames_.send(head, std::move(bytes));
           }),
           frames_(
               io_, Fd(kMessages), {kLongestAnswer, kLongestAnswer},

@@ -31,13 +31,13 @@ bool RemoteService::take(const json& head, std::string bytes) {
 }
 
 std::uint64_t RemoteService::ask(const char* what, const Caller& caller, json more,
-                                 std::string_view bytes, std::function<void(Reply)> then) {
+                                 std::string bytes, std::function<void(Reply)> then) {
     const auto number = ++number_;
     more["ask"] = what;
     more["number"] = number;
     more["client"] = caller.client;
     asked_[number] = std::move(then);
-    send_(more, bytes);
+    send_(more, std::move(bytes));
     return number;
 }
 

@@ -7,7 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
+#include <utility>
 
 #include "http/service.hpp"
 
@@ -15,7 +15,7 @@ namespace ksms {
 
 class RemoteService final : public JobService {
 public:
-    using Send = std::function<void(const nlohmann::json& head, std::string_view bytes)>;
+    using Send = std::function<void(const nlohmann::json& head, std::string bytes)>;
 
     /// @param send  to ksmsd
     explicit RemoteService(Send send) : send_(std::move(send)) {}
@@ -41,7 +41,7 @@ private:
     using Reply = Answer<std::pair<nlohmann::json, std::string>>;
 
     std::uint64_t ask(const char* what, const Caller& caller, nlohmann::json more,
-                      std::string_view bytes, std::function<void(Reply)> then);
+                      std::string bytes, std::function<void(Reply)> then);
     void ask_text(const char* what, const Caller& caller, nlohmann::json more,
                   Then<std::string> then);
     void ask_job(const char* what, const Caller& caller, const std::string& id,

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "front/client_socket.hpp"
 #include "front/frames.hpp"
@@ -82,8 +83,8 @@ struct Wired {
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
         service_side = std::make_unique<Frames>(
             io, Fd(pair[0]), Frames::Limits{},
-            [this](const json& head, std::string bytes) {
-                if (!host.take(head, std::move(bytes))) broken = true;
+            [this](const json& head, const std::string& bytes) {
+                if (!host.take(head, bytes)) broken = true;
             },
             [](const std::string&) {});
         front_side = std::make_unique<Frames>(
@@ -106,11 +107,13 @@ struct Wired {
     Echo service;
     bool broken{false};
     std::unique_ptr<Frames> service_side, front_side;
-    ServiceHost host{service, [this](const json& head, std::string_view bytes) {
-                         service_side->send(head, bytes);
-                     }};
+    ServiceHost host{service,
+                     {[this](const json& head, std::string bytes) {
+                          service_side->send(head, std::move(bytes));
+                      },
+                      [this] { return service_side->pending(); }}};
     RemoteService remote{
-        [this](const json& head, std::string_view bytes) { front_side->send(head, bytes); }};
+        [this](const json& head, std::string bytes) { front_side->send(head, std::move(bytes)); }};
     Caller root = somebody(1, 0), member = somebody(2, 1000), stranger = somebody(3, 1001);
 };
 
@@ -279,7 +282,9 @@ TEST_CASE("front: a flood of questions is answered by 503, one of clients ends i
         void gone(const Caller&) override {}
         int asked{0};
     } silent;
-    ServiceHost host(silent, [&](const json& head, std::string_view) { replies.push_back(head); },
+    ServiceHost host(silent,
+                     {[&](const json& head, const std::string&) { replies.push_back(head); },
+                      [] { return std::size_t{0}; }},
                      {.clients = 2, .asked = 3, .watches = 2});
     CHECK(host.add(somebody(1, 0)));
     CHECK(host.add(somebody(2, 0)));
@@ -292,6 +297,69 @@ TEST_CASE("front: a flood of questions is answered by 503, one of clients ends i
     CHECK(replies[1]["problem"]["status"] == 503);
     CHECK(host.take({{"gone", 2U}}, ""));
     CHECK(host.add(somebody(3, 0)));
+}
+
+TEST_CASE("front: what is long waits for its user's turn, what is short for nobody") {
+    class Slow final : public JobService {
+    public:
+        void submit(const Caller&, const json&, Then<SubmittedJob>) override {}
+        void job(const Caller&, const std::string& id, Then<JobDocument> then) override {
+            asked += id + " ";
+            reply = [then] { then(JobDocument{"{}", false}); };
+        }
+        void jobs(const Caller&, const JobQuery&, Then<std::string>) override {}
+        void cancel(const Caller&, const std::string&, Then<JobDocument>) override {}
+        void watch(const Caller&, const std::string&, std::uint64_t,
+                   std::function<void(const JobEvent&)>, Then<Subscription>) override {}
+        void registry(const Caller&, Then<std::string>) override {}
+        void status(const Caller&, Then<std::string> then) override { then("status"); }
+        void health(const Caller&, Then<ServiceHealth>) override {}
+        void metrics(const Caller&, Then<std::string>) override {}
+        void names(const Caller&, Then<CallerNames>) override {}
+        void gone(const Caller&) override {}
+        std::string asked;
+        std::function<void()> reply;
+    } slow;
+    std::vector<std::uint64_t> replied;
+    std::size_t pending = 0;
+    ServiceHost host(slow,
+                     {[&](const json& head, const std::string&) {
+                          replied.push_back(head["reply"].get<std::uint64_t>());
+                      },
+                      [&pending] { return pending; }},
+                     {.long_ones = 1, .pending = 100});
+    REQUIRE(host.add(somebody(1, 0)));
+    REQUIRE(host.add(somebody(2, 1000)));
+    REQUIRE(host.add(somebody(3, 1000)));
+    const auto answer = [&slow] { std::exchange(slow.reply, nullptr)(); };
+    std::uint64_t number = 0;
+    const auto ask = [&](std::uint64_t client, const std::string& id) {
+        ++number;
+        REQUIRE(
+            host.take({{"ask", "job"}, {"number", number}, {"client", client}, {"id", id}}, ""));
+    };
+    for (const char* id : {"a1", "a2", "a3"}) ask(1, id);
+    ask(2, "b1");
+    ask(3, "b2");
+    ask(2, "b3");
+    CHECK(slow.asked == "a1 ");
+    REQUIRE(host.take({{"ask", "status"}, {"number", 7U}, {"client", 1U}}, ""));
+    CHECK(replied == std::vector<std::uint64_t>{7});
+    answer();
+    answer();
+    CHECK(slow.asked == "a1 b1 a2 ");
+    // Whose connection is closed meanwhile is not asked for, but answered for the front's sake.
+    REQUIRE(host.take({{"gone", 3U}}, ""));
+    pending = 100;
+    answer();
+    CHECK(slow.asked == "a1 b1 a2 ");
+    pending = 99;
+    host.go_on();
+    CHECK(slow.asked == "a1 b1 a2 a3 ");
+    answer();
+    CHECK(slow.asked == "a1 b1 a2 a3 b3 ");
+    answer();
+    CHECK(replied == std::vector<std::uint64_t>{7, 1, 4, 2, 5, 3, 6});
 }
 
 TEST_CASE("front: frames that break the rules end it") {
