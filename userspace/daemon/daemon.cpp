@@ -224,8 +224,6 @@ constexpr int kCapabilities[] = {CAP_NET_ADMIN, CAP_NET_RAW,   CAP_BPF,
 constexpr int kNice = -5;
 
 Status give_up_privileges() {
-    // The pins are the group's: who is in it may give them to it without CAP_CHOWN.
-    KSMS_CHECK(join_group(kGroup));
     // Who answers goes before who works; where that is not allowed it is as it was.
     ::setpriority(PRIO_PROCESS, 0, kNice);
     KSMS_CHECK(keep_capabilities(kCapabilities));
@@ -251,6 +249,8 @@ Status run_daemon(const std::vector<std::string>& line) {
     for (const auto& warning : config.warnings) log(LogLevel::warning, warning);
     KSMS_CHECK(require_capabilities("ksmsd"));
     KSMS_TRY(const auto root, PinRoot::choose(options.pin_root));
+    // Its pins and its socket are the group's: who is in it may give them to it without CAP_CHOWN.
+    KSMS_CHECK(join_group(kGroup));
     if (!arguments.has("foreground") && ::daemon(0, 1) != 0) return fail_errno(errno, "daemon");
     KSMS_TRY(const auto objects, Objects::open(root));
     KSMS_TRY(const auto undone, reconcile(objects));

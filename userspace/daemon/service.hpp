@@ -22,7 +22,7 @@ public:
     KsmsService(JobBoard& board, Health& health, const Objects& objects, const Config& config,
                 PeerNames& peers);
 
-    void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
+    void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) override;
     void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
     void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) override;
     void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
@@ -60,6 +60,7 @@ private:
     [[nodiscard]] std::optional<std::pair<const char*, Problem>> too_much(
         const Submission& submission);
     [[nodiscard]] bool is_too_fast(uid_t uid);
+    [[nodiscard]] Problem too_fast() const;
 
     JobBoard& board_;
     Health& health_;

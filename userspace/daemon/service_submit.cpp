@@ -12,6 +12,7 @@
 #include "daemon/order.hpp"
 #include "daemon/problem.hpp"
 #include "daemon/service.hpp"
+#include "http/json_body.hpp"
 #include "request/job_request.hpp"
 
 namespace ksms {
@@ -65,13 +66,17 @@ void KsmsService::find_owner(const Caller& caller, const std::optional<std::stri
     });
 }
 
-void KsmsService::submit(const Caller& caller, const json& body, Then<SubmittedJob> then) {
+void KsmsService::submit(const Caller& caller, const std::string& text, Then<SubmittedJob> then) {
     if (board_.is_stopping()) {
         auto why = problem(503, "Shutting down", "ksmsd is being stopped");
         why.retry_after = 5;
         return then(rejected("shutting_down", std::move(why)));
     }
-    const auto request = make_job_request(body, config_);
+    // Before it is read: also what is refused costs time.
+    if (!caller.trusted && is_too_fast(caller.uid)) return then(rejected("rate_limit", too_fast()));
+    const auto body = parse_json_body(text);
+    if (!body) return then(rejected("invalid", body.error()));
+    const auto request = make_job_request(*body, config_);
     if (!request) return then(rejected("invalid", problem_of(request.error())));
     if (!caller.trusted)
         if (const auto allowed = allows(config_.service.allow, request->scan); !allowed)
@@ -81,7 +86,7 @@ void KsmsService::submit(const Caller& caller, const json& body, Then<SubmittedJ
     submission.named = !request->id.empty();
     submission.job.id = submission.named ? request->id : made_up_id();
     submission.job.type = request->detailed ? JobType::detailed : JobType::fast;
-    submission.job.request = dump(body);
+    submission.job.request = dump(*body);
     if (request->scan.dscp) submission.job.dscp = *request->scan.dscp;
     find_owner(caller, request->user, [this, submission, then](Answer<Job> owner) mutable {
         if (!owner) return then(rejected("invalid", std::move(owner).error()));
@@ -149,12 +154,16 @@ std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submi
         return Why("user_limit", full(fmt::format("the requests of your jobs that are not over "
                                                   "have {} bytes, and may have {}",
                                                   own.bytes, kMostBytesUser)));
-    if (!is_too_fast(job.uid)) return std::nullopt;
-    auto why = problem(429, "Too fast",
-                       fmt::format("more than {} jobs a second of yours", limits.submit_rate_user),
-                       "submit more slowly, or several services in one job");
+    return std::nullopt;
+}
+
+Problem KsmsService::too_fast() const {
+    auto why = problem(
+        429, "Too fast",
+        fmt::format("more than {} jobs a second of yours", config_.service.submit_rate_user),
+        "submit more slowly, or several services in one job");
     why.retry_after = 1;
-    return Why("rate_limit", std::move(why));
+    return why;
 }
 
 bool KsmsService::is_too_fast(uid_t uid) {

@@ -93,6 +93,7 @@ int worker_main(pid_t parent, const std::string& pin_root) {
     ::prctl(PR_SET_NAME, "ksmsd-worker");
     ::setpriority(PRIO_PROCESS, 0, 0);  // ksmsd answers meanwhile
     ::fcntl(kWorkerSocket, F_SETFD, FD_CLOEXEC);
+    keep_given(1);
     // Of who started ksmsd: no job means it.
     ::unsetenv("KSMS_JOB_DSCP");
     ::unsetenv("SUDO_UID");

@@ -57,13 +57,13 @@ Result<std::optional<Client>> receive_client(int socket) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
     if (got < 0) return fail_errno(errno, "take a client");
     if (got == 0) return fail(Code::not_found, "ksmsd has ended");
-    const auto* header = CMSG_FIRSTHDR(&message);
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return std::nullopt;
     int descriptor = -1;
-    std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+    const auto* header = CMSG_FIRSTHDR(&message);
+    if (header != nullptr && header->cmsg_type == SCM_RIGHTS)
+        std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
     Client client{Fd(descriptor), {}};
     const auto head = nlohmann::json::parse(text.data(), text.data() + got, nullptr, false);
-    if (!head.is_object()) return std::nullopt;
+    if (!head.is_object()) return fail(Code::failed, "take a client: it is none");
     client.caller = read_caller(head);
     return client;
 }

@@ -19,9 +19,8 @@ struct Client {
 /// @return EAGAIN: there is no room now
 Status send_client(int socket, const Client& client);
 
-/// @return nothing: there is none now, or one that came without its descriptor; Code::not_found:
-/// the
-///         other side has ended
+/// @return nothing: there is none now; one without a socket: there was no descriptor for it;
+///         Code::not_found: the other side has ended
 Result<std::optional<Client>> receive_client(int socket);
 
 }  // namespace ksms

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "front/client_socket.hpp"
@@ -33,7 +34,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr seconds kPingEvery{5};
-constexpr seconds kSilence{30};
+constexpr int kPings = 6;  // without an answer
 // One that ends as soon as it is started is not started without a pause.
 constexpr seconds kPause{1};
 constexpr seconds kLongerThanStop{1};
@@ -69,8 +70,8 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         asio::posix::stream_descriptor clients;  ///< to it
         asio::steady_timer ping;
         std::optional<Client> waiting;  ///< for room in `clients`
-        std::chrono::steady_clock::time_point heard{std::chrono::steady_clock::now()};
-        std::string why;  ///< we killed it
+        int unanswered{0};              ///< pings
+        std::string why;                ///< we killed it
     };
 
     State(asio::io_context& context, JobService& of, PeerNames& peers,
@@ -120,7 +121,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
 
     void take(const nlohmann::json& head, const std::string& bytes) {
         if (!running->why.empty()) return;  // it is about to end
-        running->heard = std::chrono::steady_clock::now();
+        running->unanswered = 0;
         if (head.contains("pong")) return;
         if (!running->host.take(head, bytes)) kill("it breaks the rules");
     }
@@ -136,7 +137,9 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         const auto sent = send_client(running->clients.native_handle(), *running->waiting);
         const bool full = !sent && sent.error().err == EAGAIN;
         listener.accept_more(!full && !stopping && running->why.empty());
-        // Where it failed otherwise the front has ended, which is noticed elsewhere.
+        // It does not come to the front, so that does not call it gone.
+        if (!full && !sent)
+            std::ignore = running->host.take({{"gone", running->waiting->caller.client}}, {});
         if (!full) return running->waiting.reset();
         running->clients.async_wait(
             asio::posix::stream_descriptor::wait_write,
@@ -149,8 +152,8 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         running->ping.expires_after(kPingEvery);
         running->ping.async_wait([self = shared_from_this()](error_code failed) {
             if (failed || !self->running || !self->running->frames) return;
-            if (std::chrono::steady_clock::now() - self->running->heard > kSilence)
-                return self->kill("it does not answer");
+            // Counted, not timed: where we were stopped ourselves it had nothing to answer.
+            if (self->running->unanswered++ >= kPings) return self->kill("it does not answer");
             self->running->frames->send({{"ping", true}});
             self->ping();
         });

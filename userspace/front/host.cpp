@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "front/messages.hpp"
-#include "http/json_body.hpp"
 #include "http/problem.hpp"
 
 namespace ksms {
@@ -71,16 +70,29 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
         bool named{false};  ///< its names were asked for
     };
 
-    /// To what is asked now.
+    /// To what is answered at once.
     template <typename T>
     Then<T> reply(std::uint64_t number) {
-        ++asked;
         return [weak = weak_from_this(), number](Answer<T> answer) {
+            if (const auto self = weak.lock()) self->replied(number, std::move(answer));
+        };
+    }
+
+    /// To what may take its time; counted until then.
+    template <typename T>
+    Then<T> late_reply(uid_t uid, std::uint64_t number) {
+        ++asked[uid];
+        return [weak = weak_from_this(), uid, number](Answer<T> answer) {
             const auto self = weak.lock();
             if (!self) return;
-            --self->asked;
+            self->no_longer_asked(uid);
             self->replied(number, std::move(answer));
         };
+    }
+
+    void no_longer_asked(uid_t uid) {
+        const auto found = asked.find(uid);
+        if (found != asked.end() && --found->second == 0) asked.erase(found);
     }
 
     template <typename T>
@@ -101,13 +113,14 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     };
 
     void queue(const Caller& caller, std::uint64_t number, std::function<void(const Caller&)> ask) {
-        ++asked;
+        ++asked[caller.uid];
         turns[caller.uid].push_back({caller.client, number, std::move(ask)});
         go_on();
     }
 
-    /// Users take turns.
+    /// Users take turns. Not from inside of itself: an answer may come at once.
     void go_on() {
+        if (std::exchange(going_on, true)) return;
         while (!turns.empty() && long_ones < limits.long_ones && way.pending() < limits.pending) {
             auto user = turns.upper_bound(last_user);
             if (user == turns.end()) user = turns.begin();
@@ -115,7 +128,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
             const auto turn = std::move(user->second.front());
             user->second.pop_front();
             if (user->second.empty()) turns.erase(user);
-            --asked;
+            no_longer_asked(last_user);
             const auto found = clients.find(turn.client);
             if (found != clients.end()) {
                 turn.ask(found->second.caller);
@@ -124,13 +137,14 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
                 refuse(turn.number, busy());
             }
         }
+        going_on = false;
     }
 
     /// To what is asked in a turn.
     template <typename T>
-    Then<T> long_reply(std::uint64_t number) {
+    Then<T> long_reply(uid_t uid, std::uint64_t number) {
         ++long_ones;
-        return [weak = weak_from_this(), then = reply<T>(number)](Answer<T> answer) {
+        return [weak = weak_from_this(), then = late_reply<T>(uid, number)](Answer<T> answer) {
             const auto self = weak.lock();
             if (!self) return;
             --self->long_ones;
@@ -153,41 +167,37 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
             return !found->second.caller.anonymous && names(found->second, *number);
         const auto& caller = found->second.caller;
         if (caller.anonymous && !is_for_everybody(what)) return false;
-        if (asked >= limits.asked) return refuse(*number, busy()), true;
-        if (what == "submit") return submit(caller, *number, bytes);
-        if (what == "jobs") {
-            const auto query = read_query(head);
-            if (!query) return false;
-            queue(caller, *number, [this, number = *number, query = *query](const Caller& who) {
-                service.jobs(who, query, long_reply<std::string>(number));
-            });
-            return true;
-        }
         if (what == "registry") return service.registry(caller, reply<std::string>(*number)), true;
         if (what == "status") return service.status(caller, reply<std::string>(*number)), true;
         if (what == "health") return service.health(caller, reply<ServiceHealth>(*number)), true;
         if (what == "metrics") return service.metrics(caller, reply<std::string>(*number)), true;
+        const auto uid = caller.uid;
+        const auto already = asked.find(uid);
+        if (already != asked.end() && already->second >= limits.asked)
+            return refuse(*number, busy()), true;
+        if (what == "submit" && !caller.may_submit) return false;
+        if (what == "submit")
+            return service.submit(caller, bytes, late_reply<SubmittedJob>(uid, *number)), true;
+        if (what == "jobs") {
+            const auto query = read_query(head);
+            if (!query) return false;
+            queue(caller, *number, [this, number = *number, query = *query](const Caller& who) {
+                service.jobs(who, query, long_reply<std::string>(who.uid, number));
+            });
+            return true;
+        }
         const auto id = read_text(head, "id");
         if (!id || id->empty() || id->size() > longest_id) return false;
         if (what == "job") {
             queue(caller, *number, [this, number = *number, id = *id](const Caller& who) {
-                service.job(who, id, long_reply<JobDocument>(number));
+                service.job(who, id, long_reply<JobDocument>(who.uid, number));
             });
             return true;
         }
-        if (what == "cancel") return service.cancel(caller, *id, reply<JobDocument>(*number)), true;
+        if (what == "cancel")
+            return service.cancel(caller, *id, late_reply<JobDocument>(uid, *number)), true;
         return what == "watch" &&
                watch(caller, *number, *id, read_number(head, "after").value_or(0));
-    }
-
-    bool submit(const Caller& caller, std::uint64_t number, const std::string& bytes) {
-        if (!caller.may_submit) return false;
-        const auto body = parse_json_body(bytes);
-        if (body)
-            service.submit(caller, *body, reply<SubmittedJob>(number));
-        else
-            refuse(number, body.error());
-        return true;
     }
 
     /// What is learned counts here, whatever the front makes of it.
@@ -210,6 +220,8 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     bool watch(const Caller& caller, std::uint64_t number, const std::string& id,
                std::uint64_t after) {
         if (watches.size() >= limits.watches || !watches.try_emplace(number).second) return false;
+        // What it brings at first is in memory, and less than a document mostly.
+        if (way.pending() < limits.pending) return begin_watch(caller, number, id, after), true;
         queue(caller, number, [this, number, id, after](const Caller& who) {
             if (watches.contains(number)) begin_watch(who, number, id, after);
         });
@@ -224,16 +236,15 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
             self->send({{"event", number}, {"sequence", one.sequence}, {"name", one.name}},
                        one.data);
         };
-        ++long_ones;
-        service.watch(caller, id, after, event,
-                      [weak = weak_from_this(), number](Answer<Subscription> answer) {
-                          const auto self = weak.lock();
-                          if (!self) return;
-                          --self->long_ones;
-                          if (!self->is_open) return;
-                          self->watched(number, std::move(answer));
-                          self->go_on();
-                      });
+        ++asked[caller.uid];
+        service.watch(
+            caller, id, after, event,
+            [weak = weak_from_this(), uid = caller.uid, number](Answer<Subscription> answer) {
+                const auto self = weak.lock();
+                if (!self) return;
+                self->no_longer_asked(uid);
+                if (self->is_open) self->watched(number, std::move(answer));
+            });
     }
 
     void watched(std::uint64_t number, Answer<Subscription> answer) {
@@ -254,8 +265,9 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     std::map<std::uint64_t, Subscription> watches;
     std::map<uid_t, std::deque<Turn>> turns;
     uid_t last_user{0};
-    std::size_t asked{0};      ///< also those that wait for their turn
-    std::size_t long_ones{0};  ///< of those, whose turn it is
+    std::map<uid_t, std::size_t> asked;  ///< also those that wait for their turn
+    std::size_t long_ones{0};            ///< of those, whose turn it is
+    bool going_on{false};
     bool is_open{true};
 };
 

@@ -26,7 +26,7 @@ public:
 
     struct Limits {
         std::size_t clients{4096};  ///< that the front has not called gone
-        std::size_t asked{1024};    ///< and not replied to yet
+        std::size_t asked{256};     ///< by one uid and not replied to yet
         std::size_t watches{1024};
         /// Documents, lists and watches are only begun while fewer than these are being answered,
         /// and fewer bytes wait for the front: short answers pass between them.

@@ -84,7 +84,11 @@ private:
                 auto client = receive_client(clients_.native_handle());
                 if (!client) return io_.stop();
                 if (!*client) break;
-                server_.take(std::move((*client)->socket), std::move((*client)->caller));
+                auto& [socket, caller] = **client;
+                if (socket)
+                    server_.take(std::move(socket), std::move(caller));
+                else
+                    service_.gone(caller);
             }
             take_clients();
         });
@@ -115,6 +119,7 @@ int front_main(pid_t parent, HttpPage page) {
     ::prctl(PR_SET_NAME, "ksmsd-front");
     // They are for ksmsd, which ends it: a terminal sends them to the whole group.
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) std::signal(number, SIG_IGN);
+    keep_given(2);
     raise_descriptor_limit();
     const auto confined = confine_to_descriptors();
     if (!confined) {

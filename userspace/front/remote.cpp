@@ -58,8 +58,8 @@ void RemoteService::ask_job(const char* what, const Caller& caller, const std::s
     });
 }
 
-void RemoteService::submit(const Caller& caller, const json& body, Then<SubmittedJob> then) {
-    ask("submit", caller, json::object(), body.dump(), [then = std::move(then)](Reply reply) {
+void RemoteService::submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) {
+    ask("submit", caller, json::object(), body, [then = std::move(then)](Reply reply) {
         if (!reply) return then(std::unexpected(std::move(reply).error()));
         const auto& head = reply->first;
         then(SubmittedJob{head.value("id", ""), head.value("state", ""),

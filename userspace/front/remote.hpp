@@ -23,7 +23,7 @@ public:
     /// A message of ksmsd's. @return false: it is none of a service's
     bool take(const nlohmann::json& head, std::string bytes);
 
-    void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
+    void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) override;
     void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
     void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) override;
     void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;

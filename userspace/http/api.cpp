@@ -3,11 +3,11 @@
 
 #include <array>
 #include <charconv>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "http/headers.hpp"
-#include "http/json_body.hpp"
 #include "http/problem.hpp"
 #include "http/query.hpp"
 
@@ -197,9 +197,7 @@ void HttpApi::run(const Caller& caller, const HttpRequest& request, const Admitt
 
 void HttpApi::submit(const HttpCall& call, const HttpRespond& respond) const {
     if (auto problem = no_parameters(call)) return respond(response_of(*problem));
-    const auto body = parse_json_body(call.request.body);
-    if (!body) return respond(response_of(body.error()));
-    service_.submit(call.caller, *body, [respond](Answer<SubmittedJob> job) {
+    service_.submit(call.caller, call.request.body, [respond](Answer<SubmittedJob> job) {
         if (!job) return respond(response_of(job.error()));
         const nlohmann::ordered_json answer{{"id", job->id}, {"state", job->state}};
         auto response = json_response(answer.dump(), job->created ? 202 : 200);

@@ -251,11 +251,15 @@ void Connection::replied(HttpReply reply) {
     answer(core_->book.may_answer(id_) ? std::move(std::get<HttpResponse>(reply)) : no_room());
 }
 
-void Connection::service_timed_out() {
+HttpResponse Connection::late() {
     auto problem = make_problem(503, "the service has not answered in time",
                                 "ask again later; `ksmsctl doctor` and /healthz may say why");
     problem.retry_after = 5;
-    replied(response_of(problem));
+    return response_of(problem);
+}
+
+void Connection::service_timed_out() {
+    replied(late());
 }
 
 }  // namespace ksms

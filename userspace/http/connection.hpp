@@ -97,6 +97,8 @@ private:
     HttpRespond reply();
     void replied(HttpReply reply);
     void service_timed_out();
+    /// What is answered where the service has not answered in time.
+    [[nodiscard]] static HttpResponse late();
 
     void answer(HttpResponse response, bool close_after = false);
     void count_answer(int status);
@@ -111,6 +113,7 @@ private:
     void wait_for_job(const WaitForJob& wait);
     void wait_is_over();
     void stream(const StreamEvents& wanted);
+    void stream_timed_out();
     void begin_events(Answer<Subscription> subscription);
     void event(const JobEvent& event);
     void write_events();

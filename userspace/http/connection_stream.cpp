@@ -77,16 +77,27 @@ void Connection::stream(const StreamEvents& wanted) {
     if (!begin_stream()) return;
     events_.emplace(core_->limits);
     replaying_ = true;
+    arm(core_->limits.service, &Connection::stream_timed_out);
+    watch_for_hangup();
     const auto listener = [weak = weak_from_this()](const JobEvent& event) {
-        if (const auto self = weak.lock(); self && !self->closed_) self->event(event);
+        const auto self = weak.lock();
+        if (self && !self->closed_ && self->events_) self->event(event);
     };
-    core_->api.service().watch(caller_, wanted.id, wanted.after, listener,
-                               guarded([this](Answer<Subscription> subscription) {
-                                   begin_events(std::move(subscription));
-                               }));
+    core_->api.service().watch(
+        caller_, wanted.id, wanted.after, listener,
+        guarded([this, number = ++asked_number_](Answer<Subscription> subscription) {
+            if (events_ && number == asked_number_) begin_events(std::move(subscription));
+        }));
+}
+
+void Connection::stream_timed_out() {
+    events_.reset();
+    core_->book.end_stream(id_);
+    answer(late());
 }
 
 void Connection::begin_events(Answer<Subscription> subscription) {
+    disarm();
     replaying_ = false;
     if (!subscription) {
         events_.reset();
@@ -107,7 +118,7 @@ void Connection::event(const JobEvent& event) {
     if (std::exchange(woken_, true)) return;
     asio::post(core_->io, guarded([this] {
                    woken_ = false;
-                   if (replaying_) return;  // the header goes first
+                   if (!events_ || replaying_) return;  // the header goes first
                    core_->book.holds(id_, head_.size() + body_.size() + events_->bytes());
                    const bool no_room = writing_ && core_->book.bytes() >= core_->limits.bytes;
                    if (cut_off_ || no_room) return write_timed_out();

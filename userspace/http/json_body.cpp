@@ -20,25 +20,29 @@ std::string position(std::string_view text, std::size_t offset) {
     return "line " + std::to_string(lines) + ", column " + std::to_string(column);
 }
 
-/// Where the text opens more levels than it may; npos where it does not. Before it is parsed, so
-/// that depth costs nothing.
-std::size_t too_deep(std::string_view text) {
-    unsigned depth = 0;
+/// What is too much of a text: levels or values, and where; "" where nothing is. Before it is
+/// parsed, so that neither costs anything.
+std::string too_much(std::string_view text) {
+    unsigned depth = 0, values = 1;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (in_string) {
             if (c == '\\') ++i;
             if (c == '"') in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > deepest_json) return i;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            --depth;
+            continue;
         }
+        if (c == '"') in_string = true;
+        const bool opens = c == '{' || c == '[';
+        if (opens && ++depth > deepest_json)
+            return "more than " + std::to_string(deepest_json) + " levels deep at " +
+                   position(text, i);
+        if ((opens || c == ',') && ++values > most_json_values)
+            return "more than " + std::to_string(most_json_values) + " values at " +
+                   position(text, i);
+        if ((c == '}' || c == ']') && depth > 0) --depth;
     }
-    return std::string_view::npos;
+    return {};
 }
 
 /// Thrown out of the parser's callback, which has no other way to stop it.
@@ -89,9 +93,7 @@ Answer<nlohmann::json> parse_json_body(std::string_view text) {
     // The library takes it for the end of the text, and passes over what stands behind it.
     if (const auto at = text.find('\0'); at != std::string_view::npos)
         return refuse("a NUL at " + position(text, at));
-    if (const auto at = too_deep(text); at != std::string_view::npos)
-        return refuse("more than " + std::to_string(deepest_json) + " levels deep at " +
-                      position(text, at));
+    if (auto why = too_much(text); !why.empty()) return refuse(std::move(why));
     try {
         auto parsed = nlohmann::json::parse(text.begin(), text.end(), Checks());
         if (!parsed.is_object())

@@ -125,7 +125,7 @@ void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const CallerNam
     if (known != known_.end() && monotonic_ns() < known->second.until)
         return then(known->second.names);
     auto& waiting = asked_[uid];
-    if (waiting.size() >= most_known) return;
+    if (waiting.size() >= most_known) return then({std::to_string(uid), false});
     waiting.push_back(std::move(then));
     if (waiting.size() > 1) return;
     databases_.run([uid, gid, group = group_id_] { return names_of(uid, gid, group); },

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "http/problem.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <utility>
 
 namespace ksms {

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -127,11 +126,10 @@ public:
     JobService& operator=(const JobService&) = delete;
     virtual ~JobService() = default;
 
-    /// POST /v1/jobs. @param body  an object; its strings are valid UTF-8, no key is in it twice.
-    /// 400 a wrong request, 403 `user` by somebody else than root, 409 the id is another job's,
+    /// POST /v1/jobs. @param body  as it came, at most limits.body bytes: parse_json_body() reads
+    /// it. 400 a wrong request, 403 `user` by somebody else than root, 409 the id is another job's,
     /// 429 too many of this user's, 503 the queue cannot be written.
-    virtual void submit(const Caller& caller, const nlohmann::json& body,
-                        Then<SubmittedJob> then) = 0;
+    virtual void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) = 0;
     /// GET /v1/jobs/ID. The id is at most 63 characters of [A-Za-z0-9._:@+-], here and below.
     virtual void job(const Caller& caller, const std::string& id, Then<JobDocument> then) = 0;
     /// GET /v1/jobs: the schema JobList.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "os/child.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -67,6 +68,17 @@ void leave_behind(Child child) {
         left.push_back(child.pid);
     }
     take_away();
+}
+
+void keep_given(int given) {
+    ::syscall(SYS_close_range, kFirstGiven + given, ~0U, 0);
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return;
+    ::dup2(null, STDIN_FILENO);
+    ::dup2(null, STDOUT_FILENO);
+    // What comes from a terminal may be read from it, too.
+    if (::isatty(STDERR_FILENO) == 1) ::dup2(null, STDERR_FILENO);
+    ::close(null);
 }
 
 bool dies_with(pid_t parent) {

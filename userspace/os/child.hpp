@@ -32,4 +32,8 @@ void leave_behind(Child child);
 /// In the child: it dies with its parent. False where that has happened already.
 [[nodiscard]] bool dies_with(pid_t parent);
 
+/// In the child: closes whatever whoever started ksmsd left open, but for the standard ones and the
+/// `given` descriptors, and reads nothing from a terminal.
+void keep_given(int given);
+
 }  // namespace ksms

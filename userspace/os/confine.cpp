@@ -2,6 +2,7 @@
 // Sources: capabilities(7), seccomp(2), landlock(7), seccomp_rule_add(3).
 #include "os/confine.hpp"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
@@ -44,7 +45,6 @@ constexpr std::array kOverDescriptors{
     SCMP_SYS(shutdown),
     SCMP_SYS(getsockopt),
     SCMP_SYS(close),
-    SCMP_SYS(fcntl),
     SCMP_SYS(fstat),
     SCMP_SYS(lseek),
     SCMP_SYS(poll),
@@ -170,22 +170,37 @@ private:
     int failed_{0};
 };
 
+constexpr scmp_datum_t datum(int value) {
+    return static_cast<scmp_datum_t>(value);
+}
+
 constexpr std::uint32_t kRefuse = SCMP_ACT_ERRNO(EPERM);
 
-/// No file at all.
+/// struct landlock_ruleset_attr as it is in Linux 6.12; an older kernel wants zeros in what it does
+/// not know (Documentation/userspace-api/landlock.rst has rights and versions).
+struct LandlockRuleset {
+    std::uint64_t files{0}, net{0}, scoped{0};
+};
+
+/// No file at all, and where the kernel can say so no signal to others.
 /// @return false: this kernel has no Landlock, or was told to do without
 Result<bool> close_files() {
     const auto version =
         ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (version < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)) return false;
+    // EPERM: a filter around us that does not know it.
+    if (version < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM)) return false;
     if (version < 0) return fail_errno(errno, "ask for Landlock");
-    // By version: 1 has 13 rights, 2 one more (refer), 3 one more (truncate).
-    constexpr auto first = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
-    landlock_ruleset_attr all{};
-    all.handled_access_fs =
-        first | (version >= 2 ? first + 1 : 0) | (version >= 3 ? (first + 1) << 1 : 0);
-    const Fd ruleset(static_cast<int>(
-        ::syscall(SYS_landlock_create_ruleset, &all, sizeof all.handled_access_fs, 0)));
+    LandlockRuleset all;
+    const auto has = [version](int least, std::uint64_t rights) {
+        return version >= least ? rights : 0;
+    };
+    constexpr std::uint64_t of_first = 0x1fff, refer = 0x2000, truncate = 0x4000, ioctl = 0x8000;
+    all.files = of_first | has(2, refer) | has(3, truncate) | has(5, ioctl);
+    constexpr std::uint64_t bind_tcp = 1, connect_tcp = 2;
+    all.net = has(4, bind_tcp | connect_tcp);
+    constexpr std::uint64_t abstract_sockets = 1, signals = 2;
+    all.scoped = has(6, abstract_sockets | signals);
+    const Fd ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0)));
     if (!ruleset) return fail_errno(errno, "make a Landlock ruleset");
     if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
         return fail_errno(errno, "restrict itself by Landlock");
@@ -263,13 +278,18 @@ Result<std::vector<std::string>> confine_to_descriptors() {
     Filter filter(kRefuse);
     for (const int call : kOverDescriptors) filter.rule(SCMP_ACT_ALLOW, call);
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, FIONBIO)});
+    // F_SETOWN, F_SETSIG and O_ASYNC would send signals to whom it likes.
+    for (const int command : {F_GETFD, F_SETFD, F_GETFL})
+        filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {SCMP_A1(SCMP_CMP_EQ, datum(command))});
+    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
+                {SCMP_A1(SCMP_CMP_EQ, datum(F_SETFL)), SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0)});
     // Memory, but none that holds code.
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mmap), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
     // abort(3): a signal to itself, and to nobody else.
     const auto self = static_cast<scmp_datum_t>(::getpid());
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, self)});
-    KSMS_CHECK(filter.load());
+    if (const auto filtered = filter.load(); !filtered) missing.push_back(filtered.error().text());
     return missing;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness.hpp"
+#include "http/json_body.hpp"
 #include "http/problem.hpp"
 
 namespace ksms::test {
@@ -57,7 +58,10 @@ void FakeService::finish(const std::string& id, const std::string& state) {
     emit(id, "end", nlohmann::json{{"id", id}, {"state", state}}.dump());
 }
 
-Answer<SubmittedJob> FakeService::submit_now(const Caller& caller, const nlohmann::json& body) {
+Answer<SubmittedJob> FakeService::submit_now(const Caller& caller, const std::string& text) {
+    const auto parsed = parse_json_body(text);
+    if (!parsed) return std::unexpected(parsed.error());
+    const auto& body = *parsed;
     ++submissions;
     last_user = caller.user;
     const auto id = body.value("id", "job-" + std::to_string(submissions));
@@ -126,8 +130,7 @@ void FakeService::reply(const Then<T>& then, Answer<T> answer) {
     then(std::move(answer));
 }
 
-void FakeService::submit(const Caller& caller, const nlohmann::json& body,
-                         Then<SubmittedJob> then) {
+void FakeService::submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) {
     reply(then, submit_now(caller, body));
 }
 

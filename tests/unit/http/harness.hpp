@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ namespace ksms::test {
 /// Jobs by hand. Only on the server's thread, but for what is atomic.
 class FakeService final : public JobService {
 public:
-    void submit(const Caller& caller, const nlohmann::json& body, Then<SubmittedJob> then) override;
+    void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) override;
     void job(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
     void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) override;
     void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) override;
@@ -63,7 +64,7 @@ private:
     unsigned replies_{0};
     template <typename T>
     void reply(const Then<T>& then, Answer<T> answer);
-    Answer<SubmittedJob> submit_now(const Caller& caller, const nlohmann::json& body);
+    Answer<SubmittedJob> submit_now(const Caller& caller, const std::string& text);
     Answer<JobDocument> job_now(const std::string& id);
     Answer<std::string> jobs_now(const JobQuery& query);
     Answer<JobDocument> cancel_now(const std::string& id);

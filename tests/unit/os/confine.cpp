@@ -81,6 +81,12 @@ TEST_CASE("confine: what talks over descriptors can do nothing else") {
               refused([&] { return ::syscall(SYS_tgkill, parent, parent, 0); }),
               refused([&] { return ::syscall(SYS_pidfd_open, parent, 0); }),
               refused([&] { return ::ptrace(PTRACE_ATTACH, parent, 0, 0); }),
+              // A signal by way of a descriptor: SIGIO is whatever F_SETSIG says.
+              refused([&] { return ::fcntl(one.get(), F_SETOWN, parent); }),
+              refused([&] { return ::fcntl(one.get(), F_SETSIG, SIGTERM); }),
+              refused([&] { return ::fcntl(one.get(), F_SETFL, O_ASYNC); }),
+              refused([&] { return ::fcntl(one.get(), F_SETLEASE, F_RDLCK); }),
+              [&] { return ::fcntl(one.get(), F_SETFL, O_NONBLOCK) == 0; },
               refused([] { return ::fork(); }),
               refused([] { return ::execl("/bin/true", "true", nullptr); }),
               refused([] { return ::unshare(CLONE_NEWUSER); }),
