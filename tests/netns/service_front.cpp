@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Who speaks HTTP may do nothing else, and can fall without anybody's job falling with it.
+#include <fcntl.h>
 #include <fmt/format.h>
-
 #include <linux/capability.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/fd.hpp"
 #include "lab/chain.hpp"
 #include "lab/service.hpp"
 #include "lab/users.hpp"
@@ -101,6 +108,52 @@ TEST_CASE("service: signals to the whole group are ksmsd's affair") {
     const auto log = service.log();
     INFO(log);
     CHECK(log.find("started again") == std::string::npos);
+}
+
+TEST_CASE("service: what whoever started ksmsd left open stays with ksmsd") {
+    Lab lab;
+    build_chain(lab, {.destination = false});
+    Service service(lab);
+    std::array<int, 2> pipe{};
+    REQUIRE(::pipe2(pipe.data(), O_CLOEXEC) == 0);
+    const ksms::Fd reader(pipe[0]), writer(pipe[1]);
+    const auto target = [](const std::string& path) {
+        std::error_code none;
+        return std::filesystem::read_symlink(path, none).string();
+    };
+    const auto ours = target(fmt::format("/proc/self/fd/{}", writer.get()));
+    const auto holds = [&](pid_t pid) {
+        const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", pid));
+        return std::any_of(begin(open), end(open),
+                           [&](const auto& entry) { return target(entry.path()) == ours; });
+    };
+    // The second one: in the place of the first a child has its own.
+    service.start({.before = {},
+                   .environment = {},
+                   .descriptors = {reader.get(), reader.get(), writer.get()}});
+    REQUIRE(eventually([&] { return service.front() > 0 && !service.workers().empty(); }));
+    REQUIRE(service.job(submit(lab, "22", {"--wait", "-q"})).exit == 0);
+    CHECK(holds(service.pid()));
+    CHECK_FALSE(holds(service.front()));
+    for (const auto worker : service.workers()) CHECK_FALSE(holds(worker));
+}
+
+TEST_CASE("service: a request that is long when it is written anew falls nobody") {
+    Lab lab;
+    build_chain(lab, {.destination = false});
+    Service service(lab);
+    service.start();
+    const auto front = service.front();
+    std::string numbers;
+    while (numbers.size() < 1'000'000) numbers += "1e14,";
+    const auto file = lab.directory() + "/body";
+    std::ofstream(file) << R"({"x":[)" << numbers << "0]}";
+    CHECK(
+        service
+            .curl("/v1/jobs", {"-H", "Content-Type: application/json", "--data-binary", "@" + file})
+            .find(" 400 ") != std::string::npos);
+    CHECK(service.front() == front);
+    CHECK(service.metric("ksms_http_restarts_total") == 0);
 }
 
 TEST_CASE("service: the process that speaks HTTP goes with ksmsd") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What ksmsd asks may hang: a disk, a database of users. Only who needs the answer waits.
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -63,6 +64,29 @@ TEST_CASE("service: a disk that hangs holds up who waits for it, and is told") {
     CHECK(submitted.exit == 0);
     CHECK(service.job({"wait", "held"}).exit == 0);
     CHECK(eventually([&] { return service.metric("ksms_database_up") == 1; }));
+}
+
+TEST_CASE("service: a disk that hangs does not keep ksmsd from ending") {
+    Lab lab;
+    build_chain(lab, {.destination = false});
+    Service service(lab);
+    service.start(with_hangs(lab));
+    REQUIRE(service.job(submit(lab, "22", {"--id", "before", "--wait", "-q"})).exit == 0);
+    {
+        const Hanging disk(lab, "fdatasync");
+        const auto client = service.begin_job(submit(lab, "22", {"--id", "held"}));
+        CHECK(eventually([&] {
+            return service.curl("/healthz").find("has not answered for") != std::string::npos;
+        }));
+        service.signal(SIGTERM);
+        CHECK(service.wait().exit == 1);
+        CHECK(service.log().find("the disk has not taken what was to be written") !=
+              std::string::npos);
+        CHECK(client->wait().exit == 1);
+    }
+    // Nobody was told that the second job is queued.
+    service.start(with_hangs(lab));
+    CHECK(service.state_of("before") == "done");
 }
 
 TEST_CASE("service: a database of users that hangs costs names, and nobody else waits") {

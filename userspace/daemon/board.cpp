@@ -116,10 +116,14 @@ const Job* JobBoard::live(const std::string& id) const {
     return found == jobs_.end() ? nullptr : &found->second.job;
 }
 
+std::optional<Job> JobBoard::remembered(const std::string& id) const {
+    if (const auto* job = live(id)) return *job;
+    const auto unsaved = unsaved_.find(id);
+    return unsaved == unsaved_.end() ? std::nullopt : std::optional(*unsaved->second.job);
+}
+
 void JobBoard::find(const std::string& id, bool with_result, Records::Then<Job> then) {
-    if (const auto unsaved = unsaved_.find(id); unsaved != unsaved_.end() && !jobs_.contains(id))
-        return then(Job(*unsaved->second.job));
-    if (const auto* job = live(id)) return then(Job(*job));
+    if (auto job = remembered(id)) return then(std::move(*job));
     records_.find(id, with_result, std::move(then));
 }
 

@@ -57,6 +57,8 @@ public:
     /// As it stands now; where the disk is full, later than what is on it. Code::not_found.
     void find(const std::string& id, bool with_result, Records::Then<Job> then);
     /// Of a job that is live(). @param then  the job after it: on disk, where it is over by that
+    /// A job that is in memory: one that is not over, or not written down yet.
+    [[nodiscard]] std::optional<Job> remembered(const std::string& id) const;
     void cancel(const std::string& id, std::function<void(const Job&)> then);
     Subscription watch(const Job& job, std::uint64_t after, JobEvents::Listener listener);
     /// Removes jobs that are kept long enough. @param then  whether there is more to remove

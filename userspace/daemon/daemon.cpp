@@ -18,6 +18,8 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -52,6 +54,7 @@ constexpr const char* kGroup = "ksms";  // its members submit jobs
 constexpr seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
 constexpr std::chrono::milliseconds kLastWorkers{3000};
+constexpr unsigned kLastWrites = 5;  // seconds
 constexpr seconds kPruneEvery{10};
 // One go takes a few hundred jobs away at most, so that nobody waits for it.
 constexpr std::chrono::milliseconds kPruneOn{100};
@@ -65,6 +68,13 @@ constexpr Option kOptions[] = {
 constexpr const char* kHelp =
     "ksmsd [--foreground] [--config FILE]\n"
     "Runs jobs of many users: HTTP and JSON on /run/ksms/ksmsd.sock.\n\n";
+
+extern "C" void end_without_writing(int) {
+    static constexpr std::string_view text =
+        "ksmsd: error: the disk has not taken what was to be written: ended without it\n";
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+    ::_exit(static_cast<int>(Code::failed));
+}
 
 class Daemon {
 public:
@@ -106,6 +116,9 @@ public:
         service_.fronted_by(&front_);
         io_.run();
         service_.fronted_by(nullptr);
+        // What is to be written has so long; a disk that hangs has no end of its own.
+        std::signal(SIGALRM, end_without_writing);
+        ::alarm(kLastWrites);
         service_.watched_by(nullptr);
         log(LogLevel::notice, "ended");
         return {};
@@ -197,9 +210,20 @@ private:
         ::sd_notify(0, "STOPPING=1\nSTATUS=ending");
         bound_.expires_after(kStopTime);
         bound_.async_wait([this](error_code failed) {
-            if (!failed) board_.kill_all();
+            if (failed) return;
+            board_.kill_all();
+            // A worker that SIGKILL does not end waits in the kernel, and nobody for it.
+            bound_.expires_after(kLastWorkers);
+            bound_.async_wait([this](error_code ended) {
+                if (!ended) leave();
+            });
         });
-        board_.stop([this] { front_.stop(kLastAnswers, [this] { io_.stop(); }); });
+        board_.stop([this] { leave(); });
+    }
+
+    void leave() {
+        if (std::exchange(leaving_, true)) return;
+        front_.stop(kLastAnswers, [this] { io_.stop(); });
     }
 
     asio::io_context io_{1};
@@ -213,6 +237,7 @@ private:
     asio::signal_set signals_;
     asio::steady_timer watchdog_, look_, check_, prune_, trim_, bound_;
     Background files_;
+    bool leaving_{false};
 };
 
 /// What workers need, and the tools that they start; systemd/ksmsd.service says for what. Before

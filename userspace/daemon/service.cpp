@@ -89,12 +89,29 @@ void KsmsService::visible(const Caller& caller, const std::string& id, const The
 }
 
 void KsmsService::job(const Caller& caller, const std::string& id, Then<JobDocument> then) {
-    board_.find(id, true, [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
-        if (!job && job.error().code != Code::not_found)
-            return then(std::unexpected(problem_of(job.error())));
-        if (!job || (!trusted && job->uid != uid)) return then(std::unexpected(no_such_job(id)));
-        then(JobDocument{job_text(*job, true), is_finished(job->state)});
-    });
+    struct Found {
+        uid_t uid;
+        JobDocument document;
+    };
+    const auto found_in = [](const Job& job) {
+        return Found{job.uid, {job_text(job, true), is_finished(job.state)}};
+    };
+    const auto answer = [trusted = caller.trusted, uid = caller.uid, id,
+                         then](Result<Found> found) {
+        if (!found && found.error().code != Code::not_found)
+            return then(std::unexpected(problem_of(found.error())));
+        if (!found || (!trusted && found->uid != uid))
+            return then(std::unexpected(no_such_job(id)));
+        then(std::move(found->document));
+    };
+    if (const auto job = board_.remembered(id)) return answer(found_in(*job));
+    // It may be long: its text is put together on the disk's lane.
+    board_.records().ask(
+        [id, found_in](JobStore& store) -> Result<Found> {
+            KSMS_TRY(const auto job, store.find(id));
+            return found_in(job);
+        },
+        answer);
 }
 
 void KsmsService::jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) {

@@ -63,6 +63,17 @@ TEST_CASE("JSON body: depth is bounded before it is parsed") {
     CHECK(refusal(R"({"a":"[[[[[[[[[[[[[[[[[[[[[[\"[[[["})") == "accepted");
 }
 
+TEST_CASE("JSON body: so are its values") {
+    const auto with = [](std::size_t values) {
+        std::string text = R"({"a":[0)";
+        for (std::size_t i = 3; i < values; ++i) text += ",0";
+        return text + "]}";
+    };
+    CHECK(refusal(with(most_json_values)) == "accepted");
+    CHECK_THAT(refusal(with(most_json_values + 1)), Contains("more than 4096 values at line 1"));
+    CHECK(refusal(R"({"a":")" + std::string(100'000, ',') + "\"}") == "accepted");
+}
+
 TEST_CASE("target: paths and parameters are decoded once, and must be text") {
     const auto target = parse_target("/v1/jobs/a%2Bb?wait=1.5&x=%C3%A4&y");
     REQUIRE(target);
