@@ -159,8 +159,17 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io
              start_again({"ksmsd-worker", "--worker", std::to_string(::getpid()), pin_root},
                          {its.get()}));
     auto state = std::make_shared<State>(io, child.pid);
-    state->gone.assign(child.pidfd.release());
-    state->socket.assign(stream_protocol(), ours.release());
+    error_code failed;
+    static_cast<void>(state->gone.assign(child.pidfd.get(), failed));
+    if (!failed) {
+        static_cast<void>(child.pidfd.release());
+        static_cast<void>(state->socket.assign(stream_protocol(), ours.get(), failed));
+    }
+    if (failed) {
+        leave_behind(std::move(child));
+        return fail_errno(failed.value(), "wait for a worker");
+    }
+    static_cast<void>(ours.release());
     state->read();
     state->await_end();
     return std::unique_ptr<WorkerProcess>(new WorkerProcess(std::move(state)));

@@ -49,18 +49,22 @@ Result<Pair> make_pair_of(int type) {
     return Pair{Fd(pair[0]), Fd(pair[1])};
 }
 
+/// @param fd  the descriptor's from now on, unless that fails
+Status wait_on(asio::posix::stream_descriptor& descriptor, Fd& fd) {
+    error_code failed;
+    static_cast<void>(descriptor.assign(fd.get(), failed));
+    if (failed) return fail_errno(failed.value(), "wait for the HTTP process");
+    static_cast<void>(fd.release());
+    return {};
+}
+
 }  // namespace
 
 struct Front::State : std::enable_shared_from_this<Front::State> {
     /// A process, from its start to its end.
     struct Running {
-        Running(asio::io_context& io, JobService& service, ServiceHost::Send send, Child child,
-                Fd to_clients)
-            : host(service, std::move(send)),
-              pid(child.pid),
-              gone(io, child.pidfd.release()),
-              clients(io, to_clients.release()),
-              ping(io) {}
+        Running(asio::io_context& io, JobService& service, ServiceHost::Send send, pid_t of)
+            : host(service, std::move(send)), pid(of), gone(io), clients(io), ping(io) {}
 
         std::optional<Frames> frames;
         ServiceHost host;
@@ -104,7 +108,14 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
             [this](const nlohmann::json& head, std::string_view bytes) {
                 if (running && running->frames) running->frames->send(head, bytes);
             },
-            std::move(child), std::move(clients.ours));
+            child.pid);
+        auto waiting = wait_on(running->gone, child.pidfd);
+        if (waiting) waiting = wait_on(running->clients, clients.ours);
+        if (!waiting) {
+            running.reset();
+            leave_behind(std::move(child));
+            return waiting;
+        }
         running->frames.emplace(
             io, std::move(messages.ours), Frames::Limits{},
             [this](const nlohmann::json& head, std::string bytes) { take(head, std::move(bytes)); },
@@ -126,7 +137,9 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         if (!running || !running->host.add(client.caller))
             return kill("it has not called its clients gone");
         const auto sent = send_client(running->clients.native_handle(), client);
-        if (sent || sent.error().err != EAGAIN) return;  // it has ended: that is noticed elsewhere
+        if (sent) return;
+        // It has ended, which is noticed elsewhere, or there is no memory: the client is closed.
+        if (sent.error().err != EAGAIN) return running->host.remove(client.caller);
         listener.accept_more(false);
         running->waiting = std::move(client);
         running->clients.async_wait(
@@ -151,6 +164,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
                 });
             return;
         }
+        if (!sent) running->host.remove(client->caller);
         listener.accept_more(!stopping);
     }
 

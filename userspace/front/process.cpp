@@ -9,6 +9,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdio>
+#include <exception>
 #include <utility>
 
 #include "front/client_socket.hpp"
@@ -121,7 +122,12 @@ int front_main(pid_t parent, HttpPage page) {
     for (const auto& missing : *confined)
         std::fprintf(stderr, "ksmsd-front: this kernel has no %s; it goes without\n",
                      missing.c_str());
-    FrontProcess(std::move(page)).run();
+    try {
+        FrontProcess(std::move(page)).run();
+    } catch (const std::exception& exception) {
+        std::fprintf(stderr, "ksmsd-front: %s\n", exception.what());
+        return 1;
+    }
     return 0;
 }
 
