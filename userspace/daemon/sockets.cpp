@@ -72,9 +72,14 @@ Result<Fd> unix_socket(const std::string& path) {
     const int failed = errno;
     ::umask(before);
     if (bound != 0) return fail_errno(failed, "bind to " + path);
-    KSMS_CHECK(give_to_group(path, 0660));
-    if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen on " + path);
-    return fd;
+    const auto ready = [&]() -> Status {
+        KSMS_CHECK(give_to_group(path, 0660));
+        if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen on " + path);
+        return {};
+    }();
+    if (ready) return fd;
+    ::unlink(path.c_str());
+    return std::unexpected(ready.error());
 }
 
 Result<Fd> loopback_port(std::uint16_t port) {
