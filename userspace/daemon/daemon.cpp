@@ -10,12 +10,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -284,6 +286,8 @@ int daemon_main(int argc, char** argv) {
     Status ended;
     try {
         ended = run_daemon(line);
+    } catch (const std::bad_alloc&) {
+        ended = fail_errno(ENOMEM, "run the service");
     } catch (const std::exception& exception) {
         ended = fail(Code::failed, exception.what());
     }
