@@ -19,6 +19,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -198,6 +199,12 @@ std::optional<What> what_is(const Call& call, const seccomp_notif& asked) {
                 what = {"fcntl.SETLK", kLockErrnos, descriptor_of(pid, arguments[0]).link};
             else if (arguments[1] != F_DUPFD && arguments[1] != F_DUPFD_CLOEXEC)
                 return std::nullopt;
+            break;
+        case SYS_ioctl:
+            if (arguments[1] == FIONBIO) return std::nullopt;
+            break;
+        case SYS_epoll_ctl:
+            if (arguments[1] != EPOLL_CTL_ADD) return std::nullopt;
             break;
         case SYS_wait4:
             if ((arguments[2] & WNOHANG) != 0) return std::nullopt;
