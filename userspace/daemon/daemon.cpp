@@ -39,6 +39,7 @@
 #include "os/confine.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/process.hpp"
+#include "os/watched.hpp"
 #include "request/options.hpp"
 
 namespace ksms {
@@ -89,6 +90,7 @@ public:
           files_(io_, "ksmsd-config", Lane::AtEnd::abandon) {}
 
     Status run(Listening listening) {
+        KSMS_CHECK(are_events_watched());
         // First: it uses the database itself, before anything else asks for it on its thread.
         KSMS_CHECK(board_.recover());
         for (auto& socket : listening.sockets) KSMS_CHECK(front_.listen(std::move(socket)));

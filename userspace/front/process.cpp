@@ -33,6 +33,8 @@ constexpr int kClients = kFirstGiven + 1;  ///< who connects
 // Of its own: standard ones, the two above, epoll and a timer; and some to spare.
 constexpr std::size_t kOwnDescriptors = 24;
 constexpr std::chrono::seconds kTrimEvery{10};
+constexpr std::chrono::seconds kLongestTick{1};
+constexpr int kMostEarly = 100;  // events that come before the first tick
 // A document of a job may be long; ksmsd is believed.
 constexpr std::size_t kLongestAnswer = 1024UL * 1024 * 1024;
 
@@ -63,10 +65,17 @@ public:
           clients_(io_, kClients),
           trim_(io_) {}
 
-    void run() {
+    /// @return false: no time passes here. Asio does not look whether epoll took its timer.
+    bool run() {
+        asio::steady_timer once(io_, std::chrono::seconds{0});
+        bool passed = false;
+        once.async_wait([&passed](error_code failed) { passed = !failed; });
+        for (int events = 0; !passed && events < kMostEarly; ++events)
+            if (io_.run_one_for(kLongestTick) == 0) return io_.stopped();
         take_clients();
         trim();
         io_.run();
+        return true;
     }
 
 private:
@@ -123,12 +132,12 @@ int front_main(pid_t parent, HttpPage page) {
         std::fprintf(stderr, "ksmsd-front: this kernel has no %s; it goes without\n",
                      missing.c_str());
     try {
-        FrontProcess(std::move(page)).run();
+        if (FrontProcess(std::move(page)).run()) return 0;
+        std::fputs("ksmsd-front: wait for timers: not enough memory\n", stderr);
     } catch (const std::exception& exception) {
         std::fprintf(stderr, "ksmsd-front: %s\n", exception.what());
-        return 1;
     }
-    return 0;
+    return 1;
 }
 
 }  // namespace ksms
