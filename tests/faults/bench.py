@@ -61,8 +61,8 @@ class Bench:
     def line(self, *arguments):
         return [f"{self.programs}/ksmsctl", "--pin-root", self.pins, *arguments]
 
-    def ksmsctl(self, *arguments):
-        return subprocess.run(self.line(*arguments), capture_output=True, text=True, timeout=60, check=False)
+    def ksmsctl(self, *arguments, timeout=60):
+        return subprocess.run(self.line(*arguments), capture_output=True, text=True, timeout=timeout, check=False)
 
     def scan_line(self, *more):
         return self.line("scan", "-j", "-s", "10.77.1.1", "--source-netns", f"{self.prefix}client", *more)

@@ -15,6 +15,7 @@ from bench import ALWAYS, Wrong, answers, children
 JOB = "j"
 PATIENCE = 45  # s: a start that does not come has 25, and a second worker its time
 SHORT_PATIENCE = 12  # s for what fails always: it may wait for ever
+ANSWER = 5  # s that a client waits
 END = 30  # s from SIGTERM to the end
 AFTER = 3  # s more for workers
 CRASHED = ("terminate called", "Assertion", "AddressSanitizer", "runtime error", "*** stack smashing", "free():",
@@ -80,7 +81,7 @@ class Service:
     def use(self, process, ksmsd, fault):
         """A job, and the end."""
         single = fault is None or fault.times != ALWAYS
-        self.acknowledged, self.answered, self.outcome = False, False, None
+        self.acknowledged, self.answered, self.outcome, self.refusal = False, False, None, ""
         until = time.monotonic() + (PATIENCE if single else SHORT_PATIENCE)
         while process.poll() is None and time.monotonic() < until and not (self.outcome or {}).get("over"):
             self.step()
@@ -89,7 +90,7 @@ class Service:
         if not self.ended_by_itself:
             if single and not self.acknowledged:
                 raise Wrong(f"no job is taken: {self.refusal}")
-            if single and not self.outcome.get("over"):
+            if single and not (self.outcome or {}).get("over"):
                 raise Wrong(f"the job is {self.outcome}")
             self.ask_health(single)
             os.kill(ksmsd(), signal.SIGTERM)
@@ -100,16 +101,22 @@ class Service:
 
     def step(self):
         """Submits the job until it is taken, then asks for it."""
+        try:
+            self.ask()
+        except subprocess.TimeoutExpired:
+            self.refusal = f"no answer within {ANSWER} s"
+
+    def ask(self):
         socket_of = ("--socket", self.socket)
         if not self.acknowledged:
-            done = self.bench.ksmsctl("job", "submit", *socket_of, "--id", JOB, *self.scan)
+            done = self.bench.ksmsctl("job", "submit", *socket_of, "--id", JOB, *self.scan, timeout=ANSWER)
             self.refusal = done.stderr.strip()
             self.acknowledged = done.returncode == 0
             if done.returncode and not self.refusal:
                 raise Wrong("`job submit` fails without a word")
             self.answered |= done.returncode == 0
             return
-        done = self.bench.ksmsctl("job", "show", *socket_of, "-j", JOB)
+        done = self.bench.ksmsctl("job", "show", *socket_of, "-j", JOB, timeout=ANSWER)
         if done.returncode == 0:
             self.outcome = json.loads(done.stdout)
             self.outcome["over"] = self.outcome["state"] not in ("queued", "running")
