@@ -152,6 +152,8 @@ class Service:
 
     def check_outcome(self, outcome):
         if outcome["state"] == "done":
+            if not outcome["result"]:
+                raise Wrong("the job is done, and has no result")
             for service, answer in answers(json.dumps(outcome["result"])).items():
                 if answer not in ("UNKNOWN", self.truth[service]):
                     raise Wrong(f"{service} is {self.truth[service]}, it says {answer}")
