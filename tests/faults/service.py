@@ -37,8 +37,10 @@ class Connection(http.client.HTTPConnection):
 class Service:
     """No crash; what was acknowledged is kept, and has an outcome that is so; nothing is left."""
 
-    def __init__(self, bench):
-        self.bench = bench
+    KINDS = ("fast", "detailed")
+
+    def __init__(self, bench, kind):
+        self.bench, self.kind = bench, kind
         self.directory = os.path.join(bench.directory, "service")
         self.config = os.path.join(bench.directory, "config.json")
         self.log = os.path.join(bench.directory, "log")
@@ -109,7 +111,8 @@ class Service:
     def ask(self):
         socket_of = ("--socket", self.socket)
         if not self.acknowledged:
-            done = self.bench.ksmsctl("job", "submit", *socket_of, "--id", JOB, *self.scan, timeout=ANSWER)
+            done = self.bench.ksmsctl("job", "submit", *socket_of, "--id", JOB, "--type", self.kind,
+                                       *self.scan, timeout=ANSWER)
             self.refusal = done.stderr.strip()
             self.acknowledged = done.returncode == 0
             if done.returncode and not self.refusal:
@@ -206,6 +209,8 @@ class Service:
                     words = file.read().decode(errors="replace").split("\0")
                 with open(f"{path}/comm", encoding="utf-8", errors="replace") as file:
                     name = file.read().strip()
+                with open(f"{path}/wchan", encoding="utf-8") as file:
+                    name += f" in {file.read()}"
             except OSError:
                 continue
             if words[0] == "ksmsd-worker" and self.bench.pins in words or words[:-1] == self.line:
