@@ -20,6 +20,7 @@
 #include <memory>
 
 #include "base/fd.hpp"
+#include "base/group.hpp"
 
 namespace ksms {
 namespace {
@@ -226,9 +227,9 @@ Status keep_capabilities(std::span<const int> kept) {
 }
 
 Status join_group(const std::string& name) {
-    const auto* entry = ::getgrnam(name.c_str());
-    if (entry == nullptr) return {};
-    const gid_t wanted = entry->gr_gid;
+    KSMS_TRY(const auto group, find_group(name));
+    if (!group) return {};
+    const gid_t wanted = *group;
     const int count = ::getgroups(0, nullptr);
     if (count < 0) return fail_errno(errno, "ask for groups");
     std::vector<gid_t> groups(static_cast<std::size_t>(count));
