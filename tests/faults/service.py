@@ -254,10 +254,10 @@ class Service:
         elif self.outcome["state"] != "done" and not (before or {}).get("over"):
             raise Wrong(f"undisturbed the job is {self.outcome['state']}: {self.outcome['error']}")
         health = self.ask_health(True)
-        # Pages that cannot be read as often as it is tried are damaged.
-        always = fault is not None and fault.times == ALWAYS and fault.call == "pread64"
+        # A page that the disk does not give is damaged, and so is one that cannot be read again.
+        unread = fault is not None and fault.call == "pread64" and (fault.errno == "EIO" or fault.times == ALWAYS)
         bad = [each["name"] for each in health["checks"] if not each["ok"]]
-        if bad and not (always and bad == ["database-damage"]):
+        if bad and not (unread and bad == ["database-damage"]):
             raise Wrong(f"/healthz: {health}")
         process.send_signal(signal.SIGTERM)
         process.wait(END)
