@@ -247,11 +247,12 @@ class Service:
                 raise Wrong(f"the job is {self.outcome}")
             self.step()
         self.check_outcome(self.outcome)
-        if acknowledged and before and before.get("over") and (fault is None or fault.times != ALWAYS):
+        single = fault is None or fault.times != ALWAYS
+        if single and acknowledged:
             same = all(before[key] == self.outcome[key] for key in ("state", "result", "error", "finished_at"))
             if not same:
                 raise Wrong(f"the job was {before['state']}, and is {self.outcome['state']} now")
-        elif self.outcome["state"] != "done" and not (before or {}).get("over"):
+        elif single and self.outcome["state"] != "done":
             raise Wrong(f"undisturbed the job is {self.outcome['state']}: {self.outcome['error']}")
         health = self.ask_health(True)
         # A page that the disk does not give is damaged, and so is one that cannot be read again.
