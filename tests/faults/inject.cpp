@@ -19,6 +19,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -40,7 +41,11 @@
 #include <string_view>
 #include <vector>
 
+#include "calls.hpp"
+
 namespace {
+
+using namespace ksms::faults;
 
 #if defined(__x86_64__)
 constexpr std::uint32_t kArchitecture = AUDIT_ARCH_X86_64;
@@ -53,89 +58,7 @@ constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 constexpr int kCannotRun = 125;  // as env(1)
 constexpr int kPatience = 30;    // s that a command may run
 constexpr int kLastWords = 5;    // s more for its children
-
-struct ErrorName {
-    const char* name;
-    int number;
-};
-constexpr ErrorName kErrors[] = {
-    {"EACCES", EACCES}, {"EAGAIN", EAGAIN}, {"EBUSY", EBUSY},   {"EINTR", EINTR},
-    {"EIO", EIO},       {"EMFILE", EMFILE}, {"ENFILE", ENFILE}, {"ENOBUFS", ENOBUFS},
-    {"ENOLCK", ENOLCK}, {"ENOMEM", ENOMEM}, {"ENOSPC", ENOSPC}, {"EPERM", EPERM},
-};
-
-/// What a call may fail with though nothing is wrong with what was asked: the machine is short of
-/// something, or somebody forbids it. ENOENT and the like are no faults but answers.
-struct Call {
-    const char* name;
-    long number;
-    const char* errnos;
-    int path;  ///< the argument that is a path; -1: none
-};
-constexpr Call kCalls[] = {
-    {"openat", SYS_openat, "EMFILE ENFILE ENOMEM EACCES", 1},
-    {"newfstatat", SYS_newfstatat, "ENOMEM EACCES", 1},
-    {"statfs", SYS_statfs, "ENOMEM EACCES", 0},
-    {"fstatfs", SYS_fstatfs, "ENOMEM", -1},
-    {"faccessat", SYS_faccessat, "ENOMEM EACCES", 1},
-    {"readlinkat", SYS_readlinkat, "ENOMEM EACCES", 1},
-    {"getdents64", SYS_getdents64, "ENOMEM EIO", -1},
-    {"read", SYS_read, "EIO EINTR ENOMEM", -1},
-    {"write", SYS_write, "EIO ENOSPC EINTR", -1},
-    {"fsync", SYS_fsync, "EIO ENOSPC", -1},
-    {"linkat", SYS_linkat, "ENOSPC EACCES", 1},
-    {"unlinkat", SYS_unlinkat, "EBUSY EACCES EIO", 1},
-    {"mkdirat", SYS_mkdirat, "ENOSPC EACCES", 1},
-    {"flock", SYS_flock, "ENOLCK EINTR", -1},
-    {"fcntl", SYS_fcntl, "EMFILE", -1},
-    {"ioctl", SYS_ioctl, "ENOMEM EPERM", -1},
-    {"mmap", SYS_mmap, "ENOMEM", -1},
-    {"clone3", SYS_clone3, "EAGAIN ENOMEM", -1},
-    {"clone", SYS_clone, "EAGAIN ENOMEM", -1},
-    {"setns", SYS_setns, "ENOMEM EPERM", -1},
-    {"socket", SYS_socket, "EMFILE ENFILE ENOBUFS ENOMEM EACCES", -1},
-    {"socketpair", SYS_socketpair, "EMFILE ENFILE ENOBUFS", -1},
-    {"bind", SYS_bind, "ENOMEM EACCES", -1},
-    {"connect", SYS_connect, "ENOBUFS EAGAIN", -1},
-    {"getsockopt", SYS_getsockopt, "ENOBUFS ENOMEM", -1},
-    {"setsockopt", SYS_setsockopt, "ENOBUFS ENOMEM EPERM", -1},
-    {"sendto", SYS_sendto, "ENOBUFS ENOMEM EINTR EPERM", -1},
-    {"sendmsg", SYS_sendmsg, "ENOBUFS ENOMEM EINTR EPERM", -1},
-    {"sendmmsg", SYS_sendmmsg, "ENOBUFS ENOMEM EINTR EPERM", -1},
-    {"recvfrom", SYS_recvfrom, "ENOBUFS ENOMEM EINTR", -1},
-    {"recvmsg", SYS_recvmsg, "ENOBUFS ENOMEM EINTR", -1},
-    {"ppoll", SYS_ppoll, "EINTR ENOMEM", -1},
-    {"epoll_create1", SYS_epoll_create1, "EMFILE ENOMEM", -1},
-    {"epoll_ctl", SYS_epoll_ctl, "ENOMEM ENOSPC", -1},
-    {"epoll_pwait", SYS_epoll_pwait, "EINTR", -1},
-    {"pidfd_open", SYS_pidfd_open, "EMFILE ENOMEM", -1},
-    {"capget", SYS_capget, "EPERM", -1},
-    {"bpf", SYS_bpf, "ENOMEM EPERM EMFILE EAGAIN EINTR", -1},
-#ifdef SYS_poll  // what newer architectures have under the names above alone
-    {"stat", SYS_stat, "ENOMEM EACCES", 0},
-    {"access", SYS_access, "ENOMEM EACCES", 0},
-    {"readlink", SYS_readlink, "ENOMEM EACCES", 0},
-    {"unlink", SYS_unlink, "EBUSY EACCES EIO", 0},
-    {"rmdir", SYS_rmdir, "EBUSY EACCES EIO", 0},
-    {"mkdir", SYS_mkdir, "ENOSPC EACCES", 0},
-    {"rename", SYS_rename, "ENOSPC EACCES", 0},
-    {"poll", SYS_poll, "EINTR ENOMEM", -1},
-    {"epoll_wait", SYS_epoll_wait, "EINTR", -1},
-#endif
-};
-
-/// Commands of bpf(2), which are calls of their own.
-constexpr const char* kBpfCommands[] = {
-    "MAP_CREATE",       "MAP_LOOKUP_ELEM",    "MAP_UPDATE_ELEM",  "MAP_DELETE_ELEM",
-    "MAP_GET_NEXT_KEY", "PROG_LOAD",          "OBJ_PIN",          "OBJ_GET",
-    "PROG_ATTACH",      "PROG_DETACH",        "PROG_TEST_RUN",    "PROG_GET_NEXT_ID",
-    "MAP_GET_NEXT_ID",  "PROG_GET_FD_BY_ID",  "MAP_GET_FD_BY_ID", "OBJ_GET_INFO_BY_FD",
-    "PROG_QUERY",       "RAW_TRACEPOINT",     "BTF_LOAD",         "BTF_GET_FD_BY_ID",
-    "TASK_FD_QUERY",    "MAP_LOOKUP_DELETE",  "MAP_FREEZE",       "BTF_GET_NEXT_ID",
-    "MAP_LOOKUP_BATCH", "MAP_LOOKUP_DELETE_", "MAP_UPDATE_BATCH", "MAP_DELETE_BATCH",
-    "LINK_CREATE",      "LINK_UPDATE",        "LINK_GET_FD",      "LINK_GET_NEXT_ID",
-    "ENABLE_STATS",     "ITER_CREATE",        "LINK_DETACH",      "PROG_BIND_MAP",
-};
+constexpr std::size_t kMostTold = 1000;
 
 struct Options {
     std::string fail, report;
@@ -231,6 +154,90 @@ std::string text_at(pid_t pid, std::uint64_t address) {
     return text.data();
 }
 
+/// Where /proc/PID/fd/N leads, and how it was opened.
+struct Descriptor {
+    std::string link;
+    bool waits{true};
+};
+
+Descriptor descriptor_of(pid_t pid, std::uint64_t number) {
+    Descriptor found;
+    const auto base = "/proc/" + std::to_string(pid);
+    const auto name = std::to_string(static_cast<int>(number));
+    std::array<char, 256> text{};
+    const auto size = readlink((base + "/fd/" + name).c_str(), text.data(), text.size());
+    if (size > 0) found.link.assign(text.data(), static_cast<std::size_t>(size));
+    if (std::FILE* file = std::fopen((base + "/fdinfo/" + name).c_str(), "re")) {
+        unsigned flags = 0;
+        while (std::fgets(text.data(), text.size(), file) != nullptr)
+            if (std::sscanf(text.data(), "flags: %o", &flags) == 1) break;
+        std::fclose(file);
+        found.waits = (flags & O_NONBLOCK) == 0;
+    }
+    return found;
+}
+
+/// A call as it is counted, what it may fail with, and what it is about.
+struct What {
+    std::string name;
+    const char* errnos;
+    std::string on;
+};
+
+/// Nothing for one that cannot fail for want of anything.
+std::optional<What> what_is(const Call& call, const seccomp_notif& asked) {
+    const auto& arguments = asked.data.args;
+    const auto pid = static_cast<pid_t>(asked.pid);
+    What what{call.name, call.errnos, {}};
+    switch (call.number) {
+        case SYS_bpf:
+            if (arguments[0] < std::size(kBpfCommands))
+                what.name += std::string(".") + kBpfCommands[arguments[0]];
+            break;
+        case SYS_fcntl:
+            if (arguments[1] == F_SETLK || arguments[1] == F_OFD_SETLK)
+                what = {"fcntl.SETLK", kLockErrnos, descriptor_of(pid, arguments[0]).link};
+            else if (arguments[1] != F_DUPFD && arguments[1] != F_DUPFD_CLOEXEC)
+                return std::nullopt;
+            break;
+        case SYS_ioctl:
+            if (arguments[1] == FIONBIO) return std::nullopt;
+            break;
+        case SYS_epoll_ctl:
+            if (arguments[1] != EPOLL_CTL_ADD) return std::nullopt;
+            break;
+        case SYS_wait4:
+            if ((arguments[2] & WNOHANG) != 0) return std::nullopt;
+            break;
+        case SYS_waitid:
+            if ((arguments[3] & WNOHANG) != 0) return std::nullopt;
+            break;
+        case SYS_read:
+        case SYS_readv:
+        case SYS_write:
+        case SYS_writev: {
+            const auto of = descriptor_of(pid, arguments[0]);
+            what.on = of.link;
+            // A standard stream may be anything; the one that it is here says nothing.
+            if (arguments[0] <= STDERR_FILENO) break;
+            if (of.link == "anon_inode:[eventfd]" || of.link == "anon_inode:[timerfd]")
+                return std::nullopt;
+            if (of.link.starts_with("socket:")) {
+                what.name += ".socket";
+                what.errnos = kSocketErrnos;
+            } else if (of.link.starts_with("pipe:")) {
+                if (!of.waits) return std::nullopt;
+                what.name += ".pipe";
+                what.errnos = kPipeErrnos;
+            }
+            break;
+        }
+        default: break;
+    }
+    if (call.path != kNone) what.on = text_at(pid, arguments[call.path]);
+    return what;
+}
+
 class Supervisor {
 public:
     Supervisor(const Options& options, int listener) : options_(options), listener_(listener) {}
@@ -289,19 +296,17 @@ private:
     }
 
     bool count(const Call& call, const seccomp_notif& asked) {
-        std::string name = call.name;
-        if (call.number == SYS_bpf && asked.data.args[0] < std::size(kBpfCommands))
-            name += std::string(".") + kBpfCommands[asked.data.args[0]];
-        auto& counted = counts_[name];
-        counted.errnos = call.errnos;
+        const auto what = what_is(call, asked);
+        if (!what) return false;
+        auto& counted = counts_[what->name];
+        counted.errnos = what->errnos;
         const auto number = ++counted.count;
-        if (name != options_.fail || number < options_.nth ||
+        if (what->name != options_.fail || number < options_.nth ||
             (options_.times != 0 && number >= options_.nth + options_.times))
             return false;
-        if (call.path >= 0)
-            name += " " + text_at(static_cast<pid_t>(asked.pid), asked.data.args[call.path]);
-        failed_.push_back("{\"failed\":\"" + name + "\",\"pid\":" + std::to_string(asked.pid) +
-                          "}");
+        if (failed_.size() < kMostTold)
+            failed_.push_back("{\"failed\":\"" + what->name + " " + what->on +
+                              "\",\"pid\":" + std::to_string(asked.pid) + "}");
         return true;
     }
 

@@ -142,6 +142,29 @@ TEST_CASE("registry: a job that holds one DSCP is not given another for the aski
     CHECK(other.err.find("holds DSCP 50 already, not 51") != std::string::npos);
 }
 
+TEST_CASE("registry allocate: what cannot be told is given back, unless it was held before") {
+    const Lab lab;
+    const std::vector<std::string> line{"registry",   "allocate", "--job", "j",
+                                        "--no-owner", "--ttl",    "600"};
+    auto untold = line;
+    untold.insert(untold.end(), {"-o", "/dev/full"});
+    const auto first = ksmsctl_run(lab, untold);
+    CHECK(first.exit == 1);
+    CHECK(first.err.find("write /dev/full: No space left on device") != std::string::npos);
+    CHECK(ksmsctl_run(lab, {"registry", "list"}).out == "no leases\n");
+    CHECK(ksmsctl_run(lab, line).out == "32\n");
+    CHECK(ksmsctl_run(lab, untold).exit == 1);
+    CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "j"}).exit == 0);
+    // A file that could be written is put in its place, once.
+    const auto file = lab.directory() + "/dscp";
+    auto told = line;
+    told.insert(told.end(), {"-o", file});
+    CHECK(ksmsctl_run(lab, told).exit == 0);
+    std::string dscp;
+    CHECK(std::getline(std::ifstream(file), dscp));
+    CHECK(dscp == "32");
+}
+
 TEST_CASE("registry status: a warning from the threshold on") {
     const Lab lab;
     const auto config = lab.directory() + "/c.json";

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 namespace ksms {
@@ -44,7 +45,11 @@ struct Lane::State {
 
 Lane::Lane(const std::string& name, AtEnd at_end)
     : state_(std::make_shared<State>()), at_end_(at_end) {
-    thread_ = std::thread([state = state_] { state->work(); });
+    try {
+        thread_ = std::thread([state = state_] { state->work(); });
+    } catch (const std::system_error& error) {
+        throw std::system_error(error.code(), "start the thread " + name);
+    }
     ::pthread_setname_np(thread_.native_handle(), name.c_str());
 }
 

@@ -101,7 +101,9 @@ Status Console::finish() {
         return fail_errno(
             err_, "write " + (options_.output.empty() ? "standard output" : options_.output));
     if (!file_) return {};
-    return file_.commit();
+    KSMS_CHECK(file_.commit());
+    file_ = OutputFile();
+    return {};
 }
 
 void Console::abandon() {

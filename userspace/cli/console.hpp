@@ -39,7 +39,7 @@ public:
     void write(std::string_view text);
     /// The same at once, for what is told as it happens.
     void write_now(std::string_view text);
-    /// Everything is written: flushes, and puts the file in its place.
+    /// Everything is written: flushes, and puts the file in its place. Once more it does nothing.
     /// @return the error of the first write that failed; EPIPE where the reader is gone
     Status finish();
     /// Drops what was written to -o FILE; the file stays as it was.

@@ -63,7 +63,12 @@ Result<int> run_allocate(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto access, open_registry(context));
     KSMS_TRY(const auto lease, allocate(context, access, request, arguments));
     print_leases(context, {lease.record}, fmt::format("{}\n", lease.dscp));
-    return 0;
+    const auto told = context.console.finish();
+    if (told) return 0;
+    // Nobody has learned which it is, and nobody would give it back.
+    if (!lease.found)
+        KSMS_CHECK(Registry(access.pins, access.limits).release(lease.dscp, lease.generation));
+    return std::unexpected(told.error());
 }
 
 /// The command takes our place and with it the lease, which ends when it does.

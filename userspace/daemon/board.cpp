@@ -340,7 +340,7 @@ void JobBoard::cancel(const std::string& id, std::function<void(const Job&)> the
 
 bool JobBoard::is_idle() const {
     return pool_.busy() == 0 &&
-           std::ranges::none_of(jobs_, [](const auto& each) { return each.second.ending; });
+           std::ranges::none_of(unsaved_, [](const auto& each) { return each.second.writing; });
 }
 
 void JobBoard::after_one() {
@@ -351,6 +351,7 @@ void JobBoard::after_one() {
 void JobBoard::stop(std::function<void()> done) {
     stopping_ = true;
     timers_->next.cancel();
+    for (const auto& [id, over] : unsaved_) save(id);
     if (is_idle()) return done();
     stopped_ = std::move(done);
     pool_.stop_all();

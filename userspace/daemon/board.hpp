@@ -139,6 +139,7 @@ private:
     struct Over {
         std::shared_ptr<const Job> job;
         bool writing{false};
+        bool once_more{true};  ///< at the end, when nobody comes to try it later
     };
     std::map<std::string, Over> unsaved_;
     std::string mode_said_;

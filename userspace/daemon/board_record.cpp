@@ -87,6 +87,8 @@ void JobBoard::saved(const std::string& id, const Status& written) {
     // No errno: the database was reached, and it is over there, or gone.
     if (written || written.error().err == 0)
         unsaved_.erase(id);
+    else if (stopping_ && std::exchange(over.once_more, false))
+        save(id);
     else
         save_later();
     after_one();

@@ -11,12 +11,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +42,7 @@
 #include "os/confine.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/process.hpp"
+#include "os/watched.hpp"
 #include "request/options.hpp"
 
 namespace ksms {
@@ -98,6 +101,7 @@ public:
           files_(io_, "ksmsd-config", Lane::AtEnd::abandon) {}
 
     Status run(Listening listening) {
+        KSMS_CHECK(are_events_watched());
         // First: it uses the database itself, before anything else asks for it on its thread.
         KSMS_CHECK(board_.recover());
         for (auto& socket : listening.sockets) KSMS_CHECK(front_.listen(std::move(socket)));
@@ -315,6 +319,8 @@ int daemon_main(int argc, char** argv) {
     Status ended;
     try {
         ended = run_daemon(line);
+    } catch (const std::bad_alloc&) {
+        ended = fail_errno(ENOMEM, "run the service");
     } catch (const std::exception& exception) {
         ended = fail(Code::failed, exception.what());
     }

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +14,8 @@
 #include <cstring>
 #include <filesystem>
 #include <utility>
+
+#include "base/group.hpp"
 
 namespace ksms {
 namespace {
@@ -48,9 +49,9 @@ Result<bool> is_abandoned(const std::string& path, const sockaddr_un& address) {
 
 /// For the group ksms, where there is one.
 Status give_to_group(const std::string& path, mode_t mode) {
-    const auto* group = ::getgrnam("ksms");
-    if (group == nullptr) return {};
-    if (::chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0 ||
+    KSMS_TRY(const auto group, find_group("ksms"));
+    if (!group) return {};
+    if (::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0 ||
         ::chmod(path.c_str(), mode) != 0)
         return fail_errno(errno, "give the group ksms " + path);
     return {};
@@ -72,9 +73,14 @@ Result<Fd> unix_socket(const std::string& path) {
     const int failed = errno;
     ::umask(before);
     if (bound != 0) return fail_errno(failed, "bind to " + path);
-    KSMS_CHECK(give_to_group(path, 0660));
-    if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen on " + path);
-    return fd;
+    const auto ready = [&]() -> Status {
+        KSMS_CHECK(give_to_group(path, 0660));
+        if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen on " + path);
+        return {};
+    }();
+    if (ready) return fd;
+    ::unlink(path.c_str());
+    return std::unexpected(ready.error());
 }
 
 Result<Fd> loopback_port(std::uint16_t port) {

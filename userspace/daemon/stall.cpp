@@ -7,6 +7,7 @@
 
 #include <boost/asio/post.hpp>
 #include <fstream>
+#include <system_error>
 
 #include "daemon/log.hpp"
 
@@ -39,7 +40,11 @@ struct StallWatch::Shared {
 
 StallWatch::StallWatch(boost::asio::io_context& io)
     : shared_(std::make_shared<Shared>()), thread_id_(::gettid()) {
-    thread_ = std::thread([this, &io, shared = shared_] { watch(shared, io); });
+    try {
+        thread_ = std::thread([this, &io, shared = shared_] { watch(shared, io); });
+    } catch (const std::system_error& error) {
+        throw std::system_error(error.code(), "start the thread ksmsd-stall");
+    }
     ::pthread_setname_np(thread_.native_handle(), "ksmsd-stall");
 }
 

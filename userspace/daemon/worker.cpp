@@ -2,6 +2,7 @@
 #include "daemon/worker.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,11 +24,20 @@
 namespace ksms {
 namespace {
 
+constexpr int kWriteAttempts = 1000;  // milliseconds
+
+/// Half an event would be taken for another, and without an end the job would run for ever: who
+/// cannot be heard ends, and his job runs again.
 void write_all(std::string_view bytes) {
+    int attempts = 0;
     while (!bytes.empty()) {
         const auto done = ::write(kWorkerSocket, bytes.data(), bytes.size());
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return;  // ksmsd is gone, and so are we in a moment
+        if (done < 0 && (errno == ENOBUFS || errno == ENOMEM) && ++attempts < kWriteAttempts) {
+            ::poll(nullptr, 0, 1);
+            continue;
+        }
+        if (done < 0) ::_exit(1);
         bytes.remove_prefix(static_cast<std::size_t>(done));
     }
 }

@@ -39,11 +39,19 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
     void read() {
         socket.async_read_some(asio::buffer(buffer),
                                [self = shared_from_this()](error_code failed, std::size_t got) {
-                                   if (failed || self->over) return;
+                                   if (self->over) return;
+                                   if (failed) return self->lost(failed);
                                    self->text.append(self->buffer.data(), got);
                                    self->take();
                                    self->read();
                                });
+    }
+
+    /// One that is not heard, or does not hear, would have its job for ever. Its end is noticed by
+    /// its pidfd, and what it had said is read then.
+    void lost(error_code failed) const {
+        if (failed && failed != asio::error::eof && failed != asio::error::operation_aborted)
+            signal(SIGKILL);
     }
 
     void await_end() {
@@ -159,8 +167,17 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io
              start_again({"ksmsd-worker", "--worker", std::to_string(::getpid()), pin_root},
                          {its.get()}));
     auto state = std::make_shared<State>(io, child.pid);
-    state->gone.assign(child.pidfd.release());
-    state->socket.assign(stream_protocol(), ours.release());
+    error_code failed;
+    static_cast<void>(state->gone.assign(child.pidfd.get(), failed));
+    if (!failed) {
+        static_cast<void>(child.pidfd.release());
+        static_cast<void>(state->socket.assign(stream_protocol(), ours.get(), failed));
+    }
+    if (failed) {
+        leave_behind(std::move(child));
+        return fail_errno(failed.value(), "wait for a worker");
+    }
+    static_cast<void>(ours.release());
     state->read();
     state->await_end();
     return std::unique_ptr<WorkerProcess>(new WorkerProcess(std::move(state)));
@@ -178,7 +195,7 @@ void WorkerProcess::run(const Order& order, WorkerEvents events) {
     state_->events = std::move(events);
     state_->order = line_of(order);
     asio::async_write(state_->socket, asio::buffer(state_->order),
-                      [state = state_](error_code, std::size_t) {});
+                      [state = state_](error_code failed, std::size_t) { state->lost(failed); });
 }
 
 void WorkerProcess::stop() {

@@ -97,7 +97,7 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
         pending -= size;
         leaving.clear();
         if (!waiting.empty()) write();
-        if (on_taken) on_taken();
+        if (const auto then = on_taken) then();  // a copy: it may end this
     }
 
     /// After a document of many megabytes it would keep them.
@@ -146,7 +146,13 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
 Frames::Frames(asio::io_context& io, Fd socket, Limits limits, Taken taken,
                std::function<void(std::string)> ended)
     : state_(std::make_shared<State>(io, limits, std::move(taken), std::move(ended))) {
-    state_->socket.assign(stream_protocol(), socket.release());
+    error_code failed;
+    static_cast<void>(state_->socket.assign(stream_protocol(), socket.get(), failed));
+    if (failed) {
+        state_->end(failed.message());
+        return;
+    }
+    static_cast<void>(socket.release());
     state_->read();
 }
 

@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <csignal>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 #include "front/client_socket.hpp"
@@ -50,18 +49,22 @@ Result<Pair> make_pair_of(int type) {
     return Pair{Fd(pair[0]), Fd(pair[1])};
 }
 
+/// @param fd  the descriptor's from now on, unless that fails
+Status wait_on(asio::posix::stream_descriptor& descriptor, Fd& fd) {
+    error_code failed;
+    static_cast<void>(descriptor.assign(fd.get(), failed));
+    if (failed) return fail_errno(failed.value(), "wait for the HTTP process");
+    static_cast<void>(fd.release());
+    return {};
+}
+
 }  // namespace
 
 struct Front::State : std::enable_shared_from_this<Front::State> {
     /// A process, from its start to its end.
     struct Running {
-        Running(asio::io_context& io, JobService& service, ServiceHost::Way way, Child child,
-                Fd to_clients)
-            : host(service, std::move(way)),
-              pid(child.pid),
-              gone(io, child.pidfd.release()),
-              clients(io, to_clients.release()),
-              ping(io) {}
+        Running(asio::io_context& io, JobService& service, ServiceHost::Way way, pid_t of)
+            : host(service, std::move(way)), pid(of), gone(io), clients(io), ping(io) {}
 
         std::optional<Frames> frames;
         ServiceHost host;
@@ -106,7 +109,14 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
                                  if (running->frames) running->frames->send(head, std::move(bytes));
                              },
                              [this] { return running->frames ? running->frames->pending() : 0; }},
-            std::move(child), std::move(clients.ours));
+            child.pid);
+        auto waiting = wait_on(running->gone, child.pidfd);
+        if (waiting) waiting = wait_on(running->clients, clients.ours);
+        if (!waiting) {
+            running.reset();
+            leave_behind(std::move(child));
+            return waiting;
+        }
         running->frames.emplace(
             io, std::move(messages.ours), Frames::Limits{},
             [this](const nlohmann::json& head, const std::string& bytes) { take(head, bytes); },
@@ -137,9 +147,8 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         const auto sent = send_client(running->clients.native_handle(), *running->waiting);
         const bool full = !sent && sent.error().err == EAGAIN;
         listener.accept_more(!full && !stopping && running->why.empty());
-        // It does not come to the front, so that does not call it gone.
-        if (!full && !sent)
-            std::ignore = running->host.take({{"gone", running->waiting->caller.client}}, {});
+        // It has ended, which is noticed elsewhere, or there is no memory: the client is closed.
+        if (!full && !sent) running->host.remove(running->waiting->caller);
         if (!full) return running->waiting.reset();
         running->clients.async_wait(
             asio::posix::stream_descriptor::wait_write,

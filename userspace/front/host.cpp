@@ -286,14 +286,18 @@ bool ServiceHost::add(const Caller& caller) {
            state_->clients.try_emplace(caller.client, State::Client{caller}).second;
 }
 
+void ServiceHost::remove(const Caller& caller) {
+    if (state_->clients.erase(caller.client) > 0) state_->service.gone(caller);
+}
+
 bool ServiceHost::take(const json& head, const std::string& bytes) {
     if (const auto what = read_text(head, "ask")) return state_->ask(*what, head, bytes);
     if (const auto number = read_number(head, "unwatch"))
         return state_->watches.erase(*number), true;
     const auto client = read_number(head, "gone");
     if (!client) return false;
-    const auto found = state_->clients.extract(*client);
-    if (!found.empty()) state_->service.gone(found.mapped().caller);
+    const auto found = state_->clients.find(*client);
+    if (found != state_->clients.end()) remove(Caller(found->second.caller));
     return true;
 }
 

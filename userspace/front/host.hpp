@@ -44,6 +44,8 @@ public:
 
     /// A client that the front is given. @return false: it has called too few of them gone
     [[nodiscard]] bool add(const Caller& caller);
+    /// One that it could not be given.
+    void remove(const Caller& caller);
     /// A message of the front's. @return false: it breaks the rules of front/messages.hpp
     [[nodiscard]] bool take(const nlohmann::json& head, const std::string& bytes);
     /// The front has taken some of what was sent.

@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <utility>
 
 #include "front/client_socket.hpp"
@@ -33,6 +34,8 @@ constexpr int kClients = kFirstGiven + 1;  ///< who connects
 // Of its own: standard ones, the two above, epoll and a timer; and some to spare.
 constexpr std::size_t kOwnDescriptors = 24;
 constexpr std::chrono::seconds kTrimEvery{10};
+constexpr std::chrono::seconds kLongestTick{1};
+constexpr int kMostEarly = 100;  // events that come before the first tick
 // A document of a job may be long; ksmsd is believed.
 constexpr std::size_t kLongestAnswer = 1024UL * 1024 * 1024;
 
@@ -63,10 +66,17 @@ public:
           clients_(io_, kClients),
           trim_(io_) {}
 
-    void run() {
+    /// @return false: no time passes here. Asio does not look whether epoll took its timer.
+    bool run() {
+        asio::steady_timer once(io_, std::chrono::seconds{0});
+        bool passed = false;
+        once.async_wait([&passed](error_code failed) { passed = !failed; });
+        for (int events = 0; !passed && events < kMostEarly; ++events)
+            if (io_.run_one_for(kLongestTick) == 0) return io_.stopped();
         take_clients();
         trim();
         io_.run();
+        return true;
     }
 
 private:
@@ -129,8 +139,13 @@ int front_main(pid_t parent, HttpPage page) {
     for (const auto& missing : *confined)
         std::fprintf(stderr, "ksmsd-front: this kernel has no %s; it goes without\n",
                      missing.c_str());
-    FrontProcess(std::move(page)).run();
-    return 0;
+    try {
+        if (FrontProcess(std::move(page)).run()) return 0;
+        std::fputs("ksmsd-front: wait for timers: not enough memory\n", stderr);
+    } catch (const std::exception& exception) {
+        std::fprintf(stderr, "ksmsd-front: %s\n", exception.what());
+    }
+    return 1;
 }
 
 }  // namespace ksms

@@ -57,13 +57,18 @@ bool close_inherited(int socket, int parent) {
     DIR* directory = opendir("/proc/self/fd");
     if (directory == nullptr) return false;
     std::vector<int> others;
-    while (const dirent* each = readdir(directory)) {
+    while (true) {
+        errno = 0;
+        const dirent* each = readdir(directory);
+        if (each == nullptr) break;
         const int fd = each->d_name[0] == '.' ? -1 : std::atoi(each->d_name);
         if (fd >= 0 && fd != socket && fd != parent && fd != dirfd(directory) &&
             !is_map_or_program(fd))
             others.push_back(fd);
     }
+    const bool complete = errno == 0;
     closedir(directory);
+    if (!complete) return false;
     for (const int fd : others) close(fd);
     int null = -1;
     do {
@@ -137,7 +142,10 @@ Result<Watcher> Watcher::start(const Objects& objects, const ProcessId& self) {
     Fd ours(ends[0]), theirs(ends[1]);
     const pid_t child = fork();
     if (child < 0) return fail_errno(errno, "fork the watcher");
-    if (child == 0) watch(self, objects, theirs.get());
+    if (child == 0) {
+        ours = Fd();  // else it would wait for itself
+        watch(self, objects, theirs.get());
+    }
     Watcher watcher(std::move(ours), Fd(static_cast<int>(syscall(SYS_pidfd_open, child, 0))),
                     child);
     if (!watcher.process_) return fail_errno(errno, "open the watcher's pidfd");

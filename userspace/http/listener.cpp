@@ -23,16 +23,19 @@ namespace {
 /// Accepted in a row before others have their turn.
 constexpr int most_at_once = 16;
 
-int option(int socket, int name) {
+Result<int> option(int socket, int name) {
     int value = -1;
     socklen_t size = sizeof(value);
-    return ::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+    if (::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0) return value;
+    if (errno == ENOTSOCK) return -1;
+    return fail_errno(errno, "look at a listening socket");
 }
 
-bool is_on_loopback(int socket) {
+Result<bool> is_on_loopback(int socket) {
     sockaddr_storage address{};
     socklen_t size = sizeof(address);
-    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) < 0) return false;
+    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) < 0)
+        return fail_errno(errno, "look at a listening socket");
     if (address.ss_family == AF_INET) {
         const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
         return (ntohl(v4->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
@@ -119,10 +122,15 @@ HttpListener::~HttpListener() {
 }
 
 Status HttpListener::listen(Fd socket) {
-    const int family = option(socket.get(), SO_DOMAIN);
-    if (option(socket.get(), SO_ACCEPTCONN) != 1 || option(socket.get(), SO_TYPE) != SOCK_STREAM)
+    KSMS_TRY(const int family, option(socket.get(), SO_DOMAIN));
+    KSMS_TRY(const int listens, option(socket.get(), SO_ACCEPTCONN));
+    KSMS_TRY(const int type, option(socket.get(), SO_TYPE));
+    if (listens != 1 || type != SOCK_STREAM)
         return fail(Code::usage, "the HTTP server needs a stream socket that listens");
-    const bool loopback = (family == AF_INET || family == AF_INET6) && is_on_loopback(socket.get());
+    bool loopback = false;
+    if (family == AF_INET || family == AF_INET6) {
+        KSMS_TRY(loopback, is_on_loopback(socket.get()));
+    }
     if (family != AF_UNIX && !loopback)
         return fail(Code::usage, "the HTTP server listens on Unix sockets and loopback only",
                     "use 127.0.0.1 or ::1");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/group.hpp"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
@@ -53,20 +54,14 @@ bool is_member(const std::string& user, gid_t gid, gid_t group) {
     return false;
 }
 
-gid_t group_id(const std::string& group) {
-    std::array<char, 65536> text{};
-    ::group entry{};
-    ::group* found = nullptr;
-    const int error = ::getgrnam_r(group.c_str(), &entry, text.data(), text.size(), &found);
-    return error == 0 && found != nullptr ? found->gr_gid : no_group;
-}
-
-CallerNames names_of(uid_t uid, gid_t gid, gid_t group) {
+/// @return an error where nobody knows just now
+Result<CallerNames> names_of(uid_t uid, gid_t gid, gid_t group) {
     std::array<char, 16384> text{};
     passwd entry{};
     passwd* found = nullptr;
     const int error = ::getpwuid_r(uid, &entry, text.data(), text.size(), &found);
-    if (error != 0 || found == nullptr) return {std::to_string(uid), false};
+    if (is_shortage(error)) return fail_errno(error, "look for a user");
+    if (error != 0 || found == nullptr) return CallerNames{std::to_string(uid), false};
     CallerNames names{found->pw_name, false};
     names.member = group != no_group && is_member(names.user, gid, group);
     return names;
@@ -83,10 +78,9 @@ std::optional<uid_t> uid_of(const std::string& user) {
 }  // namespace
 
 PeerNames::PeerNames(boost::asio::io_context& io, std::string group)
-    : group_(std::move(group)),
-      group_id_(group_id(group_)),
-      group_until_(monotonic_ns() + kept_for),
-      databases_(io, "ksmsd-names", Lane::AtEnd::abandon) {}
+    : group_(std::move(group)), databases_(io, "ksmsd-names", Lane::AtEnd::abandon) {
+    take_group(find_group(group_));
+}
 
 Caller PeerNames::anonymous() {
     Caller caller;
@@ -98,8 +92,14 @@ Caller PeerNames::anonymous() {
 void PeerNames::refresh_group() {
     if (monotonic_ns() < group_until_) return;
     group_until_ = monotonic_ns() + kept_for;
-    databases_.run([group = group_] { return group_id(group); },
-                   [this](gid_t id) { group_id_ = id; });
+    databases_.run([group = group_] { return find_group(group); },
+                   [this](const Result<std::optional<gid_t>>& found) { take_group(found); });
+}
+
+/// Where nobody knows, it is asked again by the next who comes.
+void PeerNames::take_group(const Result<std::optional<gid_t>>& found) {
+    group_until_ = found ? monotonic_ns() + kept_for : 0;
+    if (found) group_id_ = found->value_or(no_group);
 }
 
 Result<Caller> PeerNames::caller(int socket) {
@@ -129,16 +129,17 @@ void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const CallerNam
     waiting.push_back(std::move(then));
     if (waiting.size() > 1) return;
     databases_.run([uid, gid, group = group_id_] { return names_of(uid, gid, group); },
-                   [this, uid](const CallerNames& names) { answered(uid, names); });
+                   [this, uid](const Result<CallerNames>& found) { answered(uid, found); });
 }
 
 void PeerNames::find(const std::string& user, std::function<void(std::optional<uid_t>)> then) {
     databases_.run([user] { return uid_of(user); }, std::move(then));
 }
 
-void PeerNames::answered(uid_t uid, const CallerNames& names) {
+void PeerNames::answered(uid_t uid, const Result<CallerNames>& found) {
     if (known_.size() >= most_known) known_.clear();
-    known_[uid] = {names, monotonic_ns() + kept_for};
+    const auto names = found.value_or(CallerNames{std::to_string(uid), false});
+    if (found) known_[uid] = {names, monotonic_ns() + kept_for};
     const auto waiting = asked_.extract(uid);
     if (waiting.empty()) return;
     for (const auto& then : waiting.mapped()) then(names);

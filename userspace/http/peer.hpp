@@ -45,8 +45,9 @@ private:
         CallerNames names;
         std::uint64_t until{0};  ///< monotonic_ns()
     };
-    void answered(uid_t uid, const CallerNames& names);
+    void answered(uid_t uid, const Result<CallerNames>& found);
     void refresh_group();
+    void take_group(const Result<std::optional<gid_t>>& found);
 
     std::string group_;
     std::unordered_map<uid_t, Known> known_;

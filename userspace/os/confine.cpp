@@ -21,6 +21,7 @@
 #include <memory>
 
 #include "base/fd.hpp"
+#include "base/group.hpp"
 
 namespace ksms {
 namespace {
@@ -214,11 +215,13 @@ Status keep_capabilities(std::span<const int> kept) {
         return std::ranges::find(kept, capability) != kept.end();
     };
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "no_new_privs");
-    // The last one is what this kernel knows last. Without CAP_SETPCAP the bounding set stays, and
+    // EINVAL is for what this kernel does not know. Without CAP_SETPCAP the bounding set stays, and
     // no_new_privs alone sees to it that executing a program gives nothing back.
-    for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
+    for (int capability = 0;; ++capability) {
+        if (::prctl(PR_CAPBSET_READ, capability) < 0 && errno == EINVAL) break;
         if (!is_kept(capability) && ::prctl(PR_CAPBSET_DROP, capability) != 0 && errno != EPERM)
             return fail_errno(errno, "give up capabilities");
+    }
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> sets{};
     if (::syscall(SYS_capget, &header, sets.data()) != 0)
@@ -239,9 +242,9 @@ Status keep_capabilities(std::span<const int> kept) {
 }
 
 Status join_group(const std::string& name) {
-    const auto* entry = ::getgrnam(name.c_str());
-    if (entry == nullptr) return {};
-    const gid_t wanted = entry->gr_gid;
+    KSMS_TRY(const auto group, find_group(name));
+    if (!group) return {};
+    const gid_t wanted = *group;
     const int count = ::getgroups(0, nullptr);
     if (count < 0) return fail_errno(errno, "ask for groups");
     std::vector<gid_t> groups(static_cast<std::size_t>(count));

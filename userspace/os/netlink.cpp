@@ -26,6 +26,7 @@ constexpr std::size_t kReceiveBuffer = 128 * 1024;
 constexpr std::uint64_t kPatience = 10'000'000'000;  // ns
 /// How often a list is read that changes while it is read.
 constexpr int kMostReadings = 8;
+constexpr int kMostLost = 100;  // times in a row that the kernel says so, and nothing comes
 
 int enable(int fd, int option) {
     const int on = 1;
@@ -137,6 +138,7 @@ Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchang
                                std::uint64_t deadline, const std::string& what) {
     KSMS_CHECK(send(requests, what));
     bool whole = true;
+    int lost = 0;
     while (!exchange.over()) {
         KSMS_TRY(const auto heard, receive(deadline, what, [&](std::span<const char> datagram) {
                      return exchange.take(datagram);
@@ -144,9 +146,13 @@ Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchang
         if (exchange.over()) break;
         if (heard == Heard::nothing || monotonic_ns() >= deadline)
             return fail_errno(ETIMEDOUT, what);
-        if (heard == Heard::something) continue;
+        if (heard == Heard::something) {
+            lost = 0;
+            continue;
+        }
         // A dump goes on all the same, and has to be read to its end before the next question.
         if (!dump) return false;
+        if (++lost == kMostLost) return fail_errno(ENOBUFS, what);
         whole = false;
     }
     return whole && !exchange.interrupted();

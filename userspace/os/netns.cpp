@@ -155,17 +155,22 @@ Result<Netns> Netns::open_unread(const std::string& path, const std::string& nam
         return fail_errno(err, fmt::format("open the namespace {} ({})", name, path));
     }
     struct statfs filesystem{};
-    if (fstatfs(place.get(), &filesystem) != 0 || filesystem.f_type != NSFS_MAGIC) return none();
+    const auto cannot_look = [&] {
+        return fail_errno(errno, fmt::format("look at the namespace {} ({})", name, path));
+    };
+    if (fstatfs(place.get(), &filesystem) != 0) return cannot_look();
+    if (filesystem.f_type != NSFS_MAGIC) return none();
     Netns netns;
     netns.name_ = name;
     netns.fd_ =
         Fd(::open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC));
     if (!netns.fd_)
         return fail_errno(errno, fmt::format("open the namespace {} ({})", netns.name_, path));
-    if (ioctl(netns.fd_.get(), NS_GET_NSTYPE) != CLONE_NEWNET) return none();
+    const int type = ioctl(netns.fd_.get(), NS_GET_NSTYPE);
+    if (type < 0 && errno != ENOTTY) return cannot_look();
+    if (type != CLONE_NEWNET) return none();
     struct stat status{};
-    if (fstat(netns.fd_.get(), &status) != 0)
-        return fail_errno(errno, fmt::format("look at the namespace {} ({})", netns.name_, path));
+    if (fstat(netns.fd_.get(), &status) != 0) return cannot_look();
     netns.inode_ = static_cast<std::uint32_t>(status.st_ino);
     return netns;
 }
@@ -208,16 +213,20 @@ Result<Netns> Netns::open(std::string_view spec) {
 /// NS_GET_USERNS and NS_GET_OWNER_UID (ioctl_ns(2)). A rootless container's namespaces are those of
 /// the user who started it. Those of a container that root started are root's, also where it maps
 /// its root to another uid (userns-remap): root decided what that one may do there.
-std::optional<uid_t> Netns::stranger() const {
+Result<std::optional<uid_t>> Netns::stranger() const {
+    const auto unknown = [this] {
+        return fail_errno(errno, fmt::format("ask whose the namespace {} is", name_));
+    };
     // EPERM: the owner is outside of our own user namespace, and has more rights than we have.
     const Fd owner(ioctl(fd(), NS_GET_USERNS));
-    if (!owner) return std::nullopt;
+    if (!owner && errno == EPERM) return std::nullopt;
+    if (!owner) return unknown();
     struct stat theirs{}, ours{};
     if (fstat(owner.get(), &theirs) == 0 && stat("/proc/self/ns/user", &ours) == 0 &&
         theirs.st_ino == ours.st_ino)
         return std::nullopt;
     uid_t uid = 0;
-    if (ioctl(owner.get(), NS_GET_OWNER_UID, &uid) != 0) return std::nullopt;
+    if (ioctl(owner.get(), NS_GET_OWNER_UID, &uid) != 0) return unknown();
     if (uid == 0 || uid == geteuid()) return std::nullopt;
     return uid;
 }
@@ -305,7 +314,8 @@ Status NetnsSearch::read_cookies() {
 Result<NetnsSearch> NetnsSearch::run() {
     NetnsSearch search;
     KSMS_TRY(const auto names, directory_entries(kNamed));
-    for (const auto& name : names) KSMS_CHECK(search.note(search.add(kNamed + name, name)));
+    // Everybody may look at these: who may not would miss a router, and be told of a path without.
+    for (const auto& name : names) KSMS_CHECK(search.add(kNamed + name, name));
     KSMS_CHECK(search.note(search.add(host_path(), "host")));
     KSMS_TRY(const auto pids, directory_entries("/proc"));
     // PID 1 has had its turn: as the host, whose namespace is ours where it is kept from us.

@@ -42,7 +42,7 @@ public:
     [[nodiscard]] std::uint64_t cookie() const { return cookie_; }
     /// The user whose it is: who made the user namespace that owns it, and is root in both. None
     /// where that is root of this machine or of the container that we run in, or who calls.
-    [[nodiscard]] std::optional<uid_t> stranger() const;
+    [[nodiscard]] Result<std::optional<uid_t>> stranger() const;
     /// Is it a name below /run/netns? Only root gives one.
     [[nodiscard]] bool has_name() const;
     [[nodiscard]] Result<Netns> duplicate() const;

@@ -218,6 +218,8 @@ Result<OpenedFile> open_file(const fs::path& directory, double now, bool force) 
     {
         KSMS_TRY(auto database, Database::open(file));
         auto wrong = emptied ? Result<std::string>(report.what) : examine(database, file);
+        // A page that could not be read in this moment is not damaged: twice it is.
+        if (!emptied && (!wrong || !wrong->empty())) wrong = examine(database, file);
         if (!wrong && !is_damaged(wrong.error())) return std::unexpected(wrong.error());
         report.what = wrong ? *wrong : wrong.error().message;
         // By now it is locked, and nothing was written yet.

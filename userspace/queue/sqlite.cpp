@@ -13,6 +13,7 @@ int errno_of(int code, int system) {
     switch (code & 0xff) {
         case SQLITE_FULL: return ENOSPC;
         case SQLITE_BUSY:
+        case SQLITE_PROTOCOL:  // its locks were taken too often at the same moment
         case SQLITE_LOCKED: return EBUSY;
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:

@@ -201,7 +201,10 @@ Result<std::unique_ptr<Network>> kernel_network(bool may_send, const ScanRequest
     std::vector<std::string> left_out;
     for (auto& netns : all) {
         const bool welcome = request.all_netns || netns.has_name() || named.contains(netns.inode());
-        const auto stranger = welcome ? std::nullopt : netns.stranger();
+        std::optional<uid_t> stranger;
+        if (!welcome) {
+            KSMS_TRY(stranger, netns.stranger());
+        }
         if (stranger) {
             left_out.push_back(fmt::format("{} (uid {})", netns.name(), *stranger));
         } else {

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/beside.hpp"
+#include "base/clock.hpp"
 #include "ksms/token.h"
 #include "scan/probe_socket.hpp"
 
@@ -26,6 +27,7 @@ namespace {
 constexpr std::size_t kBatch = 64;
 constexpr int kSendBuffer = 4 << 20;
 constexpr int kPortAttempts = 64;
+constexpr int kFullPatience = 1000;  // ms in which not one packet is taken
 constexpr std::size_t kManyProbes = 4096;
 constexpr std::size_t kMostSenders = 4;
 
@@ -194,18 +196,23 @@ Status Prober::send_messages(std::span<const std::uint32_t> probes, Way way,
     const auto& entry = entries_[probes[0] / per_entry];
     const int socket = way == Way::raw ? entry.raw.get() : entry.udp.get();
     std::size_t done = 0;
+    std::uint64_t full_since = 0;
     while (done < probes.size()) {
         const int sent = sendmmsg(socket, messages.data() + done,
                                   static_cast<unsigned>(probes.size() - done), 0);
         if (sent > 0) {
             done += static_cast<std::size_t>(sent);
+            full_since = 0;
             continue;
         }
         const int err = errno;
         if (err == EINTR) continue;
         if (err == EAGAIN || err == EWOULDBLOCK || err == ENOBUFS) {
-            pollfd wait{socket, POLLOUT, 0};
-            if (poll(&wait, 1, 1000) == 0)
+            if (full_since == 0) full_since = monotonic_ns();
+            // Where memory or the interface's queue ran out, the socket is writable all the same.
+            pollfd wait{err == ENOBUFS ? -1 : socket, POLLOUT, 0};
+            poll(&wait, 1, err == ENOBUFS ? 1 : kFullPatience);
+            if (monotonic_ns() - full_since >= kFullPatience * 1'000'000ull)
                 return fail_errno(err, fmt::format("send probes from {}", entry.name),
                                   "the interface does not take packets; is it up?");
             continue;

@@ -214,8 +214,9 @@ Status ScanTaps::State::ensure_clsact(const TapSite& site, Netlink& netlink) {
         KSMS_CHECK(guard.will(claim));
         const auto added = add_clsact(netlink, ifindex);
         if (added) continue;
-        KSMS_CHECK(guard.forget(claim));
+        // It is another's. After any other failure, as that of the acknowledgement, it may be ours.
         if (added.error().err != EEXIST) return added;
+        KSMS_CHECK(guard.forget(claim));
     }
     return {};
 }
@@ -230,8 +231,9 @@ Status ScanTaps::State::add_filter(const TapSite& site, Netlink& netlink, Filter
     KSMS_CHECK(guard.will(claim));
     auto added = add_bpf_filter(netlink, filter, program);
     if (added) return {};
-    KSMS_CHECK(guard.forget(claim));
+    // Its place is taken, says the kernel. After any other failure it may stand there.
     if (added.error().err != EEXIST && added.error().err != EINVAL) return added;
+    KSMS_CHECK(guard.forget(claim));
     KSMS_TRY(const auto standing, filters(netlink, filter.ifindex, filter.direction));
     std::set<std::uint16_t> taken;
     for (const auto& other : standing) taken.insert(other.priority);

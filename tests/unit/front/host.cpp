@@ -297,6 +297,10 @@ TEST_CASE("front: a flood of questions is answered by 503, one of clients ends i
     CHECK(replies[1]["problem"]["status"] == 503);
     CHECK(host.take({{"gone", 2U}}, ""));
     CHECK(host.add(somebody(3, 0)));
+    CHECK_FALSE(host.add(somebody(4, 0)));
+    // One that could not be handed over takes no place.
+    host.remove(somebody(3, 0));
+    CHECK(host.add(somebody(4, 0)));
 }
 
 TEST_CASE("front: what is long waits for its user's turn, what is short for nobody") {
@@ -386,6 +390,17 @@ TEST_CASE("front: frames that break the rules end it") {
     CHECK(why_of("\2\0\0\0\0\0\0\0{{"sv, {}) == "a message that is none");
     CHECK(why_of("\377\377\377\377\0\0\0\0"sv, {}) == "a message of more than it may have");
     CHECK(why_of("\2\0\0\0\3\0\0\0{}abc"sv, {.bytes = 2}) == "a message of more than it may have");
+}
+
+TEST_CASE("front: a descriptor that cannot be waited for ends it, and throws nothing") {
+    boost::asio::io_context io;
+    std::string why;
+    Frames frames(
+        io, Fd(), {}, [](const json&, const std::string&) {},
+        [&](std::string said) { why = std::move(said); });
+    io.run();
+    CHECK(why == "Bad file descriptor");
+    frames.send({{"ping", true}});
 }
 
 TEST_CASE("front: a client is handed over with its descriptor") {

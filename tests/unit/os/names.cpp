@@ -119,7 +119,7 @@ TEST_CASE("namespaces: to look at a path does nothing to what is there") {
 TEST_CASE("namespaces: our own is nobody else's") {
     const auto own = Netns::current();
     REQUIRE(own);
-    CHECK_FALSE(own->stranger());
+    CHECK_FALSE(own->stranger().value());
     CHECK_FALSE(own->has_name());
 }
 
