@@ -96,7 +96,7 @@ private:
                 if (!*client) break;
                 auto& [socket, caller] = **client;
                 if (socket)
-                    server_.take(std::move(socket), std::move(caller));
+                    server_.take(std::move(socket), caller);
                 else
                     service_.gone(caller);
             }

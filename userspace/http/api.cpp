@@ -111,12 +111,13 @@ std::vector<HttpRoute> HttpApi::routes() {
         {"GET", "/v1/jobs/{id}/events", event_type, false, false,
          [](const auto& call, const auto& respond) { respond(events(call)); }},
         {"GET", "/v1/registry", json_type, false, false,
-         plain([this](const auto& call, auto respond) {
+         plain([this](const auto& call, const auto& respond) {
              service_.registry(call.caller, [respond](Answer<std::string> answer) {
                  respond(json_or_problem(std::move(answer)));
              });
          })},
-        {"GET", "/v1/status", json_type, true, false, plain([this](const auto& call, auto respond) {
+        {"GET", "/v1/status", json_type, true, false,
+         plain([this](const auto& call, const auto& respond) {
              service_.status(call.caller, [respond](Answer<std::string> answer) {
                  respond(json_or_problem(std::move(answer)));
              });

@@ -76,7 +76,7 @@ HttpServer::~HttpServer() {
     for (const auto& connection : state_->everybody()) connection->close();
 }
 
-void HttpServer::take(Fd socket, Caller caller) {
+void HttpServer::take(Fd socket, const Caller& caller) {
     if (!state_->welcome(socket, caller)) state_->core->api.service().gone(caller);
 }
 

@@ -33,7 +33,7 @@ public:
 
     /// A client that has connected. Who is one too many is told so and let go.
     /// @param socket  a stream socket that does not block
-    void take(Fd socket, Caller caller);
+    void take(Fd socket, const Caller& caller);
 
     /// Takes no more, answers what is being answered, ends waits and streams; closes what is left
     /// after `longest`. @param done  called once, by the io_context, when nobody is connected

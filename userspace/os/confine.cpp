@@ -175,6 +175,12 @@ constexpr scmp_datum_t datum(int value) {
     return static_cast<scmp_datum_t>(value);
 }
 
+/// Of an argument of the call, from 0. @param with  of SCMP_CMP_MASKED_EQ: what is under the mask
+constexpr scmp_arg_cmp when(unsigned argument, scmp_compare compares, scmp_datum_t to,
+                            scmp_datum_t with = 0) {
+    return {argument, compares, to, with};
+}
+
 constexpr std::uint32_t kRefuse = SCMP_ACT_ERRNO(EPERM);
 
 /// struct landlock_ruleset_attr as it is in Linux 6.12; an older kernel wants zeros in what it does
@@ -262,10 +268,10 @@ Status refuse_what_no_scan_needs() {
     for (const int call : kNoScanNeeds) filter.rule(kRefuse, call);
     for (const auto kind : kOtherNamespaces) {
         const auto flag = static_cast<scmp_datum_t>(kind);
-        filter.rule(kRefuse, SCMP_SYS(unshare), {SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag)});
-        filter.rule(kRefuse, SCMP_SYS(clone), {SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag)});
+        filter.rule(kRefuse, SCMP_SYS(unshare), {when(0, SCMP_CMP_MASKED_EQ, flag, flag)});
+        filter.rule(kRefuse, SCMP_SYS(clone), {when(0, SCMP_CMP_MASKED_EQ, flag, flag)});
     }
-    filter.rule(kRefuse, SCMP_SYS(setns), {SCMP_A1(SCMP_CMP_NE, CLONE_NEWNET)});
+    filter.rule(kRefuse, SCMP_SYS(setns), {when(1, SCMP_CMP_NE, CLONE_NEWNET)});
     // Its flags are in memory, which no filter reads: glibc takes clone(2) then.
     filter.rule(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
     return filter.load();
@@ -280,18 +286,18 @@ Result<std::vector<std::string>> confine_to_descriptors() {
     if (!files_closed) missing.emplace_back("Landlock");
     Filter filter(kRefuse);
     for (const int call : kOverDescriptors) filter.rule(SCMP_ACT_ALLOW, call);
-    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, FIONBIO)});
+    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {when(1, SCMP_CMP_EQ, FIONBIO)});
     // F_SETOWN, F_SETSIG and O_ASYNC would send signals to whom it likes.
     for (const int command : {F_GETFD, F_SETFD, F_GETFL})
-        filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {SCMP_A1(SCMP_CMP_EQ, datum(command))});
+        filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {when(1, SCMP_CMP_EQ, datum(command))});
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
-                {SCMP_A1(SCMP_CMP_EQ, datum(F_SETFL)), SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0)});
+                {when(1, SCMP_CMP_EQ, datum(F_SETFL)), when(2, SCMP_CMP_MASKED_EQ, O_ASYNC, 0)});
     // Memory, but none that holds code.
-    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mmap), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
+    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mmap), {when(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
+    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), {when(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
     // abort(3): a signal to itself, and to nobody else.
     const auto self = static_cast<scmp_datum_t>(::getpid());
-    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, self)});
+    filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {when(0, SCMP_CMP_EQ, self)});
     if (const auto filtered = filter.load(); !filtered) missing.push_back(filtered.error().text());
     return missing;
 }

@@ -93,8 +93,8 @@ TestServer::TestServer(const HttpLimits& limits, const std::string& group)
         inside_->io, inside_->service,
         HttpPage{"<!doctype html><title>ksms</title>\n", "c3R5bGU=", "c2NyaXB0"}, limits);
     inside_->listener = std::make_unique<HttpListener>(
-        inside_->io, *inside_->peers, limits.accept_pause, [this](Fd socket, Caller caller) {
-            inside_->server->take(std::move(socket), std::move(caller));
+        inside_->io, *inside_->peers, limits.accept_pause, [this](Fd socket, const Caller& caller) {
+            inside_->server->take(std::move(socket), caller);
         });
     if (!inside_->listener->listen(listening_unix(path_)) ||
         !inside_->listener->listen(listening_tcp(port_)))
