@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/error.hpp"
 #include "front/messages.hpp"
 #include "http/problem.hpp"
 
@@ -121,6 +122,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     /// Users take turns. Not from inside of itself: an answer may come at once.
     void go_on() {
         if (std::exchange(going_on, true)) return;
+        const Defer over([this] { going_on = false; });
         while (!turns.empty() && long_ones < limits.long_ones && way.pending() < limits.pending) {
             auto user = turns.upper_bound(last_user);
             if (user == turns.end()) user = turns.begin();
@@ -137,7 +139,6 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
                 refuse(turn.number, busy());
             }
         }
-        going_on = false;
     }
 
     /// To what is asked in a turn.
