@@ -112,6 +112,7 @@ void SecondLook::leave_out_the_slow(std::size_t router) {
 
 void SecondLook::begin(std::size_t router) {
     begun_ = true;
+    queue_.clear();  // of the router before, where that was given up
     auto& look = looks_[router];
     for (std::uint32_t probe = 0; probe < sent_.size(); ++probe)
         if (sent_[probe] > 0 && stopped_at(router, probe)) look.candidates.push_back({probe});
