@@ -122,9 +122,9 @@ std::optional<Job> JobBoard::remembered(const std::string& id) const {
     return unsaved == unsaved_.end() ? std::nullopt : std::optional(*unsaved->second.job);
 }
 
-void JobBoard::find(const std::string& id, bool with_result, Records::Then<Job> then) {
+void JobBoard::find(const std::string& id, Records::Then<Job> then) {
     if (auto job = remembered(id)) return then(std::move(*job));
-    records_.find(id, with_result, std::move(then));
+    records_.find(id, std::move(then));
 }
 
 Subscription JobBoard::watch(const Job& job, std::uint64_t after, JobEvents::Listener listener) {

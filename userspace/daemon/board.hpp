@@ -54,11 +54,12 @@ public:
     void submit(Job job, Records::Then<Submitted> then);
     /// A job that is not over as it stands now, without its result; nullptr where there is none.
     [[nodiscard]] const Job* live(const std::string& id) const;
-    /// As it stands now; where the disk is full, later than what is on it. Code::not_found.
-    void find(const std::string& id, bool with_result, Records::Then<Job> then);
-    /// Of a job that is live(). @param then  the job after it: on disk, where it is over by that
     /// A job that is in memory: one that is not over, or not written down yet.
     [[nodiscard]] std::optional<Job> remembered(const std::string& id) const;
+    /// As it stands now, without the result that is on disk; where the disk is full, later than
+    /// what is on it. Code::not_found.
+    void find(const std::string& id, Records::Then<Job> then);
+    /// Of a job that is live(). @param then  the job after it: on disk, where it is over by that
     void cancel(const std::string& id, std::function<void(const Job&)> then);
     Subscription watch(const Job& job, std::uint64_t after, JobEvents::Listener listener);
     /// Removes jobs that are kept long enough. @param then  whether there is more to remove

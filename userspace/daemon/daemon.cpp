@@ -305,16 +305,14 @@ Status run_daemon(const std::vector<std::string>& line) {
 int daemon_main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     const std::vector<std::string> line(argv + std::min(argc, 1), argv + argc);
-    if (line.size() == 3 && line.front() == "--worker") {
-        pid_t parent = 0;
-        std::from_chars(line[1].data(), line[1].data() + line[1].size(), parent);
-        return worker_main(parent, line[2]);
-    }
-    if (line.size() == 2 && line.front() == kFrontOption) {
-        pid_t parent = 0;
-        std::from_chars(line[1].data(), line[1].data() + line[1].size(), parent);
-        return front_main(parent, built_in_page());
-    }
+    const auto parent = [&line] {
+        pid_t pid = 0;
+        std::from_chars(line[1].data(), line[1].data() + line[1].size(), pid);
+        return pid;
+    };
+    if (line.size() == 3 && line.front() == "--worker") return worker_main(parent(), line[2]);
+    if (line.size() == 2 && line.front() == kFrontOption)
+        return front_main(parent(), built_in_page());
     raise_descriptor_limit();
     Status ended;
     try {

@@ -93,9 +93,8 @@ void Records::requeued(const std::string& id, RunEnded how) {
         });
 }
 
-void Records::find(const std::string& id, bool with_result, Then<Job> then) {
-    ask([id, with_result](JobStore& store) { return store.find(id, with_result); },
-        std::move(then));
+void Records::find(const std::string& id, Then<Job> then) {
+    ask([id](JobStore& store) { return store.find(id, false); }, std::move(then));
 }
 
 void Records::prune(const Retention& keep, Then<Pruned> then) {

@@ -43,7 +43,8 @@ public:
     void started(const std::string& id, std::optional<int> dscp, double at);
     void finished(const std::shared_ptr<const Job>& job, Then<void> then);
     void requeued(const std::string& id, RunEnded how);
-    void find(const std::string& id, bool with_result, Then<Job> then);
+    /// Without its result.
+    void find(const std::string& id, Then<Job> then);
     void prune(const Retention& keep, Then<Pruned> then);
     /// `work(store)`, which returns a Result, on the disk's thread; `then` with that.
     template <typename Work, typename ThenResult>

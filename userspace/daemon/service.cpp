@@ -80,7 +80,7 @@ KsmsService::KsmsService(JobBoard& board, Health& health, const Objects& objects
 
 /// What a caller may not see is not there.
 void KsmsService::visible(const Caller& caller, const std::string& id, const Then<Job>& then) {
-    board_.find(id, false, [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
+    board_.find(id, [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
         if (job && (trusted || job->uid == uid)) return then(std::move(*job));
         if (!job && job.error().code != Code::not_found)
             return then(std::unexpected(problem_of(job.error())));

@@ -100,13 +100,12 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
 void KsmsService::look_for(Submission submission, const Then<SubmittedJob>& then) {
     if (!submission.named) return enqueue(submission, then);
     const auto id = submission.job.id;
-    board_.find(id, false,
-                [this, submission = std::move(submission), then](const Result<Job>& known) {
-                    if (known) return then(same_or_conflict(submission, *known));
-                    if (known.error().code != Code::not_found)
-                        return then(std::unexpected(problem_of(known.error())));
-                    enqueue(submission, then);
-                });
+    board_.find(id, [this, submission = std::move(submission), then](const Result<Job>& known) {
+        if (known) return then(same_or_conflict(submission, *known));
+        if (known.error().code != Code::not_found)
+            return then(std::unexpected(problem_of(known.error())));
+        enqueue(submission, then);
+    });
 }
 
 void KsmsService::enqueue(const Submission& submission, const Then<SubmittedJob>& then) {

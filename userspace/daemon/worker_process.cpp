@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/worker_process.hpp"
 
-#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,20 +60,15 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
                         });
     }
 
-    /// The event may be another descriptor's: Asio uses its records again while events of the same
-    /// epoll_wait(2) are still to be delivered (detail/epoll_reactor.ipp). So the kernel is asked.
     void reap() {
-        siginfo_t ended{};
-        const int asked =
-            ::waitid(P_PIDFD, static_cast<id_t>(gone.native_handle()), &ended, WEXITED | WNOHANG);
-        if (asked == 0 && ended.si_pid == 0) return await_end();
+        const auto how = how_ended(gone.native_handle());
+        if (!how) return await_end();
         pid = -1;
         error_code ignored;
         static_cast<void>(gone.close(ignored));
         // What it wrote before it died is read first: its socket may hold a result.
         drain();
-        finish(ended.si_code == CLD_EXITED ? fmt::format("exit {}", ended.si_status)
-                                           : fmt::format("signal {}", ended.si_status));
+        finish(*how);
     }
 
     void finish(const std::string& how) {

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -176,20 +175,14 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         ::kill(running->pid, SIGKILL);
     }
 
-    /// The event may be another descriptor's: see WorkerProcess.
     void await_end() {
-        running->gone.async_wait(
-            asio::posix::stream_descriptor::wait_read,
-            [self = shared_from_this()](error_code failed) {
-                if (failed || !self->running) return;
-                siginfo_t ended{};
-                const int asked =
-                    ::waitid(P_PIDFD, static_cast<id_t>(self->running->gone.native_handle()),
-                             &ended, WEXITED | WNOHANG);
-                if (asked == 0 && ended.si_pid == 0) return self->await_end();
-                self->over(fmt::format("{} {}", ended.si_code == CLD_EXITED ? "exit" : "signal",
-                                       ended.si_status));
-            });
+        running->gone.async_wait(asio::posix::stream_descriptor::wait_read,
+                                 [self = shared_from_this()](error_code failed) {
+                                     if (failed || !self->running) return;
+                                     const auto how =
+                                         how_ended(self->running->gone.native_handle());
+                                     how ? self->over(*how) : self->await_end();
+                                 });
     }
 
     void over(const std::string& how) {

@@ -41,30 +41,39 @@ std::uint64_t RemoteService::ask(const char* what, const Caller& caller, json mo
     return number;
 }
 
+namespace {
+
+/// Passes a problem on, and of a success what `make` makes of its head and the bytes behind it.
+template <typename T, typename Make>
+auto unpacked(Then<T> then, Make make) {
+    return [then = std::move(then), make](Answer<std::pair<json, std::string>> reply) {
+        if (!reply) return then(std::unexpected(std::move(reply).error()));
+        then(make(reply->first, std::move(reply->second)));
+    };
+}
+
+}  // namespace
+
 void RemoteService::ask_text(const char* what, const Caller& caller, json more,
                              Then<std::string> then) {
-    ask(what, caller, std::move(more), {}, [then = std::move(then)](Reply reply) {
-        if (!reply) return then(std::unexpected(std::move(reply).error()));
-        then(std::move(reply->second));
-    });
+    ask(what, caller, std::move(more), {},
+        unpacked(std::move(then), [](const json&, std::string bytes) { return bytes; }));
 }
 
 void RemoteService::ask_job(const char* what, const Caller& caller, const std::string& id,
                             Then<JobDocument> then) {
-    ask(what, caller, {{"id", id}}, {}, [then = std::move(then)](Reply reply) {
-        if (!reply) return then(std::unexpected(std::move(reply).error()));
-        const bool finished = reply->first.value("finished", false);
-        then(JobDocument{std::move(reply->second), finished});
-    });
+    ask(what, caller, {{"id", id}}, {},
+        unpacked(std::move(then), [](const json& head, std::string bytes) {
+            return JobDocument{std::move(bytes), head.value("finished", false)};
+        }));
 }
 
 void RemoteService::submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) {
-    ask("submit", caller, json::object(), body, [then = std::move(then)](Reply reply) {
-        if (!reply) return then(std::unexpected(std::move(reply).error()));
-        const auto& head = reply->first;
-        then(SubmittedJob{head.value("id", ""), head.value("state", ""),
-                          head.value("created", false)});
-    });
+    ask("submit", caller, json::object(), body,
+        unpacked(std::move(then), [](const json& head, const std::string&) {
+            return SubmittedJob{head.value("id", ""), head.value("state", ""),
+                                head.value("created", false)};
+        }));
 }
 
 void RemoteService::job(const Caller& caller, const std::string& id, Then<JobDocument> then) {
@@ -105,11 +114,10 @@ void RemoteService::status(const Caller& caller, Then<std::string> then) {
 }
 
 void RemoteService::health(const Caller& caller, Then<ServiceHealth> then) {
-    ask("health", caller, json::object(), {}, [then = std::move(then)](Reply reply) {
-        if (!reply) return then(std::unexpected(std::move(reply).error()));
-        const bool healthy = reply->first.value("healthy", true);
-        then(ServiceHealth{std::move(reply->second), healthy});
-    });
+    ask("health", caller, json::object(), {},
+        unpacked(std::move(then), [](const json& head, std::string bytes) {
+            return ServiceHealth{std::move(bytes), head.value("healthy", true)};
+        }));
 }
 
 void RemoteService::metrics(const Caller& caller, Then<std::string> then) {
@@ -117,10 +125,10 @@ void RemoteService::metrics(const Caller& caller, Then<std::string> then) {
 }
 
 void RemoteService::names(const Caller& caller, Then<CallerNames> then) {
-    ask("names", caller, json::object(), {}, [then = std::move(then)](Reply reply) {
-        if (!reply) return then(std::unexpected(std::move(reply).error()));
-        then(CallerNames{reply->first.value("user", ""), reply->first.value("member", false)});
-    });
+    ask("names", caller, json::object(), {},
+        unpacked(std::move(then), [](const json& head, const std::string&) {
+            return CallerNames{head.value("user", ""), head.value("member", false)};
+        }));
 }
 
 void RemoteService::gone(const Caller& caller) {

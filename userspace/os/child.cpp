@@ -60,6 +60,13 @@ Result<Child> start_again(std::vector<std::string> arguments, const std::vector<
     return fail_errno(error, fmt::format("watch {}", arguments.front()));
 }
 
+std::optional<std::string> how_ended(int pidfd) {
+    siginfo_t ended{};
+    const int asked = ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &ended, WEXITED | WNOHANG);
+    if (asked == 0 && ended.si_pid == 0) return std::nullopt;
+    return fmt::format("{} {}", ended.si_code == CLD_EXITED ? "exit" : "signal", ended.si_status);
+}
+
 void leave_behind(Child child) {
     if (child.pid <= 0) return;
     ::kill(child.pid, SIGKILL);

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,11 @@ struct Child {
 /// @param arguments  argv, the name first
 /// @param given      become kFirstGiven and on; none of them is where another one has to go
 Result<Child> start_again(std::vector<std::string> arguments, const std::vector<int>& given);
+
+/// How the child behind a pidfd has ended ("exit 1", "signal 9"), which reaps it; nothing: it runs.
+/// An event of Asio's says little: it uses its records again while events of the same epoll_wait(2)
+/// are still to be delivered (detail/epoll_reactor.ipp), so the kernel is asked.
+[[nodiscard]] std::optional<std::string> how_ended(int pidfd);
 
 /// Sends SIGKILL to a child and waits for nothing: what is left of it is taken away by a later call
 /// of this or of start_again().
