@@ -6,8 +6,8 @@
 #include <span>
 
 #include "config/config.hpp"
+#include "judge/report.hpp"
 #include "request/options.hpp"
-#include "scan/report.hpp"
 #include "scan/request.hpp"
 
 namespace ksms {

@@ -68,7 +68,7 @@ Accounting::Accounting(const Plan& plan, const ScanSites& sites, const ScanStore
 bool Accounting::dropped(std::uint32_t probe) const {
     for (std::size_t slot = 0; slot < sites_.store.size(); ++slot) {
         const auto drop = store_.drop(slot, probe);
-        if (drop.count > 0 && !names_.is_for_want_of_room(drop.reason)) return true;
+        if (drop.count > 0 && !names_.meaning(drop.reason).no_room) return true;
     }
     return false;
 }
@@ -140,18 +140,19 @@ bool Accounting::stopped() {
     return accounts_.interrupted || accounts_.out_of_time || !lease_lost_;
 }
 
-const char* Accounting::why_it_ended() const {
-    return accounts_.out_of_time && !accounts_.interrupted ? "deadline" : "interrupted";
+Why Accounting::why_it_ended() const {
+    return accounts_.out_of_time && !accounts_.interrupted ? Why::deadline : Why::interrupted;
 }
 
-void Accounting::refuse(std::uint32_t probe, const std::string& why) {
-    auto& texts = accounts_.not_sent_why;
-    auto found = std::ranges::find(texts, why);
-    if (found == texts.end()) {
-        if (texts.size() == 254) return;
-        found = texts.insert(texts.end(), why);
+void Accounting::refuse(std::uint32_t probe, Why why, const std::string& text) {
+    auto& all = accounts_.not_sent_why;
+    const Accounts::NotSent reason{why, text};
+    auto found = std::ranges::find(all, reason);
+    if (found == all.end()) {
+        if (all.size() == 254) return;
+        found = all.insert(all.end(), reason);
     }
-    accounts_.not_sent[probe] = static_cast<std::uint8_t>(1 + (found - texts.begin()));
+    accounts_.not_sent[probe] = static_cast<std::uint8_t>(found - all.begin() + 1);
 }
 
 Status Accounting::send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps) {
@@ -170,8 +171,11 @@ Status Accounting::send_part(std::span<const std::uint32_t> probes, std::uint64_
     for (const auto& [probe, err] : refused) {
         if (err == EPERM) continue;  // the source's own firewall: its drop tells
         --accounts_.sent[probe];
-        if (accounts_.sent[probe] == 0)
-            refuse(probe, err == EINTR ? why_it_ended() : std::strerror(err));
+        if (accounts_.sent[probe] != 0) continue;
+        if (err == EINTR)
+            refuse(probe, why_it_ended());
+        else
+            refuse(probe, Why::send_failed, std::strerror(err));
     }
     return {};
 }
@@ -218,10 +222,13 @@ Status Accounting::send_pending(std::uint64_t rate_pps) {
         KSMS_CHECK(wait_until(monotonic_ns() + kFirstRetry));
         room_.clear();
     }
-    for (const auto probe : rest)
-        if (accounts_.sent[probe] == 0)
-            refuse(probe, stopped() ? why_it_ended()
-                                    : room_.tightest() + " has no room to track connections");
+    for (const auto probe : rest) {
+        if (accounts_.sent[probe] != 0) continue;
+        if (stopped())
+            refuse(probe, why_it_ended());
+        else
+            refuse(probe, Why::send_failed, room_.tightest() + " has no room to track connections");
+    }
     unsent_ = 0;
     if (parts > 1) say_split(parts);
     return {};
@@ -250,7 +257,7 @@ void Accounting::start_with_what_has_a_way() {
         const auto& path = plan_.paths[plan_.path_of[probe]];
         if (path.elsewhere) continue;
         if (path.hops.empty())
-            refuse(probe, path.detail);
+            refuse(probe, Why::no_way, path.detail);
         else
             pending_.push_back(probe);
     }

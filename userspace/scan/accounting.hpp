@@ -32,10 +32,11 @@ struct Patience {
 };
 
 struct Accounts {
+    using NotSent = ProbeEvidence::NotSent;
     std::vector<std::uint8_t> sent;         ///< per probe: how often
     std::vector<std::uint8_t> tried_again;  ///< of that, alone, after a firewall had stopped it
     std::vector<bool> undecided;            ///< see ProbeEvidence::undecided
-    std::vector<std::string> not_sent_why;  ///< texts
+    std::vector<NotSent> not_sent_why;      ///< each once
     std::vector<std::uint8_t> not_sent;     ///< per probe: 0, or 1 + index into not_sent_why
     bool interrupted{false};                ///< by a signal
     bool out_of_time{false};                ///< the deadline came before the timeout
@@ -43,8 +44,8 @@ struct Accounts {
     std::size_t packets{0};             ///< that were sent
     std::size_t unaccounted{0};         ///< probes
     std::vector<std::string> warnings;  ///< for people
-    [[nodiscard]] std::string why_not_sent(std::uint32_t probe) const {
-        return not_sent[probe] == 0 ? std::string() : not_sent_why[not_sent[probe] - 1u];
+    [[nodiscard]] NotSent why_not_sent(std::uint32_t probe) const {
+        return not_sent[probe] == 0 ? NotSent{} : not_sent_why[not_sent[probe] - 1u];
     }
 };
 
@@ -85,8 +86,8 @@ private:
     [[nodiscard]] bool reports_now() const;
     [[nodiscard]] std::size_t accounted_for() const;
     void report(const char* stage);
-    [[nodiscard]] const char* why_it_ended() const;
-    void refuse(std::uint32_t probe, const std::string& why);
+    [[nodiscard]] Why why_it_ended() const;
+    void refuse(std::uint32_t probe, Why why, const std::string& text = {});
     void start_with_what_has_a_way();
 
     const Plan& plan_;

@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 
 #include "bpf/objects.hpp"
-#include "scan/evidence.hpp"
+#include "judge/evidence.hpp"
 #include "scan/plan.hpp"
 #include "scan/sites.hpp"
 #include "scan/store.hpp"
@@ -18,16 +19,20 @@ class KernelNames {
 public:
     explicit KernelNames(const Objects& objects) : objects_(objects) {}
     /// "NETFILTER_DROP"; "" for NOT_SPECIFIED and for what the kernel has no name for
-    Name reason(std::uint32_t number);
-    /// Dropped for want of room, not by anybody's will: the next one may pass.
-    bool is_for_want_of_room(std::uint32_t number);
+    const std::string& reason(std::uint32_t number);
     /// The function that the address is in; "" where the kernel does not tell
-    Name place(std::uint64_t address);
+    const std::string& place(std::uint64_t address);
+    /// What this reason means, wherever it was dropped.
+    DropClass meaning(std::uint32_t number) { return classify_drop(reason(number), {}); }
+    /// Enters both words, and what they mean.
+    void name(const ksms_drop& seen, Drop& drop);
+    [[nodiscard]] const KernelWords& words() const { return words_; }
 
 private:
     const Objects& objects_;
-    std::map<std::uint32_t, Name> reasons_;
-    std::map<std::uint64_t, Name> places_;
+    KernelWords words_;
+    std::map<std::uint32_t, std::string> reasons_;
+    std::map<std::uint64_t, std::string> places_;
 };
 
 class Collector {
@@ -36,11 +41,13 @@ public:
         : plan_(plan), sites_(sites), store_(store), names_(names) {}
     /// Everything known of one probe now. `sent` and `not_sent` are the caller's.
     void collect(std::uint32_t probe, ProbeEvidence& evidence) const;
+    /// Of the drops that were collected so far.
+    [[nodiscard]] const KernelWords& words() const { return names_.words(); }
 
 private:
     Sighting sighting(std::size_t slot, ksms_direction direction, std::uint32_t probe) const;
-    DropEvidence drop(std::size_t slot, std::uint32_t probe) const;
-    Name answer(std::size_t slot, std::uint32_t probe) const;
+    Drop drop(std::size_t slot, std::uint32_t probe) const;
+    Reply reply(std::size_t slot, std::uint32_t probe) const;
     void collect_destination(std::uint32_t probe, ProbeEvidence& evidence) const;
 
     const Plan& plan_;

@@ -2,28 +2,15 @@
 // What became of a probe in the namespace that it was sent to.
 #pragma once
 
-#include <string>
-
-#include "scan/evidence.hpp"
+#include "judge/cause.hpp"
+#include "judge/evidence.hpp"
 
 namespace ksms {
-
-enum class Delivery {
-    refused,  ///< dropped before a socket was looked for: a firewall's INPUT, reverse path, …
-    unheard,  ///< accepted, nobody listens
-    taken,    ///< accepted, a socket took it
-    unknown,  ///< nothing was seen, and drops are not
-};
 
 /// A TCP socket answers; a UDP socket takes it in silence, which means something only where drops
 /// are seen.
 /// @param in  where it came in: what came after the last drop was not dropped
-/// @param answer  what the namespace sent back; see answer_text.hpp
-Delivery delivery_of(const Sighting& in, const DropEvidence& drop, const Name& answer,
-                     bool drops_seen);
-
-/// "accepted, nobody listens"; "firewall, INPUT (NETFILTER_DROP), rejected: tcp-reset"; "" for
-/// unknown
-std::string delivery_text(Delivery delivery, const DropEvidence& drop, const Name& answer);
+/// @param reply  what the namespace sent back
+Delivery delivery_of(const Sighting& in, const Drop& drop, const Reply& reply, bool drops_seen);
 
 }  // namespace ksms

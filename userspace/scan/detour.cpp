@@ -110,8 +110,8 @@ Result<bool> DetourWatch::leads_astray(std::size_t probe, const ProbeVerdict& ve
 
 void not_watched(ProbeVerdict& verdict) {
     verdict.result = Verdict::unknown;
-    verdict.reason = "lost";
-    verdict.why = "it was led on to routers without taps";
+    verdict.cause = {};
+    verdict.cause.why = Why::unwatched;
 }
 
 }  // namespace ksms

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "judge/evidence.hpp"
 #include "os/netlink.hpp"
-#include "scan/evidence.hpp"
 #include "scan/network.hpp"
 #include "scan/plan.hpp"
 #include "scan/verdict.hpp"

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "scan/evidence.hpp"
+#include "judge/evidence.hpp"
 
 namespace ksms {
 

@@ -3,17 +3,15 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 
-#include "scan/evidence.hpp"
+#include "judge/evidence.hpp"
 #include "scan/plan.hpp"
 #include "scan/verdict.hpp"
 
 namespace ksms {
 
-/// @param delivered  what became of it where a router is the destination; "": none is
-/// @param verdict  its walk is judged; result, reasons, notes and reached are entered
+/// @param verdict  its walk is judged; result, cause, notes and arrival are entered
 void end_to_end(const Plan& plan, std::size_t probe, const ProbeEvidence& evidence,
-                const JudgeContext& context, const std::string& delivered, ProbeVerdict& verdict);
+                const JudgeContext& context, ProbeVerdict& verdict);
 
 }  // namespace ksms

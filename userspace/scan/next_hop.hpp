@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "judge/evidence.hpp"
 #include "os/netlink.hpp"
-#include "scan/evidence.hpp"
 #include "scan/network.hpp"
 #include "scan/plan.hpp"
 

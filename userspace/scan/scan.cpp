@@ -292,11 +292,11 @@ private:
             KSMS_TRY(const bool astray, watch.leads_astray(probe, verdict, evidence));
             // What the host that owns the destination got has arrived all the same.
             if (astray && evidence.destination.packets == 0) not_watched(verdict);
-            summary.add(probe / services, probe % services, std::move(verdict), evidence.sent);
+            summary.add(probe / services, probe % services, verdict, evidence.sent);
         }
         new_detours_ = watch.take();
         Report report;
-        summary.finish(report);
+        summary.finish(names_.words(), report);
         describe(report, accounts, context);
         return report;
     }
@@ -322,8 +322,6 @@ private:
                                                   plan_.routers[i].netns.name(),
                                                   context.broken_routers[i]));
         }
-        if (report.unknown != report.services.size() || report.services.empty()) return;
-        report.failure = "no service has a verdict: " + report.services.front().why;
     }
 
     const Objects& objects_;

@@ -9,9 +9,9 @@
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "guard/guard.hpp"
+#include "judge/report.hpp"
 #include "scan/plan.hpp"
 #include "scan/probe_packet.hpp"
-#include "scan/report.hpp"
 #include "scan/request.hpp"
 
 namespace ksms {

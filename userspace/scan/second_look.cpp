@@ -33,7 +33,7 @@ SecondLook::SecondLook(const Plan& plan, const ScanSites& sites, const ScanStore
       looks_(plan.routers.size()) {}
 
 bool SecondLook::is_by_firewall(std::uint32_t reason) const {
-    return names_.reason(reason) == "NETFILTER_DROP";
+    return names_.meaning(reason).kind == DropKind::firewall;
 }
 
 /// Some copy of it got through this router.

@@ -41,11 +41,10 @@ void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent
         if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
         collector_.collect(probe, evidence);
         evidence.sent = sent[probe];
-        auto verdict = judge(plan_, entry, service, evidence, context_);
-        summary.add(entry, 0, std::move(verdict), evidence.sent);
+        summary.add(entry, 0, judge(plan_, entry, service, evidence, context_), evidence.sent);
     }
     Report report;
-    summary.finish(report);
+    summary.finish(collector_.words(), report);
     tell_(report);
 }
 

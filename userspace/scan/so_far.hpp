@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/service.hpp"
+#include "judge/report.hpp"
 #include "scan/collect.hpp"
 #include "scan/plan.hpp"
-#include "scan/report.hpp"
 #include "scan/verdict.hpp"
 
 namespace ksms {

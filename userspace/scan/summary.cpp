@@ -2,6 +2,7 @@
 #include "scan/summary.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 namespace ksms {
@@ -26,24 +27,6 @@ int badness(Verdict verdict) {
 
 }  // namespace
 
-const char* name_of(Verdict verdict) {
-    switch (verdict) {
-        case Verdict::yes: return "YES";
-        case Verdict::no: return "NO";
-        case Verdict::unknown: break;
-    }
-    return "UNKNOWN";
-}
-
-const char* name_of(ScanState state) {
-    switch (state) {
-        case ScanState::done: return "done";
-        case ScanState::partial: return "partial";
-        case ScanState::interrupted: break;
-    }
-    return "interrupted";
-}
-
 Summary::Summary(const Plan& plan, const std::vector<Service>& services)
     : plan_(plan), services_(services), ends_(services.size()), filled_(services.size(), false) {
     for (std::size_t i = 0; i < services.size(); ++i) ends_[i].service = services[i];
@@ -66,20 +49,56 @@ Summary::Row& Summary::row(std::size_t entry, const ProbeVerdict::AtRouter& at) 
     return found->second;
 }
 
-void Summary::merge(ServiceReport& into, ProbeVerdict verdict) {
-    into.result = verdict.result;
-    into.stopped_at = std::move(verdict.stopped_at);
-    into.reason = verdict.result == Verdict::yes ? std::string() : std::move(verdict.reason);
-    into.place = std::move(verdict.place);
-    into.hook = std::move(verdict.hook);
-    into.answer = std::move(verdict.answer);
-    into.why = std::move(verdict.why);
+TextIndex Summary::text(std::string_view text) {
+    const auto known = text_numbers_.find(text);
+    if (known != text_numbers_.end()) return known->second;
+    if (texts_.size() > std::numeric_limits<TextIndex>::max()) return 0;
+    const auto number = static_cast<TextIndex>(texts_.size());
+    texts_.emplace_back(text);
+    text_numbers_.emplace(text, number);
+    return number;
 }
 
-void Summary::add(std::size_t entry, std::size_t service, ProbeVerdict verdict,
+std::uint32_t Summary::change(const Change& change) {
+    const auto [known, added] =
+        change_numbers_.try_emplace(change, static_cast<std::uint32_t>(changes_.size()));
+    if (added) changes_.push_back(change);
+    return known->second;
+}
+
+std::vector<ChangeAt> Summary::changes_of(const ProbeVerdict& verdict) {
+    std::vector<ChangeAt> list;
+    for (const auto& at : verdict.walk)
+        if (at.change.any())
+            list.emplace_back(static_cast<RouterIndex>(at.router), change(at.change));
+    return list;
+}
+
+std::uint32_t Summary::change_list(std::vector<ChangeAt> list) {
+    const auto [known, added] =
+        list_numbers_.try_emplace(list, static_cast<std::uint32_t>(change_lists_.size()));
+    if (added) change_lists_.push_back(std::move(list));
+    return known->second;
+}
+
+Cause Summary::cause_of(const ProbeVerdict& verdict) {
+    auto cause = verdict.cause;
+    cause.text = text(verdict.text);
+    cause.iface = text(verdict.iface);
+    cause.netns = text(verdict.netns);
+    return cause;
+}
+
+void Summary::merge(ServiceReport& into, const ProbeVerdict& verdict) {
+    into.result = verdict.result;
+    into.cause = cause_of(verdict);
+    into.changes = change_list(changes_of(verdict));
+}
+
+void Summary::add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
                   std::uint32_t sent) {
     for (std::size_t place = 0; place < verdict.walk.size(); ++place) {
-        auto& at = verdict.walk[place];
+        const auto& at = verdict.walk[place];
         if (!plan_.answers(at.router, place)) continue;
         auto& into = row(entry, at);
         if (!at.egress_iface.empty()) {
@@ -87,32 +106,37 @@ void Summary::add(std::size_t entry, std::size_t service, ProbeVerdict verdict,
             ++(judged ? into.egress : into.planned_egress)[at.egress_iface];
         }
         if (!at.ingress_iface.empty()) ++into.ingress[at.ingress_iface];
-        at.answer.service = static_cast<std::uint32_t>(service);
-        at.answer.egress_iface = at.egress_iface;
-        into.report.services[service] = std::move(at.answer);
+        auto& answer = into.report.services[service];
+        answer = at.answer;
+        answer.service = static_cast<std::uint32_t>(service);
+        answer.text = text(at.text);
+        answer.iface = text(at.egress_iface);
+        answer.change = change(at.change);
     }
     auto& end = ends_[service];
     end.sent = std::max(end.sent, sent);
-    for (auto& note : verdict.notes)
-        if (std::ranges::find(end.notes, note) == end.notes.end()) end.notes.push_back(note);
-    if (verdict.reached && !end.reached.value_or(false)) {  // of several entries, one is enough
-        end.reached = verdict.reached;
-        end.reached_why = verdict.reached_why;
+    end.notes.add(verdict.notes);
+    if (auto changes = changes_of(verdict); !changes.empty()) {
+        auto all = change_lists_[end.all_changes];
+        for (const auto& each : changes)
+            if (std::ranges::find(all, each) == all.end()) all.push_back(each);
+        end.all_changes = change_list(std::move(all));
     }
-    if (!filled_[service] || badness(verdict.result) > badness(end.result))
-        merge(end, std::move(verdict));
+    if (verdict.arrival.known() && !end.arrival.reached) {  // of several entries, one is enough
+        end.arrival = verdict.arrival;
+        end.arrival.host = text(verdict.host);
+    }
+    if (!filled_[service] || badness(verdict.result) > badness(end.result)) merge(end, verdict);
     filled_[service] = true;
 }
 
-void Summary::finish_row(Row& row) const {
+void Summary::finish_row(Row& row) {
     auto& report = row.report;
     report.iface = most_used(row.egress.empty() ? row.planned_egress : row.egress);
     report.ingress_iface = most_used(row.ingress);
-    for (auto& answer : report.services)
-        if (answer.egress_iface == report.iface) answer.egress_iface = Name();
 }
 
-void Summary::finish(Report& report) {
+void Summary::finish(const KernelWords& words, Report& report) {
     std::set<std::size_t> different;
     for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
         std::vector<Row*> order;
@@ -120,6 +144,8 @@ void Summary::finish(Report& report) {
             if (key.first != entry) continue;
             different.insert(key.second);
             finish_row(row);
+            for (auto& answer : row.report.services)
+                if (answer.iface == text(row.report.iface)) answer.iface = 0;
             order.push_back(&row);
         }
         std::ranges::stable_sort(order, {}, [](const Row* row) { return row->report.hop; });
@@ -135,6 +161,11 @@ void Summary::finish(Report& report) {
     }
     report.router_count = static_cast<std::uint32_t>(different.size());
     report.services = std::move(ends_);
+    for (const auto& router : plan_.routers) report.router_names.push_back(router.netns.name());
+    report.words = words;
+    report.texts = std::move(texts_);
+    report.changes = std::move(changes_);
+    report.change_lists = std::move(change_lists_);
 }
 
 }  // namespace ksms

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "scan/verdict.hpp"
 
-#include <fmt/format.h>
 #include <algorithm>
 
-#include "scan/answer_text.hpp"
 #include "scan/changes.hpp"
 #include "scan/delivery.hpp"
-#include "scan/drop_text.hpp"
 #include "scan/dropped_behind.hpp"
 #include "scan/end_to_end.hpp"
-#include "scan/stop_text.hpp"
 #include "scan/walk.hpp"
 
 namespace ksms {
@@ -59,19 +55,26 @@ private:
     }
 
     ProbeVerdict nothing_judged() {
-        const auto why = astray_text(plan_.entries[entry_], path_, evidence_.source.ifindex);
         for (const auto& hop : path_.hops) {
             if (std::ranges::find(verdict_.walk, hop.router, &ProbeVerdict::AtRouter::router) !=
                 verdict_.walk.end())
                 continue;
             auto row = row_of({hop.router, hop.ingress, hop.egress, hop.local});
-            unknown(row.answer, "not_sent:another way", why);
+            another_way(row);
             verdict_.walk.push_back(std::move(row));
         }
         return conclude();
     }
 
-    const std::string& name(std::size_t router) const { return plan_.routers[router].netns.name(); }
+    void another_way(ProbeVerdict::AtRouter& row) {
+        const auto& entry = plan_.entries[entry_];
+        if (!unknown(row, Why::another_way)) return;
+        verdict_.netns = entry.netns.name();
+        verdict_.text = path_.leaves.name;
+        const auto by =
+            std::ranges::find(entry.interfaces, evidence_.source.ifindex, &PlanInterface::ifindex);
+        if (by != entry.interfaces.end()) verdict_.iface = by->name;
+    }
 
     ProbeVerdict::AtRouter row_of(const WalkStep& step) const {
         ProbeVerdict::AtRouter row;
@@ -93,152 +96,149 @@ private:
 
     void judge_router(const WalkStep& step, bool seen_behind, bool last) {
         auto row = row_of(step);
-        auto& answer = row.answer;
         const auto& seen = evidence_.routers[step.router];
         const bool came = seen.in.packets > 0 || seen.out.packets > 0;
-        if (!stopped_at_.empty() && !(in_circles_ && seen.out.packets > 0)) {
-            answer.stopped_before = true;
-            answer.reason = stopped_before_;
+        if (stopped_by_ != kNoRouter && !(in_circles_ && seen.out.packets > 0)) {
+            row.answer.why = Why::stopped_before;
+            row.answer.stopped_by = stopped_by_;
         } else if (came) {
-            came_in(step, seen, seen_behind, last, answer);
+            came_in(step, seen, seen_behind, last, row);
         } else if (seen.drop.count > 0) {
-            no(answer, step, seen.drop);
+            no(row, step, seen.drop);
         } else {
-            never_came(answer, step.router, seen_behind);
+            never_came(row, seen_behind);
         }
-        if (answer.result == Verdict::no) {
-            stopped_at_ = name(step.router);
-            stopped_before_ = "stopped_before:" + stopped_at_;
-        }
+        if (row.answer.result == Verdict::no) stopped_by_ = static_cast<RouterIndex>(step.router);
         verdict_.walk.push_back(std::move(row));
     }
 
     void came_in(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
-                 ServiceAtRouter& answer) {
+                 ProbeVerdict::AtRouter& row) {
         if (seen.out.packets > 0) {
-            went_out(step, seen, seen_behind, last, answer);
+            went_out(step, seen, seen_behind, last, row);
         } else if (seen_behind) {
-            answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it is
-                                           // behind this router
+            row.answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it
+                                               // is behind this router
         } else if (step.local) {
-            delivered(step, seen, answer);
-        } else if (seen.answer == kSynAck && seen.drop.count < seen.in.packets) {
-            proxied(step, seen, answer);
-        } else if (seen.drop.count > 0 && !seen.drop.neighbour) {
-            no(answer, step, seen.drop);
+            delivered(step, seen, row);
+        } else if (seen.reply.syn_ack() && seen.drop.count < seen.in.packets) {
+            proxied(seen, row);
+        } else if (seen.drop.count > 0 && !seen.drop.is.unresolved) {
+            no(row, step, seen.drop);
         } else if (is_broken(step.router)) {
-            taps_gone(answer, step.router);
+            taps_gone(row);
         } else if (context_.missing_gateways.contains({step.router, step.egress.ifindex})) {
-            gateway_missing(answer, step);
+            gateway_missing(row, step);
         } else if (seen.drop.count == 0 && context_.cut_short()) {
-            ended_before(answer);
+            ended_before(row);
         } else {
-            no(answer, step, seen.drop);
+            no(row, step, seen.drop);
         }
     }
 
     /// Consumed without a drop, and answered in the destination's place: the router stopped
     /// nothing, and what it does once a handshake is complete no SYN tells.
-    void proxied(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
-        note(answer, "synproxy");
-        answer.answer = seen.answer;
-        unknown(answer, "lost",
-                name(step.router) +
-                    ": answered in the destination's place (a SYN proxy, or redirected to the "
-                    "router itself); what is behind is not known");
+    void proxied(const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        note(row, Note::synproxy);
+        row.answer.reply = seen.reply;
+        unknown(row, Why::proxied);
     }
 
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
-                  ServiceAtRouter& answer) {
+                  ProbeVerdict::AtRouter& row) {
         if (seen.unresolved && !seen_behind) {
-            gateway_missing(answer, step);
+            gateway_missing(row, step);
             return;
         }
         if (dropped_behind(seen, evidence_.sent, in_circles_, last_sight_, seen_behind)) {
-            no(answer, step, seen.drop);
+            no(row, step, seen.drop);
             return;
         }
-        answer.result = Verdict::yes;
-        limit_note(seen, answer);
-        for (const auto& change : change_notes(seen)) note(answer, change);
+        row.answer.result = Verdict::yes;
+        limit_note(seen, row);
+        row.change = change_of(seen);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
-            note(answer, "neighbour-faked");
+            note(row, Note::neighbour_faked);
     }
 
-    void gateway_missing(ServiceAtRouter& answer, const WalkStep& step) {
-        note(answer, "next-hop-missing");
-        unknown(answer, "not_sent:next-hop-missing",
-                fmt::format("{}: the next hop on {} does not answer", name(step.router),
-                            step.egress.name));
+    /// As the plan has it, which outlives the verdict.
+    std::string_view egress_name(const WalkStep& step) const {
+        for (const auto& hop : path_.hops)
+            if (hop.router == step.router && hop.egress.ifindex == step.egress.ifindex)
+                return hop.egress.name;
+        const auto& all = plan_.routers[step.router].interfaces;
+        const auto by = std::ranges::find(all, step.egress.ifindex, &PlanInterface::ifindex);
+        return by == all.end() ? std::string_view() : std::string_view(by->name);
+    }
+
+    void gateway_missing(ProbeVerdict::AtRouter& row, const WalkStep& step) {
+        note(row, Note::next_hop_missing);
+        if (unknown(row, Why::next_hop_missing)) verdict_.iface = egress_name(step);
     }
 
     /// Stopped in the burst, passed alone.
-    void limit_note(const RouterEvidence& seen, ServiceAtRouter& answer) {
-        if (evidence_.tried_again > 0 && seen.drop.reason == "NETFILTER_DROP")
-            note(answer, "rate-limited");
+    void limit_note(const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        if (evidence_.tried_again > 0 && seen.drop.by_firewall()) note(row, Note::rate_limited);
     }
 
     /// The router itself is the destination: what the kernel did not drop, it accepted.
-    void delivered(const WalkStep& step, const RouterEvidence& seen, ServiceAtRouter& answer) {
-        note(answer, "local");
-        const auto delivery = delivery_of(seen.in, seen.drop, seen.answer, context_.drops_seen);
+    void delivered(const WalkStep& step, const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        note(row, Note::local);
+        const auto delivery = delivery_of(seen.in, seen.drop, seen.reply, context_.drops_seen);
         if (evidence_.tried_again > 0 && seen.in.packets > seen.drop.count) {
-            answer.result = Verdict::yes;
-            limit_note(seen, answer);
+            row.answer.result = Verdict::yes;
+            limit_note(seen, row);
         } else if (delivery == Delivery::refused) {
-            no(answer, step, seen.drop);
-        } else if (seen.drop.count == 0 && seen.answer.empty() && context_.cut_short()) {
-            ended_before(answer);
+            no(row, step, seen.drop);
+        } else if (seen.drop.count == 0 && !seen.reply && context_.cut_short()) {
+            ended_before(row);
         } else if (delivery == Delivery::unknown) {
-            unknown(
-                answer, "lost",
-                fmt::format("{}: came in, and nobody says what became of it{}{}", name(step.router),
-                            seen.answer.empty() ? "" : "; answered: ", seen.answer.text()));
+            if (unknown(row, Why::no_word)) verdict_.cause.reply = seen.reply;
         } else {
-            answer.result = Verdict::yes;
-            if (delivery == Delivery::unheard) note(answer, "no-listener");
-            delivered_ = delivery_text(delivery, seen.drop, seen.answer);
-            verdict_.why = name(step.router) + ": " + delivered_;
+            row.answer.result = Verdict::yes;
+            if (delivery == Delivery::unheard) note(row, Note::no_listener);
+            verdict_.cause = {};
+            verdict_.cause.why = Why::delivered;
+            verdict_.cause.router = static_cast<RouterIndex>(step.router);
+            verdict_.arrival = {Arrival::By::router, true,       delivery,
+                                site_of(seen.drop),  seen.reply, 0};
         }
     }
 
-    void never_came(ServiceAtRouter& answer, std::size_t router, bool seen_behind) {
-        if (!evidence_.not_sent.empty()) {
-            unknown(answer, "not_sent:" + evidence_.not_sent, "not sent: " + evidence_.not_sent);
-        } else if (!plan_.isolated && evidence_.source_drop.count > 0 && verdict_.walk.empty()) {
-            source_dropped(answer);
-        } else if (is_broken(router)) {
-            taps_gone(answer, router);
+    void never_came(ProbeVerdict::AtRouter& row, bool seen_behind) {
+        const bool first = verdict_.walk.empty();
+        if (const auto& not_sent = evidence_.not_sent; not_sent.why != Why::nothing) {
+            row.text = not_sent.text;
+            if (unknown(row, not_sent.why)) verdict_.text = not_sent.text;
+        } else if (!plan_.isolated && evidence_.source_drop.count > 0 && first) {
+            source_dropped(row);
+        } else if (is_broken(row.router)) {
+            taps_gone(row);
         } else if (seen_behind) {
-            unknown(answer, "not_sent:past-its-taps",
-                    name(router) + ": its taps saw none, and it was seen behind");
+            unknown(row, Why::past_its_taps);
         } else if (entry_ < context_.source_gateway_missing.size() &&
-                   context_.source_gateway_missing[entry_] && verdict_.walk.empty()) {
-            note(answer, "next-hop-missing");
-            unknown(answer, "not_sent:next-hop-missing",
-                    fmt::format("the gateway of {} does not answer",
-                                plan_.entries[entry_].netns.name()));
+                   context_.source_gateway_missing[entry_] && first) {
+            note(row, Note::next_hop_missing);
+            if (unknown(row, Why::source_next_hop_missing))
+                verdict_.netns = plan_.entries[entry_].netns.name();
         } else if (evidence_.segment_drop.count > 0) {
-            const auto& drop = evidence_.segment_drop;
-            note(answer, "dropped-before-router");
-            unknown(answer, "lost",
-                    fmt::format("dropped on the link before {}: {}", name(router),
-                                drop_text(drop, hook_name(drop.hook))));
+            note(row, Note::dropped_before_router);
+            if (unknown(row, Why::before_router))
+                verdict_.cause.dropped = site_of(evidence_.segment_drop);
         } else if (context_.cut_short()) {
-            ended_before(answer);
+            ended_before(row);
         } else {
-            unknown(answer, "lost",
-                    fmt::format("lost: sent {} time{}, {} saw none", evidence_.sent,
-                                evidence_.sent == 1 ? "" : "s", name(router)));
+            unknown(row, Why::lost);
         }
     }
 
-    void source_dropped(ServiceAtRouter& answer) {
-        const auto& drop = evidence_.source_drop;
-        if (drop.reason == "NETFILTER_DROP") note(answer, "source-firewall");
-        const auto what = drop_text(drop, hook_name(drop.hook));
-        unknown(answer, "not_sent:" + (drop.reason.empty() ? what : drop.reason.text()),
-                fmt::format("{} itself dropped it: {}", plan_.entries[entry_].netns.name(), what));
+    void source_dropped(ProbeVerdict::AtRouter& row) {
+        if (evidence_.source_drop.by_firewall()) note(row, Note::source_firewall);
+        const auto dropped = site_of(evidence_.source_drop);
+        row.answer.dropped = dropped;
+        if (!unknown(row, Why::source_dropped)) return;
+        verdict_.cause.dropped = dropped;
+        verdict_.netns = plan_.entries[entry_].netns.name();
     }
 
     bool is_broken(std::size_t router) const {
@@ -246,65 +246,62 @@ private:
     }
 
     /// What was counted counts; what was not may have passed a place where a tap had stood.
-    void taps_gone(ServiceAtRouter& answer, std::size_t router) {
-        note(answer, "taps-gone");
-        unknown(answer, "not_sent:taps-gone",
-                fmt::format("{}: {}", name(router), context_.broken_routers[router]));
+    void taps_gone(ProbeVerdict::AtRouter& row) {
+        note(row, Note::taps_gone);
+        if (unknown(row, Why::taps_gone)) verdict_.text = context_.broken_routers[row.router];
     }
 
-    void ended_before(ServiceAtRouter& answer) {
-        if (context_.interrupted)
-            unknown(answer, "not_sent:interrupted", "interrupted before the answer was certain");
-        else
-            unknown(answer, "not_sent:deadline", "the deadline came before the answer was certain");
+    void ended_before(ProbeVerdict::AtRouter& row) {
+        unknown(row, context_.interrupted ? Why::interrupted : Why::deadline);
     }
 
-    void no(ServiceAtRouter& answer, const WalkStep& step, const DropEvidence& drop) {
-        if (evidence_.undecided && drop.reason == "NETFILTER_DROP") {
-            note(answer, "rate-limited");
-            unknown(answer, "lost",
-                    name(step.router) +
-                        ": its firewall limits rates; no time was left to try this one alone");
+    void no(ProbeVerdict::AtRouter& row, const WalkStep& step, const Drop& drop) {
+        if (evidence_.undecided && drop.by_firewall()) {
+            note(row, Note::rate_limited);
+            unknown(row, Why::rate_limited);
             return;
         }
-        answer.result = Verdict::no;
-        answer.reason = drop.reason;
-        answer.place = drop.place;
-        answer.hook = hook_name(drop.hook);
-        const auto& sent_back = evidence_.routers[step.router].answer;
-        answer.answer = sent_back;
-        if (is_rejected(drop, sent_back)) note(answer, "rejected");
+        row.answer.result = Verdict::no;
+        row.answer.why = Why::dropped;
+        row.answer.dropped = site_of(drop);
+        row.answer.reply = evidence_.routers[step.router].reply;
+        if (is_rejected(row.answer.dropped, row.answer.reply)) note(row, Note::rejected);
+        auto& cause = verdict_.cause;
+        cause = {};
+        cause.why = Why::dropped;
+        cause.router = static_cast<RouterIndex>(step.router);
+        cause.dropped = row.answer.dropped;
+        cause.reply = row.answer.reply;
+        cause.loop = in_circles_;
         // Back the way it came, the kernel's packet looks the same at both.
-        const bool hairpin =
-            step.ingress.ifindex != 0 && step.ingress.ifindex == step.egress.ifindex;
-        const std::string hook =
-            answer.hook.empty() && hairpin ? "FORWARD or POSTROUTING" : answer.hook.text();
-        const auto text = stop_text(drop, hook, path_, step.router);
-        verdict_.why =
-            fmt::format("{}: {}{}{}", name(step.router), in_circles_ ? "a routing loop, " : "",
-                        text, rejected_text(drop, sent_back));
-        verdict_.answer = answer.answer;
-        verdict_.reason = answer.reason;
-        verdict_.place = answer.place;
-        verdict_.hook = answer.hook;
+        cause.hairpin = step.ingress.ifindex != 0 && step.ingress.ifindex == step.egress.ifindex;
+        // The prediction knows by what route it ends.
+        const bool refused = path_.end == PathEnd::refused && !path_.refusal.empty() &&
+                             path_.hops.back().router == step.router &&
+                             (drop.count == 0 || drop.by_routing());
+        verdict_.text = refused ? std::string_view(path_.refusal) : std::string_view();
     }
 
-    void unknown(ServiceAtRouter& answer, const std::string& reason, const std::string& why) {
-        answer.result = Verdict::unknown;
-        answer.reason = reason;
-        if (!verdict_.reason.empty()) return;  // the first router that does not know says why
-        verdict_.reason = reason;
-        verdict_.why = why;
+    /// @return whether this is what the whole service ends at: the first router that does not know
+    ///         says why
+    bool unknown(ProbeVerdict::AtRouter& row, Why why) {
+        row.answer.result = Verdict::unknown;
+        row.answer.why = why;
+        auto& cause = verdict_.cause;
+        if (cause.why != Why::nothing && cause.why != Why::delivered) return false;
+        cause = {};
+        cause.why = why;
+        cause.router = static_cast<RouterIndex>(row.router);
+        return true;
     }
 
-    void note(ServiceAtRouter& answer, const std::string& text) {
-        answer.notes.push_back(text);
-        if (std::ranges::find(verdict_.notes, text) == verdict_.notes.end())
-            verdict_.notes.push_back(text);
+    void note(ProbeVerdict::AtRouter& row, Note which) {
+        row.answer.notes.add(which);
+        verdict_.notes.add(which);
     }
 
     ProbeVerdict conclude() {
-        end_to_end(plan_, probe_, evidence_, context_, delivered_, verdict_);
+        end_to_end(plan_, probe_, evidence_, context_, verdict_);
         return std::move(verdict_);
     }
 
@@ -316,8 +313,7 @@ private:
     std::uint32_t service_;
     const PlanPath& path_;
     ProbeVerdict verdict_;
-    std::string stopped_at_, stopped_before_;
-    std::string delivered_;        ///< what became of it where a router is the destination
+    RouterIndex stopped_by_{kNoRouter};
     std::uint64_t last_sight_{0};  ///< at any router
     bool in_circles_{false};       ///< a router saw it come in more often than it was sent
 };

@@ -4,12 +4,13 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "scan/evidence.hpp"
+#include "judge/evidence.hpp"
+#include "judge/report.hpp"
 #include "scan/plan.hpp"
-#include "scan/report.hpp"
 
 namespace ksms {
 
@@ -28,20 +29,24 @@ struct JudgeContext {
     [[nodiscard]] bool cut_short() const { return interrupted || out_of_time; }
 };
 
-/// One row: this entry and service over the routers of the plan.
+/// One row: this entry and service over the routers of the plan. Its texts are those of the plan,
+/// the context and the evidence, which outlive it.
 struct ProbeVerdict {
     struct AtRouter {
         std::size_t router{0};  ///< index into Plan::routers
         std::uint32_t hop{0};
         std::string ingress_iface, egress_iface;
         ServiceAtRouter answer;
+        std::string_view text;  ///< of answer.text
+        Change change;
     };
     std::vector<AtRouter> walk;  ///< routers on its way, in order
     Verdict result{Verdict::unknown};
-    std::string stopped_at, reason, place, hook, answer, why;
-    std::vector<std::string> notes;
-    std::optional<bool> reached;
-    std::string reached_why;
+    Cause cause;
+    std::string_view text, iface, netns;  ///< of the cause
+    Notes notes;
+    Arrival arrival;
+    std::string_view host;  ///< of the arrival
 };
 
 ProbeVerdict judge(const Plan& plan, std::size_t entry, std::size_t service,

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "scan/walk.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace ksms {
@@ -122,13 +120,6 @@ void add_unseen_tail(const Plan& plan, const PlanPath& path, const ProbeEvidence
 }
 
 }  // namespace
-
-std::string astray_text(const PlanEntry& entry, const PlanPath& path, std::uint32_t ifindex) {
-    const auto by = std::ranges::find(entry.interfaces, ifindex, &PlanInterface::ifindex);
-    return fmt::format("{} sent it by {}, its routes say {}", entry.netns.name(),
-                       by == entry.interfaces.end() ? std::string("another interface") : by->name,
-                       path.leaves.name);
-}
 
 bool seen_beside(const ProbeEvidence& evidence, std::size_t router) {
     for (std::size_t i = 0; i < evidence.routers.size(); ++i)

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "scan/evidence.hpp"
+#include "judge/evidence.hpp"
 #include "scan/plan.hpp"
 
 namespace ksms {
@@ -22,10 +22,6 @@ struct WalkStep {
 /// can.
 std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& path,
                            const ProbeEvidence& evidence);
-
-/// A probe that left its source by `ifindex`, and not as planned, for people.
-[[nodiscard]] std::string astray_text(const PlanEntry& entry, const PlanPath& path,
-                                      std::uint32_t ifindex);
 
 /// Did any router but this one see it? What was injected here passed this one then.
 [[nodiscard]] bool seen_beside(const ProbeEvidence& evidence, std::size_t router);

@@ -2,13 +2,21 @@
 // Plans and evidence made by hand, for the judge.
 #pragma once
 
-#include <catch2/catch.hpp>
-#include <string>
-#include <utility>
+#include <netinet/in.h>
 
+#include <catch2/catch.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "judge/evidence.hpp"
 #include "ksms/abi.h"
-#include "scan/evidence.hpp"
+#include "output/words.hpp"
 #include "scan/plan.hpp"
+#include "scan/summary.hpp"
+#include "scan/verdict.hpp"
 
 namespace ksms::test {
 
@@ -49,14 +57,20 @@ inline Sighting seen(std::uint64_t at, std::uint32_t ifindex) {
     return sighting;
 }
 
-inline DropEvidence drop(std::uint64_t at, const char* reason, bool no_socket = false) {
-    DropEvidence result;
+/// Of all drops here.
+inline KernelWords& words() {
+    static KernelWords all;
+    return all;
+}
+
+inline Drop drop(std::uint64_t at, std::string_view reason, std::string_view place = "somewhere") {
+    Drop result;
     result.count = 1;
     result.at_ns = at;
-    result.reason = reason;
-    result.place = "somewhere";
+    result.reason = words().add(reason);
+    result.place = words().add(place);
+    result.is = classify_drop(reason, place);
     result.hook = KSMS_HOOK_FORWARD;
-    result.no_socket = no_socket;
     return result;
 }
 
@@ -70,6 +84,58 @@ inline ProbeEvidence nothing(const Plan& plan) {
 inline void passes(ProbeEvidence& evidence, std::size_t router, std::uint64_t at) {
     evidence.routers[router].in = seen(at, 1);
     evidence.routers[router].out = seen(at + 1, 2);
+}
+
+/// A verdict in words.
+struct Told {
+    struct Answer {
+        Verdict result;
+        std::string reason;
+        std::vector<std::string> notes;
+        bool stopped_before;
+    };
+    struct Row {
+        std::size_t router;
+        Answer answer;
+    };
+    std::vector<Row> walk;
+    Verdict result;
+    std::string stopped_at, reason, why, hook, answer, reached_why;
+    std::vector<std::string> notes;
+    std::optional<bool> reached;
+};
+
+/// What people are told of this evidence.
+inline Told told(const Plan& plan, const ProbeEvidence& evidence,
+                 const JudgeContext& context = {}) {
+    const std::vector<Service> services{{IPPROTO_TCP, 22}};
+    const auto verdict = judge(plan, 0, 0, evidence, context);
+    Summary summary(plan, services);
+    summary.add(0, 0, verdict, evidence.sent);
+    Report report;
+    summary.finish(words(), report);
+    const auto& service = report.services.front();
+    Told result;
+    result.result = service.result;
+    result.stopped_at = stopped_at(report, service);
+    result.reason = reason_text(report, service);
+    result.why = why_text(report, service);
+    result.notes = notes_text(report, service);
+    if (service.result == Verdict::no) {
+        result.hook = hook_name(service.cause.dropped.hook);
+        result.answer = reply_text(service.cause.reply);
+    }
+    if (service.arrival.known()) result.reached = service.arrival.reached;
+    result.reached_why = arrival_text(report, service);
+    for (const auto& row : verdict.walk) {
+        auto answer = row.answer;
+        for (const auto& router : report.routers)
+            if (router.name == plan.routers[row.router].netns.name()) answer = router.services[0];
+        result.walk.push_back({row.router,
+                               {answer.result, reason_text(report, answer),
+                                notes_text(report, answer), answer.stopped_before()}});
+    }
+    return result;
 }
 
 }  // namespace ksms::test

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "output/words.hpp"
+
 using namespace ksms;
 
 namespace {
@@ -53,12 +55,12 @@ TEST_CASE(
     summary.add(0, 2, passing({{1, "other"}}), 1);
     for (std::size_t i = 0; i < 3; ++i) summary.add(1, i, passing({{0, "z"}}), 1);
     Report report;
-    summary.finish(report);
+    summary.finish({}, report);
     REQUIRE(report.routers.size() == 3);
     CHECK(report.routers[0].name == "r2");
     CHECK(report.routers[0].iface == "x");
-    CHECK(report.routers[0].services[2].egress_iface == "other");
-    CHECK(report.routers[0].services[0].egress_iface.empty());
+    CHECK(report.texts[report.routers[0].services[2].iface] == "other");
+    CHECK(report.routers[0].services[0].iface == 0);
     CHECK(report.routers[1].name == "r1");
     CHECK_FALSE(report.routers[1].services[2].on_path);
     CHECK(report.routers[2].entry == "b");
@@ -72,19 +74,20 @@ TEST_CASE("summary: of several entries the worst answer counts") {
     Summary summary(plan, services);
     ProbeVerdict no = passing({{0, ""}});
     no.result = no.walk[0].answer.result = Verdict::no;
-    no.stopped_at = "r1";
-    no.why = "r1: firewall";
+    no.cause.why = Why::dropped;
+    no.cause.router = 0;
     ProbeVerdict lost = passing({{1, ""}});
     lost.result = lost.walk[0].answer.result = Verdict::unknown;
-    lost.reason = "lost";
+    lost.cause.why = Why::lost;
+    lost.cause.router = 1;
     summary.add(0, 0, no, 1);
     summary.add(0, 1, passing({{0, "e"}}), 1);
     summary.add(1, 0, lost, 4);
     summary.add(1, 1, lost, 4);
     Report report;
-    summary.finish(report);
+    summary.finish({}, report);
     CHECK(report.services[0].result == Verdict::no);
-    CHECK(report.services[0].stopped_at == "r1");
+    CHECK(stopped_at(report, report.services[0]) == "r1");
     CHECK(report.services[0].sent == 4);
     CHECK(report.services[1].result == Verdict::unknown);
     CHECK(report.no == 1);
@@ -99,10 +102,11 @@ TEST_CASE("summary: the planned interface stands where no service has a verdict"
     auto stopped = passing({{0, "out0"}, {1, "planned"}});
     stopped.result = stopped.walk[0].answer.result = Verdict::no;
     stopped.walk[1].answer.result = Verdict::unknown;
-    stopped.walk[1].answer.stopped_before = true;
+    stopped.walk[1].answer.why = Why::stopped_before;
+    stopped.walk[1].answer.stopped_by = 0;
     summary.add(0, 0, stopped, 1);
     Report report;
-    summary.finish(report);
+    summary.finish({}, report);
     REQUIRE(report.routers.size() == 2);
     CHECK(report.routers[1].iface == "planned");
     CHECK(report.routers[1].ingress_iface == "in0");
@@ -117,7 +121,7 @@ TEST_CASE("summary: --entry-only shows the first router of each way, --router th
         summary.add(0, 0, passing({{0, "x"}, {1, "y"}}), 1);
         summary.add(0, 1, passing({{1, "y"}, {0, "x"}}), 1);
         Report report;
-        summary.finish(report);
+        summary.finish({}, report);
         REQUIRE(report.routers.size() == 2);
         for (std::size_t i = 0; i < 2; ++i)
             for (std::size_t service = 0; service < 2; ++service)
@@ -129,7 +133,7 @@ TEST_CASE("summary: --entry-only shows the first router of each way, --router th
     summary.add(0, 0, passing({{0, "x"}, {1, "y"}}), 1);
     summary.add(0, 1, passing({{1, "y"}, {0, "x"}}), 1);
     Report report;
-    summary.finish(report);
+    summary.finish({}, report);
     REQUIRE(report.routers.size() == 1);
     CHECK(report.routers[0].name == "r2");
     CHECK_FALSE(report.routers[0].services[0].on_path);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The verdict over every combination of evidence, and the cases that deserve a sentence.
-#include "scan/verdict.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -27,12 +26,11 @@ TEST_CASE(
                         if (out[i]) evidence.routers[i].out = seen(at + 1, 2);
                         if (dropped[i] != none)
                             evidence.routers[i].drop = drop(
-                                at + 2, dropped[i] == firewall ? "NETFILTER_DROP" : "NO_SOCKET",
-                                dropped[i] == no_socket);
+                                at + 2, dropped[i] == firewall ? "NETFILTER_DROP" : "NO_SOCKET");
                     }
                     JudgeContext context;
                     context.interrupted = interrupted;
-                    const auto verdict = judge(plan, 0, 0, evidence, context);
+                    const auto verdict = told(plan, evidence, context);
 
                     // The truth, from the contract: YES came in and went out (or was accepted by
                     // the router that is the destination); NO came in and did not, or was dropped
@@ -91,7 +89,7 @@ TEST_CASE("verdict: a firewall's drop says where, why and by which hook") {
     passes(evidence, 0, 100);
     evidence.routers[1].in = seen(200, 1);
     evidence.routers[1].drop = drop(201, "NETFILTER_DROP");
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::no);
     CHECK(verdict.stopped_at == "r2");
     CHECK(verdict.reason == "NETFILTER_DROP");
@@ -106,16 +104,16 @@ TEST_CASE("verdict: dropped behind the egress tap is NO, unless it was seen furt
     auto evidence = nothing(plan);
     passes(evidence, 0, 100);
     evidence.routers[0].drop = drop(150, "QDISC_DROP");
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::no);
+    CHECK(told(plan, evidence).result == Verdict::no);
     passes(evidence, 1, 200);
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+    CHECK(told(plan, evidence).result == Verdict::yes);
 }
 
 TEST_CASE("verdict: never seen is UNKNOWN and says how often it was sent") {
     const auto plan = chain(2);
     auto evidence = nothing(plan);
     evidence.sent = 4;
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::unknown);
     CHECK(verdict.reason == "lost");
     CHECK(verdict.why == "lost: sent 4 times, r1 saw none");
@@ -126,7 +124,7 @@ TEST_CASE("verdict: the source's own firewall makes it UNKNOWN, not NO") {
     const auto plan = chain(1);
     auto evidence = nothing(plan);
     evidence.source_drop = drop(50, "NETFILTER_DROP");
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:NETFILTER_DROP");
     CHECK(verdict.walk[0].answer.notes == std::vector<std::string>{"source-firewall"});
@@ -138,12 +136,12 @@ TEST_CASE("verdict: a gateway that does not answer is UNKNOWN, a firewall before
     context.missing_gateways.insert({0, 2});
     auto evidence = nothing(plan);
     evidence.routers[0].in = seen(100, 1);
-    auto verdict = judge(plan, 0, 0, evidence, context);
+    auto verdict = told(plan, evidence, context);
     CHECK(verdict.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:next-hop-missing");
     CHECK(verdict.notes == std::vector<std::string>{"next-hop-missing"});
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
-    verdict = judge(plan, 0, 0, evidence, context);
+    verdict = told(plan, evidence, context);
     CHECK(verdict.result == Verdict::no);
 }
 
@@ -152,12 +150,12 @@ TEST_CASE("verdict: out by a tap before neighbours is no way out while nobody an
     auto evidence = nothing(plan);
     passes(evidence, 0, 100);
     evidence.routers[0].unresolved = true;
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.walk[0].answer.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:next-hop-missing");
     CHECK(verdict.why == "r1: the next hop on out0 does not answer");
     passes(evidence, 1, 200);
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+    CHECK(told(plan, evidence).result == Verdict::yes);
 }
 
 TEST_CASE("verdict: a firewall's drop on the way back is at one of two hooks") {
@@ -167,7 +165,7 @@ TEST_CASE("verdict: a firewall's drop on the way back is at one of two hooks") {
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
     evidence.routers[0].drop.hook = KSMS_HOOK_UNKNOWN;
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.hook.empty());
     CHECK(verdict.why == "r1: firewall, FORWARD or POSTROUTING (NETFILTER_DROP)");
 }
@@ -181,7 +179,7 @@ TEST_CASE("verdict: translated and remarked are YES, with the values in the note
     out.translated = out.destination_translated = true;
     out.destination = *Address::parse("10.4.0.9");
     out.destination_port = 8443;
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::yes);
     CHECK(verdict.notes == std::vector<std::string>{"remarked:0", "translated:10.4.0.9:8443"});
     CHECK(verdict.why == "bleached at r1; r1: translated to 10.4.0.9:8443");
@@ -201,7 +199,7 @@ TEST_CASE(
     evidence.routers[3].in = seen(110, 1);
     evidence.routers[3].out = seen(111, 2);
     passes(evidence, 2, 200);
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     std::vector<std::size_t> order;
     for (const auto& row : verdict.walk) order.push_back(row.router);
     CHECK(order == std::vector<std::size_t>{0, 3, 2});
@@ -214,7 +212,7 @@ TEST_CASE("verdict: a router that is not asked for is on the way but not in the 
     auto evidence = nothing(plan);
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::no);
     CHECK(verdict.stopped_at == "r1");
     CHECK(verdict.why == "r1: firewall, FORWARD (NETFILTER_DROP)");
@@ -229,30 +227,30 @@ TEST_CASE("verdict: YES end to end is every router's, also of those that nobody 
     passes(evidence, 1, 200);
     evidence.routers[2].in = seen(300, 1);
     evidence.routers[2].drop = drop(301, "NETFILTER_DROP");
-    auto verdict = judge(plan, 0, 0, evidence, {});
+    auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::no);
     CHECK(verdict.stopped_at == "r3");
     passes(evidence, 2, 300);
     evidence.routers[2].drop = {};
-    verdict = judge(plan, 0, 0, evidence, {});
+    verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::yes);
     CHECK(verdict.why.empty());
     CHECK(verdict.hook.empty());
     plan.routers[1].wanted = false;  // a way without any router that was asked for
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+    CHECK(told(plan, evidence).result == Verdict::yes);
 }
 
 TEST_CASE("verdict: accepted by the router that is the destination, also where nobody listens") {
     const auto plan = chain(1, true);
     auto evidence = nothing(plan);
     evidence.routers[0].in = seen(100, 1);
-    evidence.routers[0].drop = drop(101, "NO_SOCKET", true);
-    auto verdict = judge(plan, 0, 0, evidence, {});
+    evidence.routers[0].drop = drop(101, "NO_SOCKET");
+    auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::yes);
     CHECK(verdict.why == "r1: accepted, nobody listens");
     JudgeContext blind;
     blind.drops_seen = false;
     evidence.routers[0].drop = {};
-    verdict = judge(plan, 0, 0, evidence, blind);
+    verdict = told(plan, evidence, blind);
     CHECK(verdict.result == Verdict::unknown);
 }

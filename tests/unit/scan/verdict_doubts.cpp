@@ -4,7 +4,6 @@
 #include <catch2/catch.hpp>
 
 #include "evidence_by_hand.hpp"
-#include "scan/verdict.hpp"
 
 using namespace ksms;
 using namespace ksms::test;
@@ -15,7 +14,7 @@ TEST_CASE("verdict: taps that are gone make UNKNOWN of what was not counted, nev
     context.broken_routers = {"the egress filter on out0 was removed", ""};
     auto evidence = nothing(plan);
     evidence.routers[0].in = seen(100, 1);
-    auto verdict = judge(plan, 0, 0, evidence, context);
+    auto verdict = told(plan, evidence, context);
     CHECK(verdict.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:taps-gone");
     CHECK(verdict.why == "r1: the egress filter on out0 was removed");
@@ -23,7 +22,7 @@ TEST_CASE("verdict: taps that are gone make UNKNOWN of what was not counted, nev
 
     evidence = nothing(plan);  // neither tap of r1 counted, but r2 saw it
     passes(evidence, 1, 200);
-    verdict = judge(plan, 0, 0, evidence, context);
+    verdict = told(plan, evidence, context);
     CHECK(verdict.walk[0].answer.reason == "not_sent:taps-gone");
     CHECK(verdict.walk[1].answer.result == Verdict::yes);
 }
@@ -35,20 +34,20 @@ TEST_CASE("verdict: what was counted before a tap was gone is judged") {
     auto evidence = nothing(plan);
     passes(evidence, 0, 100);
     passes(evidence, 1, 200);
-    CHECK(judge(plan, 0, 0, evidence, context).result == Verdict::yes);
+    CHECK(told(plan, evidence, context).result == Verdict::yes);
     evidence.routers[0].out = {};  // seen behind it
-    CHECK(judge(plan, 0, 0, evidence, context).result == Verdict::yes);
+    CHECK(told(plan, evidence, context).result == Verdict::yes);
     evidence = nothing(plan);
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
-    CHECK(judge(plan, 0, 0, evidence, context).result == Verdict::no);
+    CHECK(told(plan, evidence, context).result == Verdict::no);
 }
 
 TEST_CASE("verdict: a router behind which it was seen has not lost it") {
     const auto plan = chain(2);
     auto evidence = nothing(plan);
     passes(evidence, 1, 200);
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     for (const auto& row : verdict.walk) CHECK_FALSE(row.answer.reason == "lost");
 }
 
@@ -57,9 +56,9 @@ TEST_CASE("verdict: a scan that ended too soon says which end it was") {
     const auto evidence = nothing(plan);
     JudgeContext context;
     context.out_of_time = true;
-    CHECK(judge(plan, 0, 0, evidence, context).reason == "not_sent:deadline");
+    CHECK(told(plan, evidence, context).reason == "not_sent:deadline");
     context.interrupted = true;
-    CHECK(judge(plan, 0, 0, evidence, context).reason == "not_sent:interrupted");
+    CHECK(told(plan, evidence, context).reason == "not_sent:interrupted");
 }
 
 TEST_CASE(
@@ -81,7 +80,7 @@ TEST_CASE(
         evidence.routers[stops].in.packets = 32;
         evidence.routers[stops].in.last_ns = 2000;
         evidence.routers[stops].drop = drop(2001, "IP_INHDR");
-        const auto verdict = judge(plan, 0, 0, evidence, {});
+        const auto verdict = told(plan, evidence);
         INFO("stops at router " << stops);
         REQUIRE(verdict.walk.size() == 2);
         for (std::size_t i = 0; i < 2; ++i) {
@@ -103,14 +102,14 @@ TEST_CASE("verdict: what left the source by another interface than a real packet
     evidence.source = seen(50, 4);
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
-    auto verdict = judge(plan, 0, 0, evidence, {});
+    auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:another way");
     CHECK(verdict.why == "src sent it by eth1, its routes say eth2");
     REQUIRE(verdict.walk.size() == 2);
     for (const auto& row : verdict.walk) CHECK(row.answer.result == Verdict::unknown);
     evidence.source = seen(50, 5);
-    verdict = judge(plan, 0, 0, evidence, {});
+    verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::no);
     CHECK(verdict.stopped_at == "r1");
 }

@@ -4,7 +4,6 @@
 #include <catch2/catch.hpp>
 
 #include "evidence_by_hand.hpp"
-#include "scan/verdict.hpp"
 
 using namespace ksms;
 using namespace ksms::test;
@@ -19,7 +18,7 @@ ProbeEvidence tried_twice(const Plan& plan) {
     return evidence;
 }
 
-bool limited(const ProbeVerdict& verdict, std::size_t at) {
+bool limited(const Told& verdict, std::size_t at) {
     return std::ranges::find(verdict.walk[at].answer.notes, "rate-limited") !=
            verdict.walk[at].answer.notes.end();
 }
@@ -32,7 +31,7 @@ TEST_CASE("verdict: stopped in the burst and passed alone is YES, rate-limited")
     passes(evidence, 0, 300);
     evidence.routers[0].in.packets = 2;
     evidence.routers[0].drop = drop(100, "NETFILTER_DROP");
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::yes);
     CHECK(limited(verdict, 0));
     CHECK(verdict.notes == std::vector<std::string>{"rate-limited"});
@@ -47,12 +46,12 @@ TEST_CASE("verdict: passed first and stopped at the second try is YES too") {
     evidence.routers[0].drop = drop(301, "NETFILTER_DROP");
     evidence.routers[1].in = seen(110, 1);
     evidence.routers[1].drop = drop(111, "NETFILTER_DROP");
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.walk[0].answer.result == Verdict::yes);
     CHECK(verdict.walk[1].answer.result == Verdict::no);
     CHECK(verdict.stopped_at == "r2");
     evidence.routers[1] = {};
-    CHECK(judge(plan, 0, 0, evidence, {}).walk[0].answer.result == Verdict::yes);
+    CHECK(told(plan, evidence).walk[0].answer.result == Verdict::yes);
 }
 
 TEST_CASE("verdict: each of two copies dropped behind the egress tap is NO") {
@@ -62,9 +61,9 @@ TEST_CASE("verdict: each of two copies dropped behind the egress tap is NO") {
     evidence.routers[0].in.packets = evidence.routers[0].out.packets = 2;
     evidence.routers[0].drop = drop(400, "QDISC_DROP");
     evidence.routers[0].drop.count = 2;
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::no);
+    CHECK(told(plan, evidence).result == Verdict::no);
     evidence.routers[0].drop.count = 1;
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+    CHECK(told(plan, evidence).result == Verdict::yes);
 }
 
 TEST_CASE("verdict: accepted by the router itself at the second try is YES") {
@@ -73,9 +72,9 @@ TEST_CASE("verdict: accepted by the router itself at the second try is YES") {
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].in.packets = 2;
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::yes);
+    CHECK(told(plan, evidence).result == Verdict::yes);
     evidence.routers[0].drop.count = 2;
-    CHECK(judge(plan, 0, 0, evidence, {}).result == Verdict::no);
+    CHECK(told(plan, evidence).result == Verdict::no);
 }
 
 TEST_CASE("verdict: stopped by a limit and not tried again is UNKNOWN") {
@@ -84,7 +83,7 @@ TEST_CASE("verdict: stopped by a limit and not tried again is UNKNOWN") {
     evidence.undecided = true;
     evidence.routers[0].in = seen(100, 1);
     evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
-    const auto verdict = judge(plan, 0, 0, evidence, {});
+    const auto verdict = told(plan, evidence);
     CHECK(verdict.result == Verdict::unknown);
     CHECK(verdict.reason == "lost");
     CHECK(verdict.why.starts_with("r1: its firewall limits rates"));

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
-#include "base/name.hpp"
+#include "judge/cause.hpp"
 
 namespace ksms {
 
@@ -28,25 +28,12 @@ struct Sighting {
     bool operator==(const Sighting&) const = default;
 };
 
-/// What kfree_skb said.
-struct DropEvidence {
-    std::uint32_t count{0};  ///< 0: nothing was dropped
-    std::uint64_t at_ns{0};
-    Name reason;            ///< "NETFILTER_DROP"; "" where the kernel gave none
-    Name place;             ///< "nft_do_chain"; "" where symbols are hidden
-    std::uint8_t hook{0};   ///< enum ksms_hook
-    bool no_socket{false};  ///< it was delivered, and nobody listens
-    bool neighbour{false};  ///< neighbour resolution failed
-    bool operator==(const DropEvidence&) const = default;
-};
-
 struct RouterEvidence {
     Sighting in, out;
-    DropEvidence drop;
+    Drop drop;
     bool unresolved{false};  ///< at its egress tap nobody knew its next hop's address, and nobody
                              ///< has told it since; of taps that come before that question
-    Name answer;  ///< what the router itself sent back: "tcp-reset", see answer_text.hpp; "":
-                  ///< nothing
+    Reply reply;             ///< what the router itself sent back
     bool operator==(const RouterEvidence&) const = default;
 };
 
@@ -54,14 +41,21 @@ struct RouterEvidence {
 struct ProbeEvidence {
     std::uint32_t sent{0};         ///< how often
     std::uint32_t tried_again{0};  ///< of that, alone, after a firewall had stopped it
-    bool undecided{false};      ///< a firewall that limits rates stopped it; no try alone says more
-    std::string not_sent;       ///< why it never was: "no room in the socket", …
-    Sighting source;            ///< egress of the source's namespace
-    DropEvidence source_drop;   ///< in the source's namespace, before it left
-    DropEvidence segment_drop;  ///< in a bridge's namespace between routers
-    Sighting destination;       ///< ingress of a destination host on this machine
-    DropEvidence destination_drop;
-    Name destination_answer;  ///< as a router's
+    bool undecided{false};  ///< a firewall that limits rates stopped it; no try alone says more
+    /// Why it never was. Why::nothing: it was; send_failed, no_way: the text says why ("No route to
+    /// host"); interrupted; deadline.
+    struct NotSent {
+        Why why{Why::nothing};
+        std::string text;
+        bool operator==(const NotSent&) const = default;
+    };
+    NotSent not_sent;
+    Sighting source;       ///< egress of the source's namespace
+    Drop source_drop;      ///< in the source's namespace, before it left
+    Drop segment_drop;     ///< in a bridge's namespace between routers
+    Sighting destination;  ///< ingress of a destination host on this machine
+    Drop destination_drop;
+    Reply destination_reply;
     std::size_t destination_host{
         0};  ///< index into Plan::destination_hosts: the three above are its
     std::vector<RouterEvidence> routers;  ///< indexed as Plan::routers

@@ -3,38 +3,41 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/address.hpp"
-#include "base/name.hpp"
 #include "base/service.hpp"
+#include "judge/cause.hpp"
+#include "judge/note.hpp"
 
 namespace ksms {
 
-enum class Verdict { yes, no, unknown };
+enum class Verdict : std::uint8_t { yes, no, unknown };
 [[nodiscard]] const char* name_of(Verdict verdict);  ///< "YES", "NO", "UNKNOWN"
 
 enum class ScanState { done, partial, interrupted };
 [[nodiscard]] const char* name_of(ScanState state);
 
-/// One router's answer for one service of one entry.
+/// One router's answer for one service of one entry. It owns no memory: a scan has one for each
+/// router and service.
 struct ServiceAtRouter {
     std::uint32_t service{0};  ///< index into Report::services
     Verdict result{Verdict::unknown};
-    bool on_path{true};          ///< false: omitted in JSON, "." in text
-    bool stopped_before{false};  ///< an earlier router stopped it: "-" in text
+    bool on_path{true};  ///< false: omitted in JSON, "." in text
+    Why why{Why::nothing};
+    RouterIndex stopped_by{kNoRouter};  ///< of Why::stopped_before
+    DropSite dropped{};
+    Reply reply{};       ///< what it sent back where it did not pass it on
+    TextIndex text{0};   ///< as Cause::text
+    TextIndex iface{0};  ///< where this service left, if it differs from the router's
+    Notes notes;
+    std::uint32_t change{0};  ///< index into Report::changes; 0: none
     std::uint32_t ingress_packets{0}, ingress_bytes{0};
     std::uint32_t egress_packets{0}, egress_bytes{0};
     std::uint32_t strangers{0};
-    Name reason;  ///< NO: the kernel's; UNKNOWN: "lost", "stopped_before:R", "not_sent:WHY"; "":
-                  ///< null
-    Name place;   ///< kernel function; "": null
-    Name hook;    ///< "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"; "": not known
-    Name answer;  ///< what it sent back where it did not pass it on: "tcp-reset"; "": null
-    Name egress_iface;  ///< where this service left, if it differs from the router's
-    std::vector<std::string> notes;
+    [[nodiscard]] bool stopped_before() const { return why == Why::stopped_before; }
 };
 
 /// A router once per entry, in path order.
@@ -48,21 +51,19 @@ struct RouterReport {
         services;  ///< all, in the order asked; those with on_path false included
 };
 
+/// A router, and what it changed.
+using ChangeAt = std::pair<RouterIndex, std::uint32_t>;  ///< index into Report::changes
+
 /// End to end.
 struct ServiceReport {
     Service service;
     Verdict result{Verdict::unknown};
-    std::string stopped_at;  ///< router; "": null
-    std::string reason;
-    std::string place;
-    std::string hook;
-    std::string answer;  ///< of the router that it ended at
-    std::vector<std::string> notes;
-    std::uint32_t sent{0};  ///< how often the probe was sent
-    std::string why;  ///< one line for the WHY column: "br-gw: firewall, FORWARD (NETFILTER_DROP)"
-    std::optional<bool>
-        reached;              ///< destination_reached; none: the destination is not on this machine
-    std::string reached_why;  ///< "accepted, nobody listens"; "": null
+    Cause cause{};
+    Notes notes;
+    std::uint32_t changes{0};      ///< on the way that decides: into Report::change_lists; 0: none
+    std::uint32_t all_changes{0};  ///< on the ways of all entries, likewise
+    std::uint32_t sent{0};         ///< how often the probe was sent
+    Arrival arrival{};
 };
 
 struct Timing {
@@ -82,7 +83,15 @@ struct Report {
     std::uint32_t router_count{0};  ///< different ones
     Timing timing;
     std::vector<std::string> warnings;  ///< for standard error and JSON's "warnings"
-    std::string failure;                ///< why every verdict is UNKNOWN, "" otherwise
+
+    // What services name by index, so that 65,535 of them own no memory.
+    std::vector<std::string> router_names;
+    KernelWords words;
+    std::vector<std::string> texts{""};
+    std::vector<Change> changes{{}};
+    std::vector<std::vector<ChangeAt>> change_lists{{}};
+
+    [[nodiscard]] bool all_unknown() const { return unknown == services.size() && unknown > 0; }
 };
 
 }  // namespace ksms
