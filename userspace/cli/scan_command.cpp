@@ -12,7 +12,8 @@
 #include "output/text.hpp"
 #include "output/words.hpp"
 #include "request/scan_request.hpp"
-#include "scan/network.hpp"
+#include "route/network.hpp"
+#include "route/planner.hpp"
 #include "scan/scan.hpp"
 
 namespace ksms {

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "config/config.hpp"
 #include "daemon/allowance.hpp"
+#include "evidence/so_far.hpp"
 #include "explain/explain.hpp"
 #include "os/process.hpp"
 #include "output/explain.hpp"
@@ -16,7 +17,6 @@
 #include "registry/registry.hpp"
 #include "request/job_request.hpp"
 #include "scan/scan.hpp"
-#include "scan/so_far.hpp"
 
 namespace ksms {
 namespace {
@@ -89,9 +89,10 @@ public:
         hooks.so_far = [this](const Report& report) { tell_verdict(report, 0, true); };
         hooks.leased = leased();
         hooks.stop = &stop_;
-        hooks.planned = [this, keep = request.hooks == TapHooks::tc](const Plan& plan) -> Status {
+        hooks.planned = [this, keep = request.hooks == TapHooks::tc](
+                            const Plan& plan, const Network& network) -> Status {
             KSMS_CHECK(is_allowed(plan));
-            if (keep) bench_.keep(plan);
+            if (keep) bench_.keep(plan, network);
             return {};
         };
         auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
@@ -121,7 +122,7 @@ public:
         ExplainHooks hooks;
         hooks.progress = progress();
         hooks.stop = &stop_;
-        hooks.planned = [this](const Plan& plan) { return is_allowed(plan); };
+        hooks.planned = [this](const Plan& plan, const Network&) { return is_allowed(plan); };
         auto explained = run_explain(root_, request, hooks);
         if (!explained) return end_of(explained.error(), stop_ != 0);
         for (auto& service : explained->services)

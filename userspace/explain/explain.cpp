@@ -17,7 +17,7 @@
 #include "explain/job_lock.hpp"
 #include "ksms/token.h"
 #include "os/process.hpp"
-#include "scan/probe_packet.hpp"
+#include "probe/probe_packet.hpp"
 
 namespace ksms {
 namespace {
@@ -143,9 +143,9 @@ private:
 
     Status watch(const ArmedScan& armed, const Service& service, Observation& seen) {
         seen.source_port = armed.header.source_port;
-        const auto add = [&](const Netns& netns) -> Status {
+        const auto add = [&](const PlanNetns& netns) -> Status {
             if (seen.watches.contains(netns.name())) return {};
-            KSMS_TRY(auto own, netns.duplicate());
+            KSMS_TRY(auto own, armed.network.netns(netns.number()).duplicate());
             seen.watches.emplace(netns.name(), Watch(std::move(own), request_.source.family));
             return {};
         };

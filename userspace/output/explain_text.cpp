@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/service_names.hpp"
 #include "output/explain.hpp"
 #include "output/layout.hpp"
 #include "output/words.hpp"
-#include "scan/service_names.hpp"
 
 namespace ksms {
 namespace {

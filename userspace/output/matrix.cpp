@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/service_names.hpp"
 #include "output/layout.hpp"
-#include "scan/ports.hpp"
 
 namespace ksms {
 namespace {

@@ -8,7 +8,7 @@
 #include "config/config.hpp"
 #include "judge/report.hpp"
 #include "request/options.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

@@ -77,7 +77,7 @@ TapRow tap(bool standing) {
 
 Plan small_plan() {
     Plan plan;
-    const auto here = [](const char* name) { return *Netns::open_path("/proc/self/ns/net", name); };
+    const auto here = [](const char* name) { return PlanNetns(0, name, 0); };
     PlanEntry entry;
     entry.netns = here("ts-hq");
     entry.interfaces = {{2, "eth0"}};
@@ -94,7 +94,7 @@ Plan small_plan() {
                   {{first}, PathEnd::no_route, "hq-gw has no route to 10.2.5.100"}};
     plan.path_of = {0, 0, 1};
     plan.neighbours.push_back(
-        {&plan.routers[0].netns, {3, "wg0"}, *Address::parse("10.0.0.2"), true, {}});
+        {plan.routers[0].netns, {3, "wg0"}, *Address::parse("10.0.0.2"), true, {}});
     plan.warnings = {"--router x is on no path"};
     return plan;
 }
