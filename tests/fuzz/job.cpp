@@ -14,7 +14,7 @@ using namespace ksms::fuzz;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto body = parse_json_body(text_of(data, size));
     if (!body) return 0;
-    const auto job = make_job_request(*body, Config{});
+    const auto job = make_job_request(*body, Config{}, {});
     if (!job) {
         // It becomes the detail of a problem.
         holds(job.error().code == Code::usage && is_utf8(job.error().text()));

@@ -54,14 +54,14 @@ const char* name_of(Program program) {
     return "";
 }
 
-Result<PinRoot> PinRoot::choose(const std::string& option) {
-    const char* environment = ::secure_getenv("KSMS_PIN_ROOT");
+Result<PinRoot> PinRoot::choose(const std::string& option,
+                                const std::optional<std::string>& environment) {
     PinRoot root;
     const char* where = "--pin-root";
     if (!option.empty()) {
         root.path = option;
-    } else if (environment != nullptr && *environment != '\0') {
-        root.path = environment;
+    } else if (environment) {
+        root.path = *environment;
         where = "KSMS_PIN_ROOT";
     } else {
         return root;

@@ -2,6 +2,7 @@
 // Where on the BPF file system things are pinned.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -13,7 +14,9 @@ namespace ksms {
 struct PinRoot {
     std::string path{"/sys/fs/bpf/ksms"};
     /// @param option  the value of --pin-root, "" if it was not given
-    static Result<PinRoot> choose(const std::string& option);
+    /// @param environment  that of KSMS_PIN_ROOT
+    static Result<PinRoot> choose(const std::string& option,
+                                  const std::optional<std::string>& environment);
 };
 
 /// What to do where nothing is pinned.

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <exception>
 
+#include "base/environment.hpp"
 #include "base/nearest.hpp"
 #include "cli/command.hpp"
 #include "cli/help.hpp"
@@ -159,11 +160,12 @@ std::string rights_hint(const Error& error, const PinRoot& root) {
 Result<int> run_command(const Command& command, const GlobalOptions& options,
                         const Arguments& arguments, const std::atomic<int>& stop) {
     KSMS_TRY(const auto config, load_config(options.config));
-    KSMS_TRY(auto root, PinRoot::choose(options.pin_root));
+    const auto environment = Environment::read();
+    KSMS_TRY(auto root, PinRoot::choose(options.pin_root, environment.pin_root));
     Console console(options);
     for (const auto& warning : config.warnings) console.warn(warning);
     KSMS_CHECK(console.open());
-    Context context{options, config, std::move(root), console, stop};
+    Context context{options, config, environment, std::move(root), console, stop};
     auto status = command.run(context, arguments);
     console.end_progress();
     if (!status) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/environment.hpp"
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "cli/console.hpp"
@@ -19,6 +20,7 @@ namespace ksms {
 struct Context {
     const GlobalOptions& options;
     const Config& config;
+    const Environment& environment;
     PinRoot root;
     Console& console;
     /// The number of SIGINT, SIGTERM, SIGHUP or SIGQUIT once it came, 0 before. These signals end

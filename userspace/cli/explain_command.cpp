@@ -22,7 +22,8 @@ int status_of(Context& context, const Explanation& result) {
 }
 
 Result<int> explain(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto request, make_explain_request(arguments, context.config));
+    KSMS_TRY(const auto request,
+             make_explain_request(arguments, context.config, context.environment));
     KSMS_CHECK(require_capabilities("explain"));
     auto& console = context.console;
     ProgressLine line(console);

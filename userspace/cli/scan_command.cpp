@@ -64,7 +64,7 @@ int status_of(Context& context, const Report& report, const std::set<Verdict>& f
 }
 
 Result<int> scan(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto request, make_scan_request(arguments, context.config));
+    KSMS_TRY(const auto request, make_scan_request(arguments, context.config, context.environment));
     KSMS_TRY(const auto fail_on, read_fail_on(arguments));
     KSMS_CHECK(require_capabilities("a scan"));
     if (arguments.has("dry-run")) return dry_run(context, request);

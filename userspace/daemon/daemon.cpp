@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/environment.hpp"
 #include "config/config.hpp"
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
@@ -277,7 +278,7 @@ Status run_daemon(const std::vector<std::string>& line) {
     KSMS_TRY(auto config, load_config(options.config));
     for (const auto& warning : config.warnings) log(LogLevel::warning, warning);
     KSMS_CHECK(require_capabilities("ksmsd"));
-    KSMS_TRY(const auto root, PinRoot::choose(options.pin_root));
+    KSMS_TRY(const auto root, PinRoot::choose(options.pin_root, Environment::read().pin_root));
     // Its pins and its socket are the group's: who is in it may give them to it without CAP_CHOWN.
     KSMS_CHECK(join_group(kGroup));
     if (!arguments.has("foreground") && ::daemon(0, 1) != 0) return fail_errno(errno, "daemon");

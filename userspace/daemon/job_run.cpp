@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/environment.hpp"
 #include "base/text.hpp"
 #include "config/config.hpp"
 #include "daemon/allowance.hpp"
@@ -215,9 +216,13 @@ RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
     auto config = order.config.empty() ? Result<Config>(Config{})
                                        : parse_config(order.config, order.config_name);
     if (!config) return end_of(config.error(), false);
-    auto root = PinRoot::choose(order.pin_root);
+    auto root = PinRoot::choose(order.pin_root, {});
     if (!root) return end_of(root.error(), false);
-    auto job = make_job_request(json::parse(order.request, nullptr, false), *config);
+    // What ksmsd was started with is about its taps; whose DSCP it is the job says.
+    auto environment = Environment::read();
+    environment.job_dscp.reset();
+    environment.sudo_uid.reset();
+    auto job = make_job_request(json::parse(order.request, nullptr, false), *config, environment);
     if (!job) return end_of(job.error(), false);
     const auto* allowance = order.uid == 0 ? nullptr : &config->service.allow;
     if (allowance != nullptr) {

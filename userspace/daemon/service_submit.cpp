@@ -76,7 +76,7 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
     if (!caller.trusted && is_too_fast(caller.uid)) return then(rejected("rate_limit", too_fast()));
     const auto body = parse_json_body(text);
     if (!body) return then(rejected("invalid", body.error()));
-    const auto request = make_job_request(*body, config_);
+    const auto request = make_job_request(*body, config_, {});
     if (!request) return then(rejected("invalid", problem_of(request.error())));
     if (!caller.trusted)
         if (const auto allowed = allows(config_.service.allow, request->scan); !allowed)

@@ -89,7 +89,7 @@ RunEnd run(const std::string& line, const RunSink& sink, Workbench& bench,
 /// What the first job would wait for; why it fails is for that one to say.
 void prepare(Workbench& bench, const std::string& pin_root) {
     try {
-        if (const auto root = PinRoot::choose(pin_root)) [[maybe_unused]]
+        if (const auto root = PinRoot::choose(pin_root, {})) [[maybe_unused]]
             const auto ready = bench.prepare(*root);
     } catch (const std::bad_alloc&) {
         return;  // there may be more later

@@ -103,7 +103,7 @@ void Collector::collect_destination(std::uint32_t probe, ProbeEvidence& evidence
 }
 
 void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
-    const auto entry = probe / plan_.services();
+    const auto entry = plan_.numbers().entry(probe);
     evidence.routers.resize(plan_.routers.size());
     for (std::size_t i = 0; i < plan_.routers.size(); ++i) {
         const auto slot = slots_.router_slots[i];

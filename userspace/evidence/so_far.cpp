@@ -17,8 +17,9 @@ SoFar::SoFar(const Plan& plan, const std::vector<Service>& services, Collector c
       tell_(std::move(tell)) {
     if (!wanted()) return;
     missing_.assign(std::min(services.size(), kMostSoFar), 0);
-    for (std::size_t probe = 0; probe < plan.path_of.size(); ++probe) {
-        const auto service = probe % services.size();
+    const auto numbers = plan.numbers();
+    for (std::uint32_t probe = 0; probe < plan.path_of.size(); ++probe) {
+        const auto service = numbers.service(probe);
         if (service < missing_.size() && !plan.paths[plan.path_of[probe]].elsewhere)
             ++missing_[service];
     }
@@ -26,7 +27,7 @@ SoFar::SoFar(const Plan& plan, const std::vector<Service>& services, Collector c
 
 void SoFar::tell(std::span<const std::uint8_t> sent) {
     for (const auto probe : std::exchange(fresh_, {})) {
-        const auto service = probe % services_.size();
+        const auto service = plan_.numbers().service(probe);
         if (service >= missing_.size() || missing_[service] == 0) continue;
         if (--missing_[service] == 0) tell_service(service, sent);
     }
@@ -37,7 +38,7 @@ void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent
     Summary summary(plan_, one);
     ProbeEvidence evidence;
     for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
-        const auto probe = static_cast<std::uint32_t>(entry * services_.size() + service);
+        const auto probe = plan_.numbers().probe(entry, service);
         if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
         collector_.collect(probe, evidence);
         evidence.sent = sent[probe];

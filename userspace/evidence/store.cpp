@@ -92,13 +92,12 @@ Status ScanStore::install_services() const {
 
 ksms_counter_key ScanStore::key(std::size_t slot, ksms_direction direction,
                                 std::uint32_t probe) const {
-    const auto per_entry = static_cast<std::uint32_t>(services_->size());
-    const auto& service = (*services_)[probe % per_entry];
+    const auto& of = service(probe);
     return {header_.dscp,
-            service.protocol,
-            service.port,
+            of.protocol,
+            of.port,
             sites_[slot].netns,
-            static_cast<std::uint16_t>(probe / per_entry),
+            static_cast<std::uint16_t>(numbers().entry(probe)),
             static_cast<std::uint8_t>(direction),
             0};
 }

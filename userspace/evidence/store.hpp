@@ -12,6 +12,7 @@
 #include "base/service.hpp"
 #include "bpf/objects.hpp"
 #include "guard/guard.hpp"
+#include "judge/probe_numbers.hpp"
 #include "probe/probe_packet.hpp"
 #include "taps/taps.hpp"
 
@@ -40,16 +41,17 @@ public:
                                                               std::uint32_t probe) const;
     [[nodiscard]] const ProbeHeader& header() const { return header_; }
     [[nodiscard]] const Service& service(std::uint32_t probe) const {
-        return (*services_)[probe % services_->size()];
+        return (*services_)[numbers().service(probe)];
     }
     [[nodiscard]] std::uint16_t source_port(std::uint32_t probe) const {
-        const auto entry = static_cast<std::uint32_t>(probe / services_->size());
+        const auto entry = static_cast<std::uint32_t>(numbers().entry(probe));
         return static_cast<std::uint16_t>(header_.source_port + entry * header_.port_step);
     }
     [[nodiscard]] std::uint32_t probes() const { return probes_; }
     [[nodiscard]] std::uint32_t entries() const {
-        return static_cast<std::uint32_t>(probes_ / services_->size());
+        return static_cast<std::uint32_t>(numbers().entry(probes_));
     }
+    [[nodiscard]] ProbeNumbers numbers() const { return ProbeNumbers(services_->size()); }
     [[nodiscard]] bool dense() const { return dense_.has_value(); }
 
 private:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/dscp.hpp"
 #include "explain/culprit.hpp"
 #include "explain/hooks.hpp"
 #include "explain/route_choice.hpp"
@@ -21,7 +22,7 @@ public:
         question_.protocol = request.services.front().protocol;
         question_.destination_port = request.services.front().port;
         question_.source_port = source_port;
-        question_.tos = static_cast<std::uint8_t>(report.dscp << 2);
+        question_.tos = Dscp(report.dscp).tos();
     }
     /// What a router did to it before it asked for the route.
     void arrive(const Change& change) {
@@ -35,7 +36,7 @@ public:
             question_.source = change.source->address;
             question_.source_port = change.source->port;
         }
-        if (change.dscp) question_.tos = static_cast<std::uint8_t>(*change.dscp << 2);
+        if (change.dscp) question_.tos = Dscp(*change.dscp).tos();
     }
     [[nodiscard]] RouteQuestion question(std::uint32_t iif) const {
         auto asked = question_;

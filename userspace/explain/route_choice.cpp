@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/dscp.hpp"
 #include "explain/refusal_reason.hpp"
 
 namespace ksms {
@@ -184,7 +185,7 @@ std::string selector_text(const RoutingRule& rule) {
     if (!rule.iif.empty()) text += " iif " + rule.iif;
     if (!rule.oif.empty()) text += " oif " + rule.oif;
     if (rule.tos_mask == 0xfc)
-        text += fmt::format(" dscp {}", rule.tos >> 2);
+        text += fmt::format(" dscp {}", Dscp::of_tos(rule.tos).value());
     else if (rule.tos_mask != 0)
         text += fmt::format(" tos 0x{:02x}", rule.tos);
     if (rule.mark != 0 || rule.mark_mask != 0) {

@@ -13,6 +13,7 @@
 
 #include "base/address.hpp"
 #include "base/service.hpp"
+#include "judge/probe_numbers.hpp"
 
 namespace ksms {
 
@@ -128,7 +129,7 @@ struct Plan {
                                                ///< path gets so far, one of this machine
     std::vector<std::vector<PlanInterface>> destination_interfaces;  ///< of each of those
     std::vector<PlanPath> paths;                                     ///< each different one once
-    /// path_of[entry * services + service] is an index into paths
+    /// One for each probe (see numbers()): an index into paths.
     std::vector<std::uint32_t> path_of;
     /// (router, egress ifindex) -> routers that may come next; used where the evidence leaves the
     /// prediction
@@ -146,8 +147,8 @@ struct Plan {
     [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
         return routers[router].wanted && (!entry_only || place == 0);
     }
-    [[nodiscard]] std::size_t services() const {
-        return entries.empty() ? 0 : path_of.size() / entries.size();
+    [[nodiscard]] ProbeNumbers numbers() const {
+        return ProbeNumbers(entries.empty() ? 0 : path_of.size() / entries.size());
     }
 };
 

@@ -21,7 +21,7 @@ public:
           entry_(entry),
           evidence_(evidence),
           context_(context),
-          probe_(entry * plan.services() + service),
+          probe_(plan.numbers().probe(entry, service)),
           service_(static_cast<std::uint32_t>(service)),
           path_(plan.paths[plan.path_of[probe_]]) {}
 

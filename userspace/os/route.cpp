@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/dscp.hpp"
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
@@ -17,7 +18,8 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint16_t kFraDscp = 26;  // FRA_DSCP, linux/fib_rules.h since Linux 6.13
+// linux/fib_rules.h: FRA_DSCP since Linux 6.13, FRA_DSCP_MASK since Linux 6.15
+constexpr std::uint16_t kFraDscp = 25, kFraDscpMask = 30;
 constexpr std::uint16_t kFraLast = 31;
 constexpr std::uint8_t kIpv4RuleTos =
     0x1c;  // IPTOS_RT_MASK, net/route.h: what an IPv4 rule compares
@@ -90,8 +92,8 @@ std::optional<RoutingRule> parse_routing_rule(const nlmsghdr* message) {
         rule.tos_mask = info->family == AF_INET ? kIpv4RuleTos : 0xfc;
     }
     if (attributes[kFraDscp] != nullptr) {
-        rule.tos = static_cast<std::uint8_t>(attributes.u8(kFraDscp) << 2);
-        rule.tos_mask = 0xfc;
+        rule.tos = Dscp(attributes.u8(kFraDscp)).tos();
+        rule.tos_mask = Dscp(attributes.u8(kFraDscpMask, 0x3f)).tos();
     }
     return rule;
 }

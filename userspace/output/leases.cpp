@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/clock.hpp"
+#include "base/dscp.hpp"
 #include "output/layout.hpp"
 
 namespace ksms {
@@ -117,7 +118,7 @@ std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now
     Table table({"DSCP", "TOS", "JOB", "USER", "PID", "HELD FOR", "ENDS", "STATUS"});
     for (const auto& lease : leases) {
         const auto age = now.monotonic_ns - std::min(now.monotonic_ns, lease.allocated_ns);
-        table.add({std::to_string(lease.dscp), fmt::format("0x{:02x}", lease.dscp << 2),
+        table.add({std::to_string(lease.dscp), fmt::format("0x{:02x}", Dscp(lease.dscp).tos()),
                    text_of(lease.job), text_of(lease.user),
                    lease.owner_pid == 0 ? "-" : std::to_string(lease.owner_pid), span_text(age),
                    left_text(lease, now), status_of(lease, now)});

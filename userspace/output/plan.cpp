@@ -37,9 +37,9 @@ const EndWords& words_of(PathEnd end) {
 std::map<std::uint32_t, std::vector<Service>> paths_of(const ScanRequest& request, const Plan& plan,
                                                        std::size_t entry) {
     std::map<std::uint32_t, std::vector<Service>> paths;
-    const auto services = request.services.size();
-    for (std::size_t i = 0; i < services; ++i)
-        paths[plan.path_of[entry * services + i]].push_back(request.services[i]);
+    const auto numbers = plan.numbers();
+    for (std::size_t i = 0; i < numbers.services(); ++i)
+        paths[plan.path_of[numbers.probe(entry, i)]].push_back(request.services[i]);
     return paths;
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/dscp.hpp"
 #include "output/layout.hpp"
 #include "output/matrix.hpp"
 
@@ -24,7 +25,7 @@ std::string head(const ScanView& view, std::size_t width) {
         fmt::format("{} ({}) -> {}", view.source, joined(view.entries, ", "), view.destination),
         view.mode,
         fmt::format("dscp {} ({} 0x{:02x})", view.dscp, view.ipv6 ? "traffic class" : "tos",
-                    view.dscp << 2),
+                    Dscp(view.dscp).tos()),
         "job " + view.job, milliseconds(view.timing.total)};
     if (view.state != name_of(ScanState::done)) parts.push_back(view.state);
     std::string text, line;

@@ -110,14 +110,14 @@ Result<std::vector<Sender::Refused>> Injector::send(
     const std::function<bool(std::size_t done)>& stop) {
     // Several batches in one visit of a namespace, but not so many that nobody could stop it.
     const std::size_t most = rate_pps == 0 ? 8192 : 1 + rate_pps / 1000;
-    const auto services = plan_.services();
+    const auto numbers = plan_.numbers();
     const auto begun = pace_.begin(rate_pps, stop);
     std::size_t done = 0;
     while (done < probes.size() && !stop(done)) {
-        const auto entry = probes[done] / services;
+        const auto entry = numbers.entry(probes[done]);
         std::size_t count = 1;
         while (count < most && done + count < probes.size() &&
-               probes[done + count] / services == entry)
+               numbers.entry(probes[done + count]) == entry)
             ++count;
         KSMS_CHECK(inject(entry, probes.subspan(done, count)));
         done += count;

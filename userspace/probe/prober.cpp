@@ -18,6 +18,7 @@
 
 #include "base/beside.hpp"
 #include "base/clock.hpp"
+#include "base/dscp.hpp"
 #include "ksms/token.h"
 #include "probe/probe_socket.hpp"
 
@@ -67,7 +68,7 @@ Status allow_any_source(const Fd& fd, int family) {
 }
 
 Status mark(const Fd& fd, const ProbeHeader& header) {
-    const int tos = header.dscp << 2;
+    const int tos = Dscp(header.dscp).tos();
     if (header.source.family == AF_INET) return set_option(fd, IPPROTO_IP, IP_TOS, tos, "IP_TOS");
     return set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "IPV6_TCLASS");
 }
@@ -146,13 +147,13 @@ Status Prober::reserve_port(const Plan& plan, const Network& network,
 
 Prober::Way Prober::way(std::uint32_t probe) const {
     if (!plan_->paths[plan_->path_of[probe]].by_socket) return Way::raw;
-    const auto& service = (*services_)[probe % services_->size()];
+    const auto& service = service_of(probe);
     return service.protocol == IPPROTO_TCP ? Way::connection : Way::datagram;
 }
 
 /// In one batch: from one socket.
 bool Prober::together(std::uint32_t one, std::uint32_t other) const {
-    return one / services_->size() == other / services_->size() && way(one) == way(other);
+    return plan_->numbers().entry(one) == plan_->numbers().entry(other) && way(one) == way(other);
 }
 
 /// @param probes  at most kBatch, which go together
@@ -165,10 +166,10 @@ Status Prober::send_batch(std::span<const std::uint32_t> probes, std::vector<Ref
 
 void Prober::send_connections(std::span<const std::uint32_t> probes,
                               std::vector<Refused>& refused) {
-    const auto& entry = entries_[probes[0] / services_->size()];
+    const auto& entry = entries_[plan_->numbers().entry(probes[0])];
     const std::lock_guard one_at_a_time(*entry.one_connection);
     for (const auto probe : probes) {
-        const auto& service = (*services_)[probe % services_->size()];
+        const auto& service = service_of(probe);
         const auto to = socket_address(header_.destination, service.port);
         const int err = send_syn(entry.tcp, reinterpret_cast<const sockaddr*>(&to.storage), to.size,
                                  probe_token(header_, probe));

@@ -56,6 +56,10 @@ private:
 
     std::vector<Entry> entries_;
     const Plan* plan_{nullptr};
+    [[nodiscard]] const Service& service_of(std::uint32_t probe) const {
+        return (*services_)[plan_->numbers().service(probe)];
+    }
+
     const std::vector<Service>* services_{nullptr};
     ProbeHeader header_;
     Pace pace_;

@@ -11,12 +11,13 @@
 
 namespace ksms {
 
-/// The lease that a job or a DSCP names, if this user holds it; under sudo(8), the user who called
-/// that.
+/// The lease that a job or a DSCP names, if this user holds it.
 /// @param job  "": none was named
+/// @param sudo_uid  the user who called sudo(8): a lease of that one is ours too
 /// @return nothing where it is to be allocated; Code::no_dscp where the job is another user's, or
 /// holds another DSCP than the one named
 Result<std::optional<Lease>> borrow_lease(const Registry& registry, const std::string& job,
-                                          std::optional<std::uint8_t> dscp);
+                                          std::optional<std::uint8_t> dscp,
+                                          std::optional<std::uint32_t> sudo_uid);
 
 }  // namespace ksms

@@ -2,6 +2,8 @@
 // include/ksms/registry.hpp over the room's own registry.
 #include "ksms/registry.hpp"
 
+#include "base/dscp.hpp"
+#include "base/environment.hpp"
 #include "bpf/registry_pins.hpp"
 #include "registry/registry.hpp"
 
@@ -56,7 +58,7 @@ std::uint8_t HeldLease::dscp() const {
 }
 
 int HeldLease::tos() const {
-    return state_->lease.dscp << 2;
+    return Dscp(state_->lease.dscp).tos();
 }
 
 const std::string& HeldLease::job() const {
@@ -90,7 +92,7 @@ LeaseRegistry& LeaseRegistry::operator=(LeaseRegistry&&) noexcept = default;
 LeaseRegistry::~LeaseRegistry() = default;
 
 std::expected<LeaseRegistry, LeaseError> LeaseRegistry::open(const std::string& pin_root) {
-    auto root = PinRoot::choose(pin_root);
+    auto root = PinRoot::choose(pin_root, Environment::read().pin_root);
     if (!root) return told(root.error());
     auto pins = RegistryPins::open(*root);
     if (!pins) return told(pins.error());

@@ -47,9 +47,10 @@ std::span<const Option> explain_options() {
     return kOptions;
 }
 
-Result<ScanRequest> make_explain_request(const Arguments& arguments, const Config& config) {
+Result<ScanRequest> make_explain_request(const Arguments& arguments, const Config& config,
+                                         const Environment& environment) {
     KSMS_CHECK(check_call(arguments));
-    KSMS_TRY(auto request, make_scan_request(arguments, config));
+    KSMS_TRY(auto request, make_scan_request(arguments, config, environment));
     if (request.services.size() > kMostExplained)
         return fail(Code::usage,
                     fmt::format("{} services: explain takes {} at most, one after the other",

@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "base/environment.hpp"
 #include "config/config.hpp"
 #include "request/options.hpp"
 #include "route/request.hpp"
@@ -15,6 +16,7 @@ inline constexpr const char* kExplainSynopsis = "-s SOURCE -d DESTINATION -P POR
 [[nodiscard]] std::span<const Option> explain_options();
 
 /// @return Code::usage naming the option and the value; more than kMostExplained services too
-Result<ScanRequest> make_explain_request(const Arguments& arguments, const Config& config);
+Result<ScanRequest> make_explain_request(const Arguments& arguments, const Config& config,
+                                         const Environment& environment);
 
 }  // namespace ksms

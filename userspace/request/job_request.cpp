@@ -92,7 +92,8 @@ Result<std::string> text_of(const json& body, const char* key) {
 
 }  // namespace
 
-Result<JobRequest> make_job_request(const json& body, const Config& config) {
+Result<JobRequest> make_job_request(const json& body, const Config& config,
+                                    const Environment& environment) {
     if (!body.is_object()) return fail(Code::usage, "a job is a JSON object");
     JobRequest job;
     KSMS_TRY(const auto type, text_of(body, "type"));
@@ -117,8 +118,8 @@ Result<JobRequest> make_job_request(const json& body, const Config& config) {
     const auto options = job.detailed ? explain_options() : scan_options();
     KSMS_TRY(const auto line, line_of(body, options));
     KSMS_TRY(const auto arguments, parse_arguments(options, line));
-    KSMS_TRY(job.scan, job.detailed ? make_explain_request(arguments, config)
-                                    : make_scan_request(arguments, config));
+    KSMS_TRY(job.scan, job.detailed ? make_explain_request(arguments, config, environment)
+                                    : make_scan_request(arguments, config, environment));
     return job;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/environment.hpp"
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "route/request.hpp"
@@ -23,6 +24,7 @@ struct JobRequest {
 
 /// @param body  an object
 /// @return Code::usage naming the key and the value
-Result<JobRequest> make_job_request(const nlohmann::json& body, const Config& config);
+Result<JobRequest> make_job_request(const nlohmann::json& body, const Config& config,
+                                    const Environment& environment);
 
 }  // namespace ksms

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 #include "base/nearest.hpp"
 #include "ksms/abi.h"
@@ -142,7 +141,21 @@ Status read_way(const Arguments& arguments, ScanRequest& request) {
         return fail(Code::usage, "--router needs a namespace");
     request.entry_only = arguments.has("entry-only");
     request.all_netns = arguments.has("all-netns");
-    KSMS_TRY(request.way, attach_way_from_environment());
+    return {};
+}
+
+/// KSMS_ATTACH and KSMS_DROPS, for tests of what this kernel or these links would not choose.
+Status read_environment(const Environment& environment, ScanRequest& request) {
+    request.drops = environment.drops;
+    request.sudo_uid = environment.sudo_uid;
+    if (!environment.attach) return {};
+    if (*environment.attach == "clsact")
+        request.way = AttachWay::clsact;
+    else if (*environment.attach == "tcx")
+        request.way = AttachWay::tcx;
+    else
+        return fail(Code::usage, fmt::format("KSMS_ATTACH is '{}'", *environment.attach),
+                    "it is clsact, tcx or not set");
     return {};
 }
 
@@ -169,13 +182,12 @@ Status read_pace(const Arguments& arguments, ScanRequest& request) {
 }
 
 /// --dscp, else KSMS_JOB_DSCP.
-Status read_dscp(const Arguments& arguments, ScanRequest& request) {
+Status read_dscp(const Arguments& arguments, const Environment& environment, ScanRequest& request) {
     std::string from = "--dscp";
     auto text = arguments.text("dscp");
     if (!text) {
-        const char* variable = ::secure_getenv("KSMS_JOB_DSCP");
-        if (variable == nullptr || *variable == '\0') return {};
-        text = variable;
+        if (!environment.job_dscp) return {};
+        text = environment.job_dscp;
         from = "KSMS_JOB_DSCP";
     }
     const auto& limits = request.limits;
@@ -192,9 +204,10 @@ Status read_dscp(const Arguments& arguments, ScanRequest& request) {
     return {};
 }
 
-Status read_lease(const Arguments& arguments, const Config& config, ScanRequest& request) {
+Status read_lease(const Arguments& arguments, const Config& config, const Environment& environment,
+                  ScanRequest& request) {
     request.limits = config.limits;
-    KSMS_CHECK(read_dscp(arguments, request));
+    KSMS_CHECK(read_dscp(arguments, environment, request));
     request.user = arguments.text("user").value_or("");
     if (arguments.has("user") && (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH))
         return fail(Code::usage, fmt::format("--user {}: not 1 to {} bytes", request.user,
@@ -213,13 +226,15 @@ std::span<const Option> scan_options() {
     return kOptions;
 }
 
-Result<ScanRequest> make_scan_request(const Arguments& arguments, const Config& config) {
+Result<ScanRequest> make_scan_request(const Arguments& arguments, const Config& config,
+                                      const Environment& environment) {
     ScanRequest request;
     KSMS_CHECK(read_addresses(arguments, request));
     KSMS_CHECK(read_services(arguments, request));
     KSMS_CHECK(read_way(arguments, request));
     KSMS_CHECK(read_pace(arguments, request));
-    KSMS_CHECK(read_lease(arguments, config, request));
+    KSMS_CHECK(read_lease(arguments, config, environment, request));
+    KSMS_CHECK(read_environment(environment, request));
     return request;
 }
 

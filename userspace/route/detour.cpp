@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/dscp.hpp"
 #include "route/tracer.hpp"
 
 namespace ksms {
@@ -33,7 +34,7 @@ RouteQuestion question_behind(const ScanRequest& request, const Service& service
     question.source_port = source_port;
     question.protocol = service.protocol;
     question.iif = seen.in.ifindex;
-    question.tos = static_cast<std::uint8_t>(seen.in.seen_dscp << 2);
+    question.tos = Dscp(seen.in.seen_dscp).tos();
     return question;
 }
 
@@ -62,7 +63,8 @@ bool DetourWatch::as_planned(std::size_t probe, std::size_t router,
 
 Detour DetourWatch::detour_of(std::size_t probe, std::size_t router,
                               const RouterEvidence& seen) const {
-    const auto& service = request_.services[probe % plan_.services()];
+    const auto& service =
+        request_.services[plan_.numbers().service(static_cast<std::uint32_t>(probe))];
     Detour detour;
     detour.netns = plan_.routers[router].netns.inode();
     detour.egress = seen.out.ifindex;

@@ -126,11 +126,11 @@ private:
 
     /// In the order of the way; a router that two ways enter by two interfaces is two places.
     void place_along(const Plan& way, const std::set<std::size_t>& wanted) {
-        const auto services = way.services();
+        const auto numbers = way.numbers();
         std::map<std::pair<std::size_t, std::uint32_t>, Place> found;
         for (std::size_t entry = 0; entry < way.entries.size(); ++entry) {
-            for (std::size_t service = 0; service < services; ++service) {
-                const auto& hops = way.paths[way.path_of[entry * services + service]].hops;
+            for (std::size_t service = 0; service < numbers.services(); ++service) {
+                const auto& hops = way.paths[way.path_of[numbers.probe(entry, service)]].hops;
                 const auto most =
                     request_.entry_only ? std::min<std::size_t>(hops.size(), 1) : hops.size();
                 for (std::uint32_t hop = 0; hop < most; ++hop) {
@@ -140,7 +140,7 @@ private:
                         place.ifindex = key.second;
                         place.hop = hop + 1;
                         place.source = way.entries[entry].netns.name();
-                        place.services.resize(services);
+                        place.services.resize(numbers.services());
                     }
                     place.services[service] = true;
                 }
@@ -235,7 +235,7 @@ private:
 
     /// A service whose way has no router at all: its first entry says so.
     void lead_nowhere() {
-        const auto services = plan_.services();
+        const auto services = plan_.numbers().services();
         for (std::size_t service = 0; service < services; ++service) {
             const bool anywhere = std::ranges::any_of(
                 places_, [&](const Place& place) { return place.serves(service); });

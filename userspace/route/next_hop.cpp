@@ -122,7 +122,8 @@ Status NextHopWatch::look(std::size_t probe, ProbeEvidence& evidence) {
     const Exit exit{router, last->out.ifindex};
     KSMS_TRY(const bool nobody_silent, all_answer(exit));
     if (nobody_silent) return {};
-    const auto& service = request_.services[probe % plan_.services()];
+    const auto& service =
+        request_.services[plan_.numbers().service(static_cast<std::uint32_t>(probe))];
     const auto question = question_behind(request_, service, source_port_, *last);
     KSMS_TRY(const auto key, key_of(exit, *last, question));
     auto known = known_.find(key);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/dscp.hpp"
 #include "ksms/abi.h"
 
 namespace ksms {
@@ -30,8 +31,8 @@ std::uint64_t caught_dscps(const std::vector<RoutingRule>& rules) {
     std::uint64_t caught = 0;
     for (const auto& rule : rules) {
         if (rule.tos_mask == 0) continue;
-        for (unsigned dscp = 0; dscp < KSMS_DSCPS; ++dscp)
-            if (((dscp << 2) & rule.tos_mask) == (rule.tos & rule.tos_mask))
+        for (std::uint8_t dscp = 0; dscp < KSMS_DSCPS; ++dscp)
+            if ((Dscp(dscp).tos() & rule.tos_mask) == (rule.tos & rule.tos_mask))
                 caught |= std::uint64_t{1} << dscp;
     }
     return caught;

@@ -14,7 +14,7 @@ namespace ksms {
 
 struct Detour;
 
-/// @param tos  the whole byte that the probes will carry (dscp << 2); 0 for a first look
+/// @param tos  the whole byte that the probes will carry (Dscp::tos()); 0 for a first look
 /// @param source_port  that the probes will carry: rules may look at it
 /// @param detours  ways that an earlier round has seen: the routers behind them are planned too
 /// @return Code::not_found: nobody owns the source, no such namespace, no such router; Code::usage:

@@ -34,6 +34,8 @@ struct ScanRequest {
     std::uint64_t wait_ns{30'000'000'000};
     RegistryLimits limits{};
     AttachWay way{AttachWay::automatic};
+    bool drops{true};  ///< false: as on a kernel that does not say why it drops packets
+    std::optional<std::uint32_t> sudo_uid;  ///< who called sudo(8): leases of his are ours
 };
 
 }  // namespace ksms

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iterator>
 #include <memory>
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/dscp.hpp"
 #include "bpf/attach.hpp"
 #include "evidence/collector.hpp"
 #include "evidence/slots.hpp"
@@ -125,7 +125,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] std::uint8_t tos() const { return static_cast<std::uint8_t>(lease_.dscp << 2); }
+    [[nodiscard]] std::uint8_t tos() const { return Dscp(lease_.dscp).tos(); }
 
     [[nodiscard]] ksms_journal_entry claim() const {
         return did_lease(lease_.dscp, static_cast<std::uint32_t>(lease_.generation));
@@ -137,7 +137,8 @@ private:
             KSMS_CHECK(guard_.will(claim()));
             return registry_.occupy(lease_);
         }
-        KSMS_TRY(auto borrowed, borrow_lease(registry_, request_.job, request_.dscp));
+        KSMS_TRY(auto borrowed,
+                 borrow_lease(registry_, request_.job, request_.dscp, request_.sudo_uid));
         if (borrowed) {
             KSMS_CHECK(registry_.occupy(*borrowed));
             lease_ = *borrowed;
@@ -186,8 +187,7 @@ private:
     /// Without it the scan works, only slower: every NO waits for its timeout.
     void attach_drops() {
         const int program = objects_.program(Program::drop);
-        const char* wanted = ::secure_getenv("KSMS_DROPS");
-        if (program < 0 || (wanted != nullptr && std::string_view(wanted) == "off")) {
+        if (program < 0 || !request_.drops) {
             warnings_.push_back(fmt::format(
                 "drop reasons are off ({}): no reasons, and every NO takes the timeout",
                 program < 0 ? "this kernel does not say why it drops packets" : "KSMS_DROPS"));
@@ -278,7 +278,7 @@ private:
         const Collector collector(plan_, slots_, *store_, names_);
         Summary summary(plan_, request_.services);
         ProbeEvidence evidence;
-        const auto services = plan_.services();
+        const auto numbers = plan_.numbers();
         DetourWatch watch(*network_, plan_, request_, tos(), source_port_, detours_);
         NextHopWatch next_hops(*network_, plan_, request_, source_port_);
         for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
@@ -289,11 +289,12 @@ private:
             evidence.tried_again = accounts.tried_again[probe];
             evidence.undecided = accounts.undecided[probe];
             evidence.not_sent = accounts.why_not_sent(probe);
-            auto verdict = judge(plan_, probe / services, probe % services, evidence, context);
+            const auto entry = numbers.entry(probe), service = numbers.service(probe);
+            auto verdict = judge(plan_, entry, service, evidence, context);
             KSMS_TRY(const bool astray, watch.leads_astray(probe, verdict, evidence));
             // What the host that owns the destination got has arrived all the same.
             if (astray && evidence.destination.packets == 0) not_watched(verdict);
-            summary.add(probe / services, probe % services, verdict, evidence.sent);
+            summary.add(entry, service, verdict, evidence.sent);
         }
         new_detours_ = watch.take();
         Report report;

@@ -50,15 +50,6 @@ struct Placed {
 
 }  // namespace
 
-Result<AttachWay> attach_way_from_environment() {
-    const char* value = ::secure_getenv("KSMS_ATTACH");
-    if (value == nullptr || *value == '\0') return AttachWay::automatic;
-    if (std::strcmp(value, "clsact") == 0) return AttachWay::clsact;
-    if (std::strcmp(value, "tcx") == 0) return AttachWay::tcx;
-    return fail(Code::usage, fmt::format("KSMS_ATTACH is '{}'", value),
-                "it is clsact, tcx or not set");
-}
-
 struct ScanTaps::State {
     State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how, int af,
           const Traffic& flowing)

@@ -18,7 +18,6 @@ namespace ksms {
 
 /// KSMS_ATTACH: how TC taps are attached. Anything else in the variable is Code::usage.
 enum class AttachWay { automatic, clsact, tcx };
-Result<AttachWay> attach_way_from_environment();
 
 /// The hooks that count (--tap).
 enum class TapHooks { tc, xdp, netfilter };

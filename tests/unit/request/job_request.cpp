@@ -17,7 +17,7 @@ json body(const json& more = json::object()) {
 }
 
 std::string refusal(const json& asked) {
-    const auto job = make_job_request(asked, Config{});
+    const auto job = make_job_request(asked, Config{}, {});
     if (job) return "accepted";
     CHECK(job.error().code == Code::usage);
     return job.error().text();
@@ -36,7 +36,7 @@ TEST_CASE("a job's keys are the options of scan") {
                                             {"retries", 2},
                                             {"dscp", 40},
                                             {"tap", "xdp"}}),
-                                      Config{});
+                                      Config{}, {});
     REQUIRE(job);
     CHECK_FALSE(job->detailed);
     CHECK(job->id == "nightly");
@@ -51,7 +51,7 @@ TEST_CASE("a job's keys are the options of scan") {
     CHECK(job->scan.dscp == 40);
     CHECK(job->scan.hooks == TapHooks::xdp);
 
-    const auto detailed = make_job_request(body({{"type", "detailed"}}), Config{});
+    const auto detailed = make_job_request(body({{"type", "detailed"}}), Config{}, {});
     REQUIRE(detailed);
     CHECK(detailed->detailed);
 }
@@ -60,7 +60,7 @@ TEST_CASE("ports are services by another name") {
     auto asked = body();
     asked.erase("services");
     asked["ports"] = "22";
-    CHECK(make_job_request(asked, Config{}).has_value());
+    CHECK(make_job_request(asked, Config{}, {}).has_value());
     asked["services"] = "22";
     CHECK(refusal(asked).find("the same: give one") != std::string::npos);
     asked.erase("services");

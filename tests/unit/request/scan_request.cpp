@@ -15,12 +15,11 @@ using Line = std::vector<std::string>;
 
 Result<ScanRequest> request(const Line& more,
                             Line line = {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"},
-                            const Config& config = {}) {
-    ::unsetenv("KSMS_ATTACH");
+                            const Config& config = {}, const Environment& environment = {}) {
     line.insert(line.end(), more.begin(), more.end());
     const auto arguments = parse_arguments(scan_options(), line);
     REQUIRE(arguments);
-    return make_scan_request(*arguments, config);
+    return make_scan_request(*arguments, config, environment);
 }
 
 std::string error_of(const Result<ScanRequest>& result) {
@@ -29,10 +28,13 @@ std::string error_of(const Result<ScanRequest>& result) {
     return result.error().message;
 }
 
-struct JobDscp {
-    explicit JobDscp(const char* value) { ::setenv("KSMS_JOB_DSCP", value, 1); }
-    ~JobDscp() { ::unsetenv("KSMS_JOB_DSCP"); }
-};
+Environment with_job_dscp(const char* value) {
+    Environment environment;
+    environment.job_dscp = value;
+    return environment;
+}
+
+const Line kLine{"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"};
 
 }  // namespace
 
@@ -145,18 +147,26 @@ TEST_CASE("failure 17: --dscp outside the range names the range") {
 }
 
 TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
-    {
-        const JobDscp variable("45");
-        CHECK(request({})->dscp == 45);
-        CHECK(request({})->wait_ns == 30'000'000'000);
-        CHECK(request({"--dscp", "46"})->dscp == 46);
-    }
-    {
-        const JobDscp variable("9");
-        CHECK(error_of(request({})) == "KSMS_JOB_DSCP 9: the configured range is 32 to 63");
-    }
-    const JobDscp empty("");
+    const auto in = [](const char* value, const Line& more) {
+        return request(more, kLine, {}, with_job_dscp(value));
+    };
+    CHECK(in("45", {})->dscp == 45);
+    CHECK(in("45", {})->wait_ns == 30'000'000'000);
+    CHECK(in("45", {"--dscp", "46"})->dscp == 46);
+    CHECK(error_of(in("9", {})) == "KSMS_JOB_DSCP 9: the configured range is 32 to 63");
     CHECK_FALSE(request({})->dscp);
+}
+
+TEST_CASE("scan: how taps are attached, by the environment") {
+    const auto in = [](const char* value) {
+        Environment environment;
+        environment.attach = value;
+        return request({}, kLine, {}, environment);
+    };
+    CHECK(request({})->way == AttachWay::automatic);
+    CHECK(in("tcx")->way == AttachWay::tcx);
+    CHECK(in("clsact")->way == AttachWay::clsact);
+    CHECK(error_of(in("TCX")) == "KSMS_ATTACH is 'TCX'");
 }
 
 TEST_CASE("failure 16: a limit that would drop services is an error") {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The words of verdicts, against the lists that people and schemas have.
+#include "output/words.hpp"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+
+using namespace ksms;
+
+namespace {
+
+std::string file(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(KSMS_SOURCE_DIR "/" + path).rdbuf();
+    REQUIRE(text.str().size() > 0);
+    return text.str();
+}
+
+std::set<std::string> all_notes() {
+    std::set<std::string> notes;
+    for (std::uint8_t number = 0; number < kNotes; ++number)
+        notes.emplace(name_of(static_cast<Note>(number)));
+    return notes;
+}
+
+}  // namespace
+
+TEST_CASE("words: the schema has every note, and no other") {
+    REQUIRE(all_notes().size() == kNotes);
+    const auto schema = nlohmann::json::parse(file("tests/schema/ksms.scan-1.schema.json"));
+    const auto& listed = schema["$defs"]["notes"]["items"]["anyOf"][0]["enum"];
+    CHECK(std::set<std::string>(listed.begin(), listed.end()) == all_notes());
+}
+
+TEST_CASE("words: the documentation names every note and every reason") {
+    const auto text = file("README.md");
+    for (const auto& note : all_notes()) {
+        INFO(note);
+        CHECK(text.find("`" + note + "`") != std::string::npos);
+    }
+    for (int number = 0; number <= static_cast<int>(Why::no_way); ++number) {
+        std::string reason(reason_of(static_cast<Why>(number)));
+        if (reason.starts_with("not_sent:")) reason = reason.substr(9);
+        INFO(reason);
+        if (!reason.empty()) CHECK(text.find("`" + reason) != std::string::npos);
+    }
+}
