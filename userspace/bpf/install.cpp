@@ -31,8 +31,9 @@
 #include "bpf/keeper.hpp"
 #include "bpf/load.hpp"
 #include "bpf/mend.hpp"
-#include "bpf/other_abi.hpp"
+#include "bpf/open_map.hpp"
 #include "bpf/uninstall.hpp"
+#include "bpf/version.hpp"
 
 namespace ksms {
 namespace {
@@ -233,30 +234,13 @@ Status install(const PinRoot& root) {
 
 /// @return whether config is there
 Result<bool> check_abi(const PinRoot& root, std::uint64_t& installed_hash) {
-    auto fd = open_pin(root.path + "/config");
-    if (!fd && fd.error().code == Code::not_found) return false;
-    if (!fd) return std::unexpected(fd.error());
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd->get(), &info, &size) != 0)
-        return fail_errno(errno, "look at " + root.path + "/config");
-    std::vector<std::uint8_t> value(std::max<std::size_t>(info.value_size, sizeof(ksms_config)));
-    const std::uint32_t zero = 0;
-    if (info.key_size != sizeof zero || bpf_map_lookup_elem(fd->get(), &zero, value.data()) != 0)
-        return fail(Code::failed, root.path + "/config is not a map of ksms",
-                    "another program pinned it; name another --pin-root");
-    ksms_config config{};
-    std::memcpy(&config, value.data(), sizeof config);
-    if (config.abi != KSMS_ABI_VERSION || info.value_size != sizeof config)
-        return fail(
-            Code::failed,
-            fmt::format("the maps under {} have ABI version {}, this program has {}", root.path,
-                        config.abi, KSMS_ABI_VERSION),
-            config.abi < KSMS_ABI_VERSION
-                ? "`ksmsctl registry check --repair` sets them up anew and keeps what is held; or "
-                  "name another --pin-root"
-                : "use the ksmsctl that belongs to them, or name another --pin-root");
-    installed_hash = config.object_hash;
+    KSMS_TRY(const auto abi, installed_abi(root));
+    if (!abi) return false;
+    if (*abi != KSMS_ABI_VERSION) return other_version(root, *abi);
+    Map<std::uint32_t, ksms_config> map;
+    KSMS_CHECK(open_typed(root.path, "config", map, true));
+    KSMS_TRY(const auto config, map.lookup(0));
+    installed_hash = config ? config->object_hash : 0;
     return true;
 }
 
@@ -282,21 +266,6 @@ Status set_up(int program) {
     KSMS_TRY(const auto result, call_program(program, &call, sizeof call));
     if (result != 0) return fail_errno(static_cast<int>(result), "tell the kernel what a pidfd is");
     return {};
-}
-
-Status replace_other_abi(
-    const PinRoot& root,
-    const std::function<Status(const PinRoot& from, const PinRoot& to)>& carry) {
-    KSMS_TRY(const auto lock, lock_root(root));
-    KSMS_TRY(const auto beside, Beside::make(root));
-    const PinRoot other{beside.path()};
-    KSMS_CHECK(install_in(other.path, root));
-    KSMS_CHECK(open_to_group(other.path));
-    KSMS_CHECK(carry(root, other));
-    if (renameat2(AT_FDCWD, other.path.c_str(), AT_FDCWD, root.path.c_str(), RENAME_EXCHANGE) != 0)
-        return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
-    KSMS_CHECK(carry(other, root));
-    return ensure_kept(root);
 }
 
 Result<bool> ensure_installed(const PinRoot& root, bool may_install) {

@@ -13,6 +13,7 @@
 #include "bpf/attach.hpp"
 #include "bpf/install.hpp"
 #include "bpf/open_map.hpp"
+#include "bpf/version.hpp"
 
 namespace ksms {
 
@@ -65,11 +66,7 @@ Status check_version(const PinRoot& root) {
     KSMS_CHECK(open_typed(root.path, "registry", map, true));
     KSMS_TRY(const auto figures, map.lookup(0));
     if (figures && figures->abi == KSMS_ABI_VERSION) return {};
-    return fail(Code::failed,
-                fmt::format("the registry under {} has ABI version {}, this program has {}",
-                            root.path, figures ? figures->abi : 0, KSMS_ABI_VERSION),
-                "use the ksmsctl that belongs to it, or have root run `ksmsctl registry check "
-                "--repair`");
+    return other_version(root, figures ? figures->abi : 0);
 }
 
 Result<RegistryPins> open_checked(const PinRoot& root) {

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "bpf/mend.hpp"
+#include "bpf/version.hpp"
 #include "cli/backup_file.hpp"
 #include "cli/output_file.hpp"
 #include "cli/registry_command.hpp"
@@ -13,7 +14,6 @@
 #include "output/leases.hpp"
 #include "registry/check.hpp"
 #include "registry/restore.hpp"
-#include "registry/upgrade.hpp"
 
 namespace ksms {
 namespace {
@@ -49,11 +49,10 @@ Result<int> run_check(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_root("check"));
     const bool repair = arguments.has("repair");
     std::vector<Finding> findings;
-    KSMS_TRY(const auto version, check_version(context.root, context.config.limits, repair));
-    if (version) findings.push_back(*version);
-    const bool usable = !version || version->repaired;
-    if (usable) KSMS_CHECK(add_pins(context.root, repair, findings));
-    if (usable && (repair || findings.empty())) {
+    KSMS_TRY(const auto abi, installed_abi(context.root));
+    if (abi && *abi != KSMS_ABI_VERSION) return other_version(context.root, *abi);
+    KSMS_CHECK(add_pins(context.root, repair, findings));
+    if (repair || findings.empty()) {
         KSMS_TRY(const auto pins, RegistryPins::open(context.root));
         KSMS_TRY(auto more, check_leases(pins, context.config.limits, repair));
         findings.insert(findings.end(), more.begin(), more.end());

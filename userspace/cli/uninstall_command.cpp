@@ -10,8 +10,8 @@
 #include "bpf/attach.hpp"
 #include "bpf/keeper.hpp"
 #include "bpf/mend.hpp"
-#include "bpf/other_abi.hpp"
 #include "bpf/uninstall.hpp"
+#include "bpf/version.hpp"
 #include "cli/command.hpp"
 #include "guard/guard.hpp"
 #include "guard/journal.hpp"
@@ -74,16 +74,6 @@ Result<Words> holders(const Objects& objects, const RegistryLimits& limits) {
     return words;
 }
 
-/// The same for the maps of another version, as far as it can be read.
-Words holders(const OtherAbi& other) {
-    Words words;
-    for (const auto& lease : other.leases)
-        if (lease.owner_pid == 0 || is_alive({lease.owner_pid, lease.owner_start}))
-            words.push_back(fmt::format("DSCP {}: job {} of {} (pid {})", lease.dscp, lease.job,
-                                        lease.user, lease.owner_pid));
-    return words;
-}
-
 /// What stands between an installation and its end.
 class Uninstall {
 public:
@@ -92,9 +82,12 @@ public:
     Status look() {
         KSMS_TRY(installed_, find_installed(root_));
         if (installed_.directories.empty()) return look_at_cgroup();
-        KSMS_TRY(const auto other, find_other_abi(root_));
-        if (other) {
-            held_ = holders(*other);
+        KSMS_TRY(const auto abi, installed_abi(root_));
+        if (abi && *abi != KSMS_ABI_VERSION) {
+            held_.push_back(
+                fmt::format("its maps have ABI version {}, whose own ksmsctl tells who "
+                            "holds a DSCP there",
+                            *abi));
             return {};
         }
         auto objects = Objects::open(root_, Objects::Missing::fail);
@@ -119,7 +112,7 @@ public:
             KSMS_TRY([[maybe_unused]] const bool let, let_go(root_));
             return {};
         }
-        return remove_installed(root_, [this](const PinRoot& aside) { return is_free(aside); });
+        return remove_installed(root_, [this](const PinRoot&) { return is_free(); });
     }
 
     [[nodiscard]] const Installed& installed() const { return installed_; }
@@ -151,12 +144,9 @@ private:
     }
 
     /// Between the first look and now somebody may have come.
-    Status is_free(const PinRoot& aside) {
+    Status is_free() {
         if (objects_) {
             KSMS_TRY(held_, holders(*objects_, context_.config.limits));
-        } else {
-            KSMS_TRY(const auto other, find_other_abi(aside));
-            if (other) held_ = holders(*other);
         }
         return refusal();
     }
