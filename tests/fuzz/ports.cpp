@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The port list of -P and of "services".
-#include "scan/ports.hpp"
+#include "request/ports.hpp"
 
 #include <netinet/in.h>
 

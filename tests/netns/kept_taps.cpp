@@ -346,9 +346,10 @@ TEST_CASE("kept taps: put there when the plan is known, before the scan looks") 
     request.destination = value(Address::parse(chain_destination(bench.lab, 4)));
     request.services = {{6, 22}};
     ScanHooks hooks;
-    hooks.planned = [&](const Plan& plan) -> Status {
+    hooks.planned = [&](const Plan& plan, const Network& network) -> Status {
         for (const auto& router : plan.routers) {
-            KSMS_TRY([[maybe_unused]] const auto added, keeping.taps->keep(router.netns));
+            KSMS_TRY([[maybe_unused]] const auto added,
+                     keeping.taps->keep(network.netns(router.netns.number())));
         }
         return {};
     };
@@ -362,7 +363,7 @@ TEST_CASE("kept taps: put there when the plan is known, before the scan looks") 
     CHECK(keeping.taps->routers() == kRouters.size());
     CHECK(armed == bench.standing(kRouters));
     CHECK(armed.size() == 12);
-    hooks.planned = [](const Plan&) -> Status { return fail(Code::failed, "not now"); };
+    hooks.planned = [](const Plan&, const Network&) -> Status { return fail(Code::failed, "not now"); };
     CHECK(run_scan(PinRoot{bench.lab.pin_root()}, request, hooks).error().text() == "not now");
     CHECK(bench.standing() == armed);
 }

@@ -6,6 +6,7 @@
 #include "explain/explain.hpp"
 #include "os/process.hpp"
 #include "output/explain.hpp"
+#include "output/words.hpp"
 #include "request/explain_request.hpp"
 
 namespace ksms {
@@ -14,8 +15,9 @@ namespace {
 /// What a detailed job that has a result ends with: as scan does.
 int status_of(Context& context, const Explanation& result) {
     if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
-    if (result.failure.empty()) return 0;
-    context.console.error({Code::failed, 0, "every verdict is UNKNOWN: " + result.failure, {}});
+    const auto failure = failure_text(result);
+    if (failure.empty()) return 0;
+    context.console.error({Code::failed, 0, "every verdict is UNKNOWN: " + failure, {}});
     return static_cast<int>(Code::failed);
 }
 

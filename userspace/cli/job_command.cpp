@@ -12,7 +12,6 @@
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
 #include "client/client.hpp"
-#include "output/read_scan.hpp"
 #include "output/text.hpp"
 #include "registry/registry.hpp"
 #include "request/scan_request.hpp"
@@ -138,14 +137,14 @@ Status print_result(Console& console, const json& job) {
         console.hint("-j prints all of it");
         return {};
     }
-    KSMS_TRY(const auto report, read_scan_json(result.dump()));
-    for (const auto& warning : report.warnings) console.warn(warning);
+    KSMS_TRY(const auto view, view_of_document(result.dump()));
+    for (const auto& warning : result["warnings"]) console.warn(warning.get<std::string>());
     TextStyle style;
     style.color = console.color();
     style.width = console.width();
     style.details = console.verbose() > 0;
     style.hints = !console.quiet();
-    console.write(scan_text(report, style));
+    console.write(scan_text(view, style));
     return {};
 }
 

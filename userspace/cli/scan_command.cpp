@@ -10,8 +10,10 @@
 #include "output/json.hpp"
 #include "output/plan.hpp"
 #include "output/text.hpp"
+#include "output/words.hpp"
 #include "request/scan_request.hpp"
-#include "scan/network.hpp"
+#include "route/network.hpp"
+#include "route/planner.hpp"
 #include "scan/scan.hpp"
 
 namespace ksms {
@@ -44,16 +46,15 @@ void print(Console& console, const Report& report) {
     style.width = console.width();
     style.details = console.verbose() > 0;
     style.hints = !console.quiet();
-    console.write(scan_text(report, style));
+    console.write(scan_text(view_of(report), style));
 }
 
 /// What a scan that has a report ends with.
 int status_of(Context& context, const Report& report, const std::set<Verdict>& fail_on) {
     if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
-    if (report.unknown == report.services.size()) {
-        const auto why = report.failure.empty() ? report.services.front().why : report.failure;
+    if (report.all_unknown()) {
         context.console.error(
-            {Code::failed, 0, "every verdict is UNKNOWN" + (why.empty() ? "" : ": " + why), {}});
+            {Code::failed, 0, "every verdict is UNKNOWN: " + failure_text(report), {}});
         return static_cast<int>(Code::failed);
     }
     const auto met = std::ranges::find_if(report.services, [&](const ServiceReport& service) {

@@ -4,8 +4,8 @@
 
 #include "base/error.hpp"
 #include "config/config.hpp"
-#include "scan/plan.hpp"
-#include "scan/request.hpp"
+#include "judge/plan.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

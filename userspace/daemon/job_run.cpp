@@ -8,14 +8,15 @@
 #include "base/text.hpp"
 #include "config/config.hpp"
 #include "daemon/allowance.hpp"
+#include "evidence/so_far.hpp"
 #include "explain/explain.hpp"
 #include "os/process.hpp"
 #include "output/explain.hpp"
 #include "output/json.hpp"
+#include "output/words.hpp"
 #include "registry/registry.hpp"
 #include "request/job_request.hpp"
 #include "scan/scan.hpp"
-#include "scan/so_far.hpp"
 
 namespace ksms {
 namespace {
@@ -48,16 +49,20 @@ void count(const ServiceReport& service, RunEnd& end) {
                                      : end.unknown) += 1;
     end.sent += service.sent;
     end.resent += service.sent > 1 ? service.sent - 1 : 0;
-    end.lost += service.result == Verdict::unknown && service.reason == "lost" ? 1 : 0;
+    end.lost +=
+        service.result == Verdict::unknown && reason_of(service.cause.why) == "lost" ? 1 : 0;
 }
 
-json verdict_of(const ServiceReport& service) {
+json text_or_null(const std::string& text) {
+    return text.empty() ? json(nullptr) : json(valid_utf8(text));
+}
+
+json verdict_of(const Report& report, const ServiceReport& service) {
     return {{"port", service.service.port},
             {"protocol", protocol_name(service.service.protocol)},
             {"result", name_of(service.result)},
-            {"stopped_at",
-             service.stopped_at.empty() ? json(nullptr) : json(valid_utf8(service.stopped_at))},
-            {"why", service.why.empty() ? json(nullptr) : json(valid_utf8(service.why))}};
+            {"stopped_at", text_or_null(stopped_at(report, service))},
+            {"why", text_or_null(why_text(report, service))}};
 }
 
 /// As `ksmsctl scan` ends: nothing but UNKNOWN has failed, its document is there all the same.
@@ -84,9 +89,10 @@ public:
         hooks.so_far = [this](const Report& report) { tell_verdict(report, 0, true); };
         hooks.leased = leased();
         hooks.stop = &stop_;
-        hooks.planned = [this, keep = request.hooks == TapHooks::tc](const Plan& plan) -> Status {
+        hooks.planned = [this, keep = request.hooks == TapHooks::tc](
+                            const Plan& plan, const Network& network) -> Status {
             KSMS_CHECK(is_allowed(plan));
-            if (keep) bench_.keep(plan);
+            if (keep) bench_.keep(plan, network);
             return {};
         };
         auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
@@ -98,7 +104,7 @@ public:
         sink_.result(document);
         RunEnd end;
         for (const auto& service : report->services) count(service, end);
-        return concluded(end, report->state, report->failure);
+        return concluded(end, report->state, failure_text(*report));
     }
 
     /// One DSCP for all of its scans, which find it held under the job's name.
@@ -116,22 +122,22 @@ public:
         ExplainHooks hooks;
         hooks.progress = progress();
         hooks.stop = &stop_;
-        hooks.planned = [this](const Plan& plan) { return is_allowed(plan); };
+        hooks.planned = [this](const Plan& plan, const Network&) { return is_allowed(plan); };
         auto explained = run_explain(root_, request, hooks);
         if (!explained) return end_of(explained.error(), stop_ != 0);
         for (auto& service : explained->services)
-            if (!service.job.empty()) service.job = id_;
+            if (!service.scan.job.empty()) service.scan.job = id_;
         RunEnd end;
         for (const auto& service : explained->services) {
-            count(service.end, end);
-            auto verdict = verdict_of(service.end);
+            count(service.end(), end);
+            auto verdict = verdict_of(service.scan, service.end());
             verdict["so_far"] = false;
             sink_.event("verdict", verdict);
         }
         std::string document;
         write_explain_json(*explained, false, [&](std::string_view piece) { document += piece; });
         sink_.result(document);
-        return concluded(end, explained->state, explained->failure);
+        return concluded(end, explained->state, failure_text(*explained));
     }
 
 private:
@@ -175,7 +181,7 @@ private:
 
     /// @param so_far  the scan runs: it may still change, and comes again in the end
     void tell_verdict(const Report& report, std::size_t service, bool so_far) {
-        auto verdict = verdict_of(report.services[service]);
+        auto verdict = verdict_of(report, report.services[service]);
         verdict["so_far"] = so_far;
         auto& routers = verdict["routers"] = json::array();
         for (const auto& router : report.routers) {
@@ -185,7 +191,7 @@ private:
                                {"entry", router.entry},
                                {"hop", router.hop},
                                {"result", name_of(at.result)},
-                               {"stopped_before", at.stopped_before}});
+                               {"stopped_before", at.stopped_before()}});
         }
         sink_.event("verdict", verdict);
     }

@@ -74,13 +74,16 @@ Guard& Workbench::guard() {
     return *state_->guard;
 }
 
-void Workbench::keep(const Plan& plan) {
+void Workbench::keep(const Plan& plan, const Network& network) {
     if (!state_->taps) return;
     const auto now = monotonic_ns();
     state_->look_for_idle(now);
-    for (const auto& router : plan.routers) state_->keep(router.netns, now);
-    for (const auto& entry : plan.entries) state_->keep(entry.netns, now);
-    for (const auto& host : plan.destination_hosts) state_->keep(host, now);
+    const auto keep = [&](const PlanNetns& netns) {
+        state_->keep(network.netns(netns.number()), now);
+    };
+    for (const auto& router : plan.routers) keep(router.netns);
+    for (const auto& entry : plan.entries) keep(entry.netns);
+    for (const auto& host : plan.destination_hosts) keep(host);
 }
 
 }  // namespace ksms

@@ -8,7 +8,8 @@
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "guard/guard.hpp"
-#include "scan/plan.hpp"
+#include "judge/plan.hpp"
+#include "route/network.hpp"
 
 namespace ksms {
 
@@ -29,7 +30,8 @@ public:
     /// Keeps taps on the plan's routers, so that the next job attaches nothing; they go with the
     /// worker, however it ends. Where it cannot (a kernel without TCX), scans attach their own:
     /// that is no error. After prepare().
-    void keep(const Plan& plan);
+    /// @param network  that the plan was made of
+    void keep(const Plan& plan, const Network& network);
 
 private:
     struct State;

@@ -38,7 +38,7 @@ std::string device_chains(const Watch& watch, std::uint32_t hook) {
     return fmt::format("{}", fmt::join(names, "; "));
 }
 
-std::string why_not(const Watch& watch, const DropSite& drop) {
+std::string why_not(const Watch& watch, const KernelDrop& drop) {
     if (drop.hook == "INGRESS")
         return "an nftables rule at the device did it, in front of what the kernel's trace sees: " +
                device_chains(watch, NF_NETDEV_INGRESS);
@@ -60,7 +60,7 @@ std::string why_not(const Watch& watch, const DropSite& drop) {
 
 }  // namespace
 
-Culprit find_culprit(const Watch& watch, const DropSite& drop, std::string_view protocol,
+Culprit find_culprit(const Watch& watch, const KernelDrop& drop, std::string_view protocol,
                      int family) {
     auto decisions = nft_decisions(watch.steps(), watch.chains());
     std::erase_if(decisions, [](const NftDecision& each) { return !is_drop(each); });

@@ -11,20 +11,13 @@
 
 namespace ksms {
 
-/// A drop as the scan reports it.
-struct DropSite {
-    std::string reason;  ///< "NETFILTER_DROP"; "": none
-    std::string place;   ///< "nft_do_chain", "nf_hook_slow", …; "": not known
-    std::string hook;    ///< "FORWARD"; "": not known
-};
-
 struct Culprit {
     std::vector<FirewallRule> rules;  ///< one: it is known; several: one of them; none: see `why`
     std::string why;                  ///< where it is not known
 };
 
 /// Where a firewall dropped it. A drop of anybody else's has no rule: nothing, and no reason.
-Culprit find_culprit(const Watch& watch, const DropSite& drop, std::string_view protocol,
+Culprit find_culprit(const Watch& watch, const KernelDrop& drop, std::string_view protocol,
                      int family);
 
 /// The candidates that are in both: a rule that dropped every one of several probes.

@@ -17,7 +17,7 @@
 #include "explain/job_lock.hpp"
 #include "ksms/token.h"
 #include "os/process.hpp"
-#include "scan/probe_packet.hpp"
+#include "probe/probe_packet.hpp"
 
 namespace ksms {
 namespace {
@@ -67,7 +67,7 @@ public:
         std::size_t failed = 0;
         for (const auto& service : request_.services) {
             if (stopped()) {
-                add_unknown(service, "interrupted", "interrupted before its probe was sent");
+                add_unknown(service, Why::interrupted);
                 result_.state = ScanState::interrupted;
                 continue;
             }
@@ -75,10 +75,10 @@ public:
             if (explained) continue;
             ++failed;
             if (!first) first = explained.error();
-            add_unknown(service, explained.error().message, explained.error().text());
+            add_unknown(service, Why::no_way, explained.error().text());
         }
         if (failed > 0 && result_.services.size() == failed) return std::unexpected(*first);
-        finish();
+        result_.total_ms = static_cast<double>(monotonic_ns() - started_) / 1e6;
         return std::move(result_);
     }
 
@@ -90,10 +90,6 @@ private:
     Status explain(const Service& service) {
         KSMS_TRY(auto seen, observe(service));
         ServiceExplanation explained;
-        explained.end = seen.report.services.front();
-        explained.job = seen.report.job;
-        explained.dscp = seen.report.dscp;
-        explained.entries = seen.report.entries;
         explained.hops = explain_hops(of(service), seen.report, seen.watches, seen.source_port);
         for (auto& hop : explained.hops)
             if (!hop.candidates.empty()) narrow(hop, service);
@@ -101,7 +97,7 @@ private:
             if (std::ranges::find(result_.warnings, warning) == result_.warnings.end())
                 result_.warnings.push_back(warning);
         result_.state = std::max(result_.state, seen.report.state);
-        if (result_.failure.empty()) result_.failure = seen.report.failure;
+        explained.scan = std::move(seen.report);
         result_.services.push_back(std::move(explained));
         return {};
     }
@@ -147,9 +143,9 @@ private:
 
     Status watch(const ArmedScan& armed, const Service& service, Observation& seen) {
         seen.source_port = armed.header.source_port;
-        const auto add = [&](const Netns& netns) -> Status {
+        const auto add = [&](const PlanNetns& netns) -> Status {
             if (seen.watches.contains(netns.name())) return {};
-            KSMS_TRY(auto own, netns.duplicate());
+            KSMS_TRY(auto own, armed.network.netns(netns.number()).duplicate());
             seen.watches.emplace(netns.name(), Watch(std::move(own), request_.source.family));
             return {};
         };
@@ -170,21 +166,15 @@ private:
         if (!fresh.empty() && hooks_.announce) hooks_.announce(NftTrace::table_name(), fresh);
     }
 
-    void add_unknown(const Service& service, const std::string& reason, const std::string& why) {
+    void add_unknown(const Service& service, Why why, const std::string& text = {}) {
         ServiceExplanation none;
-        none.end.service = service;
-        none.end.reason = "not_sent:" + reason;
-        none.end.why = why;
+        none.scan.texts.push_back(text);
+        none.scan.services.resize(1);
+        none.scan.services.front().service = service;
+        none.scan.services.front().cause.why = why;
+        none.scan.services.front().cause.text = 1;
+        none.scan.unknown = 1;
         result_.services.push_back(std::move(none));
-    }
-
-    void finish() {
-        const auto unknown = result_.count(Verdict::unknown);
-        if (unknown < result_.services.size())
-            result_.failure.clear();
-        else if (result_.failure.empty())
-            result_.failure = "no service has a verdict: " + result_.services.front().end.why;
-        result_.total_ms = static_cast<double>(monotonic_ns() - started_) / 1e6;
     }
 
     const PinRoot& root_;

@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "bpf/pin_root.hpp"
 #include "explain/result.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 #include "scan/scan.hpp"
 
 namespace ksms {
@@ -21,7 +21,7 @@ inline constexpr std::size_t kMostExplained = 16;  ///< services of one job
 struct ExplainHooks {
     std::function<void(const ScanProgress&)> progress;
     /// Where each probe would go, before anything is done; an error ends it.
-    std::function<Status(const Plan&)> planned;
+    std::function<Status(const Plan&, const Network&)> planned;
     /// Told once, before it is done: the nftables table that is made for a moment, and where.
     std::function<void(const std::string& table, const std::vector<std::string>& routers)> announce;
     const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known

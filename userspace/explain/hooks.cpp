@@ -20,8 +20,7 @@ constexpr std::array kForwarding{"ip_forward", "ip6_forward"};
 constexpr const char* kRouting = "routing";
 
 bool is_local(const HopReport& hop) {
-    const auto& notes = hop.answer.notes;
-    return std::ranges::find(notes, "local") != notes.end() || hop.answer.hook == "INPUT" ||
+    return hop.answer.notes.has(Note::local) || hop.drop.hook == "INPUT" ||
            (hop.route && hop.route->type == "local");
 }
 
@@ -38,23 +37,22 @@ std::string line_of(const std::string& hook) {
 
 /// Where in the list it was dropped; "": that is not known.
 std::string dropped_at(const HopReport& hop) {
-    const auto is = [](const auto& words, const Name& said) {
-        return std::ranges::any_of(
-            words, [&](const char* each) { return said == std::string_view(each); });
+    const auto is = [](const auto& words, const std::string& said) {
+        return std::ranges::find(words, said) != words.end();
     };
     if (hop.rule && !hop.rule->hook.empty()) return line_of(hop.rule->hook);
-    const auto& reason = hop.answer.reason;
-    if (is(kBeforeForward, reason) || is(kForwarding, hop.answer.place)) return kRouting;
+    const auto& reason = hop.drop.reason;
+    if (is(kBeforeForward, reason) || is(kForwarding, hop.drop.place)) return kRouting;
     if (reason == "TC_INGRESS" || reason == "XDP") return "ingress";
     if (reason == "TC_EGRESS" || reason == "QDISC_DROP") return "egress";
-    if (!hop.answer.hook.empty()) return line_of(hop.answer.hook.text());
+    if (!hop.drop.hook.empty()) return line_of(hop.drop.hook);
     if (hop.route && !hop.route->error.empty()) return kRouting;
     return hop.answer.egress_packets > 0 ? "egress" : "";
 }
 
 Passage passage(const HopReport& hop, std::ptrdiff_t at, std::ptrdiff_t dropped) {
     if (hop.answer.result == Verdict::yes) return Passage::passed;
-    if (hop.answer.stopped_before) return Passage::not_reached;
+    if (hop.answer.stopped_before()) return Passage::not_reached;
     if (hop.answer.result == Verdict::unknown || dropped < 0) return Passage::not_known;
     if (at == dropped) return Passage::dropped;
     return at < dropped ? Passage::passed : Passage::not_reached;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "explain/culprit.hpp"
 #include "explain/hooks.hpp"
@@ -12,19 +11,6 @@
 
 namespace ksms {
 namespace {
-
-/// "10.4.0.9:8443", "[fd00::9]:8443"
-void read_endpoint(std::string_view text, Address& address, std::uint16_t& port) {
-    const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos) return;
-    auto host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    const auto parsed = Address::parse(host);
-    if (!parsed) return;
-    address = *parsed;
-    const auto digits = text.substr(colon + 1);
-    std::from_chars(digits.data(), digits.data() + digits.size(), port);
-}
 
 /// The packet as it changes on its way: what the next router is asked about.
 class Packet {
@@ -38,23 +24,18 @@ public:
         question_.tos = static_cast<std::uint8_t>(report.dscp << 2);
     }
     /// What a router did to it before it asked for the route.
-    void arrive(const std::vector<std::string>& notes) {
-        for (const auto& note : notes)
-            if (note.starts_with("translated:"))
-                read_endpoint(std::string_view(note).substr(11), question_.destination,
-                              question_.destination_port);
+    void arrive(const Change& change) {
+        if (!change.destination) return;
+        question_.destination = change.destination->address;
+        question_.destination_port = change.destination->port;
     }
     /// And behind it.
-    void leave(const std::vector<std::string>& notes) {
-        for (const auto& note : notes) {
-            const std::string_view text = note;
-            if (text.starts_with("translated-source:"))
-                read_endpoint(text.substr(18), question_.source, question_.source_port);
-            unsigned dscp = 0;
-            if (text.starts_with("remarked:") &&
-                std::from_chars(text.data() + 9, text.data() + text.size(), dscp).ec == std::errc())
-                question_.tos = static_cast<std::uint8_t>(dscp << 2);
+    void leave(const Change& change) {
+        if (change.source) {
+            question_.source = change.source->address;
+            question_.source_port = change.source->port;
         }
+        if (change.dscp) question_.tos = static_cast<std::uint8_t>(*change.dscp << 2);
     }
     [[nodiscard]] RouteQuestion question(std::uint32_t iif) const {
         auto asked = question_;
@@ -66,12 +47,14 @@ private:
     RouteQuestion question_;
 };
 
-DropSite site_of(const ServiceAtRouter& answer) {
-    return {answer.reason.text(), answer.place.text(), answer.hook.text()};
+KernelDrop drop_at(const Report& report, const ServiceAtRouter& answer) {
+    if (answer.result != Verdict::no) return {};
+    const auto& dropped = answer.dropped;
+    return {report.words[dropped.reason], report.words[dropped.place], hook_name(dropped.hook)};
 }
 
 Result<RouteChoice> route_of(const Netns& netns, const Packet& packet, const std::string& iif,
-                             const std::string& left_by, const DropSite& drop) {
+                             const std::string& left_by, const KernelDrop& drop) {
     KSMS_TRY(auto netlink, Netlink::open(netns));
     std::uint32_t ifindex = 0;
     if (!iif.empty()) {
@@ -87,9 +70,7 @@ Result<RouteChoice> route_of(const Netns& netns, const Packet& packet, const std
 void add_route(HopReport& hop, const Watch* watch, const Packet& packet) {
     if (watch == nullptr) return;
     const auto left_by = hop.answer.egress_packets > 0 ? hop.iface : std::string();
-    const bool dropped = hop.answer.result == Verdict::no;
-    auto route = route_of(watch->netns(), packet, hop.ingress_iface, left_by,
-                          dropped ? site_of(hop.answer) : DropSite{});
+    auto route = route_of(watch->netns(), packet, hop.ingress_iface, left_by, hop.drop);
     if (!route) {
         route = RouteChoice{};
         route->detail = "not known: " + route.error().text();
@@ -97,10 +78,9 @@ void add_route(HopReport& hop, const Watch* watch, const Packet& packet) {
     hop.route = std::move(*route);
 }
 
-void add_rule(HopReport& hop, const Watch* watch, const DropSite& drop, const Service& service,
-              int family) {
+void add_rule(HopReport& hop, const Watch* watch, const Service& service, int family) {
     if (watch == nullptr) return;
-    auto culprit = find_culprit(*watch, drop, protocol_name(service.protocol), family);
+    auto culprit = find_culprit(*watch, hop.drop, protocol_name(service.protocol), family);
     hop.rule_unknown = std::move(culprit.why);
     if (culprit.rules.size() == 1)
         hop.rule = std::move(culprit.rules.front());
@@ -132,34 +112,35 @@ HopReport source_hop(const std::string& entry, const ScanRequest& request, const
     const auto* first = way.empty() ? nullptr : &way.front()->services.front();
     const bool arrived = first != nullptr && first->ingress_packets > 0;
     if (arrived) hop.answer.result = Verdict::yes;
-    const bool dropped = first != nullptr &&
-                         std::ranges::find(first->notes, "source-firewall") != first->notes.end();
+    const bool dropped = first != nullptr && first->notes.has(Note::source_firewall);
     if (dropped) hop.answer.result = Verdict::no;
     add_route(hop, watch, packet);
     if (hop.route) hop.iface = hop.route->device;
     if (dropped) {
-        hop.answer.reason = "NETFILTER_DROP";
-        add_rule(hop, watch, {"NETFILTER_DROP", "", ""}, request.services.front(),
-                 report.source.family);
+        hop.drop.reason = "NETFILTER_DROP";
+        add_rule(hop, watch, request.services.front(), report.source.family);
     }
     return hop;
 }
 
-HopReport router_hop(const RouterReport& router, const ScanRequest& request, const Watch* watch,
-                     std::uint32_t sent, Packet& packet) {
+HopReport router_hop(const Report& report, const RouterReport& router, const ScanRequest& request,
+                     const Watch* watch, Packet& packet) {
     HopReport hop;
     hop.name = router.name;
     hop.entry = router.entry;
     hop.hop = router.hop;
     hop.answer = router.services.front();
+    hop.drop = drop_at(report, hop.answer);
+    const auto& change = report.changes[hop.answer.change];
+    const auto sent = std::max(report.services.front().sent, 1u);
     if (hop.answer.ingress_packets > sent) hop.rounds = hop.answer.ingress_packets / sent;
     hop.ingress_iface = router.ingress_iface;
     hop.iface = router.iface;
-    packet.arrive(hop.answer.notes);
+    packet.arrive(change);
     add_route(hop, watch, packet);
     if (hop.answer.result == Verdict::no)
-        add_rule(hop, watch, site_of(hop.answer), request.services.front(), request.source.family);
-    packet.leave(hop.answer.notes);
+        add_rule(hop, watch, request.services.front(), request.source.family);
+    packet.leave(change);
     return hop;
 }
 
@@ -168,7 +149,6 @@ HopReport router_hop(const RouterReport& router, const ScanRequest& request, con
 std::vector<HopReport> explain_hops(const ScanRequest& request, const Report& report,
                                     const Watches& watches, std::uint16_t source_port) {
     std::vector<HopReport> hops;
-    const auto sent = std::max(report.services.front().sent, 1u);
     for (const auto& entry : report.entries) {
         Packet packet(request, report, source_port);
         const auto way = way_of(report, entry);
@@ -177,7 +157,7 @@ std::vector<HopReport> explain_hops(const ScanRequest& request, const Report& re
         add_hooks(hops.back(), source);
         for (const auto* router : way) {
             const auto* watch = watch_of(watches, router->name);
-            hops.push_back(router_hop(*router, request, watch, sent, packet));
+            hops.push_back(router_hop(report, *router, request, watch, packet));
             add_hooks(hops.back(), watch);
         }
     }
@@ -190,7 +170,7 @@ std::vector<FirewallRule> candidates_at(const std::string& router, const Report&
     if (watch == nullptr) return {};
     for (const auto& each : report.routers) {
         if (each.name != router || each.services.front().result != Verdict::no) continue;
-        return find_culprit(*watch, site_of(each.services.front()),
+        return find_culprit(*watch, drop_at(report, each.services.front()),
                             protocol_name(report.services.front().service.protocol),
                             report.source.family)
             .rules;

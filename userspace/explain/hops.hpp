@@ -9,7 +9,7 @@
 #include "base/error.hpp"
 #include "explain/result.hpp"
 #include "explain/watch.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

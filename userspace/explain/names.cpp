@@ -26,7 +26,7 @@ const char* name_of(Passage passage) {
 
 std::uint32_t Explanation::count(Verdict verdict) const {
     return static_cast<std::uint32_t>(std::ranges::count_if(
-        services, [verdict](const auto& each) { return each.end.result == verdict; }));
+        services, [verdict](const auto& each) { return each.end().result == verdict; }));
 }
 
 }  // namespace ksms

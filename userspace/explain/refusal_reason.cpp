@@ -64,7 +64,7 @@ Result<RefusalReason> reverse_path(Netlink& netlink, const RouteQuestion& questi
 }  // namespace
 
 Result<RefusalReason> refusal_reason(Netlink& netlink, const RouteQuestion& question,
-                                     const std::string& iif, const DropSite& drop, int err) {
+                                     const std::string& iif, const KernelDrop& drop, int err) {
     const int family = question.destination.family;
     const bool dropped = !drop.reason.empty() || !drop.place.empty();
     if (drop.reason == "IP_RPFILTER") return reverse_path(netlink, question, iif, true);

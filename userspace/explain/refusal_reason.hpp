@@ -22,6 +22,6 @@ struct RefusalReason {
 /// @param drop      of the packet; empty: it was not dropped there, or nothing was said
 /// @param err       errno of the answer; 0: there is a route
 Result<RefusalReason> refusal_reason(Netlink& netlink, const RouteQuestion& question,
-                                     const std::string& iif, const DropSite& drop, int err);
+                                     const std::string& iif, const KernelDrop& drop, int err);
 
 }  // namespace ksms

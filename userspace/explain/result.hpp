@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
-#include "scan/report.hpp"
+#include "judge/report.hpp"
 
 namespace ksms {
 
@@ -60,11 +60,19 @@ struct RouteChoice {
     std::string detail;     ///< what else is to be said
 };
 
+/// A drop in the kernel's words.
+struct KernelDrop {
+    std::string reason;  ///< "NETFILTER_DROP"; "": none
+    std::string place;   ///< "nft_do_chain", "nf_hook_slow", …; "": not known
+    std::string hook;    ///< "FORWARD"; "": not known
+};
+
 /// One namespace on the way.
 struct HopReport {
     std::string name, entry;
     std::uint32_t hop{0};  ///< 0: where the probe leaves; 1 is the first router
     ServiceAtRouter answer;
+    KernelDrop drop;          ///< of a NO
     std::uint32_t rounds{0};  ///< how often each probe came by in a loop; 0: there is none
     std::string ingress_iface, iface;
     std::optional<RouteChoice> route;
@@ -75,11 +83,9 @@ struct HopReport {
 };
 
 struct ServiceExplanation {
-    ServiceReport end;  ///< as a scan gives it
-    std::string job;
-    std::uint8_t dscp{0};
-    std::vector<std::string> entries;
+    Report scan;  ///< of this service alone
     std::vector<HopReport> hops;
+    [[nodiscard]] const ServiceReport& end() const { return scan.services.front(); }
 };
 
 struct Explanation {
@@ -87,7 +93,6 @@ struct Explanation {
     Address source, destination;
     std::vector<ServiceExplanation> services;  ///< in the order asked
     std::vector<std::string> warnings;
-    std::string failure;  ///< why every verdict is UNKNOWN, "" otherwise
     double total_ms{0};
     [[nodiscard]] std::uint32_t count(Verdict verdict) const;
 };

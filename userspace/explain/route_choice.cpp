@@ -222,7 +222,7 @@ bool matches(const RoutingRule& rule, const RouteQuestion& question, const std::
 }
 
 Result<RouteChoice> choose_route(Netlink& netlink, RouteQuestion question,
-                                 const std::string& left_by, const DropSite& drop) {
+                                 const std::string& left_by, const KernelDrop& drop) {
     RouteChoice choice;
     KSMS_TRY(const auto interfaces, links(netlink));
     KSMS_TRY(const auto all_rules, rules(netlink, question.destination.family));

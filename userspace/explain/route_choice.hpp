@@ -16,7 +16,7 @@ namespace ksms {
 ///                  the routes say another one, the marks that the rules name are tried.
 /// @param drop      what the kernel said when it dropped the packet there; empty: it did not
 Result<RouteChoice> choose_route(Netlink& netlink, RouteQuestion question,
-                                 const std::string& left_by, const DropSite& drop);
+                                 const std::string& left_by, const KernelDrop& drop);
 
 /// "from all iif eth1 fwmark 0x1 ipproto tcp dport 80", as `ip rule` writes it.
 [[nodiscard]] std::string selector_text(const RoutingRule& rule);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "output/explain.hpp"
+#include "output/words.hpp"
 
 namespace ksms {
 namespace {
@@ -73,16 +74,21 @@ void hook_object(JsonWriter& json, const HookReport& hook) {
     json.end_object();
 }
 
-void hop_object(JsonWriter& json, const HopReport& hop) {
+/// The source's own drop is no router's verdict.
+std::string hop_reason(const Report& report, const HopReport& hop) {
+    return hop.answer.result == Verdict::no ? hop.drop.reason : reason_text(report, hop.answer);
+}
+
+void hop_object(JsonWriter& json, const Report& report, const HopReport& hop) {
     json.begin_object();
     json.field("name", hop.name).field("entry", hop.entry).field("hop", hop.hop);
     json.field("result", name_of(hop.answer.result)).field("rounds", hop.rounds);
     json.key("ingress_iface").text_or_null(hop.ingress_iface);
     json.key("iface").text_or_null(hop.iface);
-    json.key("reason").text_or_null(hop.answer.reason.text());
-    json.key("place").text_or_null(hop.answer.place.text());
-    json.key("hook").text_or_null(hop.answer.hook.text());
-    json.key("notes").strings(hop.answer.notes);
+    json.key("reason").text_or_null(hop_reason(report, hop));
+    json.key("place").text_or_null(hop.drop.place);
+    json.key("hook").text_or_null(hop.drop.hook);
+    json.key("notes").strings(notes_text(report, hop.answer));
     route_object(json, hop.route);
     json.key("hooks").begin_array();
     for (const auto& hook : hop.hooks) hook_object(json, hook);
@@ -98,28 +104,34 @@ void hop_object(JsonWriter& json, const HopReport& hop) {
 }
 
 void service_object(JsonWriter& json, const ServiceExplanation& service) {
-    const auto& end = service.end;
+    const auto& scan = service.scan;
+    const auto& end = service.end();
+    const bool dropped = end.result == Verdict::no;
     json.begin_object();
     json.field("port", end.service.port);
     json.field("protocol", protocol_name(end.service.protocol));
     json.field("result", name_of(end.result));
-    json.key("stopped_at").text_or_null(end.stopped_at);
-    json.key("reason").text_or_null(end.reason);
-    json.key("place").text_or_null(end.place);
-    json.key("hook").text_or_null(end.hook);
-    json.key("why").text_or_null(end.why);
-    json.key("notes").strings(end.notes);
+    json.key("stopped_at").text_or_null(stopped_at(scan, end));
+    json.key("reason").text_or_null(reason_text(scan, end));
+    json.key("place").text_or_null(dropped ? scan.words[end.cause.dropped.place] : "");
+    json.key("hook").text_or_null(dropped ? hook_name(end.cause.dropped.hook) : "");
+    json.key("why").text_or_null(why_text(scan, end));
+    json.key("notes").strings(notes_text(scan, end));
     json.field("sent", end.sent);
-    number_or_null(json, "reached", end.reached);
-    json.key("job").text_or_null(service.job);
+    json.key("reached");
+    if (end.arrival.known())
+        json.value(end.arrival.reached);
+    else
+        json.null();
+    json.key("job").text_or_null(scan.job);
     json.key("dscp");
-    if (service.job.empty())
+    if (scan.job.empty())
         json.null();
     else
-        json.value(service.dscp);
-    json.key("entries").strings(service.entries);
+        json.value(scan.dscp);
+    json.key("entries").strings(scan.entries);
     json.key("hops").begin_array();
-    for (const auto& hop : service.hops) hop_object(json, hop);
+    for (const auto& hop : service.hops) hop_object(json, scan, hop);
     json.end_array().end_object();
 }
 
@@ -142,7 +154,7 @@ void write_explain_json(const Explanation& result, bool pretty, const Sink& sink
     json.key("total").value(result.total_ms, kDecimals);
     json.end_object();
     json.key("warnings").strings(result.warnings);
-    json.key("failure").text_or_null(result.failure);
+    json.key("failure").text_or_null(failure_text(result));
     json.end_object();
 }
 

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/service_names.hpp"
 #include "output/explain.hpp"
 #include "output/layout.hpp"
-#include "scan/service_names.hpp"
+#include "output/words.hpp"
 
 namespace ksms {
 namespace {
@@ -77,8 +78,8 @@ void stop_lines(Page& page, const std::string& label, const HopReport& hop) {
         return;
     }
     auto text = std::string("DROPPED");
-    if (!hop.answer.reason.empty()) text += " (" + hop.answer.reason.text() + ")";
-    if (!hop.answer.place.empty()) text += " in " + hop.answer.place.text();
+    if (!hop.drop.reason.empty()) text += " (" + hop.drop.reason + ")";
+    if (!hop.drop.place.empty()) text += " in " + hop.drop.place;
     page.labelled(label, text);
     if (!hop.rule_unknown.empty()) page.detail(hop.rule_unknown);
     for (const auto& rule : hop.candidates) {
@@ -151,12 +152,12 @@ void hook_lines(Page& page, const HopReport& hop, const HookReport& hook) {
 
 std::string loop_text(const HopReport& hop) {
     if (hop.rounds == 0) return {};
-    const bool ended = hop.answer.result == Verdict::no && hop.answer.reason == "IP_INHDR";
+    const bool ended = hop.answer.result == Verdict::no && hop.answer.dropped.kind == DropKind::ttl;
     return fmt::format("   in a loop: it came by {} times{}", hop.rounds,
                        ended ? ", and its TTL ended here" : "");
 }
 
-std::string head_of(const HopReport& hop) {
+std::string head_of(const Report& report, const HopReport& hop) {
     const auto& answer = hop.answer;
     if (hop.hop == 0) {
         const auto* what = answer.result == Verdict::yes  ? "sends it"
@@ -164,15 +165,15 @@ std::string head_of(const HopReport& hop) {
                                                           : "nothing of it was seen";
         return fmt::format("from  {}   {}", hop.name, what);
     }
-    if (answer.stopped_before) return fmt::format("{:<4}  {}   not reached", hop.hop, hop.name);
+    if (answer.stopped_before()) return fmt::format("{:<4}  {}   not reached", hop.hop, hop.name);
+    const auto notes = notes_text(report, answer);
     return fmt::format("{:<4}  {}   {}{}{}", hop.hop, hop.name, name_of(answer.result),
-                       answer.notes.empty() ? "" : "   " + joined(answer.notes, ", "),
-                       loop_text(hop));
+                       notes.empty() ? "" : "   " + joined(notes, ", "), loop_text(hop));
 }
 
-void hop_lines(Page& page, const HopReport& hop) {
-    page.line(head_of(hop));
-    if (hop.answer.stopped_before) return;
+void hop_lines(Page& page, const Report& report, const HopReport& hop) {
+    page.line(head_of(report, hop));
+    if (hop.answer.stopped_before()) return;
     const bool hooked = std::ranges::any_of(
         hop.hooks, [](const HookReport& hook) { return hook.passage == Passage::dropped; });
     const bool stopped = hop.answer.result == Verdict::no && !hooked;
@@ -185,16 +186,17 @@ void hop_lines(Page& page, const HopReport& hop) {
 }
 
 void service_lines(Page& page, const Explanation& result, const ServiceExplanation& service) {
-    const auto& end = service.end;
+    const auto& end = service.end();
+    const auto why = why_text(service.scan, end);
     const auto& names = ServiceNames::get().by_service;
     const auto name = names.find(end.service);
     auto head = fmt::format("{} -> {}   {}{}   {}", result.source.text(), result.destination.text(),
                             service_text(end.service),
                             name == names.end() ? "" : " " + name->second, name_of(end.result));
-    if (!end.why.empty()) head += "   " + end.why;
+    if (!why.empty()) head += "   " + why;
     page.line(head);
     page.blank();
-    for (const auto& hop : service.hops) hop_lines(page, hop);
+    for (const auto& hop : service.hops) hop_lines(page, service.scan, hop);
     if (!service.hops.empty()) page.blank();
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "output/json.hpp"
 
+#include "output/scan_view.hpp"
+#include "output/words.hpp"
+
 namespace ksms {
 namespace {
 
@@ -11,17 +14,23 @@ void service_fields(JsonWriter& json, const Service& service) {
     json.field("protocol", protocol_name(service.protocol));
 }
 
-void end_to_end(JsonWriter& json, const ServiceReport& service) {
+/// Where the kernel dropped it; null for what was not dropped there.
+void dropped_at(JsonWriter& json, const Report& report, const DropSite& dropped, bool here) {
+    json.key("place").text_or_null(here ? report.words[dropped.place] : "");
+    json.key("hook").text_or_null(here ? hook_name(dropped.hook) : "");
+}
+
+void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& service) {
     json.begin_object();
     service_fields(json, service.service);
     json.field("result", name_of(service.result));
-    json.key("stopped_at").text_or_null(service.stopped_at);
-    json.key("reason").text_or_null(service.reason);
-    json.key("place").text_or_null(service.place);
-    json.key("hook").text_or_null(service.hook);
-    json.key("answer").text_or_null(service.answer);
-    json.key("why").text_or_null(service.why);
-    json.key("notes").strings(service.notes);
+    const bool dropped = service.result == Verdict::no;
+    json.key("stopped_at").text_or_null(stopped_at(report, service));
+    json.key("reason").text_or_null(reason_text(report, service));
+    dropped_at(json, report, service.cause.dropped, dropped);
+    json.key("answer").text_or_null(dropped ? reply_text(service.cause.reply) : "");
+    json.key("why").text_or_null(why_text(report, service));
+    json.key("notes").strings(notes_text(report, service));
     json.field("sent", service.sent);
     json.end_object();
 }
@@ -32,19 +41,18 @@ void counted(JsonWriter& json, const char* direction, std::uint32_t packets, std
     json.end_object();
 }
 
-void at_router(JsonWriter& json, const Service& service, const ServiceAtRouter& answer) {
+void at_router(JsonWriter& json, const Report& report, const ServiceAtRouter& answer) {
     json.begin_object();
-    service_fields(json, service);
+    service_fields(json, report.services[answer.service].service);
     json.field("result", name_of(answer.result));
     counted(json, "ingress", answer.ingress_packets, answer.ingress_bytes);
     counted(json, "egress", answer.egress_packets, answer.egress_bytes);
-    json.key("reason").text_or_null(answer.reason.text());
-    json.key("place").text_or_null(answer.place.text());
-    json.key("hook").text_or_null(answer.hook.text());
-    json.key("answer").text_or_null(answer.answer.text());
-    if (!answer.egress_iface.empty()) json.field("iface", answer.egress_iface.text());
+    json.key("reason").text_or_null(reason_text(report, answer));
+    dropped_at(json, report, answer.dropped, answer.result == Verdict::no);
+    json.key("answer").text_or_null(reply_text(answer.reply));
+    if (answer.iface != 0) json.field("iface", report.texts[answer.iface]);
     if (answer.strangers > 0) json.field("strangers", answer.strangers);
-    json.key("notes").strings(answer.notes);
+    json.key("notes").strings(notes_text(report, answer));
     json.end_object();
 }
 
@@ -56,19 +64,20 @@ void router(JsonWriter& json, const Report& report, const RouterReport& at) {
     json.field("entry", at.entry).field("hop", at.hop);
     json.key("services").begin_array();
     for (const auto& answer : at.services)
-        if (answer.on_path) at_router(json, report.services[answer.service].service, answer);
+        if (answer.on_path) at_router(json, report, answer);
     json.end_array().end_object();
 }
 
-void reached(JsonWriter& json, const ServiceReport& service) {
+void reached(JsonWriter& json, const Report& report, const ServiceReport& service) {
     json.begin_object();
     service_fields(json, service.service);
     json.key("reached");
-    if (service.reached)
-        json.value(*service.reached);
+    if (service.arrival.known())
+        json.value(service.arrival.reached);
     else
         json.null();
-    if (!service.reached_why.empty()) json.field("why", service.reached_why);
+    const auto why = arrival_text(report, service);
+    if (!why.empty()) json.field("why", why);
     json.end_object();
 }
 
@@ -106,17 +115,18 @@ void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
     json.field("mode", report.mode).field("job", report.job).field("dscp", report.dscp);
     json.key("entries").strings(report.entries);
     json.key("services").begin_array();
-    for (const auto& service : report.services) end_to_end(json, service);
+    for (const auto& service : report.services) end_to_end(json, report, service);
     json.end_array();
     json.key("routers").begin_array();
     for (const auto& at : report.routers) router(json, report, at);
     json.end_array();
     json.key("destination_reached").begin_array();
-    for (const auto& service : report.services) reached(json, service);
+    for (const auto& service : report.services) reached(json, report, service);
     json.end_array();
     figures(json, report);
     json.key("warnings").strings(report.warnings);
-    json.key("failure").text_or_null(report.failure);
+    json.key("failure").text_or_null(failure_text(report));
+    json.key("hint").text_or_null(hint_text(report));
     json.end_object();
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "judge/report.hpp"
 #include "output/json_writer.hpp"
-#include "scan/report.hpp"
 
 namespace ksms {
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/service_names.hpp"
 #include "output/layout.hpp"
-#include "scan/ports.hpp"
 
 namespace ksms {
 namespace {
@@ -15,50 +15,74 @@ constexpr std::size_t kNarrowestName = 8;
 constexpr std::size_t kWhy = 36;  // columns that WHY gets before the matrix is folded
 constexpr std::size_t kEnd = 3;
 
-bool same_row(const Report& report, std::size_t a, std::size_t b) {
-    const auto &one = report.services[a], &other = report.services[b];
-    if (one.service.protocol != other.service.protocol ||
-        one.service.port + (b - a) != other.service.port || one.result != other.result ||
-        one.why != other.why || one.place != other.place)
-        return false;
-    return std::ranges::all_of(report.routers, [&](const RouterReport& router) {
-        return cell_of(router.services[a]) == cell_of(router.services[b]);
-    });
+const char* text_of(Cell cell) {
+    switch (cell) {
+        case Cell::yes: return "YES";
+        case Cell::no: return "NO";
+        case Cell::unknown: return "?";
+        case Cell::stopped_before: return "-";
+        case Cell::not_on_path: break;
+    }
+    return ".";
 }
 
-std::string colored(std::string text, std::string_view cell, bool color) {
-    if (!color) return text;
-    const char* start = cell == "YES" ? "\x1b[32m" : cell == "NO" ? "\x1b[31m" : nullptr;
-    if (cell == "?") start = "\x1b[33m";
-    if (start == nullptr) return text;
+Cell end_cell(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::yes: return Cell::yes;
+        case Verdict::no: return Cell::no;
+        case Verdict::unknown: break;
+    }
+    return Cell::unknown;
+}
+
+/// A row, made to be shown.
+struct Line {
+    const ScanView::Row* row;
+    std::string service, name, why;
+};
+
+std::vector<Line> lines_of(const ScanView& view, bool details) {
+    std::vector<Line> lines;
+    for (const auto& row : view.rows) {
+        Line line{&row, service_text(row.first, row.count), {}, printable(row.why)};
+        if (row.count == 1) line.name = printable(service_name(row.first));
+        if (details && !row.place.empty())
+            line.why += (line.why.empty() ? "in " : ", in ") + row.place;
+        lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
+std::string colored(std::string text, Cell cell, bool color) {
+    const char* start = nullptr;
+    if (cell == Cell::yes) start = "\x1b[32m";
+    if (cell == Cell::no) start = "\x1b[31m";
+    if (cell == Cell::unknown) start = "\x1b[33m";
+    if (!color || start == nullptr) return text;
     const auto letters = text.find_last_not_of(' ') + 1;
     return start + text.substr(0, letters) + "\x1b[0m" + text.substr(letters);
-}
-
-const char* end_cell(Verdict verdict) {
-    return verdict == Verdict::unknown ? "?" : name_of(verdict);
 }
 
 /// Columns that stand side by side.
 struct Block {
     std::string title;
-    std::vector<const RouterReport*> routers;
-    bool end{false};  ///< END and WHY stand behind them
+    std::vector<std::size_t> routers;  ///< indices into ScanView::routers
+    bool end{false};                   ///< END and WHY stand behind them
 };
 
-std::size_t column_of(const RouterReport& router) {
+std::size_t column_of(const ScanView::Router& router) {
     return std::clamp(width_of(router.name), std::size_t{3}, kWidestHeading);
 }
 
 class Matrix {
 public:
-    Matrix(const Report& report, const std::vector<MatrixRow>& rows, const TextStyle& style)
-        : report_(report), rows_(rows), style_(style) {
+    Matrix(const ScanView& view, const TextStyle& style)
+        : view_(view), lines_(lines_of(view, style.details)), style_(style) {
         std::size_t service = 0, name = 0, why = 0;
-        for (const auto& row : rows) {
-            service = std::max(service, row.service.size());
-            name = std::max(name, row.name.size());
-            why = std::max(why, width_of(row.why));
+        for (const auto& line : lines_) {
+            service = std::max(service, line.service.size());
+            name = std::max(name, line.name.size());
+            why = std::max(why, width_of(line.why));
         }
         service_ = service;
         name_ = name == 0 ? 0 : std::max(name, kNarrowestName);
@@ -74,7 +98,7 @@ public:
             if (!text.empty()) text += '\n';
             if (!block.title.empty()) text += block.title + '\n';
             headings(block, text);
-            for (const auto& row : rows_) line(block, row, text);
+            for (const auto& each : lines_) line(block, each, text);
         }
         return text;
     }
@@ -85,10 +109,11 @@ private:
     }
 
     void make_blocks() {
-        std::string entry = report_.routers.empty() ? "" : report_.routers.front().entry;
+        std::string entry = view_.routers.empty() ? "" : view_.routers.front().entry;
         std::size_t used = left_;
         blocks_.push_back({title(entry), {}, false});
-        for (const auto& router : report_.routers) {
+        for (std::size_t i = 0; i < view_.routers.size(); ++i) {
+            const auto& router = view_.routers[i];
             const auto column = kGap + column_of(router);
             const bool full = used + column > style_.width && !blocks_.back().routers.empty();
             if (full || router.entry != entry) {
@@ -96,7 +121,7 @@ private:
                 entry = router.entry;
                 used = left_;
             }
-            blocks_.back().routers.push_back(&router);
+            blocks_.back().routers.push_back(i);
             used += column;
         }
         if (used + end_columns() > style_.width) {
@@ -108,14 +133,14 @@ private:
     }
 
     std::string title(const std::string& entry) const {
-        return report_.entries.size() > 1 ? printable("from " + entry) : "";
+        return view_.entries.size() > 1 ? printable("from " + entry) : "";
     }
 
     void headings(const Block& block, std::string& text) const {
         std::vector<std::vector<std::string>> names;
         std::size_t lines = 1;
-        for (const auto* router : block.routers) {
-            names.push_back(wrapped(printable(router->name), kWidestHeading));
+        for (const auto router : block.routers) {
+            names.push_back(wrapped(printable(view_.routers[router].name), kWidestHeading));
             lines = std::max(lines, names.back().size());
         }
         for (std::size_t at = 0; at < lines; ++at) {
@@ -125,29 +150,31 @@ private:
                 const auto missing = lines - names[i].size();
                 line.append(kGap, ' ');
                 line += padded(at < missing ? "" : names[i][at - missing],
-                               column_of(*block.routers[i]));
+                               column_of(view_.routers[block.routers[i]]));
             }
             if (last && block.end) line += has_why_ ? "  END  WHY" : "  END";
             finish(line, text);
         }
     }
 
-    void line(const Block& block, const MatrixRow& row, std::string& text) const {
-        auto line = padded(row.service, service_);
-        if (name_ != 0) line += ' ' + row.name;
+    void line(const Block& block, const Line& of, std::string& text) const {
+        auto line = padded(of.service, service_);
+        if (name_ != 0) line += ' ' + of.name;
         line = padded(line, left_);
-        for (const auto* router : block.routers) {
-            const char* cell = cell_of(router->services[row.first]);
+        for (const auto router : block.routers) {
+            const auto cell = of.row->cells[router];
             line.append(kGap, ' ');
-            line += colored(padded(cell, column_of(*router)), cell, style_.color);
+            line += colored(padded(text_of(cell), column_of(view_.routers[router])), cell,
+                            style_.color);
         }
         if (!block.end) {
             finish(line, text);
             return;
         }
+        const auto end = end_cell(of.row->end);
         line.append(kGap, ' ');
-        line += colored(padded(end_cell(row.end), kEnd), end_cell(row.end), style_.color);
-        const auto why = wrapped(row.why, why_);
+        line += colored(padded(text_of(end), kEnd), end, style_.color);
+        const auto why = wrapped(of.why, why_);
         if (!why.empty()) line.append(kGap, ' ');
         if (!why.empty()) line += why.front();
         finish(line, text);
@@ -164,8 +191,8 @@ private:
         text += '\n';
     }
 
-    const Report& report_;
-    const std::vector<MatrixRow>& rows_;
+    const ScanView& view_;
+    std::vector<Line> lines_;
     const TextStyle& style_;
     std::vector<Block> blocks_;
     std::size_t service_{0}, name_{0}, left_{0}, why_{0};
@@ -174,42 +201,8 @@ private:
 
 }  // namespace
 
-const char* cell_of(const ServiceAtRouter& answer) {
-    // Literals: the same cell is the same pointer.
-    static constexpr const char *yes = "YES", *no = "NO", *unknown = "?", *before = "-",
-                                *elsewhere = ".";
-    if (!answer.on_path) return elsewhere;
-    if (answer.stopped_before) return before;
-    switch (answer.result) {
-        case Verdict::yes: return yes;
-        case Verdict::no: return no;
-        case Verdict::unknown: break;
-    }
-    return unknown;
-}
-
-std::vector<MatrixRow> matrix_rows(const Report& report, bool details) {
-    std::vector<MatrixRow> rows;
-    const auto& services = report.services;
-    for (std::size_t i = 0, count = 1; i < services.size(); i += count) {
-        for (count = 1; i + count < services.size() && same_row(report, i, i + count);) ++count;
-        MatrixRow row;
-        row.first = i;
-        row.count = count;
-        row.service = service_text(services[i].service, count);
-        if (count == 1) row.name = printable(service_name(services[i].service));
-        row.why = printable(services[i].why);
-        if (details && !services[i].place.empty())
-            row.why += (row.why.empty() ? "in " : ", in ") + services[i].place;
-        row.end = services[i].result;
-        rows.push_back(std::move(row));
-    }
-    return rows;
-}
-
-std::string matrix_text(const Report& report, const std::vector<MatrixRow>& rows,
-                        const TextStyle& style) {
-    return Matrix(report, rows, style).text();
+std::string matrix_text(const ScanView& view, const TextStyle& style) {
+    return Matrix(view, style).text();
 }
 
 }  // namespace ksms

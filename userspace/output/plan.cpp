@@ -85,7 +85,7 @@ void path_json(JsonWriter& json, const Plan& plan, std::size_t entry, const Plan
 
 void neighbour_json(JsonWriter& json, const PlanNeighbour& neighbour) {
     json.begin_object();
-    json.field("netns", neighbour.netns == nullptr ? "" : neighbour.netns->name());
+    json.field("netns", neighbour.netns.name());
     json.field("iface", neighbour.interface.name).field("address", neighbour.address.text());
     json.field("is_destination", neighbour.is_destination);
     json.end_object();

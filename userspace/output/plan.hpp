@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <string>
 
+#include "judge/plan.hpp"
 #include "output/json_writer.hpp"
-#include "scan/plan.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string>
 
-#include "scan/report.hpp"
+#include "output/scan_view.hpp"
 
 namespace ksms {
 
@@ -16,6 +16,6 @@ struct TextStyle {
     bool hints{true};
 };
 
-std::string scan_text(const Report& report, const TextStyle& style);
+std::string scan_text(const ScanView& view, const TextStyle& style);
 
 }  // namespace ksms

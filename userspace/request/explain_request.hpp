@@ -6,7 +6,7 @@
 
 #include "config/config.hpp"
 #include "request/options.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

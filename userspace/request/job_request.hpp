@@ -10,7 +10,7 @@
 
 #include "base/error.hpp"
 #include "config/config.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

@@ -10,7 +10,7 @@
 
 #include "base/nearest.hpp"
 #include "ksms/abi.h"
-#include "scan/ports.hpp"
+#include "request/ports.hpp"
 
 namespace ksms {
 namespace {

@@ -6,9 +6,9 @@
 #include <span>
 
 #include "config/config.hpp"
+#include "judge/report.hpp"
 #include "request/options.hpp"
-#include "scan/report.hpp"
-#include "scan/request.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 

@@ -11,14 +11,13 @@ void tell_neighbours(const Plan& plan, const std::vector<NeighbourState>& states
         if (state == NeighbourState::resolved) continue;
         const auto& neighbour = plan.neighbours[i];
         for (std::size_t router = 0; router < plan.routers.size(); ++router) {
-            if (plan.routers[router].netns.inode() != neighbour.netns->inode()) continue;
+            if (plan.routers[router].netns != neighbour.netns) continue;
             auto& into = state == NeighbourState::faked ? context.faked_neighbours
                                                         : context.missing_gateways;
             into.insert({router, neighbour.interface.ifindex});
         }
         for (std::size_t entry = 0; entry < plan.entries.size(); ++entry)
-            if (state == NeighbourState::missing &&
-                plan.entries[entry].netns.inode() == neighbour.netns->inode())
+            if (state == NeighbourState::missing && plan.entries[entry].netns == neighbour.netns)
                 context.source_gateway_missing[entry] = true;
     }
 }

@@ -4,9 +4,9 @@
 
 #include <vector>
 
-#include "scan/plan.hpp"
-#include "scan/resolver.hpp"
-#include "scan/verdict.hpp"
+#include "judge/plan.hpp"
+#include "judge/verdict.hpp"
+#include "probe/neighbour_resolver.hpp"
 
 namespace ksms {
 

@@ -11,24 +11,25 @@
 
 #include "base/clock.hpp"
 #include "bpf/attach.hpp"
+#include "evidence/collector.hpp"
+#include "evidence/slots.hpp"
+#include "evidence/store.hpp"
 #include "guard/guard.hpp"
+#include "judge/summary.hpp"
+#include "judge/verdict.hpp"
 #include "os/process.hpp"
+#include "probe/injector.hpp"
+#include "probe/neighbour_resolver.hpp"
+#include "probe/prober.hpp"
+#include "registry/borrow.hpp"
+#include "registry/lease_keeper.hpp"
 #include "registry/record.hpp"
-#include "scan/accounting.hpp"
-#include "scan/borrow.hpp"
-#include "scan/collect.hpp"
-#include "scan/detour.hpp"
-#include "scan/injector.hpp"
+#include "retry/conntrack_quota.hpp"
+#include "retry/retry.hpp"
+#include "route/detour.hpp"
+#include "route/next_hop.hpp"
+#include "route/planner.hpp"
 #include "scan/judge_context.hpp"
-#include "scan/lease_keeper.hpp"
-#include "scan/next_hop.hpp"
-#include "scan/prober.hpp"
-#include "scan/resolver.hpp"
-#include "scan/room.hpp"
-#include "scan/sites.hpp"
-#include "scan/store.hpp"
-#include "scan/summary.hpp"
-#include "scan/verdict.hpp"
 #include "taps/traffic.hpp"
 
 namespace ksms {
@@ -64,7 +65,7 @@ public:
     Result<Report> run() {
         started_ = monotonic_ns();
         KSMS_CHECK(plan_and_lease());
-        if (hooks_.planned) KSMS_CHECK(hooks_.planned(plan_));
+        if (hooks_.planned) KSMS_CHECK(hooks_.planned(plan_, *network_));
         const auto planned = monotonic_ns();
         KSMS_CHECK(attach());
         const auto attached = monotonic_ns();
@@ -167,17 +168,17 @@ private:
 
     Status attach() {
         stage("attach");
-        sites_ = ScanSites::of(plan_);
+        slots_ = StoreSlots::of(plan_, *network_);
         const int family = request_.source.family;
-        if (request_.hooks != TapHooks::netfilter) KSMS_CHECK(traffic_.look(sites_.routers));
-        KSMS_CHECK(traffic_.look(sites_.hosts));
+        if (request_.hooks != TapHooks::netfilter) KSMS_CHECK(traffic_.look(slots_.routers));
+        KSMS_CHECK(traffic_.look(slots_.hosts));
         KSMS_TRY(auto routers, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
-                                                request_.hooks, family, traffic_, sites_.routers));
+                                                request_.hooks, family, traffic_, slots_.routers));
         taps_.push_back(std::move(routers));
         KSMS_TRY(auto hosts, ScanTaps::attach(objects_, guard_, lease_.dscp, request_.way,
-                                              TapHooks::tc, family, traffic_, sites_.hosts));
+                                              TapHooks::tc, family, traffic_, slots_.hosts));
         taps_.push_back(std::move(hosts));
-        sites_.stand(taps_[0], taps_[1]);
+        slots_.stand(taps_[0], taps_[1]);
         attach_drops();
         return {};
     }
@@ -203,17 +204,17 @@ private:
         if (plan_.isolated) {
             // No socket holds it: there is no source.
             header.source_port = source_port_;
-            return std::make_unique<Injector>(objects_, plan_, header);
+            return std::make_unique<Injector>(objects_, plan_, *network_, header);
         }
         // The one that the plan was asked with, as long as nobody has it.
         const auto next_port = [this, first = true]() mutable {
             return std::exchange(first, false) ? source_port_ : next_source_port();
         };
-        return Prober::open(plan_, request_.services, header, next_port);
+        return Prober::open(plan_, *network_, request_.services, header, next_port);
     }
 
-    Result<Accounts> probe() {
-        KSMS_TRY(resolver_, Resolver::run(plan_, guard_, lease_.dscp));
+    Result<SendRecord> probe() {
+        KSMS_TRY(resolver_, Resolver::run(plan_, *network_, guard_, lease_.dscp));
         stage("probe");
         auto& config = objects_.config.values()[0];
         ProbeHeader header{request_.source,
@@ -226,30 +227,30 @@ private:
         KSMS_TRY(auto sender, open_sender(header));
         KSMS_TRY(auto store,
                  ScanStore::begin(objects_, guard_, sender->header(), request_.services,
-                                  static_cast<std::uint32_t>(plan_.entries.size()), sites_.store));
+                                  static_cast<std::uint32_t>(plan_.entries.size()), slots_.store));
         store_ = std::move(store);
-        if (hooks_.armed) KSMS_CHECK(hooks_.armed({plan_, sender->header()}));
+        if (hooks_.armed) KSMS_CHECK(hooks_.armed({plan_, *network_, sender->header()}));
         const Patience patience{request_.timeout_ns,
                                 request_.deadline_ns == 0 ? 0 : started_ + request_.deadline_ns,
                                 request_.retries, request_.rate_pps, started_};
         LeaseKeeper keeper(registry_, lease_);
-        auto room = Room::of(plan_, sites_, *store_, config.active_scans);
-        SoFar so_far(plan_, request_.services, Collector(plan_, sites_, *store_, names_),
+        auto quota = ConntrackQuota::of(plan_, *network_, slots_, *store_, config.active_scans);
+        SoFar so_far(plan_, request_.services, Collector(plan_, slots_, *store_, names_),
                      known_beforehand(), hooks_.so_far);
-        Accounting accounting(plan_, sites_, *store_, *sender, *resolver_, names_, room, patience,
-                              hooks_, keeper, so_far);
-        KSMS_TRY(auto accounts, accounting.run());
+        RetryLoop loop(plan_, *network_, slots_, *store_, *sender, *resolver_, names_, quota,
+                       patience, {hooks_.progress, hooks_.stop}, keeper, so_far);
+        KSMS_TRY(auto accounts, loop.run());
         KSMS_CHECK(keeper.look());
         return accounts;
     }
 
     /// A tap that somebody took away meanwhile would turn into a false verdict.
     Result<std::vector<std::string>> broken_routers() {
-        KSMS_TRY(const auto missing, taps_[0].missing(sites_.routers));
+        KSMS_TRY(const auto missing, taps_[0].missing(slots_.routers));
         std::vector<std::string> broken(plan_.routers.size());
         for (std::size_t i = 0; i < missing.size(); ++i)
             for (std::size_t router = 0; router < plan_.routers.size(); ++router)
-                if (sites_.router_slots[router] == sites_.routers_tap_slots[i])
+                if (slots_.router_slots[router] == slots_.routers_tap_slots[i])
                     broken[router] = missing[i];
         return broken;
     }
@@ -263,7 +264,7 @@ private:
         return context;
     }
 
-    Result<JudgeContext> judge_context(const Accounts& accounts) {
+    Result<JudgeContext> judge_context(const SendRecord& accounts) {
         auto context = known_beforehand();
         context.interrupted = accounts.interrupted;
         context.out_of_time = accounts.out_of_time;
@@ -271,10 +272,10 @@ private:
         return context;
     }
 
-    Result<Report> judge_all(const Accounts& accounts) {
+    Result<Report> judge_all(const SendRecord& accounts) {
         stage("judge", accounts.packets, plan_.path_of.size() - accounts.unaccounted);
         KSMS_TRY(const auto context, judge_context(accounts));
-        const Collector collector(plan_, sites_, *store_, names_);
+        const Collector collector(plan_, slots_, *store_, names_);
         Summary summary(plan_, request_.services);
         ProbeEvidence evidence;
         const auto services = plan_.services();
@@ -292,16 +293,16 @@ private:
             KSMS_TRY(const bool astray, watch.leads_astray(probe, verdict, evidence));
             // What the host that owns the destination got has arrived all the same.
             if (astray && evidence.destination.packets == 0) not_watched(verdict);
-            summary.add(probe / services, probe % services, std::move(verdict), evidence.sent);
+            summary.add(probe / services, probe % services, verdict, evidence.sent);
         }
         new_detours_ = watch.take();
         Report report;
-        summary.finish(report);
+        summary.finish(names_.words(), report);
         describe(report, accounts, context);
         return report;
     }
 
-    void describe(Report& report, const Accounts& accounts, const JudgeContext& context) {
+    void describe(Report& report, const SendRecord& accounts, const JudgeContext& context) {
         report.source = request_.source;
         report.destination = request_.destination;
         if (plan_.isolated) report.mode = "isolated";
@@ -322,8 +323,6 @@ private:
                                                   plan_.routers[i].netns.name(),
                                                   context.broken_routers[i]));
         }
-        if (report.unknown != report.services.size() || report.services.empty()) return;
-        report.failure = "no service has a verdict: " + report.services.front().why;
     }
 
     const Objects& objects_;
@@ -341,7 +340,7 @@ private:
     std::uint16_t source_port_{0};  ///< that the plan was asked with
     Lease lease_;
     bool occupied_{false};  ///< a borrowed lease
-    ScanSites sites_;
+    StoreSlots slots_;
     Traffic traffic_;
     std::vector<ScanTaps> taps_;  ///< of the routers, of the hosts
     Fd drop_link_;

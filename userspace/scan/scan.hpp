@@ -9,26 +9,19 @@
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "guard/guard.hpp"
-#include "scan/plan.hpp"
-#include "scan/probe_packet.hpp"
-#include "scan/report.hpp"
-#include "scan/request.hpp"
+#include "judge/plan.hpp"
+#include "judge/report.hpp"
+#include "probe/probe_packet.hpp"
+#include "retry/progress.hpp"
+#include "route/network.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
-
-/// For the progress line: called every 100 ms or so.
-struct ScanProgress {
-    std::string stage;    ///< "plan", "lease", "attach", "probe", "settle",
-                          ///< "rate limits", "judge"
-    std::size_t sent{0};  ///< one that is sent again counts again
-    std::size_t accounted{0}, probes{0};
-    std::uint64_t elapsed_ns{0};
-    std::uint64_t left_ns{0};  ///< what the rest takes at the pace so far; 0: not known, or nothing
-};
 
 /// A scan whose taps count and of which nothing was sent yet.
 struct ArmedScan {
     const Plan& plan;
+    const Network& network;  ///< that the plan was made of
     const ProbeHeader& header;
 };
 
@@ -42,7 +35,7 @@ struct ScanHooks {
     std::function<void(std::uint8_t dscp)> leased;
     /// After plan and lease, before the scan looks for taps that stand: for who keeps some
     /// (taps/kept.hpp). Called again in each round; its error ends the scan.
-    std::function<Status(const Plan&)> planned;
+    std::function<Status(const Plan&, const Network&)> planned;
     /// For who wants to see the probes elsewhere too; its error ends the scan.
     std::function<Status(const ArmedScan&)> armed;
     const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known

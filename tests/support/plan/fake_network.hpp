@@ -10,7 +10,7 @@
 #include <tuple>
 #include <vector>
 
-#include "scan/network.hpp"
+#include "route/network.hpp"
 
 namespace ksms::test {
 

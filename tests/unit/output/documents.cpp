@@ -77,7 +77,7 @@ TapRow tap(bool standing) {
 
 Plan small_plan() {
     Plan plan;
-    const auto here = [](const char* name) { return *Netns::open_path("/proc/self/ns/net", name); };
+    const auto here = [](const char* name) { return PlanNetns(0, name, 0); };
     PlanEntry entry;
     entry.netns = here("ts-hq");
     entry.interfaces = {{2, "eth0"}};
@@ -94,7 +94,7 @@ Plan small_plan() {
                   {{first}, PathEnd::no_route, "hq-gw has no route to 10.2.5.100"}};
     plan.path_of = {0, 0, 1};
     plan.neighbours.push_back(
-        {&plan.routers[0].netns, {3, "wg0"}, *Address::parse("10.0.0.2"), true, {}});
+        {plan.routers[0].netns, {3, "wg0"}, *Address::parse("10.0.0.2"), true, {}});
     plan.warnings = {"--router x is on no path"};
     return plan;
 }
@@ -124,12 +124,15 @@ TEST_CASE("documents: scans", "[documents]") {
     keep("scan-pretty", write(true));
     report.state = ScanState::interrupted;
     report.routers[0].iface.clear();
-    report.routers[0].services[0].egress_iface = "eth9";
+    report.texts.push_back("eth9");
+    report.routers[0].services[0].iface = static_cast<TextIndex>(report.texts.size() - 1);
     report.routers[0].services[0].strangers = 3;
-    report.routers[0].services[0].notes = {"translated:[fd00::9]:8443", "remarked:0"};
-    report.services[0].reached = true;
+    report.changes.push_back({0, Endpoint{*Address::parse("fd00::9"), 8443}, std::nullopt});
+    report.routers[0].services[0].change = static_cast<std::uint32_t>(report.changes.size() - 1);
+    for (std::uint8_t note = 0; note < kNotes; ++note)
+        report.routers[0].services[0].notes.add(static_cast<Note>(note));
+    report.services[0].arrival = {Arrival::By::host, true, Delivery::taken, {}, {}, 0};
     report.warnings = {"something"};
-    report.failure = "nothing left";
     keep("scan-other", write(false));
     report.routers.clear();
     keep("scan-without-routers", write(false));

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "output/layout.hpp"
+#include "reports.hpp"
 
 using namespace ksms;
 
@@ -43,9 +44,7 @@ HopReport stopping_hop() {
     hop.entry = "ts-hq";
     hop.hop = 1;
     hop.answer.result = Verdict::no;
-    hop.answer.reason = "NETFILTER_DROP";
-    hop.answer.place = "nf_hook_slow";
-    hop.answer.hook = "FORWARD";
+    hop.drop = {"NETFILTER_DROP", "nf_hook_slow", "FORWARD"};
     hop.ingress_iface = "eth1";
     RouteChoice route;
     route.type = "unicast";
@@ -82,8 +81,8 @@ HopReport unreached_hop() {
     hop.name = "br-core";
     hop.entry = "ts-hq";
     hop.hop = 2;
-    hop.answer.stopped_before = true;
-    hop.answer.reason = "stopped_before:br-gw";
+    hop.answer.why = Why::stopped_before;
+    hop.answer.stopped_by = 0;
     return hop;
 }
 
@@ -93,15 +92,9 @@ Explanation example() {
     result.destination = *Address::parse("10.2.5.100");
     result.total_ms = 41.4;
     ServiceExplanation service;
-    service.end.service = {IPPROTO_TCP, 25};
-    service.end.result = Verdict::no;
-    service.end.stopped_at = "br-gw";
-    service.end.reason = "NETFILTER_DROP";
-    service.end.why = "br-gw: firewall, FORWARD (NETFILTER_DROP)";
-    service.end.sent = 1;
-    service.job = "7f3a";
-    service.dscp = 33;
-    service.entries = {"ts-hq"};
+    ReportBuilder builder({"br-gw", "br-core"});
+    builder.add(IPPROTO_TCP, 25, "N-", "NETFILTER_DROP");
+    service.scan = builder.report;
     service.hops = {source_hop(), stopping_hop(), unreached_hop()};
     result.services.push_back(std::move(service));
     return result;
@@ -143,7 +136,7 @@ from  ts-hq   sends it
 TEST_CASE("explain: a loop is told once, with how often it went round and where the TTL ended") {
     auto result = example();
     auto& hops = result.services[0].hops;
-    hops[1].answer.reason = "IP_INHDR";
+    hops[1].answer.dropped.kind = DropKind::ttl;
     hops[1].rounds = 31;
     hops[2] = hops[1];
     hops[2].answer.result = Verdict::yes;
@@ -180,12 +173,11 @@ TEST_CASE("explain: documents", "[documents]") {
     hop.route->type = "prohibit";
     result.state = ScanState::interrupted;
     ServiceExplanation none;
-    none.end.service = {IPPROTO_UDP, 53};
-    none.end.reason = "not_sent:interrupted";
-    none.end.why = "interrupted";
+    none.scan.services.resize(1);
+    none.scan.services[0].service = {IPPROTO_UDP, 53};
+    none.scan.services[0].cause.why = Why::interrupted;
     result.services.push_back(none);
     result.warnings = {"something"};
-    result.failure = "nothing left";
     keep("explain-other", result);
     CHECK(explain_text(result, 100).find("perhaps iptables-legacy") != std::string::npos);
 }

@@ -80,25 +80,21 @@ std::string written(const Write& write) {
 
 Report report_of(Names& names) {
     ReportBuilder builder({names.next(), names.next()}, {names.next()});
-    builder.add(IPPROTO_TCP, 22, "YN", names.next(), "NETFILTER_DROP");
-    builder.add(IPPROTO_UDP, 53, "??", names.next(), "lost");
+    builder.add(IPPROTO_TCP, 22, "YN", "NETFILTER_DROP", names.next());
+    builder.add(IPPROTO_UDP, 53, "??", "not_sent:taps-gone", names.next());
+    builder.add(IPPROTO_UDP, 54, "??", "send_failed", names.next());
     auto report = builder.report;
     report.job = names.next();
     report.warnings = {names.next()};
-    report.failure = names.next();
     for (auto& router : report.routers) {
         router.iface = names.next();
         router.ingress_iface = names.next();
-        for (auto& answer : router.services) {
-            answer.notes = {names.next()};
-            answer.reason = "X";
-        }
     }
-    for (auto& service : report.services) {
-        service.notes = {names.next()};
-        service.stopped_at = names.next();
-        service.reached_why = names.next();
-    }
+    report.router_names = {names.next(), names.next()};
+    report.texts.push_back(names.next());
+    const auto host = static_cast<TextIndex>(report.texts.size() - 1);
+    for (auto& service : report.services)
+        service.arrival = {Arrival::By::host, false, Delivery::refused, {}, {}, host};
     return report;
 }
 
@@ -133,9 +129,9 @@ Explanation explanation_of(Names& names, const Report& report) {
     result.source = report.source;
     result.destination = report.destination;
     ServiceExplanation service;
-    service.end = report.services.front();
-    service.job = names.next();
-    service.entries = {names.next()};
+    service.scan = report;
+    service.scan.job = names.next();
+    service.scan.entries = {names.next()};
     service.hops = {hop};
     result.services = {service};
     result.warnings = {names.next()};
@@ -163,7 +159,7 @@ TEST_CASE("odd names: every text is printable, every document is JSON") {
         const ProgramStats stats(KSMS_STATS, 1);
         const Moment now{1, 2};
         for (const auto& text :
-             {scan_text(report, {.details = true}), explain_text(explanation, 100),
+             {scan_text(view_of(report), {.details = true}), explain_text(explanation, 100),
               leases_text(leases, now, 100), taps_text(taps, 100),
               tap_counters_text(taps, stats, 100), findings_text(findings, true),
               health_text(health, false, 100), removed_text(removed)}) {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "reports.hpp"
 
+#include <algorithm>
+
+#include "ksms/abi.h"
+#include "output/words.hpp"
+
 namespace ksms {
 
 ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
@@ -23,55 +28,99 @@ ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
             report.routers.push_back(std::move(router));
         }
     }
+    report.router_names = routers;
     report.router_count = static_cast<std::uint32_t>(routers.size());
 }
 
+Why why_of(std::string_view reason) {
+    for (int number = 0; number <= static_cast<int>(Why::no_way); ++number) {
+        const auto why = static_cast<Why>(number);
+        if (!reason_of(why).empty() && reason_of(why) == reason) return why;
+    }
+    return Why::send_failed;
+}
+
+TextIndex ReportBuilder::text(const std::string& text) {
+    const auto known = std::ranges::find(report.texts, text);
+    const auto at = known - report.texts.begin();
+    if (known == report.texts.end()) report.texts.push_back(text);
+    return static_cast<TextIndex>(at);
+}
+
 ReportBuilder& ReportBuilder::add(std::uint8_t protocol, std::uint16_t port, std::string_view cells,
-                                  const std::string& why, const std::string& reason) {
+                                  const std::string& reason, const std::string& detail) {
     ServiceReport service;
     service.service = {protocol, port};
     service.result = Verdict::yes;
     service.sent = 1;
+    service.cause.text = text(detail);
     for (std::size_t i = 0; i < report.routers.size(); ++i) {
         auto& router = report.routers[i];
+        const auto index = static_cast<RouterIndex>(i % report.router_names.size());
         ServiceAtRouter answer;
         answer.service = static_cast<std::uint32_t>(report.services.size());
         const char cell = cells.at(i);
         answer.on_path = cell != '.';
-        answer.stopped_before = cell == '-';
         if (cell == 'Y') answer.result = Verdict::yes;
         if (cell == 'N') answer.result = Verdict::no;
         if (cell == 'Y' || cell == 'N') answer.ingress_packets = 1, answer.ingress_bytes = 54;
         if (cell == 'Y') answer.egress_packets = 1, answer.egress_bytes = 54;
-        if (cell == '-') answer.reason = "stopped_before:" + service.stopped_at;
-        if (cell == '?') answer.reason = reason;
-        if (cell == '?' && service.result == Verdict::yes) service.result = Verdict::unknown;
+        if (cell == '-') {
+            answer.why = Why::stopped_before;
+            answer.stopped_by = service.cause.router;
+        }
+        if (cell == '?') {
+            answer.why = why_of(reason);
+            answer.text = service.cause.text;
+        }
+        if (cell == '?' && service.result == Verdict::yes) {
+            service.result = Verdict::unknown;
+            service.cause.why = answer.why;
+            service.cause.router = index;
+        }
         if (cell == 'N') {
             service.result = Verdict::no;
-            service.stopped_at = router.name;
-            answer.reason = reason;
-            answer.place = "nft_do_chain";
-            answer.hook = "FORWARD";
-            service.place = "nft_do_chain";
-            service.hook = "FORWARD";
+            answer.why = service.cause.why = Why::dropped;
+            service.cause.router = index;
+            answer.dropped = {report.words.add(reason), report.words.add("nft_do_chain"),
+                              KSMS_HOOK_FORWARD, classify_drop(reason, "nft_do_chain").kind, true};
+            service.cause.dropped = answer.dropped;
         }
-        router.services.push_back(std::move(answer));
+        router.services.push_back(answer);
     }
-    if (service.result != Verdict::yes) service.reason = reason;
-    service.why = why;
     if (service.result == Verdict::yes) ++report.yes;
     if (service.result == Verdict::no) ++report.no;
     if (service.result == Verdict::unknown) ++report.unknown;
-    report.services.push_back(std::move(service));
+    report.services.push_back(service);
+    return *this;
+}
+
+ReportBuilder& ReportBuilder::sent(std::uint32_t times) {
+    report.services.back().sent = times;
+    return *this;
+}
+
+ReportBuilder& ReportBuilder::changed(RouterIndex router, const Change& change) {
+    report.changes.push_back(change);
+    const auto number = static_cast<std::uint32_t>(report.changes.size() - 1);
+    report.change_lists.push_back({{router, number}});
+    auto& service = report.services.back();
+    service.changes = service.all_changes =
+        static_cast<std::uint32_t>(report.change_lists.size() - 1);
+    report.routers[router].services.back().change = number;
     return *this;
 }
 
 Report example_report() {
     ReportBuilder builder({"hq-gw", "br-gw", "br-core"});
+    Change change;
+    change.destination = Endpoint{*Address::parse("10.2.5.9"), 8080};
     builder.add(IPPROTO_TCP, 22, "YYY")
-        .add(IPPROTO_TCP, 25, "YN-", "br-gw: firewall, FORWARD (NETFILTER_DROP)", "NETFILTER_DROP")
-        .add(IPPROTO_TCP, 80, "YYY", "br-core: translated to 10.2.5.9:8080")
-        .add(IPPROTO_UDP, 514, "???", "lost: sent 4 times, hq-gw saw none", "lost")
+        .add(IPPROTO_TCP, 25, "YN-", "NETFILTER_DROP")
+        .add(IPPROTO_TCP, 80, "YYY")
+        .changed(2, change)
+        .add(IPPROTO_UDP, 514, "???", "lost")
+        .sent(4)
         .add(IPPROTO_TCP, 3306, "Y.Y");
     return builder.report;
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the judge makes of evidence that is incomplete: taps gone, a scan cut short, loops, another
+// way than planned.
+#include <catch2/catch.hpp>
+
+#include "evidence_by_hand.hpp"
+
+using namespace ksms;
+using namespace ksms::test;
+
+TEST_CASE("verdict: taps that are gone make UNKNOWN of what was not counted, never a NO") {
+    const auto plan = chain(2);
+    JudgeContext context;
+    context.broken_routers = {"the egress filter on out0 was removed", ""};
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    auto verdict = told(plan, evidence, context);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "not_sent:taps-gone");
+    CHECK(verdict.why == "r1: the egress filter on out0 was removed");
+    CHECK(verdict.walk[0].answer.notes == std::vector<std::string>{"taps-gone"});
+
+    evidence = nothing(plan);  // neither tap of r1 counted, but r2 saw it
+    passes(evidence, 1, 200);
+    verdict = told(plan, evidence, context);
+    CHECK(verdict.walk[0].answer.reason == "not_sent:taps-gone");
+    CHECK(verdict.walk[1].answer.result == Verdict::yes);
+}
+
+TEST_CASE("verdict: what was counted before a tap was gone is judged") {
+    const auto plan = chain(2);
+    JudgeContext context;
+    context.broken_routers = {"the interface side0 is gone", ""};
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    passes(evidence, 1, 200);
+    CHECK(told(plan, evidence, context).result == Verdict::yes);
+    evidence.routers[0].out = {};  // seen behind it
+    CHECK(told(plan, evidence, context).result == Verdict::yes);
+    evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
+    CHECK(told(plan, evidence, context).result == Verdict::no);
+}
+
+TEST_CASE("verdict: a router behind which it was seen has not lost it") {
+    const auto plan = chain(2);
+    auto evidence = nothing(plan);
+    passes(evidence, 1, 200);
+    const auto verdict = told(plan, evidence);
+    for (const auto& row : verdict.walk) CHECK_FALSE(row.answer.reason == "lost");
+}
+
+TEST_CASE("verdict: a scan that ended too soon says which end it was") {
+    const auto plan = chain(1);
+    const auto evidence = nothing(plan);
+    JudgeContext context;
+    context.out_of_time = true;
+    CHECK(told(plan, evidence, context).reason == "not_sent:deadline");
+    context.interrupted = true;
+    CHECK(told(plan, evidence, context).reason == "not_sent:interrupted");
+}
+
+TEST_CASE(
+    "verdict: in a routing loop each router stands once, the one where the TTL ran out says NO") {
+    auto plan = chain(2);
+    auto& hops = plan.paths[0].hops;
+    hops.push_back({0, {2, "out0"}, {2, "out0"}, false});
+    hops.push_back({1, {1, "in0"}, {1, "in0"}, false});
+    plan.paths[0].end = PathEnd::loop;
+    for (const std::size_t stops : {0U, 1U}) {
+        auto evidence = nothing(plan);
+        for (std::size_t router = 0; router < 2; ++router) {
+            auto& seen_at = evidence.routers[router];
+            seen_at.in = seen(100 + router, 1);
+            seen_at.out = seen(110 + router, 2);
+            seen_at.in.packets = seen_at.out.packets = 31;
+            seen_at.in.last_ns = seen_at.out.last_ns = 1000 + router;
+        }
+        evidence.routers[stops].in.packets = 32;
+        evidence.routers[stops].in.last_ns = 2000;
+        evidence.routers[stops].drop = drop(2001, "IP_INHDR");
+        const auto verdict = told(plan, evidence);
+        INFO("stops at router " << stops);
+        REQUIRE(verdict.walk.size() == 2);
+        for (std::size_t i = 0; i < 2; ++i) {
+            CHECK(verdict.walk[i].router == i);
+            CHECK(verdict.walk[i].answer.result == (i == stops ? Verdict::no : Verdict::yes));
+            CHECK_FALSE(verdict.walk[i].answer.stopped_before);
+        }
+        CHECK(verdict.result == Verdict::no);
+        CHECK(verdict.stopped_at == (stops == 0 ? "r1" : "r2"));
+        CHECK(verdict.why.find("a routing loop") != std::string::npos);
+    }
+}
+
+TEST_CASE("verdict: what left the source by another interface than a real packet is not judged") {
+    auto plan = chain(2);
+    plan.entries[0].interfaces = {{4, "eth1"}, {5, "eth2"}};
+    plan.paths[0].leaves = {5, "eth2"};
+    auto evidence = nothing(plan);
+    evidence.source = seen(50, 4);
+    evidence.routers[0].in = seen(100, 1);
+    evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
+    auto verdict = told(plan, evidence);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "not_sent:another way");
+    CHECK(verdict.why == "src sent it by eth1, its routes say eth2");
+    REQUIRE(verdict.walk.size() == 2);
+    for (const auto& row : verdict.walk) CHECK(row.answer.result == Verdict::unknown);
+    evidence.source = seen(50, 5);
+    verdict = told(plan, evidence);
+    CHECK(verdict.result == Verdict::no);
+    CHECK(verdict.stopped_at == "r1");
+}

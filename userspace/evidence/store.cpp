@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "evidence/store.hpp"
+
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace ksms {
+namespace {
+
+ksms_scan describe(const ProbeHeader& header, std::uint32_t services, std::uint32_t probes,
+                   std::uint32_t routers, ksms_store store) {
+    ksms_scan scan{};
+    scan.active = 1;
+    scan.generation = header.generation;
+    scan.probes = probes;
+    scan.services = services;
+    scan.store = store;
+    scan.routers = routers;
+    scan.owner_pid = static_cast<std::uint32_t>(getpid());
+    scan.source_port = header.source_port;
+    scan.port_step = header.port_step;
+    scan.family = header.source.family == AF_INET ? 4 : 6;
+    std::ranges::copy(header.source.bytes, scan.source);
+    std::ranges::copy(header.destination.bytes, scan.destination);
+    return scan;
+}
+
+}  // namespace
+
+Result<ScanStore> ScanStore::begin(const Objects& objects, Guard& guard, const ProbeHeader& header,
+                                   const std::vector<Service>& services, std::uint32_t entries,
+                                   const std::vector<StoreSite>& sites) {
+    ScanStore store;
+    store.objects_ = &objects;
+    store.services_ = &services;
+    store.sites_ = sites;
+    store.probes_ = static_cast<std::uint32_t>(services.size()) * entries;
+    store.header_ = header;
+    const auto slots = static_cast<std::uint32_t>(sites.size());
+    const auto count = static_cast<std::uint32_t>(services.size());
+
+    KSMS_CHECK(guard.will(did_scan(header.dscp, header.generation)));
+    // What a scan that was killed left under this DSCP must not count for us.
+    KSMS_TRY(const auto before, objects.scans.lookup(header.dscp));
+    KSMS_CHECK(clear_scan(objects, header.dscp, before ? before->generation : 0));
+    const bool dense =
+        static_cast<std::uint64_t>(store.probes_) * slots * KSMS_DIRECTIONS > KSMS_HASH_LIMIT;
+    if (dense) {
+        KSMS_TRY(store.dense_,
+                 DenseStore::create(objects, header.dscp, count, store.probes_, slots));
+    }
+    KSMS_CHECK(store.install_services());
+    for (std::size_t slot = 0; slot < sites.size(); ++slot) {
+        const ksms_scan_router_key key{sites[slot].netns, header.dscp};
+        const ksms_scan_router value{static_cast<std::uint16_t>(slot),
+                                     static_cast<std::uint8_t>(sites[slot].taps.ingress),
+                                     static_cast<std::uint8_t>(sites[slot].taps.egress), 0};
+        KSMS_CHECK(objects.scan_routers.update(key, value));
+    }
+    KSMS_CHECK(begin_scan(
+        objects, header.dscp,
+        describe(header, count, store.probes_, slots, dense ? KSMS_STORE_DENSE : KSMS_STORE_HASH)));
+    return store;
+}
+
+Status ScanStore::install_services() const {
+    const auto& services = *services_;
+    if (dense_) {
+        const auto table = dense_->services.values();
+        for (std::uint32_t i = 0; i < services.size(); ++i) {
+            const auto [protocol, port] = services[i];
+            table[(protocol == IPPROTO_UDP ? 65536u : 0u) + port] = 1 + i;
+            table[KSMS_DENSE_NUMBERS + i] = static_cast<std::uint32_t>(protocol) << 16 | port;
+        }
+        return {};
+    }
+    std::vector<ksms_service_key> keys;
+    std::vector<ksms_service_value> values;
+    std::vector<ksms_service_number_key> number_keys;
+    std::vector<ksms_service_number_value> number_values;
+    for (std::uint32_t i = 0; i < services.size(); ++i) {
+        keys.push_back({header_.dscp, services[i].protocol, services[i].port});
+        values.push_back({i});
+        number_keys.push_back({header_.dscp, i});
+        number_values.push_back({services[i].port, services[i].protocol, 0});
+    }
+    KSMS_CHECK(objects_->services.update_batch(keys, values));
+    return objects_->service_numbers.update_batch(number_keys, number_values);
+}
+
+ksms_counter_key ScanStore::key(std::size_t slot, ksms_direction direction,
+                                std::uint32_t probe) const {
+    const auto per_entry = static_cast<std::uint32_t>(services_->size());
+    const auto& service = (*services_)[probe % per_entry];
+    return {header_.dscp,
+            service.protocol,
+            service.port,
+            sites_[slot].netns,
+            static_cast<std::uint16_t>(probe / per_entry),
+            static_cast<std::uint8_t>(direction),
+            0};
+}
+
+ksms_counter ScanStore::counter(std::size_t slot, ksms_direction direction,
+                                std::uint32_t probe) const {
+    if (dense_)
+        return dense_->counters.values()[(slot * KSMS_DIRECTIONS + direction) * probes_ + probe];
+    const auto found = objects_->counters.lookup(key(slot, direction, probe));
+    return found && *found ? **found : ksms_counter{};
+}
+
+ksms_drop ScanStore::drop(std::size_t slot, std::uint32_t probe) const {
+    if (dense_) return dense_->drops.values()[slot * probes_ + probe];
+    const auto at = key(slot, KSMS_INGRESS, probe);
+    const auto found =
+        objects_->drops.lookup({at.dscp, at.protocol, at.port, at.router, at.entry, 0});
+    return found && *found ? **found : ksms_drop{};
+}
+
+std::optional<ksms_translation> ScanStore::translation(std::size_t slot, ksms_direction direction,
+                                                       std::uint32_t probe) const {
+    const auto found = objects_->translations.lookup(key(slot, direction, probe));
+    return found ? *found : std::nullopt;
+}
+
+}  // namespace ksms

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the kernel told of one probe at one router. Values only: the verdict is a pure function of
+// them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "judge/cause.hpp"
+
+namespace ksms {
+
+/// One tap direction.
+struct Sighting {
+    std::uint64_t packets{0};
+    std::uint64_t bytes{0};
+    std::uint64_t first_ns{0}, last_ns{0};
+    std::uint32_t strangers{0};
+    std::uint32_t ifindex{0};
+    std::uint8_t seen_dscp{0};
+    bool remarked{false};
+    bool translated{false};  ///< the four below are set
+    bool source_translated{false}, destination_translated{false};
+    Address source, destination;
+    std::uint16_t source_port{0}, destination_port{0};
+    bool operator==(const Sighting&) const = default;
+};
+
+struct RouterEvidence {
+    Sighting in, out;
+    Drop drop;
+    bool unresolved{false};  ///< at its egress tap nobody knew its next hop's address, and nobody
+                             ///< has told it since; of taps that come before that question
+    Reply reply;             ///< what the router itself sent back
+    bool operator==(const RouterEvidence&) const = default;
+};
+
+/// One probe: an (entry, service).
+struct ProbeEvidence {
+    std::uint32_t sent{0};         ///< how often
+    std::uint32_t tried_again{0};  ///< of that, alone, after a firewall had stopped it
+    bool undecided{false};  ///< a firewall that limits rates stopped it; no try alone says more
+    /// Why it never was. Why::nothing: it was; send_failed, no_way: the text says why ("No route to
+    /// host"); interrupted; deadline.
+    struct NotSent {
+        Why why{Why::nothing};
+        std::string text;
+        bool operator==(const NotSent&) const = default;
+    };
+    NotSent not_sent;
+    Sighting source;       ///< egress of the source's namespace
+    Drop source_drop;      ///< in the source's namespace, before it left
+    Drop segment_drop;     ///< in a bridge's namespace between routers
+    Sighting destination;  ///< ingress of a destination host on this machine
+    Drop destination_drop;
+    Reply destination_reply;
+    std::size_t destination_host{
+        0};  ///< index into Plan::destination_hosts: the three above are its
+    std::vector<RouterEvidence> routers;  ///< indexed as Plan::routers
+};
+
+}  // namespace ksms

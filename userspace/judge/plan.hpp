@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The plan: where the probes leave, which routers they should meet and by which interfaces, asked
+// of the kernels themselves before anything is sent.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/service.hpp"
+
+namespace ksms {
+
+/// A namespace of the plan: which one it is, and no hold on it. Network::netns() has that.
+class PlanNetns {
+public:
+    PlanNetns() = default;
+    /// @param number  in the network that the plan was made of
+    PlanNetns(std::size_t number, std::string name, std::uint32_t inode)
+        : number_(number), name_(std::move(name)), inode_(inode) {}
+    [[nodiscard]] std::size_t number() const { return number_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] std::uint32_t inode() const { return inode_; }
+    bool operator==(const PlanNetns&) const = default;
+
+private:
+    std::size_t number_{0};
+    std::string name_;
+    std::uint32_t inode_{0};
+};
+
+struct PlanInterface {
+    std::uint32_t ifindex{0};
+    std::string name;
+    bool operator==(const PlanInterface&) const = default;
+};
+
+/// Why a predicted path ends where it ends.
+enum class PathEnd {
+    destination,  ///< leaves the last router for the destination's own link, or reaches a host that
+                  ///< owns it
+    local,        ///< the last router owns the destination
+    leaves_machine,  ///< the next hop is on a link that leads out of the machine (a physical or
+                     ///< unknown interface)
+    no_route,        ///< the last router has none (its ingress counts; the probe is lost there)
+    refused,         ///< blackhole, unreachable or prohibit
+    no_next_hop,     ///< nobody on the link owns the gateway
+    link_down,       ///< the egress interface is down or without carrier
+    loop,            ///< a router came twice
+    onward,          ///< isolated: to the next router
+    not_forwarding,  ///< a namespace that does not forward and does not own the destination
+};
+
+/// One router on a predicted path.
+struct PlanHop {
+    std::size_t router{0};  ///< index into Plan::routers
+    PlanInterface ingress;  ///< where the probe comes in
+    PlanInterface egress;   ///< where it leaves; ifindex 0: it does not
+    bool local{false};      ///< the router itself owns the destination
+    bool operator==(const PlanHop&) const = default;
+};
+
+struct PlanPath {
+    std::vector<PlanHop> hops;
+    PathEnd end{PathEnd::destination};
+    std::string detail;     ///< for people: "br-core has no route to 10.9.9.9"
+    std::string refusal{};  ///< of PathEnd::refused: "blackhole (10.2.0.0/16)"; "": not known
+    /// By which the source sends it; ifindex 0: that is not certain.
+    PlanInterface leaves{};
+    /// A raw socket's packet would leave another way than a real one (`ip rule … ipproto … dport …`
+    /// in the source's namespace): a socket of the service's protocol must send it.
+    bool by_socket{false};
+    bool elsewhere{false};  ///< isolated: this router is not on the service's way
+    bool operator==(const PlanPath&) const = default;
+};
+
+/// A router: its namespace, and every interface that a tap belongs on.
+struct PlanRouter {
+    PlanNetns netns;
+    std::vector<PlanInterface>
+        interfaces;     ///< all that are not enslaved and not loopback, up or down
+    bool wanted{true};  ///< false: on the way, but --router or --entry-only leaves it out of every
+                        ///< answer
+    bool owns_destination{false};  ///< what it accepts has arrived, by whatever way it came
+};
+
+/// Where a router is given the probes (--mode isolated).
+struct PlanInjection {
+    PlanInterface interface;
+    Mac mac{};             ///< of the interface; zeros where it has none
+    std::uint8_t ttl{64};  ///< that a packet of the source has there
+    std::uint32_t hop{1};  ///< the router's place on the way
+};
+
+/// A namespace that owns the source: the probes of one entry leave from it. In isolated mode one
+/// router at one of its interfaces.
+struct PlanEntry {
+    PlanNetns netns;
+    std::vector<PlanInterface> interfaces;  ///< an egress tap on each
+    bool source_is_router{false};  ///< the source namespace is itself a router of the path (its own
+                                   ///< address as source)
+    std::optional<PlanInjection> injection{};
+    std::string source{};  ///< isolated: the namespace that the way begins in; "": none owns it
+    [[nodiscard]] const std::string& name() const { return source.empty() ? netns.name() : source; }
+};
+
+/// A neighbour that a path needs resolved before the first probe.
+struct PlanNeighbour {
+    PlanNetns netns;  ///< an entry or a router of this plan
+    PlanInterface interface;
+    Address address;                      ///< gateway, or the destination itself
+    bool is_destination{false};           ///< may be faked where nobody answers; a gateway never
+    std::vector<std::uint8_t> protocols;  ///< for information
+};
+
+struct Plan {
+    std::vector<PlanEntry> entries;
+    std::vector<PlanRouter> routers;  ///< each once, in the order they are met
+    std::vector<PlanNetns>
+        segments;  ///< namespaces of bridges between them (drops there are noted)
+    std::vector<PlanNetns> destination_hosts;  ///< namespaces that own the destination and do not
+                                               ///< forward it, on the path's last link; where no
+                                               ///< path gets so far, one of this machine
+    std::vector<std::vector<PlanInterface>> destination_interfaces;  ///< of each of those
+    std::vector<PlanPath> paths;                                     ///< each different one once
+    /// path_of[entry * services + service] is an index into paths
+    std::vector<std::uint32_t> path_of;
+    /// (router, egress ifindex) -> routers that may come next; used where the evidence leaves the
+    /// prediction
+    std::map<std::pair<std::size_t, std::uint32_t>, std::vector<std::size_t>> next;
+    std::vector<std::vector<std::size_t>> first;  ///< per entry: routers that may come first
+    std::vector<PlanNeighbour> neighbours;
+    std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
+    std::vector<bool>
+        dscp_routed;         ///< per probe: its path differs between tos 0 and the job's DSCP
+    bool entry_only{false};  ///< only the first router of a way is in its answer
+    bool isolated{false};    ///< every entry is one router that answers for itself
+    bool goes_on{false};     ///< made with detours: a probe may go on behind its predicted end
+    std::vector<std::string> warnings;  ///< for people: "--router hq-dmz is on no path"
+    /// Is this router in the answer for a probe that met it as the nth (from 0)?
+    [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
+        return routers[router].wanted && (!entry_only || place == 0);
+    }
+    [[nodiscard]] std::size_t services() const {
+        return entries.empty() ? 0 : path_of.size() / entries.size();
+    }
+};
+
+/// Source ports of probes: above the registered ones that daemons listen on, below what Linux gives
+/// to clients last (32768–60999 is its default range; a port in use is passed over).
+inline constexpr std::uint16_t kFirstSourcePort = 33000,
+                               kSourcePorts = 27000;  // KSMS_MAX_ENTRIES more are free behind them
+
+/// "br-core has no route to 10.9.9.9" and the like.
+[[nodiscard]] std::string describe_end(PathEnd end, const std::string& router,
+                                       const std::string& target);
+
+}  // namespace ksms

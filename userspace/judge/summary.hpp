@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Verdicts of single probes -> the report of a scan.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "judge/plan.hpp"
+#include "judge/report.hpp"
+#include "judge/verdict.hpp"
+
+namespace ksms {
+
+/// Takes one verdict after the other, so that 65,535 of them never stand in memory beside the
+/// report.
+class Summary {
+public:
+    Summary(const Plan& plan, const std::vector<Service>& services);
+    void add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
+             std::uint32_t sent);
+    /// Routers in path order, services end to end, the counts, and what services name by index.
+    /// @param words  of the drops
+    void finish(const KernelWords& words, Report& report);
+
+private:
+    struct Row {
+        RouterReport report;
+        std::map<std::string, std::size_t> egress, ingress;  ///< interface -> services by it
+        std::map<std::string, std::size_t> planned_egress;   ///< of services without a verdict
+    };
+    /// Texts and changes, each once.
+    TextIndex text(std::string_view text);
+    std::uint32_t change(const Change& change);
+    Row& row(std::size_t entry, const ProbeVerdict::AtRouter& at);
+    void merge(ServiceReport& into, const ProbeVerdict& verdict);
+    static void finish_row(Row& row);
+    Cause cause_of(const ProbeVerdict& verdict);
+    std::vector<ChangeAt> changes_of(const ProbeVerdict& verdict);
+    std::uint32_t change_list(std::vector<ChangeAt> list);
+
+    const Plan& plan_;
+    const std::vector<Service>& services_;
+    std::map<std::pair<std::size_t, std::size_t>, Row> rows_;  ///< (entry, router)
+    std::vector<ServiceReport> ends_;
+    std::vector<bool> filled_;
+    std::vector<std::string> texts_{""};
+    std::vector<Change> changes_{{}};
+    std::vector<std::vector<ChangeAt>> change_lists_{{}};
+    std::map<std::string, TextIndex, std::less<>> text_numbers_{{"", 0}};
+    std::map<Change, std::uint32_t> change_numbers_{{{}, 0}};
+    std::map<std::vector<ChangeAt>, std::uint32_t> list_numbers_{{{}, 0}};
+};
+
+}  // namespace ksms

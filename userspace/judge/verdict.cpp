@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "judge/verdict.hpp"
+
+#include <algorithm>
+
+#include "judge/changes.hpp"
+#include "judge/delivery.hpp"
+#include "judge/dropped_behind.hpp"
+#include "judge/end_to_end.hpp"
+#include "judge/walk.hpp"
+
+namespace ksms {
+namespace {
+
+/// Judges one probe, router by router along its walk.
+class Judge {
+public:
+    Judge(const Plan& plan, std::size_t entry, std::size_t service, const ProbeEvidence& evidence,
+          const JudgeContext& context)
+        : plan_(plan),
+          entry_(entry),
+          evidence_(evidence),
+          context_(context),
+          probe_(entry * plan.services() + service),
+          service_(static_cast<std::uint32_t>(service)),
+          path_(plan.paths[plan.path_of[probe_]]) {}
+
+    ProbeVerdict run() {
+        if (went_astray()) return nothing_judged();
+        const auto steps = walk(plan_, entry_, path_, evidence_);
+        for (const auto& router : evidence_.routers) {
+            last_sight_ = std::max({last_sight_, router.in.last_ns, router.out.last_ns});
+            in_circles_ |= router.in.packets > evidence_.sent;
+        }
+        for (std::size_t at = 0; at < steps.size(); ++at) {
+            const bool later_seen = std::any_of(
+                steps.begin() + static_cast<long>(at) + 1, steps.end(), [&](const WalkStep& step) {
+                    const auto& later = evidence_.routers[step.router];
+                    return later.in.packets > 0 || later.out.packets > 0;
+                });
+            judge_router(steps[at],
+                         later_seen ||
+                             (plan_.isolated && seen_beside(evidence_, steps[at].router)) ||
+                             evidence_.destination.packets > 0,
+                         at + 1 == steps.size());
+        }
+        return conclude();
+    }
+
+private:
+    /// It left the source by another interface than a real packet: what became of it says nothing.
+    bool went_astray() const {
+        return path_.leaves.ifindex != 0 && evidence_.source.packets > 0 &&
+               evidence_.source.ifindex != path_.leaves.ifindex;
+    }
+
+    ProbeVerdict nothing_judged() {
+        for (const auto& hop : path_.hops) {
+            if (std::ranges::find(verdict_.walk, hop.router, &ProbeVerdict::AtRouter::router) !=
+                verdict_.walk.end())
+                continue;
+            auto row = row_of({hop.router, hop.ingress, hop.egress, hop.local});
+            another_way(row);
+            verdict_.walk.push_back(std::move(row));
+        }
+        return conclude();
+    }
+
+    void another_way(ProbeVerdict::AtRouter& row) {
+        const auto& entry = plan_.entries[entry_];
+        if (!unknown(row, Why::another_way)) return;
+        verdict_.netns = entry.netns.name();
+        verdict_.text = path_.leaves.name;
+        const auto by =
+            std::ranges::find(entry.interfaces, evidence_.source.ifindex, &PlanInterface::ifindex);
+        if (by != entry.interfaces.end()) verdict_.iface = by->name;
+    }
+
+    ProbeVerdict::AtRouter row_of(const WalkStep& step) const {
+        ProbeVerdict::AtRouter row;
+        row.router = step.router;
+        const auto& injection = plan_.entries[entry_].injection;
+        row.hop = injection ? injection->hop : static_cast<std::uint32_t>(verdict_.walk.size() + 1);
+        row.ingress_iface = step.ingress.name;
+        row.egress_iface = step.egress.name;
+        auto& answer = row.answer;
+        answer.service = service_;
+        const auto& seen = evidence_.routers[step.router];
+        answer.ingress_packets = static_cast<std::uint32_t>(seen.in.packets);
+        answer.ingress_bytes = static_cast<std::uint32_t>(seen.in.bytes);
+        answer.egress_packets = static_cast<std::uint32_t>(seen.out.packets);
+        answer.egress_bytes = static_cast<std::uint32_t>(seen.out.bytes);
+        answer.strangers = seen.in.strangers + seen.out.strangers;
+        return row;
+    }
+
+    void judge_router(const WalkStep& step, bool seen_behind, bool last) {
+        auto row = row_of(step);
+        const auto& seen = evidence_.routers[step.router];
+        const bool came = seen.in.packets > 0 || seen.out.packets > 0;
+        if (stopped_by_ != kNoRouter && !(in_circles_ && seen.out.packets > 0)) {
+            row.answer.why = Why::stopped_before;
+            row.answer.stopped_by = stopped_by_;
+        } else if (came) {
+            came_in(step, seen, seen_behind, last, row);
+        } else if (seen.drop.count > 0) {
+            no(row, step, seen.drop);
+        } else {
+            never_came(row, seen_behind);
+        }
+        if (row.answer.result == Verdict::no) stopped_by_ = static_cast<RouterIndex>(step.router);
+        verdict_.walk.push_back(std::move(row));
+    }
+
+    void came_in(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
+                 ProbeVerdict::AtRouter& row) {
+        if (seen.out.packets > 0) {
+            went_out(step, seen, seen_behind, last, row);
+        } else if (seen_behind) {
+            row.answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it
+                                               // is behind this router
+        } else if (step.local) {
+            delivered(step, seen, row);
+        } else if (seen.reply.syn_ack() && seen.drop.count < seen.in.packets) {
+            proxied(seen, row);
+        } else if (seen.drop.count > 0 && !seen.drop.is.unresolved) {
+            no(row, step, seen.drop);
+        } else if (is_broken(step.router)) {
+            taps_gone(row);
+        } else if (context_.missing_gateways.contains({step.router, step.egress.ifindex})) {
+            gateway_missing(row, step);
+        } else if (seen.drop.count == 0 && context_.cut_short()) {
+            ended_before(row);
+        } else {
+            no(row, step, seen.drop);
+        }
+    }
+
+    /// Consumed without a drop, and answered in the destination's place: the router stopped
+    /// nothing, and what it does once a handshake is complete no SYN tells.
+    void proxied(const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        note(row, Note::synproxy);
+        row.answer.reply = seen.reply;
+        unknown(row, Why::proxied);
+    }
+
+    void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
+                  ProbeVerdict::AtRouter& row) {
+        if (seen.unresolved && !seen_behind) {
+            gateway_missing(row, step);
+            return;
+        }
+        if (dropped_behind(seen, evidence_.sent, in_circles_, last_sight_, seen_behind)) {
+            no(row, step, seen.drop);
+            return;
+        }
+        row.answer.result = Verdict::yes;
+        limit_note(seen, row);
+        row.change = change_of(seen);
+        if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
+            note(row, Note::neighbour_faked);
+    }
+
+    /// As the plan has it, which outlives the verdict.
+    std::string_view egress_name(const WalkStep& step) const {
+        for (const auto& hop : path_.hops)
+            if (hop.router == step.router && hop.egress.ifindex == step.egress.ifindex)
+                return hop.egress.name;
+        const auto& all = plan_.routers[step.router].interfaces;
+        const auto by = std::ranges::find(all, step.egress.ifindex, &PlanInterface::ifindex);
+        return by == all.end() ? std::string_view() : std::string_view(by->name);
+    }
+
+    void gateway_missing(ProbeVerdict::AtRouter& row, const WalkStep& step) {
+        note(row, Note::next_hop_missing);
+        if (unknown(row, Why::next_hop_missing)) verdict_.iface = egress_name(step);
+    }
+
+    /// Stopped in the burst, passed alone.
+    void limit_note(const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        if (evidence_.tried_again > 0 && seen.drop.by_firewall()) note(row, Note::rate_limited);
+    }
+
+    /// The router itself is the destination: what the kernel did not drop, it accepted.
+    void delivered(const WalkStep& step, const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        note(row, Note::local);
+        const auto delivery = delivery_of(seen.in, seen.drop, seen.reply, context_.drops_seen);
+        if (evidence_.tried_again > 0 && seen.in.packets > seen.drop.count) {
+            row.answer.result = Verdict::yes;
+            limit_note(seen, row);
+        } else if (delivery == Delivery::refused) {
+            no(row, step, seen.drop);
+        } else if (seen.drop.count == 0 && !seen.reply && context_.cut_short()) {
+            ended_before(row);
+        } else if (delivery == Delivery::unknown) {
+            if (unknown(row, Why::no_word)) verdict_.cause.reply = seen.reply;
+        } else {
+            row.answer.result = Verdict::yes;
+            if (delivery == Delivery::unheard) note(row, Note::no_listener);
+            verdict_.cause = {};
+            verdict_.cause.why = Why::delivered;
+            verdict_.cause.router = static_cast<RouterIndex>(step.router);
+            verdict_.arrival = {Arrival::By::router, true,       delivery,
+                                site_of(seen.drop),  seen.reply, 0};
+        }
+    }
+
+    void never_came(ProbeVerdict::AtRouter& row, bool seen_behind) {
+        const bool first = verdict_.walk.empty();
+        if (const auto& not_sent = evidence_.not_sent; not_sent.why != Why::nothing) {
+            row.text = not_sent.text;
+            if (unknown(row, not_sent.why)) verdict_.text = not_sent.text;
+        } else if (!plan_.isolated && evidence_.source_drop.count > 0 && first) {
+            source_dropped(row);
+        } else if (is_broken(row.router)) {
+            taps_gone(row);
+        } else if (seen_behind) {
+            unknown(row, Why::past_its_taps);
+        } else if (entry_ < context_.source_gateway_missing.size() &&
+                   context_.source_gateway_missing[entry_] && first) {
+            note(row, Note::next_hop_missing);
+            if (unknown(row, Why::source_next_hop_missing))
+                verdict_.netns = plan_.entries[entry_].netns.name();
+        } else if (evidence_.segment_drop.count > 0) {
+            note(row, Note::dropped_before_router);
+            if (unknown(row, Why::before_router))
+                verdict_.cause.dropped = site_of(evidence_.segment_drop);
+        } else if (context_.cut_short()) {
+            ended_before(row);
+        } else {
+            unknown(row, Why::lost);
+        }
+    }
+
+    void source_dropped(ProbeVerdict::AtRouter& row) {
+        if (evidence_.source_drop.by_firewall()) note(row, Note::source_firewall);
+        const auto dropped = site_of(evidence_.source_drop);
+        row.answer.dropped = dropped;
+        if (!unknown(row, Why::source_dropped)) return;
+        verdict_.cause.dropped = dropped;
+        verdict_.netns = plan_.entries[entry_].netns.name();
+    }
+
+    bool is_broken(std::size_t router) const {
+        return router < context_.broken_routers.size() && !context_.broken_routers[router].empty();
+    }
+
+    /// What was counted counts; what was not may have passed a place where a tap had stood.
+    void taps_gone(ProbeVerdict::AtRouter& row) {
+        note(row, Note::taps_gone);
+        if (unknown(row, Why::taps_gone)) verdict_.text = context_.broken_routers[row.router];
+    }
+
+    void ended_before(ProbeVerdict::AtRouter& row) {
+        unknown(row, context_.interrupted ? Why::interrupted : Why::deadline);
+    }
+
+    void no(ProbeVerdict::AtRouter& row, const WalkStep& step, const Drop& drop) {
+        if (evidence_.undecided && drop.by_firewall()) {
+            note(row, Note::rate_limited);
+            unknown(row, Why::rate_limited);
+            return;
+        }
+        row.answer.result = Verdict::no;
+        row.answer.why = Why::dropped;
+        row.answer.dropped = site_of(drop);
+        row.answer.reply = evidence_.routers[step.router].reply;
+        if (is_rejected(row.answer.dropped, row.answer.reply)) note(row, Note::rejected);
+        auto& cause = verdict_.cause;
+        cause = {};
+        cause.why = Why::dropped;
+        cause.router = static_cast<RouterIndex>(step.router);
+        cause.dropped = row.answer.dropped;
+        cause.reply = row.answer.reply;
+        cause.loop = in_circles_;
+        // Back the way it came, the kernel's packet looks the same at both.
+        cause.hairpin = step.ingress.ifindex != 0 && step.ingress.ifindex == step.egress.ifindex;
+        // The prediction knows by what route it ends.
+        const bool refused = path_.end == PathEnd::refused && !path_.refusal.empty() &&
+                             path_.hops.back().router == step.router &&
+                             (drop.count == 0 || drop.by_routing());
+        verdict_.text = refused ? std::string_view(path_.refusal) : std::string_view();
+    }
+
+    /// @return whether this is what the whole service ends at: the first router that does not know
+    ///         says why
+    bool unknown(ProbeVerdict::AtRouter& row, Why why) {
+        row.answer.result = Verdict::unknown;
+        row.answer.why = why;
+        auto& cause = verdict_.cause;
+        if (cause.why != Why::nothing && cause.why != Why::delivered) return false;
+        cause = {};
+        cause.why = why;
+        cause.router = static_cast<RouterIndex>(row.router);
+        return true;
+    }
+
+    void note(ProbeVerdict::AtRouter& row, Note which) {
+        row.answer.notes.add(which);
+        verdict_.notes.add(which);
+    }
+
+    ProbeVerdict conclude() {
+        end_to_end(plan_, probe_, evidence_, context_, verdict_);
+        return std::move(verdict_);
+    }
+
+    const Plan& plan_;
+    std::size_t entry_;
+    const ProbeEvidence& evidence_;
+    const JudgeContext& context_;
+    std::size_t probe_;
+    std::uint32_t service_;
+    const PlanPath& path_;
+    ProbeVerdict verdict_;
+    RouterIndex stopped_by_{kNoRouter};
+    std::uint64_t last_sight_{0};  ///< at any router
+    bool in_circles_{false};       ///< a router saw it come in more often than it was sent
+};
+
+}  // namespace
+
+ProbeVerdict judge(const Plan& plan, std::size_t entry, std::size_t service,
+                   const ProbeEvidence& evidence, const JudgeContext& context) {
+    return Judge(plan, entry, service, evidence, context).run();
+}
+
+}  // namespace ksms

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A document of a scan -> what its text shows.
+#include <netinet/in.h>
+
+#include <concepts>
+#include <initializer_list>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "output/scan_view.hpp"
+
+namespace ksms {
+namespace {
+
+using nlohmann::json;
+
+/// "" for null, and for what is not there.
+std::string text(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// A whole number that fits, 0 where there is none of that name. Throws where it is no such number:
+/// the library would convert -1, 0.5 and 1e300 without a word.
+template <std::unsigned_integral Number>
+Number number(const json& object, const char* key) {
+    const auto value = object.value(key, json(0U));
+    if (!value.is_number_unsigned()) throw std::range_error(key);
+    const auto whole = value.get<std::uint64_t>();
+    if (whole > std::numeric_limits<Number>::max()) throw std::range_error(key);
+    return static_cast<Number>(whole);
+}
+
+Verdict verdict(const json& object) {
+    const auto word = text(object, "result");
+    for (const auto each : {Verdict::yes, Verdict::no})
+        if (word == name_of(each)) return each;
+    return Verdict::unknown;
+}
+
+Service service(const json& object) {
+    Service result;
+    result.port = number<std::uint16_t>(object, "port");
+    if (result.port == 0) throw std::range_error("port");
+    result.protocol = text(object, "protocol") == "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
+    return result;
+}
+
+Cell cell(const json& object) {
+    if (text(object, "reason").starts_with("stopped_before:")) return Cell::stopped_before;
+    switch (verdict(object)) {
+        case Verdict::yes: return Cell::yes;
+        case Verdict::no: return Cell::no;
+        case Verdict::unknown: break;
+    }
+    return Cell::unknown;
+}
+
+ScanView::Row row_of(const json& object) {
+    ScanView::Row row;
+    row.first = service(object);
+    row.end = verdict(object);
+    row.why = text(object, "why");
+    row.place = text(object, "place");
+    return row;
+}
+
+void add_router(const json& object, ScanView& view) {
+    view.routers.push_back({text(object, "name"), text(object, "entry"), text(object, "iface"),
+                            text(object, "ingress_iface"), number<std::uint32_t>(object, "hop")});
+    for (auto& row : view.rows) row.cells.push_back(Cell::not_on_path);
+}
+
+/// Neighbours that look alike become one row.
+void join_rows(std::vector<ScanView::Row>& rows) {
+    std::vector<ScanView::Row> joined;
+    for (auto& row : rows) {
+        auto* last = joined.empty() ? nullptr : &joined.back();
+        const bool same = last != nullptr && last->first.protocol == row.first.protocol &&
+                          last->first.port + last->count == row.first.port &&
+                          last->end == row.end && last->why == row.why &&
+                          last->place == row.place && last->cells == row.cells;
+        if (same)
+            ++last->count;
+        else
+            joined.push_back(std::move(row));
+    }
+    rows = std::move(joined);
+}
+
+ScanView read(const json& document) {
+    ScanView view;
+    view.source = text(document, "source");
+    view.destination = text(document, "destination");
+    view.ipv6 = view.source.find(':') != std::string::npos;
+    view.mode = text(document, "mode");
+    view.job = text(document, "job");
+    view.state = text(document, "state");
+    view.dscp = number<std::uint8_t>(document, "dscp");
+    view.entries = document.at("entries").get<std::vector<std::string>>();
+    view.hint = text(document, "hint");
+    std::map<Service, std::size_t> rows;
+    for (const auto& each : document.at("services")) {
+        view.rows.push_back(row_of(each));
+        if (!rows.emplace(view.rows.back().first, rows.size()).second)
+            throw std::range_error("a service is there twice");
+        if (view.rows.back().end == Verdict::no) ++view.stops[text(each, "stopped_at")];
+    }
+    for (const auto& router : document.at("routers")) {
+        add_router(router, view);
+        for (const auto& each : router.at("services"))
+            view.rows[rows.at(service(each))].cells.back() = cell(each);
+    }
+    join_rows(view.rows);
+    const auto& summary = document.at("summary");
+    view.yes = number<std::uint32_t>(summary, "yes");
+    view.no = number<std::uint32_t>(summary, "no");
+    view.unknown = number<std::uint32_t>(summary, "unknown");
+    const auto& timing = document.at("timing_ms");
+    view.timing = {timing.value("plan", 0.0), timing.value("attach", 0.0),
+                   timing.value("probe", 0.0), timing.value("settle", 0.0),
+                   timing.value("total", 0.0)};
+    return view;
+}
+
+}  // namespace
+
+Result<ScanView> view_of_document(std::string_view document) {
+    // The library takes a NUL for the end of the text.
+    const bool whole = document.find('\0') == std::string_view::npos;
+    try {
+        const auto parsed = json::parse(document);
+        if (whole && text(parsed, "schema") == "ksms.scan/1") return read(parsed);
+    } catch (const std::exception&) {
+        return fail(Code::failed, "the result is no document of a scan");
+    }
+    return fail(Code::failed, "the result is no document of a scan");
+}
+
+}  // namespace ksms

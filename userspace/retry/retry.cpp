@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "retry/retry.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "retry/rate_retry.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+// Behind the last tap a packet needs no more than a softirq to its end, or to the drop that says
+// what became of it.
+constexpr std::uint64_t kSettle = 5 * kMillisecond;
+// Local delivery ends in silence where a socket took it: this long no drop, and it was accepted.
+constexpr std::uint64_t kLocalSettle = 20 * kMillisecond;
+// A lost probe is sent again after 40 ms, then 120, 360, ….
+constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
+// Probes a second: what was lost in a burst is not sent as one again.
+constexpr std::uint64_t kLeastResendRate = 500;
+constexpr std::uint64_t kMostResendRate = 20'000;
+constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
+constexpr std::uint64_t kRefreshEvery =
+    10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
+
+void pause_ns(std::uint64_t ns) {
+    const timespec pause{static_cast<time_t>(ns / 1'000'000'000),
+                         static_cast<long>(ns % 1'000'000'000)};
+    nanosleep(&pause, nullptr);
+}
+
+}  // namespace
+
+RetryLoop::RetryLoop(const Plan& plan, const Network& network, const StoreSlots& slots,
+                     const ScanStore& store, Sender& sender, Resolver& resolver, KernelNames& names,
+                     ConntrackQuota& quota, Patience patience, RetryHooks hooks, LeaseKeeper& lease,
+                     SoFar& so_far)
+    : plan_(plan),
+      network_(network),
+      slots_(slots),
+      store_(store),
+      sender_(sender),
+      resolver_(resolver),
+      names_(names),
+      quota_(quota),
+      patience_(patience),
+      hooks_(hooks),
+      lease_(lease),
+      so_far_(so_far) {
+    for (const auto& path : plan.paths) {
+        Goal goal;
+        for (const auto& hop : path.hops) goal.slots.push_back(slots.router_slots[hop.router]);
+        if (!goal.slots.empty()) {
+            goal.last = goal.slots.back();
+            goal.local = path.hops.back().local;
+            goal.host = path.end == PathEnd::destination && !slots.host_slots.empty();
+        }
+        goals_.push_back(std::move(goal));
+    }
+}
+
+bool RetryLoop::dropped(std::uint32_t probe) const {
+    for (std::size_t slot = 0; slot < slots_.store.size(); ++slot) {
+        const auto drop = store_.drop(slot, probe);
+        if (drop.count > 0 && !names_.meaning(drop.reason).no_room) return true;
+    }
+    return false;
+}
+
+bool RetryLoop::answered(std::size_t slot, std::uint32_t probe) const {
+    return store_.counter(slot, KSMS_EGRESS, probe).answer != KSMS_ANSWER_NONE;
+}
+
+bool RetryLoop::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const {
+    // Whichever way it took: of several next hops the prediction knows one.
+    const bool reached =
+        goal.host && std::ranges::any_of(slots_.host_slots, [&](std::size_t slot) {
+            const auto seen = store_.counter(slot, KSMS_INGRESS, probe);
+            return seen.packets > 0 && (answered(slot, probe) || now > seen.last_ns + kSettle);
+        });
+    if (reached) return true;
+    const auto seen = store_.counter(goal.last, goal.local ? KSMS_INGRESS : KSMS_EGRESS, probe);
+    if (seen.packets == 0) return false;
+    if (goal.local) return answered(goal.last, probe) || now > seen.last_ns + kLocalSettle;
+    return (!goal.host && !plan_.goes_on) || now > seen.last_ns + kSettle;
+}
+
+bool RetryLoop::proxied(const Goal& goal, std::uint32_t probe) const {
+    if (store_.service(probe).protocol != IPPROTO_TCP) return false;
+    return std::ranges::any_of(goal.slots, [&](std::size_t slot) {
+        return store_.counter(slot, KSMS_EGRESS, probe).answer == KSMS_ANSWER_SYN_ACK;
+    });
+}
+
+bool RetryLoop::accounted(std::uint32_t probe, std::uint64_t now) const {
+    const auto& goal = goals_[plan_.path_of[probe]];
+    return arrived(goal, probe, now) || dropped(probe) || proxied(goal, probe);
+}
+
+void RetryLoop::drop_accounted() {
+    const auto now = monotonic_ns();
+    std::erase_if(pending_, [&](std::uint32_t probe) {
+        const bool done = accounted(probe, now);
+        if (done && so_far_.wanted()) so_far_.note(probe);
+        return done;
+    });
+}
+
+bool RetryLoop::reports_now() const {
+    return hooks_.progress && monotonic_ns() - reported_ns_ >= kProgressEvery;
+}
+
+std::size_t RetryLoop::accounted_for() const {
+    return accounts_.sent.size() - pending_.size() - unsent_;
+}
+
+void RetryLoop::report(const char* stage) {
+    if (!reports_now()) return;
+    const auto now = reported_ns_ = monotonic_ns();
+    const auto probes = accounts_.sent.size(), done = accounted_for() - without_a_way_,
+               rest = probes - accounted_for();
+    const auto left = done == 0 ? 0 : (now - started_ns_) * rest / done;
+    // What is accounted for was sent, though the sender that did it may not have said so yet.
+    hooks_.progress({stage, std::max(sent_, done), accounted_for(), probes,
+                     now - patience_.scan_started, left});
+    so_far_.tell(accounts_.sent);
+}
+
+bool RetryLoop::stopped() {
+    if (hooks_.stop != nullptr && hooks_.stop->load() != 0) accounts_.interrupted = true;
+    if (patience_.deadline != 0 && monotonic_ns() >= patience_.deadline)
+        accounts_.out_of_time = true;
+    if (lease_lost_) lease_lost_ = lease_.keep();
+    return accounts_.interrupted || accounts_.out_of_time || !lease_lost_;
+}
+
+Why RetryLoop::why_it_ended() const {
+    return accounts_.out_of_time && !accounts_.interrupted ? Why::deadline : Why::interrupted;
+}
+
+void RetryLoop::refuse(std::uint32_t probe, Why why, const std::string& text) {
+    auto& all = accounts_.not_sent_why;
+    const SendRecord::NotSent reason{why, text};
+    auto found = std::ranges::find(all, reason);
+    if (found == all.end()) {
+        if (all.size() == 254) return;
+        found = all.insert(all.end(), reason);
+    }
+    accounts_.not_sent[probe] = static_cast<std::uint8_t>(found - all.begin() + 1);
+}
+
+Status RetryLoop::send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps) {
+    const auto stop = [this, before = sent_](std::size_t done) {
+        sent_ = before + done;
+        if (reports_now()) drop_accounted();  // a look at each probe: only as often as it is told
+        report("probe");
+        return stopped();
+    };
+    const auto sent_before = sent_;
+    for (const auto probe : probes)
+        if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
+    KSMS_TRY(const auto refused, sender_.send(probes, rate_pps, stop));
+    last_sent_ns_ = monotonic_ns();
+    sent_ = sent_before + probes.size() - refused.size();
+    for (const auto& [probe, err] : refused) {
+        if (err == EPERM) continue;  // the source's own firewall: its drop tells
+        --accounts_.sent[probe];
+        if (accounts_.sent[probe] != 0) continue;
+        if (err == EINTR)
+            refuse(probe, why_it_ended());
+        else
+            refuse(probe, Why::send_failed, std::strerror(err));
+    }
+    return {};
+}
+
+/// @return how many may be sent now; 0: there was no room for as long as one may wait
+Result<std::size_t> RetryLoop::room_for(std::size_t probes) {
+    auto room = quota_.allowance();
+    if (room >= probes) return probes;
+    const auto until = monotonic_ns() + patience_.timeout;
+    std::uint64_t nap = kMillisecond;
+    while (room == 0 && monotonic_ns() < until && !stopped()) {
+        quota_.clear();
+        room = quota_.allowance();
+        if (room > 0) break;
+        report("probe");
+        pause_ns(nap);
+        nap = std::min(nap * 2, 50 * kMillisecond);
+    }
+    return std::min(room, probes);
+}
+
+void RetryLoop::say_split(std::size_t parts) {
+    const auto text =
+        fmt::format("sent in {} parts: the connection tracking of {} has no room for all at once",
+                    parts, quota_.tightest());
+    if (std::ranges::find(accounts_.warnings, text) == accounts_.warnings.end())
+        accounts_.warnings.push_back(text);
+}
+
+Status RetryLoop::send_pending(std::uint64_t rate_pps) {
+    const auto probes = std::exchange(pending_, {});
+    std::span<const std::uint32_t> rest(probes);
+    std::size_t parts = 0;
+    for (unsent_ = rest.size(); unsent_ > 0; unsent_ = rest.size()) {
+        KSMS_TRY(const auto count, room_for(rest.size()));
+        if (count == 0 || (parts > 0 && stopped())) break;
+        const auto part = rest.first(count);
+        rest = rest.subspan(count);
+        pending_.insert(pending_.end(), part.begin(), part.end());
+        unsent_ = rest.size();
+        KSMS_CHECK(send_part(part, rate_pps));
+        ++parts;
+        if (rest.empty()) continue;
+        KSMS_CHECK(wait_until(monotonic_ns() + kFirstRetry));
+        quota_.clear();
+    }
+    for (const auto probe : rest) {
+        if (accounts_.sent[probe] != 0) continue;
+        if (stopped())
+            refuse(probe, why_it_ended());
+        else
+            refuse(probe, Why::send_failed,
+                   quota_.tightest() + " has no room to track connections");
+    }
+    unsent_ = 0;
+    if (parts > 1) say_split(parts);
+    return {};
+}
+
+Status RetryLoop::wait_until(std::uint64_t until) {
+    std::uint64_t nap = 50'000;
+    while (true) {
+        drop_accounted();
+        if (pending_.empty() || stopped()) return {};
+        const auto now = monotonic_ns();
+        if (now >= until) return {};
+        if (now - refreshed_ns_ > kRefreshEvery) {
+            refreshed_ns_ = now;
+            KSMS_CHECK(resolver_.refresh());
+        }
+        report("settle");
+        pause_ns(std::min(nap, until - now));
+        nap = std::min<std::uint64_t>(nap * 2,
+                                      pending_.size() > 1000 ? 5 * kMillisecond : kMillisecond);
+    }
+}
+
+void RetryLoop::start_with_what_has_a_way() {
+    for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
+        const auto& path = plan_.paths[plan_.path_of[probe]];
+        if (path.elsewhere) continue;
+        if (path.hops.empty())
+            refuse(probe, Why::no_way, path.detail);
+        else
+            pending_.push_back(probe);
+    }
+    without_a_way_ = plan_.path_of.size() - pending_.size();
+}
+
+/// Half of what got through a second in the last round: where a queue or a backlog overflowed, the
+/// next round fits.
+std::uint64_t RetryLoop::resend_rate(std::size_t accounted, std::uint64_t took_ns) const {
+    const std::uint64_t passed = accounted * 1'000'000'000ull / std::max<std::uint64_t>(took_ns, 1);
+    const auto least =
+        std::max<std::uint64_t>(kLeastResendRate, pending_.size() / 2);  // 2 s a round at most
+    const auto rate =
+        std::clamp<std::uint64_t>(passed / 2, least, std::max(least, kMostResendRate));
+    return patience_.rate_pps == 0 ? rate : std::min(rate, patience_.rate_pps);
+}
+
+void RetryLoop::be_quiet_until(std::uint64_t until) {
+    for (auto now = monotonic_ns(); now < until && !stopped(); now = monotonic_ns()) {
+        report("rate limits");
+        pause_ns(std::min(until - now, 50 * kMillisecond));
+    }
+}
+
+/// What a firewall stopped is tried again where its rules limit rates.
+Status RetryLoop::look_again() {
+    RateRetry look(plan_, network_, slots_, store_, names_, accounts_.sent, patience_.timeout);
+    while (!stopped()) {
+        const auto next = look.next();
+        if (!next) break;
+        // Limits on connections count those that our probes have left there.
+        quota_.clear();
+        be_quiet_until(last_sent_ns_ + next->quiet_ns);
+        if (stopped()) break;
+        KSMS_CHECK(send_part({&next->probe, 1}, 0));
+        ++accounts_.tried_again[next->probe];
+        const auto until = monotonic_ns() + kFirstRetry;
+        while (!look.met_its_end() && monotonic_ns() < until) pause_ns(kMillisecond / 5);
+        const auto& path = plan_.paths[plan_.path_of[next->probe]];
+        pause_ns(path.hops.back().local ? kLocalSettle : kMillisecond);
+        look.take();
+    }
+    if (!accounts_.interrupted) look.give_up();
+    for (const auto probe : look.undecided()) accounts_.undecided[probe] = true;
+    accounts_.warnings.insert(accounts_.warnings.end(), look.warnings().begin(),
+                              look.warnings().end());
+    return {};
+}
+
+Result<SendRecord> RetryLoop::run() {
+    const auto probes = plan_.path_of.size();
+    accounts_.sent.assign(probes, 0);
+    accounts_.not_sent.assign(probes, 0);
+    accounts_.tried_again.assign(probes, 0);
+    accounts_.undecided.assign(probes, false);
+    started_ns_ = reported_ns_ = refreshed_ns_ = monotonic_ns();
+    start_with_what_has_a_way();
+    accounts_.first_sent_ns = started_ns_;
+    auto outstanding = pending_.size();
+    KSMS_CHECK(send_pending(patience_.rate_pps));
+    accounts_.all_sent_ns = monotonic_ns();
+
+    auto wait = std::min(kFirstRetry, patience_.timeout / 2);
+    auto round_start = started_ns_;
+    for (std::uint32_t round = 0; round < patience_.retries; ++round) {
+        KSMS_CHECK(wait_until(monotonic_ns() + wait));
+        if (pending_.empty() || stopped()) break;
+        KSMS_CHECK(resolver_.refresh());
+        const auto now = monotonic_ns();
+        const auto rate = resend_rate(outstanding - pending_.size(), now - round_start);
+        round_start = now;
+        outstanding = pending_.size();
+        KSMS_CHECK(send_pending(rate));
+        wait = std::min(wait * 3, patience_.timeout);
+    }
+    KSMS_CHECK(wait_until(monotonic_ns() + patience_.timeout));
+    KSMS_CHECK(look_again());
+    quota_.clear();
+    KSMS_CHECK(lease_lost_);
+    // Answers of the last taps may be a softirq behind.
+    if (!accounts_.interrupted) pause_ns(kMillisecond / 5);
+    accounts_.packets = sent_;
+    accounts_.unaccounted = pending_.size();
+    accounts_.warnings.insert(accounts_.warnings.end(), quota_.warnings().begin(),
+                              quota_.warnings().end());
+    return std::move(accounts_);
+}
+
+}  // namespace ksms

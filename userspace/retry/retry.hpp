@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Sends every probe, waits until each is accounted for, sends again what was lost, ends in time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "evidence/collector.hpp"
+#include "evidence/slots.hpp"
+#include "evidence/so_far.hpp"
+#include "evidence/store.hpp"
+#include "judge/plan.hpp"
+#include "probe/neighbour_resolver.hpp"
+#include "probe/sender.hpp"
+#include "registry/lease_keeper.hpp"
+#include "retry/conntrack_quota.hpp"
+#include "retry/progress.hpp"
+
+namespace ksms {
+
+/// When to send again and when to give up; nanoseconds.
+struct Patience {
+    std::uint64_t timeout{0};   ///< after a probe was last sent
+    std::uint64_t deadline{0};  ///< on CLOCK_MONOTONIC, for everything; 0: none
+    std::uint32_t retries{0};
+    std::uint64_t rate_pps{0};
+    std::uint64_t scan_started{0};  ///< on CLOCK_MONOTONIC, for who watches
+};
+
+/// Of whoever started the scan.
+struct RetryHooks {
+    const std::function<void(const ScanProgress&)>& progress;  ///< may be empty
+    const std::atomic<int>* stop{nullptr};                     ///< a signal's number: end cleanly
+};
+
+struct SendRecord {
+    using NotSent = ProbeEvidence::NotSent;
+    std::vector<std::uint8_t> sent;         ///< per probe: how often
+    std::vector<std::uint8_t> tried_again;  ///< of that, alone, after a firewall had stopped it
+    std::vector<bool> undecided;            ///< see ProbeEvidence::undecided
+    std::vector<NotSent> not_sent_why;      ///< each once
+    std::vector<std::uint8_t> not_sent;     ///< per probe: 0, or 1 + index into not_sent_why
+    bool interrupted{false};                ///< by a signal
+    bool out_of_time{false};                ///< the deadline came before the timeout
+    std::uint64_t first_sent_ns{0}, all_sent_ns{0};
+    std::size_t packets{0};             ///< that were sent
+    std::size_t unaccounted{0};         ///< probes
+    std::vector<std::string> warnings;  ///< for people
+    [[nodiscard]] NotSent why_not_sent(std::uint32_t probe) const {
+        return not_sent[probe] == 0 ? NotSent{} : not_sent_why[not_sent[probe] - 1u];
+    }
+};
+
+class RetryLoop {
+public:
+    RetryLoop(const Plan& plan, const Network& network, const StoreSlots& slots,
+              const ScanStore& store, Sender& sender, Resolver& resolver, KernelNames& names,
+              ConntrackQuota& quota, Patience patience, RetryHooks hooks, LeaseKeeper& lease,
+              SoFar& so_far);
+    Result<SendRecord> run();
+
+private:
+    /// What ends a predicted path, as slots of the store.
+    struct Goal {
+        std::vector<std::size_t> slots;  ///< of the routers on the way
+        std::size_t last{0};             ///< slot of the last router
+        bool local{false};
+        bool host{false};  ///< the destination is on this machine: it should see the probe too
+    };
+    [[nodiscard]] bool accounted(std::uint32_t probe, std::uint64_t now) const;
+    [[nodiscard]] bool arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const;
+    /// The namespace itself sent something back.
+    [[nodiscard]] bool answered(std::size_t slot, std::uint32_t probe) const;
+    /// A router on the way answered its SYN in the destination's place.
+    [[nodiscard]] bool proxied(const Goal& goal, std::uint32_t probe) const;
+    /// Its drop was reported, and sending it again would not help.
+    [[nodiscard]] bool dropped(std::uint32_t probe) const;
+    [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, std::uint64_t took_ns) const;
+    /// In parts, where the connection tracking on the way has no room for all of them.
+    Status send_pending(std::uint64_t rate_pps);
+    Status send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps);
+    Result<std::size_t> room_for(std::size_t probes);
+    Status look_again();
+    void be_quiet_until(std::uint64_t until);
+    void say_split(std::size_t parts);
+    void drop_accounted();
+    Status wait_until(std::uint64_t until);
+    [[nodiscard]] bool stopped();
+    [[nodiscard]] bool reports_now() const;
+    [[nodiscard]] std::size_t accounted_for() const;
+    void report(const char* stage);
+    [[nodiscard]] Why why_it_ended() const;
+    void refuse(std::uint32_t probe, Why why, const std::string& text = {});
+    void start_with_what_has_a_way();
+
+    const Plan& plan_;
+    const Network& network_;
+    const StoreSlots& slots_;
+    const ScanStore& store_;
+    Sender& sender_;
+    Resolver& resolver_;
+    KernelNames& names_;
+    ConntrackQuota& quota_;
+    Patience patience_;
+    RetryHooks hooks_;
+    LeaseKeeper& lease_;
+    SoFar& so_far_;
+    Status lease_lost_;        ///< an error once the lease is gone
+    std::vector<Goal> goals_;  ///< one a path
+    std::vector<std::uint32_t> pending_;
+    SendRecord accounts_;
+    std::uint64_t started_ns_{0}, reported_ns_{0}, refreshed_ns_{0}, last_sent_ns_{0};
+    std::size_t sent_{0};
+    std::size_t without_a_way_{0};  ///< probes that are never sent
+    std::size_t unsent_{0};         ///< of this round; not in pending_ yet
+};
+
+}  // namespace ksms
