@@ -5,7 +5,7 @@
 
 add_library(ksms_warnings INTERFACE)
 target_compile_options(ksms_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror)
-if(KSMS_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if(KSMS_SANITIZE)
   # What a sanitizer puts in between makes g++ 12 see what is not so, in Boost and in std::expected.
   target_compile_options(ksms_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
