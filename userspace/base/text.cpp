@@ -84,6 +84,12 @@ std::size_t color_at(std::string_view text) {
 
 }  // namespace
 
+std::string_view trimmed(std::string_view text, std::string_view blanks) {
+    const auto first = text.find_first_not_of(blanks);
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
 std::string printable(std::string_view text) {
     return rewritten(text, [](std::string_view piece, char32_t code, std::string& to) {
         if (steers(code))

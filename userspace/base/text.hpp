@@ -8,6 +8,9 @@
 
 namespace ksms {
 
+/// Without those characters at both ends.
+[[nodiscard]] std::string_view trimmed(std::string_view text, std::string_view blanks = " \t");
+
 /// One line of text as a terminal may have it. Escaped, each byte as \xNN: what is not UTF-8;
 /// control characters (U+0000 to U+001F, U+007F to U+009F); line separators (U+2028, U+2029); what
 /// turns the direction of writing (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069).

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/fd.hpp"
+#include "base/write_all.hpp"
 #include "cli/output_file.hpp"
 #include "config/json_lines.hpp"
 #include "config/parse_json.hpp"
@@ -25,16 +25,6 @@ using nlohmann::json;
 constexpr int kVersion = 1;
 constexpr double kSecond = 1e9;            // ns
 constexpr double kLatest = 18446744073.0;  // s since the epoch: in July 2554 64 bits of ns are full
-
-Status write_all(int fd, std::string_view text, const std::string& path) {
-    while (!text.empty()) {
-        const auto done = ::write(fd, text.data(), text.size());
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return fail_errno(errno, "write " + path);
-        text.remove_prefix(static_cast<std::size_t>(done));
-    }
-    return {};
-}
 
 /// One entry, checked.
 class Entry {

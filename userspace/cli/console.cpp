@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 
 #include "base/text.hpp"
+#include "base/write_all.hpp"
 #include "output/json.hpp"
 #include "output/layout.hpp"
 
@@ -20,14 +20,9 @@ constexpr std::size_t kBuffer = 64 * 1024;
 constexpr std::size_t kNarrowest = 60, kWidest = 1000;  // columns
 
 /// @return 0, or the errno of the write that failed
-int write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const auto written = ::write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return errno;
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return 0;
+int put(int fd, std::string_view text) {
+    const auto written = write_all(fd, text, "");
+    return written ? 0 : written.error().err;
 }
 
 bool environment_says(const char* name, std::string_view value) {
@@ -91,7 +86,7 @@ void Console::write_now(std::string_view text) {
 }
 
 void Console::flush() {
-    if (err_ == 0) err_ = write_all(file_ ? file_.fd() : STDOUT_FILENO, buffer_);
+    if (err_ == 0) err_ = put(file_ ? file_.fd() : STDOUT_FILENO, buffer_);
     buffer_.clear();
 }
 
@@ -114,7 +109,7 @@ void Console::abandon() {
 void Console::say(const std::string& line) {
     end_progress();
     // What a name or an argument holds must not steer the terminal.
-    write_all(STDERR_FILENO, printable(line) + "\n");
+    put(STDERR_FILENO, printable(line) + "\n");
 }
 
 void Console::error(const Error& error) {
@@ -140,13 +135,13 @@ void Console::progress(const std::string& line) {
     const auto columns = columns_of(STDERR_FILENO);
     const auto shown =
         columns < 2 ? printable(line) : wrapped(printable(line), columns - 1).front();
-    write_all(STDERR_FILENO, "\r\x1b[K" + shown);
+    put(STDERR_FILENO, "\r\x1b[K" + shown);
     progress_shown_ = true;
 }
 
 void Console::end_progress() {
     if (!progress_shown_) return;
-    write_all(STDERR_FILENO, "\r\x1b[K");
+    put(STDERR_FILENO, "\r\x1b[K");
     progress_shown_ = false;
 }
 
@@ -155,7 +150,7 @@ void Console::step(const std::string& text) {
 }
 
 void Console::error_document(const Error& error) {
-    err_ = write_all(STDOUT_FILENO, error_json(error, options_.pretty));
+    err_ = put(STDOUT_FILENO, error_json(error, options_.pretty));
 }
 
 }  // namespace ksms

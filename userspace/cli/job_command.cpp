@@ -11,7 +11,7 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
-#include "http/client.hpp"
+#include "client/client.hpp"
 #include "output/text.hpp"
 #include "registry/registry.hpp"
 #include "request/scan_request.hpp"

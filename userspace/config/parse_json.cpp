@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_excess.hpp"
 #include "config/json_lines.hpp"
 
 namespace ksms {
@@ -13,26 +14,7 @@ namespace {
 using nlohmann::json;
 
 // What is walked recursively later (json::dump) must fit the stack.
-constexpr int kDeepest = 64;
-
-/// @return the byte at which it becomes too deep; npos: nowhere
-std::size_t too_deep_at(std::string_view text) {
-    int depth = 0;
-    bool quoted = false;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const char c = text[at];
-        if (quoted && c == '\\')
-            ++at;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && (c == '{' || c == '['))
-            ++depth;
-        else if (!quoted && (c == '}' || c == ']'))
-            --depth;
-        if (depth > kDeepest) return at;
-    }
-    return std::string_view::npos;
-}
+constexpr std::size_t kDeepest = 64;
 
 /// The library names the number, not where it is: "… number overflow parsing '1e999'".
 std::string_view quoted_in(std::string_view text) {
@@ -47,11 +29,10 @@ Result<json> parse_json(std::string_view text, const std::string& name, const st
         return fail(Code::usage, fmt::format("{}:{}: {}", name, JsonLines::line_of(text, at), why),
                     hint);
     };
-    if (const auto at = too_deep_at(text); at != std::string_view::npos)
-        return wrong(at, fmt::format("nested deeper than {}", kDeepest));
-    // The library takes it for the end of the text, and passes over what stands behind it.
-    if (const auto at = text.find('\0'); at != std::string_view::npos)
-        return wrong(at, "this is not JSON");
+    if (const auto excess = json_excess(text, {.depth = kDeepest}))
+        return wrong(excess->at, excess->what == JsonExcess::What::nul
+                                     ? "this is not JSON"
+                                     : fmt::format("nested deeper than {}", kDeepest));
     try {
         return json::parse(text);
     } catch (const json::parse_error& error) {

@@ -287,11 +287,8 @@ Status run_daemon(const std::vector<std::string>& line) {
     std::vector<std::string> left;
     add_warnings(undone, left);
     for (const auto& warning : left) log(LogLevel::warning, warning);
-    const auto now = realtime_s();
-    KSMS_TRY(auto store, JobStore::open(config.service.state_directory, now));
-    if (const auto& damage = store.damage())
-        log(LogLevel::error, fmt::format("the database was damaged: {}; set aside as {}",
-                                         damage->text(), damage->set_aside));
+    KSMS_TRY(auto store, JobStore::open(config.service.state_directory));
+    if (const auto& damage = store.damage()) log_damage(*damage);
     // Before the first worker is started, which must not inherit what systemd passed on.
     KSMS_TRY(auto listening, listen_everywhere(config.service));
     KSMS_CHECK(give_up_privileges());

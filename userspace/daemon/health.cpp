@@ -92,9 +92,7 @@ ServiceHealth Health::report() {
     }
     if (const auto& damage = board_.records().facts().damage) {
         degraded = true;
-        checks.push_back(check("database-damage", false, damage->text(),
-                               fmt::format("the damaged file is {}: remove it when it is of no use",
-                                           damage->set_aside)));
+        checks.push_back(check("database-damage", false, damage->text(), damage->hint()));
     }
     const bool sound = check_error_.empty() && open_findings_ == 0;
     degraded |= !sound;

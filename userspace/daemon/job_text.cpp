@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/text.hpp"
 #include "daemon/order.hpp"
 
 namespace ksms {
@@ -13,11 +14,6 @@ using nlohmann::json;
 
 json time_of(double seconds) {
     return seconds > 0 ? json(seconds) : json(nullptr);
-}
-
-std::string_view trimmed(std::string_view document) {
-    while (!document.empty() && document.back() == '\n') document.remove_suffix(1);
-    return document;
 }
 
 }  // namespace
@@ -38,7 +34,7 @@ std::string job_text(const Job& job, bool with_result) {
         text += ",\"";
         text += key;
         text += "\":";
-        text += document.empty() ? std::string_view("null") : trimmed(document);
+        text += document.empty() ? std::string_view("null") : trimmed(document, "\n");
     };
     put("request", job.request);
     put("result", with_result ? std::string_view(job.result) : std::string_view());

@@ -33,7 +33,28 @@ Records::Facts look_at(JobStore& store, const std::string& directory) {
     return facts;
 }
 
+/// A job of which the database was set aside while it was under way.
+Status enter(JobStore& store, const Job& job) {
+    KSMS_CHECK(store.submit(job));
+    return job.started_at > 0 ? store.started(job.id, job.dscp, job.started_at) : Status{};
+}
+
+Status finish(JobStore& store, const Job& job) {
+    const auto finished = [&] {
+        return store.finished(job.id, job.state, job.result, job.error, job.finished_at);
+    };
+    const auto written = finished();
+    if (written || written.error().code != Code::not_found) return written;
+    KSMS_CHECK(enter(store, job));
+    return finished();
+}
+
 }  // namespace
+
+void log_damage(const Damage& damage) {
+    log(LogLevel::error,
+        fmt::format("the database was damaged: {}; {}", damage.text(), damage.hint()));
+}
 
 Records::Records(boost::asio::io_context& io, JobStore store, std::string directory)
     : store_(std::make_shared<JobStore>(std::move(store))),
@@ -44,10 +65,12 @@ Records::Records(boost::asio::io_context& io, JobStore store, std::string direct
 
 Records::~Records() = default;
 
-bool Records::repaired(JobStore& store) {
-    const auto repaired = store.repair(realtime_s());
-    log(LogLevel::error, repaired ? "the database was damaged: set aside, and its jobs carried over"
-                                  : repaired.error().text());
+bool Records::repaired(JobStore& store, const Error& why) {
+    const auto repaired = store.repair(why);
+    if (!repaired)
+        log(LogLevel::error, repaired.error().text());
+    else if (const auto& damage = store.damage())
+        log_damage(*damage);
     return repaired.has_value();
 }
 
@@ -75,10 +98,7 @@ void Records::started(const std::string& id, std::optional<int> dscp, double at)
 }
 
 void Records::finished(const std::shared_ptr<const Job>& job, Then<void> then) {
-    ask(
-        [job](JobStore& store) {
-            return store.finished(job->id, job->state, job->result, job->error, job->finished_at);
-        },
+    ask([job](JobStore& store) { return finish(store, *job); },
         [this, job, then = std::move(then)](Status written) {
             if (!written && written.error().code != Code::not_found)
                 failed(written.error(), job->id);

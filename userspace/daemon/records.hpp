@@ -18,6 +18,9 @@
 
 namespace ksms {
 
+/// Into the log: what was damaged, where it is, how it is read.
+void log_damage(const Damage& damage);
+
 class Records {
 public:
     template <typename T>
@@ -37,8 +40,8 @@ public:
     /// Writes down what it was given.
     ~Records();
 
-    /// As JobStore has them. A database that is found damaged is repaired, and the call is tried
-    /// again.
+    /// As JobStore has them. A database that is found damaged is set aside, and the call is tried
+    /// again on an empty one; a job that ends and is not in it is entered first.
     void submit(Job job, Then<Submitted> then);
     void started(const std::string& id, std::optional<int> dscp, double at);
     void finished(const std::shared_ptr<const Job>& job, Then<void> then);
@@ -67,14 +70,17 @@ public:
     [[nodiscard]] std::uint64_t errors() const { return errors_; }
 
 private:
-    /// One more try where the database was damaged and could be repaired. On the disk's thread.
+    /// A page that could not be read in this moment is not damaged: twice it is. Then one more try
+    /// where the database could be set aside. On the disk's thread.
     template <typename Work>
     static auto tried(JobStore& store, Work& work) {
         auto result = work(store);
-        if (result || !JobStore::is_damage(result.error()) || !repaired(store)) return result;
-        return work(store);
+        const auto damaged = [&] { return !result && JobStore::is_damage(result.error()); };
+        if (damaged()) result = work(store);
+        if (damaged() && repaired(store, result.error())) result = work(store);
+        return result;
     }
-    static bool repaired(JobStore& store);
+    static bool repaired(JobStore& store, const Error& why);
     void failed(const Error& error, const std::string& id);
 
     std::shared_ptr<JobStore> store_;  ///< of the lane, once the io_context runs

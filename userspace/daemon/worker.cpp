@@ -2,7 +2,6 @@
 #include "daemon/worker.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "base/write_all.hpp"
 #include "daemon/job_run.hpp"
 #include "daemon/order.hpp"
 #include "os/descriptor_limit.hpp"
@@ -24,22 +24,10 @@
 namespace ksms {
 namespace {
 
-constexpr int kWriteAttempts = 1000;  // milliseconds
-
 /// Half an event would be taken for another, and without an end the job would run for ever: who
 /// cannot be heard ends, and his job runs again.
-void write_all(std::string_view bytes) {
-    int attempts = 0;
-    while (!bytes.empty()) {
-        const auto done = ::write(kWorkerSocket, bytes.data(), bytes.size());
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0 && (errno == ENOBUFS || errno == ENOMEM) && ++attempts < kWriteAttempts) {
-            ::poll(nullptr, 0, 1);
-            continue;
-        }
-        if (done < 0) ::_exit(1);
-        bytes.remove_prefix(static_cast<std::size_t>(done));
-    }
+void say(std::string_view bytes) {
+    if (!write_all(kWorkerSocket, bytes, "to ksmsd")) ::_exit(1);
 }
 
 /// Orders, one a line.
@@ -109,18 +97,17 @@ int worker_main(pid_t parent, const std::string& pin_root) {
     ::unsetenv("SUDO_UID");
     const auto& stop = catch_signals();
     raise_descriptor_limit();
-    const RunSink sink{[](std::string_view event, const nlohmann::json& data) {
-                           write_all(event_line(event, data));
-                       },
-                       [](const std::string& document) {
-                           write_all(event_line("result", {{"size", document.size()}}));
-                           write_all(document);
-                       }};
+    const RunSink sink{
+        [](std::string_view event, const nlohmann::json& data) { say(event_line(event, data)); },
+        [](const std::string& document) {
+            say(event_line("result", {{"size", document.size()}}));
+            say(document);
+        }};
     Workbench bench;
     prepare(bench, pin_root);
     Orders orders(stop);
     while (const auto line = orders.next())
-        write_all(event_line("end", json_of(run(*line, sink, bench, stop))));
+        say(event_line("end", json_of(run(*line, sink, bench, stop))));
     return 0;
 }
 

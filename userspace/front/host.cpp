@@ -50,10 +50,8 @@ std::string bytes_of(std::string&& text) {
 }
 
 Problem busy() {
-    auto problem = make_problem(503, "the service has too many questions to answer",
-                                "ask again later; `ksmsctl doctor` and /healthz may say why");
-    problem.retry_after = 5;
-    return problem;
+    return not_now(5, "the service has too many questions to answer",
+                   "ask again later; `ksmsctl doctor` and /healthz may say why");
 }
 
 /// Whoever comes by the loopback port is told how the service is, and no more.

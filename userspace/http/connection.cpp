@@ -46,10 +46,8 @@ Problem problem_of(const boost::system::error_code& error, bool in_body, bool ha
 }
 
 HttpResponse no_room() {
-    auto problem = make_problem(503, "answers that nobody takes fill the memory for answers",
-                                "take them, or ask again later");
-    problem.retry_after = 1;
-    return response_of(problem);
+    return response_of(not_now(1, "answers that nobody takes fill the memory for answers",
+                               "take them, or ask again later"));
 }
 
 }  // namespace
@@ -252,10 +250,8 @@ void Connection::replied(HttpReply reply) {
 }
 
 HttpResponse Connection::late() {
-    auto problem = make_problem(503, "the service has not answered in time",
-                                "ask again later; `ksmsctl doctor` and /healthz may say why");
-    problem.retry_after = 5;
-    return response_of(problem);
+    return response_of(not_now(5, "the service has not answered in time",
+                               "ask again later; `ksmsctl doctor` and /healthz may say why"));
 }
 
 void Connection::service_timed_out() {

@@ -15,12 +15,10 @@ namespace {
 constexpr std::size_t piece = 64 * 1024;
 
 Problem too_many_streams(const HttpLimits& limits) {
-    auto problem = make_problem(503,
-                                "more than " + std::to_string(limits.streams_per_uid) +
-                                    " waits and streams of events of one user",
-                                "end some of them");
-    problem.retry_after = 1;
-    return problem;
+    return not_now(1,
+                   "more than " + std::to_string(limits.streams_per_uid) +
+                       " waits and streams of events of one user",
+                   "end some of them");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "http/problem.hpp"
 
 namespace ksms {

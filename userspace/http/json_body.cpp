@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_excess.hpp"
 #include "http/problem.hpp"
 
 namespace ksms {
@@ -20,29 +21,18 @@ std::string position(std::string_view text, std::size_t offset) {
     return "line " + std::to_string(lines) + ", column " + std::to_string(column);
 }
 
-/// What is too much of a text: levels or values, and where; "" where nothing is. Before it is
-/// parsed, so that neither costs anything.
+/// What is wrong with a text before it is parsed, and where; "" where nothing is.
 std::string too_much(std::string_view text) {
-    unsigned depth = 0, values = 1;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            if (c == '\\') ++i;
-            if (c == '"') in_string = false;
-            continue;
-        }
-        if (c == '"') in_string = true;
-        const bool opens = c == '{' || c == '[';
-        if (opens && ++depth > deepest_json)
-            return "more than " + std::to_string(deepest_json) + " levels deep at " +
-                   position(text, i);
-        if ((opens || c == ',') && ++values > most_json_values)
-            return "more than " + std::to_string(most_json_values) + " values at " +
-                   position(text, i);
-        if ((c == '}' || c == ']') && depth > 0) --depth;
+    const auto excess = json_excess(text, {.depth = deepest_json, .values = most_json_values});
+    if (!excess) return {};
+    const auto where = " at " + position(text, excess->at);
+    switch (excess->what) {
+        case JsonExcess::What::nul: return "a NUL" + where;
+        case JsonExcess::What::depth:
+            return "more than " + std::to_string(deepest_json) + " levels deep" + where;
+        case JsonExcess::What::values: break;
     }
-    return {};
+    return "more than " + std::to_string(most_json_values) + " values" + where;
 }
 
 /// Thrown out of the parser's callback, which has no other way to stop it.
@@ -90,9 +80,6 @@ std::string reason(const std::exception& error) {
 
 Answer<nlohmann::json> parse_json_body(std::string_view text) {
     if (text.empty()) return refuse("it is empty, a JSON object is wanted");
-    // The library takes it for the end of the text, and passes over what stands behind it.
-    if (const auto at = text.find('\0'); at != std::string_view::npos)
-        return refuse("a NUL at " + position(text, at));
     if (auto why = too_much(text); !why.empty()) return refuse(std::move(why));
     try {
         auto parsed = nlohmann::json::parse(text.begin(), text.end(), Checks());

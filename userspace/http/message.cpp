@@ -16,12 +16,6 @@ bool same_token(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 const std::string* HttpRequest::header(std::string_view name) const {
     const auto found =
         std::ranges::find_if(headers, [&](const auto& h) { return same_token(h.first, name); });

@@ -17,8 +17,6 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 /// Compares names of headers, media types and the like: ASCII, without case.
 [[nodiscard]] bool same_token(std::string_view a, std::string_view b);
-/// Without spaces and tabs at both ends.
-[[nodiscard]] std::string_view trimmed(std::string_view text);
 
 struct HttpRequest {
     std::string method;

@@ -45,6 +45,12 @@ Problem make_problem(int status, std::string detail, std::string hint) {
     return problem;
 }
 
+Problem not_now(unsigned seconds, std::string detail, std::string hint) {
+    auto problem = make_problem(503, std::move(detail), std::move(hint));
+    problem.retry_after = seconds;
+    return problem;
+}
+
 HttpResponse response_of(const Problem& problem) {
     HttpResponse response;
     response.status = problem.status;

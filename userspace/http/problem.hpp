@@ -14,6 +14,9 @@ namespace ksms {
 /// A problem without a type of its own: its title is the reason phrase (RFC 9457, 4.2.1).
 [[nodiscard]] Problem make_problem(int status, std::string detail, std::string hint = {});
 
+/// 503, and when it is worth asking again. @param seconds  header Retry-After
+[[nodiscard]] Problem not_now(unsigned seconds, std::string detail, std::string hint);
+
 /// application/problem+json with type, title, status, detail, and hint where there is one.
 [[nodiscard]] HttpResponse response_of(const Problem& problem);
 

@@ -7,9 +7,8 @@
 
 namespace ksms {
 
-// `result` is a table of its own, so that a list of jobs does not walk over megabytes. by_id and
-// by_state say who was there where a page of `jobs` is damaged. The CHECKs are what quick_check
-// holds against the rows.
+// `result` is a table of its own, so that a list of jobs does not walk over megabytes. The CHECKs
+// are what integrity_check holds against the rows.
 Status make_schema(Database& database) {
     KSMS_CHECK(database.run("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"));
     return database.run(R"(
@@ -34,10 +33,6 @@ Status make_schema(Database& database) {
         CREATE INDEX by_state ON jobs(state,type,uid,user);
         CREATE INDEX by_end ON jobs(finished_at,result_size) WHERE finished_at > 0;
         CREATE TABLE results(sequence INTEGER PRIMARY KEY, result TEXT NOT NULL);
-        CREATE TABLE damage(
-            number INTEGER PRIMARY KEY, at REAL NOT NULL, what TEXT NOT NULL,
-            set_aside TEXT NOT NULL, carried INTEGER NOT NULL, lost INTEGER NOT NULL,
-            results_lost INTEGER NOT NULL, complete INTEGER NOT NULL);
         PRAGMA application_id=1802726771;
         PRAGMA user_version=1;
         COMMIT;)");
@@ -76,23 +71,6 @@ Result<Job> job_of(const Statement& row) {
     job.request = row.text(12);
     job.error = row.text(13);
     return job;
-}
-
-void bind_job(Statement& statement, const Job& job) {
-    statement.bind(1, job.id).bind(3, name_of(job.type)).bind(4, job.user);
-    if (job.sequence == 0)
-        statement.bind_null(2);
-    else
-        statement.bind(2, static_cast<std::int64_t>(job.sequence));
-    statement.bind(5, std::int64_t{job.uid}).bind(6, name_of(job.state));
-    statement.bind(7, job.submitted_at).bind(8, job.started_at).bind(9, job.finished_at);
-    if (job.dscp)
-        statement.bind(10, std::int64_t{*job.dscp});
-    else
-        statement.bind_null(10);
-    statement.bind(11, std::int64_t{job.runs});
-    statement.bind(12, static_cast<std::int64_t>(job.result_size));
-    statement.bind(13, job.request).bind(14, job.error);
 }
 
 }  // namespace ksms

@@ -2,8 +2,6 @@
 // What stands in jobs.db, and how a job is written and read.
 #pragma once
 
-#include <optional>
-
 #include "queue/job.hpp"
 #include "queue/sqlite.hpp"
 
@@ -13,10 +11,7 @@ namespace ksms {
 inline constexpr int application_id = 0x6b736d73;
 inline constexpr int schema_version = 1;
 
-inline constexpr int page_size = 4096;
-
-/// Makes the tables of an empty file. Always in the same order: tables of two databases of one
-/// version begin on the same pages, which open_file() relies on where the first page is destroyed.
+/// Makes the tables of an empty file.
 [[nodiscard]] Status make_schema(Database& database);
 
 /// How a connection is used: WAL, synchronous=FULL, one process.
@@ -26,7 +21,6 @@ inline constexpr int page_size = 4096;
 #define KSMS_JOB_COLUMNS                                                                         \
     "id,sequence,type,user,uid,state,submitted_at,started_at,finished_at,dscp,runs,result_size," \
     "request,error"
-inline constexpr int job_columns = 14;
 /// The same without the request, which may be large.
 #define KSMS_LISTED_COLUMNS                                                                      \
     "id,sequence,type,user,uid,state,submitted_at,started_at,finished_at,dscp,runs,result_size," \
@@ -34,7 +28,5 @@ inline constexpr int job_columns = 14;
 
 /// A job of a row of KSMS_JOB_COLUMNS; an EUCLEAN where the row cannot be one.
 [[nodiscard]] Result<Job> job_of(const Statement& row);
-/// Binds KSMS_JOB_COLUMNS from 1 on. A sequence of 0 is the next one.
-void bind_job(Statement& statement, const Job& job);
 
 }  // namespace ksms

@@ -38,8 +38,7 @@ std::string hint_of(int err) {
             return "make room on its file system; nothing was changed, and it goes on by itself";
         case EFBIG: return "the file may not grow (RLIMIT_FSIZE, LimitFSIZE= of a unit)";
         case EBUSY: return "another process has it open: one ksmsd a directory";
-        case EUCLEAN:
-            return "it is damaged: at the next start it is set aside and read as far as it goes";
+        case EUCLEAN: return "it is damaged: it is set aside, and an empty one is begun";
         case EROFS: return "its file system or the file is read-only";
         case EIO: return "look into the kernel's log for errors of the disk";
         default: return {};
@@ -89,6 +88,10 @@ Result<std::string> Database::text(const char* sql) {
     KSMS_TRY(auto statement, Statement::prepare(*this, sql));
     KSMS_TRY(const bool row, statement.step());
     return row ? statement.text(0) : std::string{};
+}
+
+void Database::keep_log() {
+    sqlite3_db_config(get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 void Database::roll_back() {

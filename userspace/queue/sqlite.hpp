@@ -29,6 +29,8 @@ public:
     /// @param code  what a call on this database returned
     [[nodiscard]] std::unexpected<Error> error(int code, std::string_view doing) const;
     [[nodiscard]] sqlite3* get() const { return handle_.get(); }
+    /// Closing it leaves its log as it is, and beside it.
+    void keep_log();
     /// Takes an open transaction back, if there is one.
     void roll_back();
 

@@ -36,7 +36,11 @@ struct JobStore::Opened {
     StoreOptions options;
     Database database;
     std::optional<Damage> damage;
+    std::int64_t last{0};  ///< sequence given to a job
 
+    Status read_last();
+    /// An empty database gives none of the sequences again that its user knows.
+    Status go_on();
     Status limit() {
         if (!options.max_pages) return {};
         return database.run(fmt::format("PRAGMA max_page_count={}", *options.max_pages).c_str());
@@ -49,13 +53,31 @@ JobStore::JobStore(JobStore&&) noexcept = default;
 JobStore& JobStore::operator=(JobStore&&) noexcept = default;
 JobStore::~JobStore() = default;
 
-Result<JobStore> JobStore::open(const std::filesystem::path& directory, double now,
+Result<JobStore> JobStore::open(const std::filesystem::path& directory,
                                 const StoreOptions& options) {
-    KSMS_TRY(auto file, open_file(directory, now, false));
+    KSMS_TRY(auto file, open_file(directory, ""));
     auto opened = std::make_unique<Opened>(
-        Opened{directory, options, std::move(file.database), std::move(file.damage)});
+        Opened{directory, options, std::move(file.database), std::move(file.damage), 0});
+    KSMS_CHECK(opened->read_last());
     KSMS_CHECK(opened->limit());
     return JobStore(std::move(opened));
+}
+
+Status JobStore::Opened::read_last() {
+    KSMS_TRY(auto row, Statement::prepare(database, "SELECT max(seq) FROM sqlite_sequence"));
+    KSMS_TRY(const bool there, row.step());
+    last = there ? row.integer(0) : 0;
+    return {};
+}
+
+Status JobStore::Opened::go_on() {
+    KSMS_TRY(auto transaction, Transaction::begin(database));
+    KSMS_CHECK(database.run("DELETE FROM sqlite_sequence"));
+    KSMS_TRY(auto insert,
+             Statement::prepare(database, "INSERT INTO sqlite_sequence VALUES('jobs',?1)"));
+    insert.bind(1, last);
+    KSMS_CHECK(insert.run());
+    return transaction.commit();
 }
 
 /// Whether the last statement changed a job; if not, why.
@@ -78,16 +100,20 @@ Result<Submitted> JobStore::submit(const Job& job) {
     queued.request = job.request;
     auto& database = opened_->database;
     KSMS_TRY(auto insert,
-             Statement::prepare(database, "INSERT INTO jobs(" KSMS_JOB_COLUMNS
-                                          ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
-                                          " ON CONFLICT(id) DO NOTHING"));
-    bind_job(insert, queued);
+             Statement::prepare(database,
+                                "INSERT INTO jobs(id,type,state,user,uid,submitted_at,started_at,"
+                                "finished_at,runs,result_size,error,request) "
+                                "VALUES(?1,?2,'queued',?3,?4,?5,0,0,0,0,'',?6) "
+                                "ON CONFLICT(id) DO NOTHING"));
+    insert.bind(1, job.id).bind(2, name_of(job.type)).bind(3, job.user);
+    insert.bind(4, std::int64_t{job.uid}).bind(5, job.submitted_at).bind(6, job.request);
     KSMS_CHECK(insert.run());
     if (sqlite3_changes(database.get()) == 0) {
         KSMS_TRY(auto there, find(job.id, false));
         return Submitted{true, std::move(there)};
     }
-    queued.sequence = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.get()));
+    opened_->last = sqlite3_last_insert_rowid(database.get());
+    queued.sequence = static_cast<std::uint64_t>(opened_->last);
     return Submitted{false, std::move(queued)};
 }
 
@@ -253,10 +279,14 @@ Result<Pruned> JobStore::prune(double now, const Retention& keep) {
 }
 
 std::string Damage::text() const {
-    auto line = fmt::format("{}: {} jobs carried over, {} lost", what, carried, lost);
-    if (results_lost > 0) line += fmt::format(", {} results lost", results_lost);
-    if (!complete) line += "; how many more there were is not known";
-    return line;
+    return fmt::format("{}: set aside as {}, and an empty one begun", what, set_aside.string());
+}
+
+std::string Damage::hint() const {
+    return fmt::format(
+        "`sqlite3 {} .recover` prints what can be read of it (`.dump` where that fails, as on "
+        "Debian 12); remove it when it is of no use",
+        set_aside.string());
 }
 
 const std::optional<Damage>& JobStore::damage() const {
@@ -267,16 +297,16 @@ bool JobStore::is_damage(const Error& error) {
     return is_damaged(error);
 }
 
-Status JobStore::repair(double now) {
+Status JobStore::repair(const Error& why) {
     auto& database = opened_->database;
     // None where a repair failed before: the file may be a new, sound one by now.
-    const bool force = database.get() != nullptr;
-    if (force) sqlite3_db_config(database.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    // Its lock is given back first: open_file() takes it itself.
+    const bool was_open = database.get() != nullptr;
+    if (was_open) database.keep_log();
     database = Database{};
-    KSMS_TRY(auto file, open_file(opened_->directory, now, force));
+    KSMS_TRY(auto file, open_file(opened_->directory, was_open ? why.message : ""));
     database = std::move(file.database);
     opened_->damage = std::move(file.damage);
+    KSMS_CHECK(opened_->go_on());
     return opened_->limit();
 }
 

@@ -55,21 +55,15 @@ struct Pruned {
     bool more{false};  ///< there is more to remove: call again
 };
 
-/// A database or its log (-wal) that was damaged, set aside and replaced; or a log of which the
-/// last change alone is broken: of that a copy was set aside. Kept in the database until the file
-/// that was set aside is gone.
+/// A database that was damaged and set aside as a whole; an empty one took its place.
 struct Damage {
-    double at{0};              ///< seconds since the epoch
-    std::string what;          ///< what SQLite said, or LogLoss::text()
-    std::string set_aside;     ///< path of the damaged file
-    std::uint64_t carried{0};  ///< jobs that could be read
-    std::uint64_t lost{
-        0};  ///< known to have been there, but not readable: now `failed`, with an error
-    std::uint64_t results_lost{0};  ///< of finished jobs that could be read
-    bool complete{false};  ///< the list of jobs was readable: no job is missing without a word
+    std::string what;                 ///< what SQLite said
+    std::filesystem::path set_aside;  ///< where it is now
 
-    /// What was damaged and what became of the jobs, in one line without its full stop.
+    /// What became of it, in one line without its full stop.
     [[nodiscard]] std::string text() const;
+    /// The command that reads what can be read of it.
+    [[nodiscard]] std::string hint() const;
 };
 
 /// Limits of a database; for tests, which make the disk full with them.
@@ -83,12 +77,11 @@ enum class RunEnded { interrupted, given_back };
 class JobStore {
 public:
     /// Opens or makes DIRECTORY/jobs.db, mode 0600; makes DIRECTORY (0700) if only that is missing.
-    /// A damaged file is set aside as jobs.db.damaged-N, with its -wal; everything that can still
-    /// be read is in the new one, see damage(). Where its -wal is damaged, which SQLite does not
-    /// say, damage() does. Refused: a symbolic link, no regular file, another
-    /// user's, another program's database, one of a newer version of ksms.
-    /// @param now  seconds since the epoch, for the report of a damage
-    [[nodiscard]] static Result<JobStore> open(const std::filesystem::path& directory, double now,
+    /// All of it is read for a check (PRAGMA integrity_check). A damaged one is set aside as
+    /// jobs.db.damaged-N, with its -wal, and an empty one is begun, see damage(); sixteen are
+    /// kept. Refused: a symbolic link, no regular file, another user's, another program's
+    /// database, one of a newer version of ksms.
+    [[nodiscard]] static Result<JobStore> open(const std::filesystem::path& directory,
                                                const StoreOptions& options = {});
     JobStore(JobStore&&) noexcept;
     JobStore& operator=(JobStore&&) noexcept;
@@ -119,13 +112,14 @@ public:
     /// Removes finished jobs that are too old or too many, oldest first, at most 256 a call.
     [[nodiscard]] Result<Pruned> prune(double now, const Retention& keep);
 
-    /// The last damage, as long as the file that was set aside is there.
+    /// The last damage; one of an earlier ksmsd as long as the file that was set aside is there.
     [[nodiscard]] const std::optional<Damage>& damage() const;
     /// Whether an error says that the file is damaged: call repair().
     [[nodiscard]] static bool is_damage(const Error& error);
-    /// Sets the file aside as open() does, and goes on with what can be read. After an error
-    /// every call says so (is_damage) until another repair() succeeds.
-    [[nodiscard]] Status repair(double now);
+    /// Sets the file aside as open() does, and goes on with an empty one; sequences go on, too.
+    /// After an error every call says so (is_damage) until another repair() succeeds.
+    /// @param why  what is_damage
+    [[nodiscard]] Status repair(const Error& why);
     /// Whether a transaction can be written now: writes one and takes it back. For health after a
     /// full disk.
     [[nodiscard]] Status writable();

@@ -8,6 +8,13 @@
 using namespace ksms;
 using nlohmann::json;
 
+TEST_CASE("text: blanks at both ends go, others stay") {
+    CHECK(trimmed(" \ta \tb\t ") == "a \tb");
+    CHECK(trimmed("a\n\n", "\n") == "a");
+    CHECK(trimmed(" \t").empty());
+    CHECK(trimmed("").empty());
+}
+
 TEST_CASE("text: what steers a terminal is shown byte by byte") {
     CHECK(printable("plain name, ü 北京 \xf0\x9f\x90\xa7") ==
           "plain name, ü 北京 \xf0\x9f\x90\xa7");

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
-#include "http/client.hpp"
+#include "client/client.hpp"
 #include "http/limits.hpp"
 #include "http/listener.hpp"
 #include "http/peer.hpp"

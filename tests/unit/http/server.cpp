@@ -3,13 +3,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <future>
 #include <set>
-#include <thread>
 
 #include "harness.hpp"
 #include "lab/wait.hpp"
@@ -287,47 +285,4 @@ TEST_CASE(
     CHECK(status("Host: localhost:8642\r\nSec-Fetch-Site: same-site\r\n") == 403);
     CHECK(status("Host: localhost:8642\r\nSec-Fetch-Site: cross-site\r\n") == 403);
     CHECK(server.service().submissions == 0);
-}
-
-TEST_CASE("client: says why nobody answers") {
-    ClientOptions options;
-    options.answer = std::chrono::milliseconds(50);
-    const auto none = HttpClient("/nonexistent/ksmsd.sock", options).request("GET", "/");
-    REQUIRE_FALSE(none);
-    CHECK_THAT(none.error().message, Contains("ksmsd is not running"));
-    CHECK_THAT(none.error().hint, Contains("systemctl start ksmsd"));
-
-    TestServer server;
-    server.run([](FakeService& service) { service.add("j", "running"); });
-    const auto late = HttpClient(server.path(), options).request("GET", "/v1/jobs/j?wait=60");
-    REQUIRE_FALSE(late);
-    CHECK(late.error().err == ETIMEDOUT);
-    options.answer = std::chrono::seconds(20);
-    options.stopped = [] { return true; };
-    CHECK(HttpClient(server.path(), options).request("GET", "/v1/jobs/j?wait=60").error().err ==
-          EINTR);
-
-    const auto error = HttpClient::error_of(server.ask("GET", "/v1/jobs/none"));
-    CHECK(error.code == Code::not_found);
-    CHECK(error.message == "there is no job none");
-    CHECK(error.hint == "ksmsctl job list shows them");
-}
-
-TEST_CASE("client: a service that closes without a word is an error") {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = "/tmp/ksms-closes-" + std::to_string(::getpid());
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    const Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    const Defer gone([&] { ::unlink(path.c_str()); });
-    REQUIRE(::listen(listener.get(), 1) == 0);
-    std::thread service([&] {
-        const Fd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        receive(client.get(), "\r\n\r\n");
-    });
-    const auto answer = HttpClient(path).request("GET", "/healthz");
-    service.join();
-    REQUIRE_FALSE(answer);
-    CHECK(answer.error().message == "ksmsd closed the connection without an answer");
 }

@@ -28,7 +28,7 @@ struct Directory {
 };
 
 inline JobStore open(const Directory& directory, const StoreOptions& options = {}) {
-    auto store = JobStore::open(directory.path, 1000, options);
+    auto store = JobStore::open(directory.path, options);
     if (!store) FAIL(store.error().text());
     return std::move(*store);
 }

@@ -28,6 +28,24 @@ void sql(const fs::path& file, const char* text) {
     sqlite3_close(database);
 }
 
+std::string content(const fs::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+int count_jobs(const fs::path& file) {
+    sqlite3* database = nullptr;
+    int jobs = -1;
+    REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+    const auto row = [](void* to, int, char** values, char**) {
+        *static_cast<int*>(to) = std::atoi(values[0]);
+        return 0;
+    };
+    CHECK(sqlite3_exec(database, "SELECT count(*) FROM jobs", row, &jobs, nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+    return jobs;
+}
+
 }  // namespace
 
 TEST_CASE("store: a job's way, and all of it after reopening") {
@@ -87,7 +105,7 @@ TEST_CASE("store: what was acknowledged is there after kill -9; nobody else gets
     REQUIRE(pipe(ends) == 0);
     const auto child = fork();
     if (child == 0) {
-        auto store = JobStore::open(directory.path, 1000);
+        auto store = JobStore::open(directory.path);
         for (int i = 0; store; ++i) {
             if (!store->submit(job("job-" + std::to_string(i))) ||
                 write(ends[1], &i, sizeof i) != sizeof i)
@@ -99,7 +117,7 @@ TEST_CASE("store: what was acknowledged is there after kill -9; nobody else gets
     close(ends[1]);
     int last = -1;
     while (last < 50) REQUIRE(read(in.get(), &last, sizeof last) == sizeof last);
-    const auto second = JobStore::open(directory.path, 1000);
+    const auto second = JobStore::open(directory.path);
     REQUIRE_FALSE(second);
     CHECK(second.error().err == EBUSY);
     kill(child, SIGKILL);
@@ -144,81 +162,22 @@ TEST_CASE("store: a full disk changes nothing, and it goes on when there is room
     }
 }
 
-TEST_CASE("store: a damaged page costs no job its name") {
+TEST_CASE("store: a damaged database is set aside whole, and an empty one begun and said") {
     const Directory directory;
     {
         auto store = open(directory);
         fill(store, 0, 400);
-        REQUIRE(store.finished("job-0", JobState::done, "{}", "", 5));
     }
-    const auto size = fs::file_size(directory.file());
-    const auto pages = size / 4096;
-    const auto page = GENERATE(as<std::uint64_t>{}, 3, 10, 15, 20);
-    REQUIRE(page < pages);
-    overwrite(directory.file(), page * 4096, 4096);
-    auto store = open(directory);
-    REQUIRE(store.damage());
-    const auto damage = *store.damage();
-    CHECK(damage.complete);
-    CHECK(damage.carried + damage.lost == 400);
-    CHECK(damage.carried > 0);
-    CHECK(fs::exists(damage.set_aside));
-    for (int i = 0; i < 400; ++i) {
-        const auto found = store.find("job-" + std::to_string(i));
-        // Where the index of names is damaged, the rows are not.
-        CHECK(found);
-    }
-    REQUIRE(store.submit(job("new")));
-    CHECK(store.find("new")->sequence == 401);
-}
-
-TEST_CASE("store: a destroyed first page costs no job") {
-    const Directory directory;
-    {
-        auto store = open(directory);
-        fill(store, 0, 400);
-        for (int i = 0; i < 100; ++i)
-            REQUIRE(store.finished("job-" + std::to_string(i), JobState::done,
-                                   std::string(static_cast<std::size_t>(100 * i + 1), 'r'), "", 5));
-        // Some pages are free.
-        REQUIRE(store.prune(6, {.seconds = {}, .count = 90, .bytes = {}})->removed == 10);
-    }
-    SECTION("all of it") {
+    SECTION("its first page") {
         overwrite(directory.file(), 0, 4096);
     }
     SECTION("its header") {
-        overwrite(directory.file(), 0, 100);
+        overwrite(directory.file(), 0, 60);
     }
-    SECTION("its table") {
-        overwrite(directory.file(), 100, 3996);
-    }
-    {
-        auto store = open(directory);
-        REQUIRE(store.damage());
-        CHECK(store.damage()->complete);
-        CHECK(store.damage()->carried == 390);
-        CHECK(store.damage()->lost + store.damage()->results_lost == 0);
-        for (int i = 10; i < 400; ++i) {
-            const auto found = store.find("job-" + std::to_string(i));
-            REQUIRE(found);
-            CHECK(found->request == job("").request);
-            CHECK(found->result.size() == static_cast<std::size_t>(i < 100 ? 100 * i + 1 : 0));
-        }
-        CHECK(store.submit(job("new"))->job.sequence == 401);
-    }
-    CHECK(open(directory).damage());
-    CHECK_FALSE(fs::exists(directory.file(".copy")));
-    CHECK_FALSE(fs::exists(directory.file(".copy-wal")));
-}
-
-TEST_CASE("store: garbage, an emptied file and a cut one are set aside, and said") {
-    const Directory directory;
-    {
-        auto store = open(directory);
-        fill(store, 0, 400);
-    }
-    SECTION("garbage") {
-        overwrite(directory.file(), 0, 4096);
+    SECTION("a page") {
+        const auto page = GENERATE(as<std::uint64_t>{}, 2, 10, 15, 19);
+        REQUIRE(page * 4096 < fs::file_size(directory.file()));
+        overwrite(directory.file(), page * 4096, 4096);
     }
     SECTION("emptied") {
         fs::resize_file(directory.file(), 0);
@@ -226,17 +185,96 @@ TEST_CASE("store: garbage, an emptied file and a cut one are set aside, and said
     SECTION("cut") {
         fs::resize_file(directory.file(), 5 * 4096);
     }
+    const auto damaged = content(directory.file());
     {
         auto store = open(directory);
         REQUIRE(store.damage());
         CHECK_FALSE(store.damage()->what.empty());
-        CHECK(fs::exists(directory.file(".damaged-1")));
+        CHECK(store.damage()->set_aside == directory.file(".damaged-1"));
+        CHECK(content(directory.file(".damaged-1")) == damaged);
+        CHECK(store.unfinished()->empty());
         CHECK(store.submit(job("new")));
     }
+    {
+        auto store = open(directory);
+        CHECK(store.find("new"));
+        REQUIRE(store.damage());  // as long as the file is there
+        CHECK(store.damage()->hint().find(directory.file(".damaged-1").string() + " .recover") !=
+              std::string::npos);
+        CHECK_FALSE(fs::exists(directory.file(".damaged-2")));
+    }
+    fs::remove(directory.file(".damaged-1"));
+    CHECK_FALSE(open(directory).damage());
+}
+
+TEST_CASE("store: the log goes with the database, under a number that is not in use") {
+    const Directory directory, left;
     auto store = open(directory);
-    CHECK(store.find("new"));
-    CHECK(store.damage());  // as long as the file is there
-    CHECK_FALSE(fs::exists(directory.file(".damaged-2")));
+    fill(store, 0, 50);
+    // As after a kill -9.
+    for (const char* more : {"", "-wal"}) fs::copy_file(directory.file(more), left.file(more));
+    std::ofstream(left.file(".damaged-1")) << "an earlier one";
+    std::ofstream(left.file(".damaged-7-wal")) << "an earlier log";
+    const auto log = content(left.file("-wal"));
+    REQUIRE(log.size() > 4096);
+    const auto aside = left.file(".damaged-8");
+    SECTION("the database is damaged") {
+        // Its first page stands in the log as well: cut, it has no other.
+        fs::resize_file(left.file(), 0);
+        CHECK(open(left).damage()->set_aside == aside);
+        CHECK(fs::exists(aside));
+    }
+    SECTION("the database is missing") {
+        fs::remove(left.file());
+        CHECK(open(left).damage()->set_aside == left.file(".damaged-8-wal"));
+    }
+    SECTION("kill -9 came between the two") {
+        fs::rename(left.file(), aside);
+        std::ofstream(left.file(".new")) << "not complete";
+        CHECK(open(left).damage()->set_aside == aside);
+        // SQLite has all of it.
+        CHECK(count_jobs(aside) == 50);
+        return;
+    }
+    CHECK(content(left.file(".damaged-8-wal")) == log);
+    CHECK(content(left.file(".damaged-1")) == "an earlier one");
+    CHECK(content(left.file(".damaged-7-wal")) == "an earlier log");
+    CHECK(open(left).unfinished()->empty());
+}
+
+TEST_CASE("store: sixteen damaged ones are kept, the first of them for good") {
+    const Directory directory;
+    for (int i = 1; i <= 20; ++i) {
+        std::ofstream(directory.file()) << "damage " << i;
+        REQUIRE(open(directory).damage()->set_aside ==
+                directory.file(".damaged-" + std::to_string(i)));
+    }
+    CHECK(content(directory.file(".damaged-15")) == "damage 15");
+    CHECK_FALSE(fs::exists(directory.file(".damaged-16")));
+    CHECK_FALSE(fs::exists(directory.file(".damaged-19")));
+    CHECK(content(directory.file(".damaged-20")) == "damage 20");
+}
+
+TEST_CASE("store: what SQLite finds damaged while it runs is set aside, and sequences go on") {
+    const Directory directory;
+    {
+        auto store = open(directory);
+        fill(store, 0, 400);
+        // More than SQLite keeps in memory.
+        REQUIRE(store.finished("job-0", JobState::done, std::string(5'000'000, 'x'), "", 5));
+    }
+    auto store = open(directory);
+    overwrite(directory.file(), 2 * 4096, fs::file_size(directory.file()) - 2 * 4096);
+    Result<Job> found = Job{};
+    for (int i = 0; found && i < 400; ++i) found = store.find("job-" + std::to_string(i));
+    REQUIRE_FALSE(found);
+    REQUIRE(JobStore::is_damage(found.error()));
+    REQUIRE(store.repair(found.error()));
+    REQUIRE(store.damage());
+    CHECK(store.damage()->what == found.error().message);
+    CHECK(fs::exists(directory.file(".damaged-1")));
+    CHECK(store.unfinished()->empty());
+    CHECK(store.submit(job("new"))->job.sequence == 401);
 }
 
 TEST_CASE("store: what is not ours is refused and left alone") {
@@ -254,7 +292,7 @@ TEST_CASE("store: what is not ours is refused and left alone") {
         (void)open(directory);
         sql(directory.file(), "PRAGMA user_version=99");
     }
-    const auto store = JobStore::open(directory.path, 1000);
+    const auto store = JobStore::open(directory.path);
     REQUIRE_FALSE(store);
     CHECK_FALSE(store.error().hint.empty());
     CHECK(fs::exists(fs::symlink_status(directory.file())));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A blocking HTTP client over the Unix socket of ksmsd: one connection a request.
+// A blocking HTTP client over the Unix socket of ksmsd, through libcurl: one connection a request.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "base/fd.hpp"
 #include "http/message.hpp"
 #include "http/service.hpp"
 
