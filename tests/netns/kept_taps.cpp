@@ -363,7 +363,9 @@ TEST_CASE("kept taps: put there when the plan is known, before the scan looks") 
     CHECK(keeping.taps->routers() == kRouters.size());
     CHECK(armed == bench.standing(kRouters));
     CHECK(armed.size() == 12);
-    hooks.planned = [](const Plan&, const Network&) -> Status { return fail(Code::failed, "not now"); };
+    hooks.planned = [](const Plan&, const Network&) -> Status {
+        return fail(Code::failed, "not now");
+    };
     CHECK(run_scan(PinRoot{bench.lab.pin_root()}, request, hooks).error().text() == "not now");
     CHECK(bench.standing() == armed);
 }
