@@ -137,7 +137,7 @@ Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::s
     const JsonLines lines(text);
     if (!lines.repeated().empty()) {
         const auto& [path, line] = lines.repeated().front();
-        return fail(Code::usage, fmt::format("{}:{}: {} stands there twice", name, line, path),
+        return fail(Code::usage, fmt::format("{}:{}: {} is given twice", name, line, path),
                     "nothing was restored");
     }
     std::vector<SavedLease> leases;
@@ -145,8 +145,7 @@ Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::s
     for (const auto& [job, value] : root["allocations"].items()) {
         KSMS_TRY(auto lease, Entry(name, job, value).read());
         if (!dscps.insert(lease.dscp).second)
-            return fail(Code::usage,
-                        fmt::format("{}: DSCP {} stands there twice", name, lease.dscp),
+            return fail(Code::usage, fmt::format("{}: DSCP {} is given twice", name, lease.dscp),
                         "nothing was restored");
         leases.push_back(std::move(lease));
     }

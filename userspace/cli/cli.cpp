@@ -133,9 +133,9 @@ Status check_words(const Command& command, const Arguments& arguments) {
         return std::string_view(option.names) == "ports,P";
     });
     if (has_ports && arguments.has("pretty"))
-        return fail(Code::usage, fmt::format("{}: belongs to no option", word),
+        return fail(Code::usage, fmt::format("unexpected argument {}", word),
                     fmt::format("did you mean -P {}? (-p is --pretty)", word));
-    return fail(Code::usage, fmt::format("{}: belongs to no option", word),
+    return fail(Code::usage, fmt::format("unexpected argument {}", word),
                 fmt::format("ksmsctl {} {}", command.name, command.synopsis));
 }
 

@@ -40,8 +40,8 @@ public:
     Status twice() const {
         if (lines_.repeated().empty()) return {};
         const auto& [path, line] = lines_.repeated().front();
-        return fail(Code::usage, fmt::format("{}:{}: {}: stands there twice, first on line {}",
-                                             name_, line, path, lines_.of(path)));
+        return fail(Code::usage, fmt::format("{}:{}: {}: is given twice, first on line {}", name_,
+                                             line, path, lines_.of(path)));
     }
     Status object(const json& parent, const std::string& key, json& into) const {
         into = json::object();

@@ -24,8 +24,8 @@ public:
         bool admitted{false};
         std::optional<Id> evict;  ///< close this one to make room for it
     };
-    /// Whether one more of this uid may come. Who waits longest for his client goes first: of the
-    /// uid itself where it has as many as it may, else of all.
+    /// May one more connection of this uid be opened? If a limit is reached, the connection that
+    /// has been idle longest is closed first: one of this uid if the uid is at its limit, else any.
     [[nodiscard]] Admission ask(uid_t uid) const;
 
     /// A new connection; it waits for its client.

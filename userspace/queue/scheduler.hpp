@@ -115,7 +115,7 @@ public:
     /// The machine had not enough of something for it.
     /// @param what  "memory", "descriptors", …: for mode()
     Returned short_of(const std::string& id, const std::string& what, Time now);
-    /// It did not get to its end and is to run again.
+    /// It stopped early and is to run again.
     Returned requeue(const std::string& id);
     /// It is over, whichever way; its DSCP is free.
     void finished(const std::string& id, Time now);

@@ -71,7 +71,7 @@ struct StoreOptions {
     std::optional<unsigned> max_pages;  ///< of 4,096 bytes
 };
 
-/// How a run ended that did not get to its end: by a crash or kill, or told to make place.
+/// Why a run stopped early: a crash or kill, or told to make room.
 enum class RunEnded { interrupted, given_back };
 
 class JobStore {

@@ -48,8 +48,7 @@ TEST_CASE("backup: what is not so is refused, and says what") {
     CHECK(error_of(R"({"version":1})") == "b.json is no backup of version 1");
     CHECK(error_of("[]") == "b.json is no backup of version 1");
     CHECK(error_of("{\"version\":1,\"allocations\":{\"a\":{\"dscp\":40,\"pid\":1},\n"
-                   "\"a\":{\"dscp\":41,\"pid\":1}}}") ==
-          "b.json:2: allocations.a stands there twice");
+                   "\"a\":{\"dscp\":41,\"pid\":1}}}") == "b.json:2: allocations.a is given twice");
     CHECK(error_of(with(R"("pid":1)")) == "b.json: the allocation web has no dscp");
     CHECK(error_of(with(R"("dscp":64,"pid":1)")) ==
           "b.json: the allocation web has the dscp 64, not one of 0 to 63");
@@ -70,5 +69,5 @@ TEST_CASE("backup: what is not so is refused, and says what") {
           "b.json: the allocation ../x is no name of a job");
     CHECK(error_of(
               R"({"version":1,"allocations":{"a":{"dscp":40,"pid":1},"b":{"dscp":40,"pid":1}}})") ==
-          "b.json: DSCP 40 stands there twice");
+          "b.json: DSCP 40 is given twice");
 }

@@ -82,9 +82,9 @@ TEST_CASE("config: errors name the key and the line") {
     CHECK(error_of("{\"dscp_registry\":\n{\"dscp_range_min\": 50,\n\"dscp_range_max\": 40}}") ==
           "c.json:2: dscp_registry.dscp_range_min: the range 50-40 is backwards");
     CHECK(error_of("{\"dscp_registry\":{\"dscp_range_max\": 40}, \"dscp_registry\": {}}") ==
-          "c.json:1: dscp_registry: stands there twice, first on line 1");
+          "c.json:1: dscp_registry: is given twice, first on line 1");
     CHECK(error_of("{\"dscp_registry\":{\"enabled\": true,\n\n\"enabled\": true}}") ==
-          "c.json:3: dscp_registry.enabled: stands there twice, first on line 1");
+          "c.json:3: dscp_registry.enabled: is given twice, first on line 1");
     CHECK(error_of("{\"ksms\":{\"dscp_exclude\":[32,64]}}") ==
           "c.json:1: ksms.dscp_exclude: 64 is not a whole number from 0 to 63");
     CHECK(error_of(
@@ -187,7 +187,7 @@ TEST_CASE("config: a key that is written with escapes is the same key") {
     CHECK(error_of("{\"ksms\":\n{\"max\\u005ftll\": 60}}") ==
           "c.json:2: ksms.max_tll: there is no such key");
     CHECK(error_of("{\"ksms\": {},\n\"ksm\\u0073\": {}}") ==
-          "c.json:2: ksms: stands there twice, first on line 1");
+          "c.json:2: ksms: is given twice, first on line 1");
 }
 
 TEST_CASE("config: a text with a NUL in it says less than it holds") {
