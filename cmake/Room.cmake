@@ -9,7 +9,7 @@ target_compile_options(ksms_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virt
 if(KSMS_WERROR)
   target_compile_options(ksms_warnings INTERFACE -Werror)
 endif()
-if(KSMS_SANITIZE)
+if(KSMS_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # What a sanitizer puts in between makes g++ 12 see what is not so, in Boost and in std::expected.
   target_compile_options(ksms_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()

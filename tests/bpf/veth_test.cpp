@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "bench.hpp"
 #include "ksms.skel.h"
@@ -18,6 +19,9 @@ namespace {
 void tap_a_pair(Bench& bench, const ScanSpec& scan) {
     OwnNamespace::command("ip link add name left mtu 9000 type veth peer name right mtu 9000");
     OwnNamespace::command("ip link set left up && ip link set right up");
+    // The carrier comes by linkwatch, later; until then the device's queue drops everything.
+    REQUIRE(within_a_second(
+        [] { return std::system("ip link show left | grep -q 'qdisc noqueue'") == 0; }));
     bench.install(scan);
     bench.tap(tap_programs.front(), scan.dscp);
     bpf_tc_hook hook{};
