@@ -218,11 +218,8 @@ RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
     if (!config) return end_of(config.error(), false);
     auto root = PinRoot::choose(order.pin_root, {});
     if (!root) return end_of(root.error(), false);
-    // What ksmsd was started with is about its taps; whose DSCP it is the job says.
-    auto environment = Environment::read();
-    environment.job_dscp.reset();
-    environment.sudo_uid.reset();
-    auto job = make_job_request(json::parse(order.request, nullptr, false), *config, environment);
+    auto job =
+        make_job_request(json::parse(order.request, nullptr, false), *config, Environment::read());
     if (!job) return end_of(job.error(), false);
     const auto* allowance = order.uid == 0 ? nullptr : &config->service.allow;
     if (allowance != nullptr) {

@@ -10,17 +10,18 @@
 
 namespace ksms {
 
-const std::string& KernelNames::reason(std::uint32_t number) {
+const KernelNames::Reason& KernelNames::reason(std::uint32_t number) {
     if (const auto known = reasons_.find(number); known != reasons_.end()) return known->second;
     std::string name;
     if (const auto found = objects_.reasons.lookup(number); found && *found) {
         const std::string_view text((*found)->name, strnlen((*found)->name, sizeof(*found)->name));
         if (text != "NOT_SPECIFIED") name = text;
     }
-    return reasons_.emplace(number, std::move(name)).first->second;
+    return reasons_.emplace(number, Reason{words_.add(name), classify_drop(name, {})})
+        .first->second;
 }
 
-const std::string& KernelNames::place(std::uint64_t address) {
+KernelWords::Index KernelNames::place(std::uint64_t address) {
     if (const auto known = places_.find(address); known != places_.end()) return known->second;
     ksms_symbol_call call{};
     call.address = address;
@@ -29,14 +30,15 @@ const std::string& KernelNames::place(std::uint64_t address) {
     const std::string_view text(call.name, strnlen(call.name, sizeof call.name));
     if (done && *done == 0 && !text.starts_with("0x"))
         name = text.substr(0, text.find_first_of(" +["));
-    return places_.emplace(address, std::move(name)).first->second;
+    return places_.emplace(address, words_.add(name)).first->second;
 }
 
 void KernelNames::name(const ksms_drop& seen, Drop& drop) {
-    const auto &why = reason(seen.reason), &where = place(seen.place);
-    drop.reason = words_.add(why);
-    drop.place = words_.add(where);
-    drop.is = classify_drop(why, where);
+    const auto& why = reason(seen.reason);
+    drop.reason = why.word;
+    drop.place = place(seen.place);
+    // The place alone tells where the kernel gave no reason.
+    drop.is = why.is.kind == DropKind::unnamed ? classify_drop({}, words_[drop.place]) : why.is;
 }
 
 Sighting Collector::sighting(std::size_t slot, ksms_direction direction,

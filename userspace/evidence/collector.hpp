@@ -18,21 +18,26 @@ namespace ksms {
 class KernelNames {
 public:
     explicit KernelNames(const Objects& objects) : objects_(objects) {}
-    /// "NETFILTER_DROP"; "" for NOT_SPECIFIED and for what the kernel has no name for
-    const std::string& reason(std::uint32_t number);
-    /// The function that the address is in; "" where the kernel does not tell
-    const std::string& place(std::uint64_t address);
     /// What this reason means, wherever it was dropped.
-    DropClass meaning(std::uint32_t number) { return classify_drop(reason(number), {}); }
+    DropClass meaning(std::uint32_t number) { return reason(number).is; }
     /// Enters both words, and what they mean.
     void name(const ksms_drop& seen, Drop& drop);
     [[nodiscard]] const KernelWords& words() const { return words_; }
 
 private:
+    struct Reason {
+        KernelWords::Index word{KernelWords::kNone};
+        DropClass is;
+    };
+    /// "NETFILTER_DROP"; none for NOT_SPECIFIED and for what the kernel has no name for
+    const Reason& reason(std::uint32_t number);
+    /// The function that the address is in; none where the kernel does not tell
+    KernelWords::Index place(std::uint64_t address);
+
     const Objects& objects_;
     KernelWords words_;
-    std::map<std::uint32_t, std::string> reasons_;
-    std::map<std::uint64_t, std::string> places_;
+    std::map<std::uint32_t, Reason> reasons_;
+    std::map<std::uint64_t, KernelWords::Index> places_;
 };
 
 class Collector {

@@ -157,8 +157,4 @@ struct Plan {
 inline constexpr std::uint16_t kFirstSourcePort = 33000,
                                kSourcePorts = 27000;  // KSMS_MAX_ENTRIES more are free behind them
 
-/// "br-core has no route to 10.9.9.9" and the like.
-[[nodiscard]] std::string describe_end(PathEnd end, const std::string& router,
-                                       const std::string& target);
-
 }  // namespace ksms

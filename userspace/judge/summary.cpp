@@ -60,6 +60,7 @@ TextIndex Summary::text(std::string_view text) {
 }
 
 std::uint32_t Summary::change(const Change& change) {
+    if (!change.any()) return 0;
     const auto [known, added] =
         change_numbers_.try_emplace(change, static_cast<std::uint32_t>(changes_.size()));
     if (added) changes_.push_back(change);
@@ -75,6 +76,7 @@ std::vector<ChangeAt> Summary::changes_of(const ProbeVerdict& verdict) {
 }
 
 std::uint32_t Summary::change_list(std::vector<ChangeAt> list) {
+    if (list.empty()) return 0;
     const auto [known, added] =
         list_numbers_.try_emplace(list, static_cast<std::uint32_t>(change_lists_.size()));
     if (added) change_lists_.push_back(std::move(list));
@@ -89,10 +91,19 @@ Cause Summary::cause_of(const ProbeVerdict& verdict) {
     return cause;
 }
 
-void Summary::merge(ServiceReport& into, const ProbeVerdict& verdict) {
+void Summary::merge(ServiceReport& into, const ProbeVerdict& verdict, std::uint32_t changes) {
     into.result = verdict.result;
     into.cause = cause_of(verdict);
-    into.changes = change_list(changes_of(verdict));
+    into.changes = changes;
+}
+
+/// Those of the ways of all entries: most services have one entry, or no change at all.
+std::uint32_t Summary::joined(std::uint32_t all, std::uint32_t more) {
+    if (all == 0 || all == more) return more;
+    auto list = change_lists_[all];
+    for (const auto& each : change_lists_[more])
+        if (std::ranges::find(list, each) == list.end()) list.push_back(each);
+    return change_list(std::move(list));
 }
 
 void Summary::add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
@@ -116,17 +127,14 @@ void Summary::add(std::size_t entry, std::size_t service, const ProbeVerdict& ve
     auto& end = ends_[service];
     end.sent = std::max(end.sent, sent);
     end.notes.add(verdict.notes);
-    if (auto changes = changes_of(verdict); !changes.empty()) {
-        auto all = change_lists_[end.all_changes];
-        for (const auto& each : changes)
-            if (std::ranges::find(all, each) == all.end()) all.push_back(each);
-        end.all_changes = change_list(std::move(all));
-    }
+    const auto changes = change_list(changes_of(verdict));
+    end.all_changes = joined(end.all_changes, changes);
     if (verdict.arrival.known() && !end.arrival.reached) {  // of several entries, one is enough
         end.arrival = verdict.arrival;
         end.arrival.host = text(verdict.host);
     }
-    if (!filled_[service] || badness(verdict.result) > badness(end.result)) merge(end, verdict);
+    if (!filled_[service] || badness(verdict.result) > badness(end.result))
+        merge(end, verdict, changes);
     filled_[service] = true;
 }
 

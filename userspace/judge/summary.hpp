@@ -37,11 +37,12 @@ private:
     TextIndex text(std::string_view text);
     std::uint32_t change(const Change& change);
     Row& row(std::size_t entry, const ProbeVerdict::AtRouter& at);
-    void merge(ServiceReport& into, const ProbeVerdict& verdict);
+    void merge(ServiceReport& into, const ProbeVerdict& verdict, std::uint32_t changes);
     static void finish_row(Row& row);
     Cause cause_of(const ProbeVerdict& verdict);
     std::vector<ChangeAt> changes_of(const ProbeVerdict& verdict);
     std::uint32_t change_list(std::vector<ChangeAt> list);
+    std::uint32_t joined(std::uint32_t all, std::uint32_t more);
 
     const Plan& plan_;
     const std::vector<Service>& services_;
@@ -52,8 +53,8 @@ private:
     std::vector<Change> changes_{{}};
     std::vector<std::vector<ChangeAt>> change_lists_{{}};
     std::map<std::string, TextIndex, std::less<>> text_numbers_{{"", 0}};
-    std::map<Change, std::uint32_t> change_numbers_{{{}, 0}};
-    std::map<std::vector<ChangeAt>, std::uint32_t> list_numbers_{{{}, 0}};
+    std::map<Change, std::uint32_t> change_numbers_;
+    std::map<std::vector<ChangeAt>, std::uint32_t> list_numbers_;
 };
 
 }  // namespace ksms

@@ -188,11 +188,10 @@ void hop_lines(Page& page, const Report& report, const HopReport& hop) {
 void service_lines(Page& page, const Explanation& result, const ServiceExplanation& service) {
     const auto& end = service.end();
     const auto why = why_text(service.scan, end);
-    const auto& names = ServiceNames::get().by_service;
-    const auto name = names.find(end.service);
-    auto head = fmt::format("{} -> {}   {}{}   {}", result.source.text(), result.destination.text(),
-                            service_text(end.service),
-                            name == names.end() ? "" : " " + name->second, name_of(end.result));
+    const auto name = service_name(end.service);
+    auto head =
+        fmt::format("{} -> {}   {}{}   {}", result.source.text(), result.destination.text(),
+                    service_text(end.service), name.empty() ? "" : " " + name, name_of(end.result));
     if (!why.empty()) head += "   " + why;
     page.line(head);
     page.blank();

@@ -14,6 +14,7 @@
 
 #include "base/nearest.hpp"
 #include "base/service_names.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
@@ -23,11 +24,8 @@ constexpr std::size_t kQuoted = 40;  // bytes of an element that a message repea
 constexpr const char* kHowTo =
     "ports are written 80, 443/tcp, 8000-8005/tcp, T:22,U:53, - (all) or by name";
 
-std::string_view trimmed(std::string_view text) {
-    constexpr auto blank = " \t\r\n";
-    const auto first = text.find_first_not_of(blank);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(blank) - first + 1);
+std::string_view stripped(std::string_view text) {
+    return trimmed(text, " \t\r\n");
 }
 
 std::string lower(std::string_view text) {
@@ -58,7 +56,7 @@ bool is_digits(std::string_view text) {
 std::string without_blanks_at_dash(std::string_view what) {
     const auto dash = what.find('-');
     if (dash == std::string_view::npos) return std::string(what);
-    const auto from = trimmed(what.substr(0, dash)), to = trimmed(what.substr(dash + 1));
+    const auto from = stripped(what.substr(0, dash)), to = stripped(what.substr(dash + 1));
     return std::string(from) + "-" + std::string(to);
 }
 
@@ -152,7 +150,7 @@ Result<Range> named(std::string_view element, std::string_view what,
         if (what.find_first_of(" \t\r\n;") != std::string_view::npos)
             return wrong(element, "no port and no service name",
                          "elements are separated by commas");
-        if (auto error = about_protocol(element, lower(trimmed(what.substr(0, what.find(':'))))))
+        if (auto error = about_protocol(element, lower(stripped(what.substr(0, what.find(':'))))))
             return std::unexpected(std::move(*error));
         const auto hint = did_you_mean(lower(what), database.names);
         return wrong(element, fmt::format("the services database has no {}", quote(what)),
@@ -177,15 +175,15 @@ public:
             if (letter != 't' && letter != 'u')
                 return wrong(text, "the prefix is neither T: nor U:");
             prefix_ = letter == 't' ? IPPROTO_TCP : IPPROTO_UDP;
-            what = trimmed(what.substr(2));
+            what = stripped(what.substr(2));
             if (what.empty()) return {};
         }
         auto said = prefix_;
         if (const auto slash = what.find('/'); slash != std::string_view::npos) {
-            const auto protocol = lower(trimmed(what.substr(slash + 1)));
+            const auto protocol = lower(stripped(what.substr(slash + 1)));
             if (protocol != "tcp" && protocol != "udp") return unknown_protocol(text, protocol);
             said = protocol == "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
-            what = trimmed(what.substr(0, slash));
+            what = stripped(what.substr(0, slash));
             if (what.empty()) return wrong(text, "there is no port before the slash");
         }
         const auto numeric = without_blanks_at_dash(what);
@@ -236,7 +234,7 @@ private:
 Status read_elements(std::string_view spec, Parser& parser) {
     for (std::size_t at = 0; at <= spec.size();) {
         const auto comma = std::min(spec.find(',', at), spec.size());
-        const auto element = trimmed(spec.substr(at, comma - at));
+        const auto element = stripped(spec.substr(at, comma - at));
         if (!element.empty()) KSMS_CHECK(parser.element(element));
         at = comma + 1;
     }

@@ -18,8 +18,7 @@ namespace {
 constexpr std::size_t kMostHops = 64;  // the TTL of a probe
 constexpr std::uint16_t kHashSamples = 16;
 
-}  // namespace
-
+/// "br-core has no route to 10.9.9.9" and the like.
 std::string describe_end(PathEnd end, const std::string& router, const std::string& target) {
     switch (end) {
         case PathEnd::destination: return fmt::format("{} reaches {}", router, target);
@@ -40,6 +39,8 @@ std::string describe_end(PathEnd end, const std::string& router, const std::stri
     }
     return {};
 }
+
+}  // namespace
 
 RouteQuestion Tracer::question(const Service& service, std::uint32_t iif,
                                std::uint32_t mark) const {
