@@ -99,7 +99,7 @@ void check_hook(Bench& bench, int family, const char* destination, ksms_hook exp
     packet.destination_mac = {2, 0, 0, 0, 0, 2};  // of in1
     if (destination != nullptr) packet.destination = address(destination);
     send_frame("in0", build(packet).frame);
-    REQUIRE(within_a_second([&] { return bench.drop(scan, 1, service).has_value(); }));
+    REQUIRE(eventually([&] { return bench.drop(scan, 1, service).has_value(); }));
     const ksms_drop drop = *bench.drop(scan, 1, service);
     CHECK(static_cast<ksms_hook>(drop.hook) == expected);
     CHECK(drop.count == 1);
@@ -157,7 +157,7 @@ TEST_CASE("a probe dropped where it was made tells so") {
         bench.tap(tap_programs.front(), scan.dscp);
         const Fd link = watch_drops(bench, scan.dscp);
         CHECK(!send_datagram(bench.probe(scan, IPPROTO_UDP)));
-        REQUIRE(within_a_second([&] { return bench.drop(scan, 1, service).has_value(); }));
+        REQUIRE(eventually([&] { return bench.drop(scan, 1, service).has_value(); }));
         CHECK(bench.drop(scan, 1, service)->hook == KSMS_HOOK_OUTPUT);
     }
 }
@@ -176,7 +176,7 @@ TEST_CASE("a dropped probe leaves its reason") {
                 bench.tap(tap_programs.front(), scan.dscp);
                 const Fd link = watch_drops(bench, cookie);
                 REQUIRE(send_datagram(bench.probe(scan, IPPROTO_UDP)));
-                REQUIRE(within_a_second([&] { return bench.drop(scan, 1, service).has_value(); }));
+                REQUIRE(eventually([&] { return bench.drop(scan, 1, service).has_value(); }));
                 const ksms_drop drop = *bench.drop(scan, 1, service);
                 CHECK(drop.count == 1);
                 CHECK(drop.reason == reason("NO_SOCKET"));
@@ -217,7 +217,7 @@ TEST_CASE("drops of another scan, another namespace or nobody's probe are left a
     const Fd link = watch_drops(bench, cookie), other = watch_drops(bench, second.dscp);
     REQUIRE(send_datagram(packet));
     REQUIRE(send_datagram(bench.probe(second, IPPROTO_UDP)));
-    REQUIRE(within_a_second([&] { return bench.drop(second, 1, service).has_value(); }));
+    REQUIRE(eventually([&] { return bench.drop(second, 1, service).has_value(); }));
     CHECK(!bench.drop(scan, 1, service));
 }
 
@@ -233,11 +233,11 @@ TEST_CASE("a scan that ends leaves the others their drops") {
     Fd ends = watch_drops(bench, first.dscp);
     const Fd stays = watch_drops(bench, second.dscp);
     REQUIRE(send_datagram(bench.probe(first, IPPROTO_UDP)));
-    REQUIRE(within_a_second([&] { return bench.drop(first, 1, service).has_value(); }));
+    REQUIRE(eventually([&] { return bench.drop(first, 1, service).has_value(); }));
     CHECK(bench.drop(first, 1, service)->count == 1);
     ends.reset();
     REQUIRE(send_datagram(bench.probe(second, IPPROTO_UDP)));
-    REQUIRE(within_a_second([&] { return bench.drop(second, 1, service).has_value(); }));
+    REQUIRE(eventually([&] { return bench.drop(second, 1, service).has_value(); }));
     CHECK(bench.drop(second, 1, service)->count == 1);
 }
 
@@ -250,5 +250,5 @@ TEST_CASE("a full map of drops is counted") {
     const Fd link = watch_drops(bench, scan.dscp);
     REQUIRE(send_datagram(bench.probe_of(scan, 0, 2)));
     REQUIRE(send_datagram(bench.probe_of(scan, 0, 3)));
-    CHECK(within_a_second([&] { return bench.stat(KSMS_STAT_DROPS_FULL) == 1; }));
+    CHECK(eventually([&] { return bench.stat(KSMS_STAT_DROPS_FULL) == 1; }));
 }

@@ -10,8 +10,10 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -41,9 +43,19 @@ private:
     Fd before_;
 };
 
+/// What an interface shows in ip-link(8).
+inline std::string link_text(const char* interface) {
+    const std::string line = std::string("ip -o link show ") + interface;
+    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(line.c_str(), "re"), pclose);
+    REQUIRE(pipe);
+    char text[1024]{};
+    return {text, fread(text, 1, sizeof text, pipe.get())};
+}
+
+/// Waits until it is so; false where it is not after ten seconds, which only a failure takes.
 template <typename F>
-bool within_a_second(F condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+bool eventually(F condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (!condition()) {
         if (std::chrono::steady_clock::now() > end) return false;
         std::this_thread::yield();

@@ -20,8 +20,8 @@ void tap_a_pair(Bench& bench, const ScanSpec& scan) {
     OwnNamespace::command("ip link add name left mtu 9000 type veth peer name right mtu 9000");
     OwnNamespace::command("ip link set left up && ip link set right up");
     // The carrier comes by linkwatch, later; until then the device's queue drops everything.
-    REQUIRE(within_a_second(
-        [] { return std::system("ip link show left | grep -q 'qdisc noqueue'") == 0; }));
+    REQUIRE(
+        eventually([] { return link_text("left").find("qdisc noqueue") != std::string::npos; }));
     bench.install(scan);
     bench.tap(tap_programs.front(), scan.dscp);
     bpf_tc_hook hook{};
@@ -53,7 +53,7 @@ TEST_CASE("VLAN tags that the kernel took out of the packet are noted") {
         packet.destination_mac.fill(0xff);
         send_frame("left", build(packet).frame);
         sent++;
-        REQUIRE(within_a_second([&] {
+        REQUIRE(eventually([&] {
             const auto counter = bench.counter(scan, KSMS_INGRESS, 1, service);
             return counter && counter->packets == sent;
         }));
@@ -73,8 +73,7 @@ TEST_CASE("a probe whose end is in pages is a probe") {
     const Bytes frame = build(packet).frame;
     const Bytes cut(frame.begin(), frame.begin() + 5000);
     send_frame("left", cut, 100);
-    REQUIRE(
-        within_a_second([&] { return bench.tap_figures(tap_programs.front()).unparsable == 1; }));
+    REQUIRE(eventually([&] { return bench.tap_figures(tap_programs.front()).unparsable == 1; }));
     send_frame("left", frame, 100);
-    REQUIRE(within_a_second([&] { return bench.tap_figures(tap_programs.front()).own == 1; }));
+    REQUIRE(eventually([&] { return bench.tap_figures(tap_programs.front()).own == 1; }));
 }
