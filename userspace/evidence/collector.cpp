@@ -113,7 +113,6 @@ void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
         router.in = sighting(slot, KSMS_INGRESS, probe);
         router.out = sighting(slot, KSMS_EGRESS, probe);
         router.drop = drop(slot, probe);
-        router.unresolved = false;
         router.reply = reply(slot, probe);
     }
     evidence.source = sighting(slots_.entry_slots[entry], KSMS_EGRESS, probe);

@@ -31,9 +31,7 @@ struct Sighting {
 struct RouterEvidence {
     Sighting in, out;
     Drop drop;
-    bool unresolved{false};  ///< at its egress tap nobody knew its next hop's address, and nobody
-                             ///< has told it since; of taps that come before that question
-    Reply reply;             ///< what the router itself sent back
+    Reply reply;  ///< what the router itself sent back
     bool operator==(const RouterEvidence&) const = default;
 };
 

@@ -2,6 +2,7 @@
 #include "judge/verdict.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "judge/changes.hpp"
 #include "judge/delivery.hpp"
@@ -146,7 +147,7 @@ private:
 
     void went_out(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
                   ProbeVerdict::AtRouter& row) {
-        if (seen.unresolved && !seen_behind) {
+        if (!seen_behind && is_next_hop_silent(step.router)) {
             gateway_missing(row, step);
             return;
         }
@@ -159,6 +160,22 @@ private:
         row.change = change_of(seen);
         if (last && context_.faked_neighbours.contains({step.router, step.egress.ifindex}))
             note(row, Note::neighbour_faked);
+    }
+
+    bool is_next_hop_silent(std::size_t router) {
+        return context_.taps_before_neighbours &&
+               last_to_see(evidence_) == &evidence_.routers[router] &&
+               ask(NetworkQuestion::What::silent, router);
+    }
+
+    /// @return the answer; false where it is not known yet
+    bool ask(NetworkQuestion::What what, std::size_t router) {
+        const NetworkQuestion question{
+            what, departure_from(router, service_, evidence_.routers[router], context_.dscp)};
+        const auto known = context_.answers.find(question);
+        if (known != context_.answers.end()) return known->second;
+        verdict_.open.push_back(question);
+        return false;
     }
 
     /// As the plan has it, which outlives the verdict.
@@ -302,7 +319,27 @@ private:
 
     ProbeVerdict conclude() {
         end_to_end(plan_, probe_, evidence_, context_, verdict_);
+        // What the host that owns the destination got has arrived by whatever way.
+        if (leads_to_unwatched() && evidence_.destination.packets == 0) {
+            verdict_.result = Verdict::unknown;
+            verdict_.cause = {};
+            verdict_.cause.why = Why::unwatched;
+        }
         return std::move(verdict_);
+    }
+
+    /// It left the last router that saw it by a way that the plan does not know: translated to
+    /// another destination, or let through where its route would have refused it.
+    bool leads_to_unwatched() {
+        if (plan_.isolated || verdict_.result == Verdict::no) return false;
+        const auto rows = std::ranges::reverse_view(verdict_.walk);
+        const auto last = std::ranges::find_if(rows, [](const auto& row) {
+            return row.answer.ingress_packets > 0 || row.answer.egress_packets > 0;
+        });
+        if (last == rows.end()) return false;
+        const auto& seen = evidence_.routers[last->router];
+        return seen.out.packets > 0 && !left_as_planned(path_, last->router, seen) &&
+               ask(NetworkQuestion::What::unwatched, last->router);
     }
 
     const Plan& plan_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "judge/evidence.hpp"
+#include "judge/network_question.hpp"
 #include "judge/plan.hpp"
 #include "judge/report.hpp"
 
@@ -26,6 +27,9 @@ struct JudgeContext {
     std::set<std::pair<std::size_t, std::uint32_t>> faked_neighbours;
     std::vector<bool> source_gateway_missing;  ///< per entry
     std::vector<std::string> broken_routers;   ///< per router: "" or which of its taps is gone
+    /// Its egress taps see a packet before anybody knows the address of its next hop (netfilter).
+    bool taps_before_neighbours{false};
+    NetworkAnswers answers;  ///< to ProbeVerdict::open of an earlier judgement
     [[nodiscard]] bool cut_short() const { return interrupted || out_of_time; }
 };
 
@@ -47,6 +51,8 @@ struct ProbeVerdict {
     Notes notes;
     Arrival arrival;
     std::string_view host;  ///< of the arrival
+    /// What must be known for a verdict that holds. It was judged as if each answer were no.
+    std::vector<NetworkQuestion> open;
 };
 
 ProbeVerdict judge(const Plan& plan, std::size_t entry, std::size_t service,

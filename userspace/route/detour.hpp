@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A probe that was last seen leaving a router by a way that the plan does not know: translated to
-// another destination there or before, or let through where its route would have refused it. Who is
-// behind that router is asked for, and if it is one without taps the scan must look again.
+// A probe that left a router by a way that the plan does not know. Who is behind that router is
+// asked for, and if it is one without taps the scan must look again.
 #pragma once
 
 #include <sys/types.h>
@@ -14,9 +13,8 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "judge/evidence.hpp"
+#include "judge/network_question.hpp"
 #include "judge/plan.hpp"
-#include "judge/verdict.hpp"
 #include "os/netlink.hpp"
 #include "route/network.hpp"
 #include "route/request.hpp"
@@ -24,8 +22,8 @@
 namespace ksms {
 
 /// How a probe left a router, as a question to that router.
-[[nodiscard]] RouteQuestion question_behind(const ScanRequest& request, const Service& service,
-                                            std::uint16_t source_port, const RouterEvidence& seen);
+[[nodiscard]] RouteQuestion question_behind(const ScanRequest& request, std::uint16_t source_port,
+                                            const Departure& departure);
 
 struct Detour {
     ino_t netns{0};  ///< inode of the router's namespace
@@ -34,24 +32,19 @@ struct Detour {
 };
 
 /// After a round: what its probes tell of ways that nobody knew.
-class DetourWatch {
+class DetourLook {
 public:
     /// @param known  those that `plan` was made with
-    DetourWatch(Network& network, const Plan& plan, const ScanRequest& request, std::uint8_t tos,
-                std::uint16_t source_port, const std::vector<Detour>& known);
-    /// Did it leave for a router that no tap was on? What that did with it is not known then.
-    Result<bool> leads_astray(std::size_t probe, const ProbeVerdict& verdict,
-                              const ProbeEvidence& evidence);
+    DetourLook(Network& network, const Plan& plan, const ScanRequest& request, std::uint8_t tos,
+               std::uint16_t source_port, const std::vector<Detour>& known);
+    /// Did it leave for a router that no tap was on?
+    Result<bool> leads_to_unwatched(const Departure& departure);
     /// For the next round's plan.
     [[nodiscard]] std::vector<Detour> take() { return std::move(found_); }
 
 private:
     using Key = std::tuple<std::size_t, std::uint32_t, std::uint32_t, Address, std::uint8_t>;
-    [[nodiscard]] Detour detour_of(std::size_t probe, std::size_t router,
-                                   const RouterEvidence& seen) const;
-    [[nodiscard]] bool as_planned(std::size_t probe, std::size_t router,
-                                  const RouterEvidence& seen) const;
-    Result<bool> leads_to_unwatched(const Detour& detour);
+    Result<bool> look(const Detour& detour);
     [[nodiscard]] bool was_known(const Detour& detour) const;
 
     Network& network_;
@@ -63,10 +56,6 @@ private:
     std::map<Key, bool> looked_up_;
     std::vector<Detour> found_;
 };
-
-/// What became of a probe that leads_astray(): routers that it went on to saw it, and could not say
-/// so.
-void not_watched(ProbeVerdict& verdict);
 
 /// The number of a namespace in the network; one that is gone meanwhile is Code::not_found.
 Result<std::size_t> number_of(Network& network, ino_t inode);

@@ -18,20 +18,10 @@ namespace {
 
 constexpr int kLookEvery = 1;  // ms
 
-/// The router that saw it last; one of its copies may be behind the others, so by the first sight.
-const RouterEvidence* last_of(const ProbeEvidence& evidence) {
-    const auto first = [](const RouterEvidence& router) {
-        if (router.in.packets > 0) return router.in.first_ns;
-        return router.out.packets > 0 ? router.out.first_ns : 0;
-    };
-    const auto last = std::ranges::max_element(evidence.routers, {}, first);
-    return last == evidence.routers.end() ? nullptr : &*last;
-}
-
 }  // namespace
 
 /// Neighbours there that are asked for, or did not answer.
-Result<std::vector<Neighbour>> NextHopWatch::silent(std::size_t router, std::uint32_t egress) {
+Result<std::vector<Neighbour>> NextHopLook::silent(std::size_t router, std::uint32_t egress) {
     KSMS_TRY(auto netlink, Netlink::open(network_.netns(plan_.routers[router].netns.number())));
     KSMS_TRY(auto all, neighbours(netlink, AF_UNSPEC));
     std::erase_if(all, [egress](const Neighbour& each) {
@@ -41,9 +31,9 @@ Result<std::vector<Neighbour>> NextHopWatch::silent(std::size_t router, std::uin
 }
 
 /// Is this the answer that the packet itself had? Its mark is not known here.
-Result<bool> NextHopWatch::certain(std::size_t netns, const RouterEvidence& seen,
-                                   const RouteQuestion& question, const RouteAnswer& answer) {
-    if (answer.error != 0 || answer.oif != seen.out.ifindex || seen.out.remarked) return false;
+Result<bool> NextHopLook::certain(std::size_t netns, const Departure& departure,
+                                  const RouteQuestion& question, const RouteAnswer& answer) {
+    if (answer.error != 0 || answer.oif != departure.egress || departure.remarked) return false;
     KSMS_TRY(const bool several, network_.several_ways(netns, question));
     if (several) return false;
     KSMS_TRY(const auto* rules, network_.rules(netns, question.destination.family));
@@ -52,8 +42,8 @@ Result<bool> NextHopWatch::certain(std::size_t netns, const RouterEvidence& seen
 }
 
 /// Could any route there lead to this neighbour?
-Result<bool> NextHopWatch::leads_to(std::size_t netns, const RouteQuestion& question,
-                                    const Address& neighbour) {
+Result<bool> NextHopLook::leads_to(std::size_t netns, const RouteQuestion& question,
+                                   const Address& neighbour) {
     if (neighbour == question.destination) return true;
     const int family = question.destination.family;
     KSMS_TRY(const auto* rules, network_.rules(netns, family));
@@ -69,14 +59,13 @@ Result<bool> NextHopWatch::leads_to(std::size_t netns, const RouteQuestion& ques
     return false;
 }
 
-Result<bool> NextHopWatch::is_unresolved(std::size_t router, const RouterEvidence& seen,
-                                         const RouteQuestion& question) {
-    const auto netns = plan_.routers[router].netns.number();
+Result<bool> NextHopLook::look(const Departure& departure, const RouteQuestion& question) {
+    const auto netns = plan_.routers[departure.router].netns.number();
     KSMS_TRY(const auto answer, network_.route(netns, question));
-    KSMS_TRY(const bool sure, certain(netns, seen, question, answer));
+    KSMS_TRY(const bool sure, certain(netns, departure, question, answer));
     const auto next_hop = answer.gateway ? answer.gateway : question.destination;
     while (true) {
-        KSMS_TRY(const auto neighbours, silent(router, seen.out.ifindex));
+        KSMS_TRY(const auto neighbours, silent(departure.router, departure.egress));
         bool found = false, asking = false;
         for (const auto& each : neighbours) {
             bool meant = each.address == next_hop;
@@ -94,45 +83,35 @@ Result<bool> NextHopWatch::is_unresolved(std::size_t router, const RouterEvidenc
 }
 
 /// The common case, and one question for all probes.
-Result<bool> NextHopWatch::all_answer(const Exit& exit) {
+Result<bool> NextHopLook::all_answer(const Exit& exit) {
     if (const auto known = all_answer_.find(exit); known != all_answer_.end()) return known->second;
     KSMS_TRY(const auto neighbours, silent(exit.first, exit.second));
     return all_answer_[exit] = neighbours.empty();
 }
 
-Result<NextHopWatch::Key> NextHopWatch::key_of(const Exit& exit, const RouterEvidence& seen,
-                                               const RouteQuestion& question) {
-    const auto netns = plan_.routers[exit.first].netns.number();
+Result<NextHopLook::Key> NextHopLook::key_of(const Departure& departure,
+                                             const RouteQuestion& question) {
+    const auto netns = plan_.routers[departure.router].netns.number();
     KSMS_TRY(const auto* rules, network_.rules(netns, question.destination.family));
     const bool by_port =
         std::ranges::any_of(*rules, [](const RoutingRule& rule) { return rule.port_last != 0; });
-    return Key{exit,
+    return Key{{departure.router, departure.egress},
                question.iif,
                question.destination,
                question.protocol,
                by_port ? question.destination_port : std::uint16_t{0},
                question.tos,
-               seen.out.remarked};
+               departure.remarked};
 }
 
-Status NextHopWatch::look(std::size_t probe, ProbeEvidence& evidence) {
-    const auto* last = last_of(evidence);
-    if (last == nullptr || last->out.packets == 0 || evidence.destination.packets > 0) return {};
-    const auto router = static_cast<std::size_t>(last - evidence.routers.data());
-    const Exit exit{router, last->out.ifindex};
-    KSMS_TRY(const bool nobody_silent, all_answer(exit));
-    if (nobody_silent) return {};
-    const auto& service =
-        request_.services[plan_.numbers().service(static_cast<std::uint32_t>(probe))];
-    const auto question = question_behind(request_, service, source_port_, *last);
-    KSMS_TRY(const auto key, key_of(exit, *last, question));
-    auto known = known_.find(key);
-    if (known == known_.end()) {
-        KSMS_TRY(const bool unresolved, is_unresolved(router, *last, question));
-        known = known_.emplace(key, unresolved).first;
-    }
-    evidence.routers[router].unresolved = known->second;
-    return {};
+Result<bool> NextHopLook::is_silent(const Departure& departure) {
+    KSMS_TRY(const bool nobody_silent, all_answer({departure.router, departure.egress}));
+    if (nobody_silent) return false;
+    const auto question = question_behind(request_, source_port_, departure);
+    KSMS_TRY(const auto key, key_of(departure, question));
+    if (const auto known = known_.find(key); known != known_.end()) return known->second;
+    KSMS_TRY(const bool silent, look(departure, question));
+    return known_[key] = silent;
 }
 
 }  // namespace ksms

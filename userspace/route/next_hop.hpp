@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "judge/evidence.hpp"
+#include "judge/network_question.hpp"
 #include "judge/plan.hpp"
 #include "os/netlink.hpp"
 #include "route/network.hpp"
@@ -19,15 +19,15 @@
 
 namespace ksms {
 
-class NextHopWatch {
+class NextHopLook {
 public:
-    NextHopWatch(Network& network, const Plan& plan, const ScanRequest& request,
-                 std::uint16_t source_port)
+    NextHopLook(Network& network, const Plan& plan, const ScanRequest& request,
+                std::uint16_t source_port)
         : network_(network), plan_(plan), request_(request), source_port_(source_port) {}
 
-    /// Sets RouterEvidence::unresolved of the router that saw the probe last. Waits for an answer
-    /// that is still to come, kNeighbourPatience in all.
-    Status look(std::size_t probe, ProbeEvidence& evidence);
+    /// Is its next hop one that does not answer for its address? Waits for an answer that is still
+    /// to come, kNeighbourPatience in all.
+    Result<bool> is_silent(const Departure& departure);
 
 private:
     /// (router, interface), and what its routes may look at.
@@ -35,10 +35,9 @@ private:
     using Key =
         std::tuple<Exit, std::uint32_t, Address, std::uint8_t, std::uint16_t, std::uint8_t, bool>;
     Result<bool> all_answer(const Exit& exit);
-    Result<Key> key_of(const Exit& exit, const RouterEvidence& seen, const RouteQuestion& question);
-    Result<bool> is_unresolved(std::size_t router, const RouterEvidence& seen,
-                               const RouteQuestion& question);
-    Result<bool> certain(std::size_t netns, const RouterEvidence& seen,
+    Result<Key> key_of(const Departure& departure, const RouteQuestion& question);
+    Result<bool> look(const Departure& departure, const RouteQuestion& question);
+    Result<bool> certain(std::size_t netns, const Departure& departure,
                          const RouteQuestion& question, const RouteAnswer& answer);
     Result<bool> leads_to(std::size_t netns, const RouteQuestion& question,
                           const Address& neighbour);

@@ -3,11 +3,14 @@
 
 namespace ksms {
 
-void tell_neighbours(const Plan& plan, const std::vector<NeighbourState>& states,
-                     JudgeContext& context) {
+JudgeContext context_beforehand(const Plan& plan, const std::vector<NeighbourState>& neighbours,
+                                std::uint8_t dscp, bool drops_seen) {
+    JudgeContext context;
+    context.dscp = dscp;
+    context.drops_seen = drops_seen;
     context.source_gateway_missing.assign(plan.entries.size(), false);
     for (std::size_t i = 0; i < plan.neighbours.size(); ++i) {
-        const auto state = states[i];
+        const auto state = neighbours[i];
         if (state == NeighbourState::resolved) continue;
         const auto& neighbour = plan.neighbours[i];
         for (std::size_t router = 0; router < plan.routers.size(); ++router) {
@@ -20,6 +23,7 @@ void tell_neighbours(const Plan& plan, const std::vector<NeighbourState>& states
             if (state == NeighbourState::missing && plan.entries[entry].netns == neighbour.netns)
                 context.source_gateway_missing[entry] = true;
     }
+    return context;
 }
 
 }  // namespace ksms

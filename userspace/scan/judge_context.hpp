@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What became of the neighbours of a plan, as the judge must know it.
+// What the judge must know beside the evidence.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "judge/plan.hpp"
@@ -10,8 +11,10 @@
 
 namespace ksms {
 
-/// @param states  of plan.neighbours, one each
-void tell_neighbours(const Plan& plan, const std::vector<NeighbourState>& states,
-                     JudgeContext& context);
+/// What is known before a probe is sent.
+/// @param neighbours  of plan.neighbours, one each
+[[nodiscard]] JudgeContext context_beforehand(const Plan& plan,
+                                              const std::vector<NeighbourState>& neighbours,
+                                              std::uint8_t dscp, bool drops_seen);
 
 }  // namespace ksms

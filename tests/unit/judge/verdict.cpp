@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The verdict over every combination of evidence, and the cases that deserve a sentence.
-
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "evidence_by_hand.hpp"
 
 using namespace ksms;
 using namespace ksms::test;
+
+namespace {
+
+bool asks(const ProbeVerdict& verdict, const NetworkQuestion& question) {
+    return std::ranges::find(verdict.open, question) != verdict.open.end();
+}
+
+}  // namespace
 
 TEST_CASE(
     "verdict: every combination of evidence at two routers agrees with the contract's words") {
@@ -149,13 +157,45 @@ TEST_CASE("verdict: out by a tap before neighbours is no way out while nobody an
     const auto plan = chain(2);
     auto evidence = nothing(plan);
     passes(evidence, 0, 100);
-    evidence.routers[0].unresolved = true;
-    const auto verdict = told(plan, evidence);
+    const NetworkQuestion question{NetworkQuestion::What::silent, {0, 0, 1, 2, 33, false, {}}};
+    JudgeContext context;
+    CHECK(!asks(judge(plan, 0, 0, evidence, context), question));
+    context.taps_before_neighbours = true;
+    CHECK(asks(judge(plan, 0, 0, evidence, context), question));
+    context.answers[question] = false;
+    CHECK(!asks(judge(plan, 0, 0, evidence, context), question));
+    CHECK(told(plan, evidence, context).walk[0].answer.result == Verdict::yes);
+    context.answers[question] = true;
+    const auto verdict = told(plan, evidence, context);
     CHECK(verdict.walk[0].answer.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:next-hop-missing");
     CHECK(verdict.why == "r1: the next hop on out0 does not answer");
     passes(evidence, 1, 200);
-    CHECK(told(plan, evidence).result == Verdict::yes);
+    CHECK(told(plan, evidence, context).result == Verdict::yes);
+}
+
+TEST_CASE("verdict: translated past the plan is UNKNOWN where routers without taps are behind") {
+    const auto plan = chain(1);
+    auto evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    JudgeContext context;
+    CHECK(judge(plan, 0, 0, evidence, context).open.empty());
+    auto& out = evidence.routers[0].out;
+    out.translated = out.destination_translated = true;
+    out.destination = *Address::parse("10.4.0.9");
+    out.destination_port = 80;
+    const auto asked = judge(plan, 0, 0, evidence, context);
+    CHECK(asked.result == Verdict::yes);
+    REQUIRE(asked.open.size() == 1);
+    CHECK(asked.open[0].what == NetworkQuestion::What::unwatched);
+    CHECK(asked.open[0].departure.to == Endpoint{out.destination, 80});
+    context.answers[asked.open[0]] = true;
+    const auto verdict = told(plan, evidence, context);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.why == "it was led on to routers without taps");
+    CHECK(verdict.walk[0].answer.result == Verdict::yes);
+    evidence.destination = seen(300, 1);
+    CHECK(told(plan, evidence, context).result == Verdict::yes);
 }
 
 TEST_CASE("verdict: a firewall's drop on the way back is at one of two hooks") {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The DSCP that a scan runs under.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/error.hpp"
+#include "guard/guard.hpp"
+#include "registry/registry.hpp"
+#include "route/request.hpp"
+#include "scan/scan.hpp"
+
+namespace ksms {
+
+/// A lease that this process occupies, and everything that is done under it. With this object all
+/// of that is undone and the lease is given back; one that the user held before stays his.
+class ScanLease {
+public:
+    /// The lease that the request names, if its user holds it; else a new one.
+    /// @param avoid  bit n: rather not DSCP n
+    /// @param wait_ns  for a free one
+    static Result<ScanLease> take(const Registry& registry, Guard& guard,
+                                  const ScanRequest& request, const ScanHooks& hooks,
+                                  std::uint64_t avoid, std::uint64_t wait_ns);
+    /// One that an earlier round handed over.
+    static Result<ScanLease> take_over(const Registry& registry, Guard& guard, const Lease& lease);
+
+    ScanLease(ScanLease&& other) noexcept;
+    ScanLease& operator=(ScanLease&&) = delete;
+    ~ScanLease();
+
+    [[nodiscard]] const Lease& lease() const { return lease_; }
+    [[nodiscard]] std::uint8_t dscp() const { return lease_.dscp; }
+    [[nodiscard]] std::uint32_t generation() const {
+        return static_cast<std::uint32_t>(lease_.generation);
+    }
+    /// For the next round: it is not given back with this object. Nothing of one that the user held
+    /// before, which take() finds again.
+    Result<std::optional<Lease>> hand_over();
+    /// Undoes what was done under it. What could not be undone is in the result, and tried again.
+    std::vector<Undone> undo() { return guard_->undo_all(); }
+
+private:
+    ScanLease(const Registry& registry, Guard& guard, const Lease& lease, bool borrowed)
+        : registry_(&registry), guard_(&guard), lease_(lease), borrowed_(borrowed) {}
+
+    const Registry* registry_;
+    Guard* guard_;  ///< none: moved away
+    Lease lease_;
+    bool borrowed_;
+};
+
+}  // namespace ksms

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The stages before the first probe.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "base/dscp.hpp"
+#include "bpf/attach.hpp"
+#include "route/planner.hpp"
+#include "scan/stages.hpp"
+
+namespace ksms {
+namespace {
+
+/// Without it the scan works, only slower: every NO waits for its timeout.
+Fd attach_drops(const Round& round, std::uint8_t dscp, std::vector<std::string>& warnings) {
+    const int program = round.objects.program(Program::drop);
+    if (program < 0 || !round.request.drops) {
+        warnings.push_back(fmt::format(
+            "drop reasons are off ({}): no reasons, and every NO takes the timeout",
+            program < 0 ? "this kernel does not say why it drops packets" : "KSMS_DROPS"));
+        return {};
+    }
+    auto link = attach_tracing(program, dscp);
+    if (link) return std::move(*link);
+    warnings.push_back("drop reasons are off: " + link.error().text());
+    return {};
+}
+
+}  // namespace
+
+void Round::tell(const char* stage, std::size_t probes, std::size_t sent,
+                 std::size_t accounted) const {
+    if (hooks.progress)
+        hooks.progress({stage, sent, accounted, probes, monotonic_ns() - started_ns, 0});
+}
+
+std::uint16_t Round::next_source_port() const {
+    auto& config = objects.config.values()[0];
+    const auto number = __atomic_fetch_add(&config.next_source_port, 1u, __ATOMIC_RELAXED);
+    return static_cast<std::uint16_t>(kFirstSourcePort + number % kSourcePorts);
+}
+
+Result<Planned> plan_round(const Round& round) {
+    round.tell("plan", 0);
+    Planned planned;
+    KSMS_TRY(planned.network, kernel_network(true, round.request));
+    planned.source_port = round.next_source_port();
+    KSMS_TRY(planned.plan,
+             make_plan(*planned.network, round.request, 0, planned.source_port, round.detours));
+    return planned;
+}
+
+Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp) {
+    if ((planned.plan.routed_dscps >> dscp & 1) == 0) return planned;
+    KSMS_TRY(auto marked, make_plan(*planned.network, round.request, Dscp(dscp).tos(),
+                                    planned.source_port, round.detours));
+    note_dscp_routed(planned.plan, marked);
+    planned.plan = std::move(marked);
+    return planned;
+}
+
+Result<ScanLease> lease_round(const Round& round, const Plan& plan,
+                              const std::optional<Lease>& handed_over) {
+    round.tell("lease", plan.path_of.size());
+    if (handed_over) return ScanLease::take_over(round.registry, round.guard, *handed_over);
+    // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
+    const auto avoid = plan.routed_dscps | round.objects.config.values()[0].active_scans;
+    // --wait, but the deadline is for the whole scan.
+    auto wait = round.request.wait_ns;
+    if (const auto deadline = round.request.deadline_ns; deadline != 0)
+        wait = std::min(wait, deadline - std::min(monotonic_ns() - round.started_ns, deadline));
+    return ScanLease::take(round.registry, round.guard, round.request, round.hooks, avoid, wait);
+}
+
+Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint8_t dscp) {
+    round.tell("attach", planned.plan.path_of.size());
+    const auto& request = round.request;
+    auto slots = StoreSlots::of(planned.plan, *planned.network);
+    auto traffic = std::make_unique<Traffic>();
+    const int family = request.source.family;
+    if (request.hooks != TapHooks::netfilter) KSMS_CHECK(traffic->look(slots.routers));
+    KSMS_CHECK(traffic->look(slots.hosts));
+    KSMS_TRY(auto routers, ScanTaps::attach(round.objects, round.guard, dscp, request.way,
+                                            request.hooks, family, *traffic, slots.routers));
+    KSMS_TRY(auto hosts, ScanTaps::attach(round.objects, round.guard, dscp, request.way,
+                                          TapHooks::tc, family, *traffic, slots.hosts));
+    slots.stand(routers, hosts);
+    std::vector<std::string> warnings;
+    auto drops = attach_drops(round, dscp, warnings);
+    return Tapped{std::move(slots), std::move(traffic), std::move(routers),
+                  std::move(hosts), std::move(drops),   std::move(warnings)};
+}
+
+}  // namespace ksms

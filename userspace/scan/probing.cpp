@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The stage that sends.
+#include <algorithm>
+#include <utility>
+
+#include "evidence/so_far.hpp"
+#include "probe/injector.hpp"
+#include "probe/prober.hpp"
+#include "registry/lease_keeper.hpp"
+#include "retry/conntrack_quota.hpp"
+#include "scan/judge_context.hpp"
+#include "scan/stages.hpp"
+
+namespace ksms {
+namespace {
+
+ProbeHeader header_of(const Round& round, const ScanLease& lease) {
+    ProbeHeader header{round.request.source, round.request.destination, 0,
+                       lease.dscp(),         lease.generation(),        {}};
+    std::ranges::copy(round.objects.config.values()[0].token_key, header.token_key.begin());
+    return header;
+}
+
+Result<std::unique_ptr<Sender>> open_sender(const Round& round, const Planned& planned,
+                                            ProbeHeader header) {
+    if (planned.plan.isolated) {
+        // No socket holds it: there is no source.
+        header.source_port = planned.source_port;
+        return std::make_unique<Injector>(round.objects, planned.plan, *planned.network, header);
+    }
+    // The one that the plan was asked with, as long as nobody has it.
+    const auto next_port = [&round, port = planned.source_port, first = true]() mutable {
+        return std::exchange(first, false) ? port : round.next_source_port();
+    };
+    return Prober::open(planned.plan, *planned.network, round.request.services, header, next_port);
+}
+
+Patience patience_of(const Round& round) {
+    const auto& request = round.request;
+    return {request.timeout_ns,
+            request.deadline_ns == 0 ? 0 : round.started_ns + request.deadline_ns, request.retries,
+            request.rate_pps, round.started_ns};
+}
+
+}  // namespace
+
+Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
+                              const Tapped& tapped, KernelNames& names) {
+    const auto& [network, plan, source_port] = planned;
+    const auto& services = round.request.services;
+    KSMS_TRY(auto resolver, Resolver::run(plan, *network, round.guard, lease.dscp()));
+    round.tell("probe", plan.path_of.size());
+    KSMS_TRY(auto sender, open_sender(round, planned, header_of(round, lease)));
+    KSMS_TRY(auto store,
+             ScanStore::begin(round.objects, round.guard, sender->header(), services,
+                              static_cast<std::uint32_t>(plan.entries.size()), tapped.slots.store));
+    if (round.hooks.armed) KSMS_CHECK(round.hooks.armed({plan, *network, sender->header()}));
+    LeaseKeeper keeper(round.registry, lease.lease());
+    auto quota = ConntrackQuota::of(plan, *network, tapped.slots, store,
+                                    round.objects.config.values()[0].active_scans);
+    SoFar so_far(
+        plan, services, Collector(plan, tapped.slots, store, names),
+        context_beforehand(plan, resolver.states(), lease.dscp(), static_cast<bool>(tapped.drops)),
+        round.hooks.so_far);
+    RetryLoop loop(plan, *network, tapped.slots, store, *sender, resolver, names, quota,
+                   patience_of(round), {round.hooks.progress, round.hooks.stop}, keeper, so_far);
+    KSMS_TRY(auto sent, loop.run());
+    KSMS_CHECK(keeper.look());
+    return Probed{std::move(store), resolver.states(), std::move(sent)};
+}
+
+}  // namespace ksms

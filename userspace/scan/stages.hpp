@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The stages of a scan. Each takes what those before it have made and returns what it adds:
+//
+//     plan -> lease -> plan for its DSCP -> taps -> probes -> verdicts
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "bpf/objects.hpp"
+#include "evidence/collector.hpp"
+#include "evidence/slots.hpp"
+#include "evidence/store.hpp"
+#include "guard/guard.hpp"
+#include "judge/plan.hpp"
+#include "judge/report.hpp"
+#include "probe/neighbour_resolver.hpp"
+#include "registry/registry.hpp"
+#include "retry/retry.hpp"
+#include "route/detour.hpp"
+#include "route/network.hpp"
+#include "route/request.hpp"
+#include "scan/lease.hpp"
+#include "scan/scan.hpp"
+#include "taps/taps.hpp"
+#include "taps/traffic.hpp"
+
+namespace ksms {
+
+/// What every stage of a round may use.
+struct Round {
+    const Objects& objects;
+    Guard& guard;
+    const ScanRequest& request;
+    const ScanHooks& hooks;
+    const Registry& registry;
+    const std::vector<Detour>& detours;  ///< what earlier rounds have seen
+    std::uint64_t started_ns{0};         ///< on CLOCK_MONOTONIC
+
+    void tell(const char* stage, std::size_t probes, std::size_t sent = 0,
+              std::size_t accounted = 0) const;
+    /// Source ports go round, so that one scan's connections are not another's.
+    [[nodiscard]] std::uint16_t next_source_port() const;
+};
+
+struct Planned {
+    std::unique_ptr<Network> network;
+    Plan plan;
+    std::uint16_t source_port{0};  ///< that the routes were asked with
+};
+Result<Planned> plan_round(const Round& round);
+/// Where a rule on the way looks at the mark: the plan of packets that have it, and who is led
+/// another way by it.
+Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp);
+
+/// @param handed_over  by an earlier round
+Result<ScanLease> lease_round(const Round& round, const Plan& plan,
+                              const std::optional<Lease>& handed_over);
+
+/// Gone, it lets its links go; filters are the guard's to undo.
+struct Tapped {
+    StoreSlots slots;
+    std::unique_ptr<Traffic> traffic;  ///< before the taps, which look at it
+    ScanTaps routers, hosts;
+    Fd drops;  ///< none: nobody tells why packets are dropped
+    std::vector<std::string> warnings;
+};
+Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint8_t dscp);
+
+struct Probed {
+    ScanStore store;
+    std::vector<NeighbourState> neighbours;  ///< of plan.neighbours
+    SendRecord sent;
+};
+Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
+                              const Tapped& tapped, KernelNames& names);
+
+struct Judged {
+    Report report;
+    std::vector<Detour> detours;  ///< ways that nobody knew: routers behind them had no taps
+};
+Result<Judged> judge_probes(const Round& round, const Planned& planned, const ScanLease& lease,
+                            const Tapped& tapped, const Probed& probed, KernelNames& names);
+
+}  // namespace ksms
