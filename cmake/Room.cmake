@@ -14,6 +14,20 @@ if(KSMS_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(ksms_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
 
+# Most of what a file costs is in the headers of JSON, Asio and the standard library: the files of a room are
+# compiled eight at a time. They share an unnamed namespace then, and may miss an include that a neighbour has;
+# scripts/tidy compiles each alone.
+option(KSMS_UNITY "compile the files of a room together" ON)
+
+# ksms_unity(TARGET)
+function(ksms_unity target)
+  if(KSMS_UNITY)
+    # linux/in.h yields to netinet/in.h, and not the other way round.
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8
+      UNITY_BUILD_CODE_BEFORE_INCLUDE "#include <netinet/in.h>")
+  endif()
+endfunction()
+
 # ksms_view(TARGET room...): TARGET may include the headers of these rooms and include/ksms.
 function(ksms_view target)
   set(view ${CMAKE_BINARY_DIR}/rooms/${target})
@@ -34,6 +48,7 @@ function(ksms_room name)
     set(sources ${CMAKE_BINARY_DIR}/rooms/empty_${name}.cpp)
   endif()
   add_library(ksms_${name} STATIC ${sources})
+  ksms_unity(ksms_${name})
   ksms_view(ksms_${name} ${name} ${ROOM_SEES})
   set(rooms ${ROOM_SEES})
   list(TRANSFORM rooms PREPEND ksms_)

@@ -66,7 +66,7 @@ Seen run(Bench& bench, const TapProgram& program, const ScanSpec& scan, const Pa
 }
 
 template <typename F>
-void with_every_tap(F test) {
+void at_every_tap(F test) {
     Bench bench;
     for (const TapProgram& program : tap_programs)
         for (const ksms_store store : {KSMS_STORE_HASH, KSMS_STORE_DENSE})
@@ -80,7 +80,7 @@ void with_every_tap(F test) {
 }  // namespace
 
 TEST_CASE("an answer that a router makes is noted, on its way out only") {
-    with_every_tap([](Bench& bench, const TapProgram& program, const ScanSpec& scan) {
+    at_every_tap([](Bench& bench, const TapProgram& program, const ScanSpec& scan) {
         const bool out = program.direction == KSMS_EGRESS;
         const auto tcp = bench.probe(scan), udp = bench.probe(scan, IPPROTO_UDP);
         const auto type = static_cast<std::uint8_t>(scan.family == 4 ? 3 : 1);
@@ -99,7 +99,7 @@ TEST_CASE("an answer that a router makes is noted, on its way out only") {
 }
 
 TEST_CASE("an answer is known whatever the firewall made of its mark and of the probe") {
-    with_every_tap([](Bench& bench, const TapProgram& program, const ScanSpec& scan) {
+    at_every_tap([](Bench& bench, const TapProgram& program, const ScanSpec& scan) {
         if (program.direction != KSMS_EGRESS) return;
         const auto probe = bench.probe(scan);
         auto reset = segment(probe, rst | ack);
@@ -122,7 +122,7 @@ TEST_CASE("an answer is known whatever the firewall made of its mark and of the 
 }
 
 TEST_CASE("what only looks like an answer of the router's own is none") {
-    with_every_tap([](Bench& bench, const TapProgram& program, const ScanSpec& scan) {
+    at_every_tap([](Bench& bench, const TapProgram& program, const ScanSpec& scan) {
         if (program.direction != KSMS_EGRESS) return;
         const auto probe = bench.probe(scan), udp = bench.probe(scan, IPPROTO_UDP);
         const bool four = scan.family == 4;

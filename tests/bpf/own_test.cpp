@@ -9,7 +9,7 @@ using namespace ksms::test;
 
 namespace {
 
-const Service tcp22{IPPROTO_TCP, 22};
+const Service ssh{IPPROTO_TCP, 22};
 
 enum Kept { none = 0, source = 1, destination = 2, source_port = 4, port = 8, all = 15 };
 
@@ -35,13 +35,13 @@ void check_translated(Bench& bench, const TapProgram& program, const ScanSpec& s
     install(bench, program, scan);
     const PacketSpec packet = translated(bench, scan, kept);
     bench.run(program, build(packet).frame);
-    const auto counter = bench.counter(scan, program.direction, 1, tcp22);
+    const auto counter = bench.counter(scan, program.direction, 1, ssh);
     REQUIRE(counter);
     CHECK(counter->packets == 1);
     CHECK(counter->port == 22);
     CHECK(counter->seen_port == packet.destination_port);
     CHECK(counter->flags == (kept == all ? 0 : KSMS_SEEN_TRANSLATED));
-    const auto seen = bench.translation(scan, program.direction, 1, tcp22);
+    const auto seen = bench.translation(scan, program.direction, 1, ssh);
     REQUIRE(seen.has_value() == (kept != all));
     if (!seen) return;
     const std::size_t size = scan.family == 4 ? 4 : 16;
@@ -96,7 +96,7 @@ TEST_CASE("somebody else's packets with the job's DSCP and port are strangers") 
             packet.token = token * 0x1000193;
             bench.run(program, build(packet).frame);
         }
-        const auto counter = bench.counter(scan, program.direction, 0, tcp22);
+        const auto counter = bench.counter(scan, program.direction, 0, ssh);
         REQUIRE(counter);
         CHECK(counter->strangers == 20);
         CHECK(counter->packets == 0);
@@ -178,8 +178,8 @@ TEST_CASE("two scans of the same services never see each other's probes") {
     bench.run(program, build(bench.probe(second)).frame);
     bench.run(program, build(remarked).frame);
 
-    const auto of_first = bench.counter(first, program.direction, 1, tcp22);
-    const auto of_second = bench.counter(second, program.direction, 1, tcp22);
+    const auto of_first = bench.counter(first, program.direction, 1, ssh);
+    const auto of_second = bench.counter(second, program.direction, 1, ssh);
     REQUIRE(of_first);
     REQUIRE(of_second);
     CHECK(of_first->packets == 1);

@@ -15,8 +15,6 @@ namespace {
 
 using namespace ksms::lab;
 
-const std::vector<std::string> kRouters{"r1", "r2", "r3"};
-
 Firewall flavour(const std::string& router) {
     return router == "r1" ? Firewall::iptables_nft : Firewall::iptables_legacy;
 }

@@ -12,8 +12,6 @@ namespace {
 
 using namespace ksms::lab;
 
-const std::vector<std::string> kRouters{"r1", "r2", "r3"};
-
 std::vector<std::string> isolated(std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"--mode", "isolated"});
     return more;

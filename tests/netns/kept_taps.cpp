@@ -22,7 +22,6 @@ using namespace ksms;
 using namespace ksms::lab;
 using Texts = std::vector<std::string>;
 
-const Texts kRouters{"r1", "r2", "r3"};
 const Texts kAll{"src", "r1", "r2", "r3", "dst"};
 constexpr std::size_t kChainTaps = 16;  // two on each of eight interfaces
 

@@ -16,8 +16,6 @@ namespace {
 
 using namespace ksms::lab;
 
-const std::vector<std::string> kRouters{"r1", "r2", "r3"};
-
 /// Three routers that track, by three kinds of firewall, and forward everything. Nobody owns the
 /// destination, so nothing answers, and entries stay.
 void build_tracking_chain(Lab& lab) {

@@ -15,7 +15,6 @@ namespace {
 
 using namespace ksms::lab;
 
-const std::vector<std::string> kRouters{"r1", "r2", "r3"};
 const std::vector<std::string> kNetfilter{"--tap", "netfilter"};
 
 /// A document without what differs from one run to the next.

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/clock.hpp"
 #include "base/fd.hpp"
 #include "registry_member.hpp"
 

@@ -17,7 +17,7 @@
 namespace ksms::lab {
 
 inline constexpr uid_t kMember = 4000, kOther = 4001;
-inline constexpr std::uint64_t kSecond = 1'000'000'000, kEvery = ~std::uint64_t{0};
+inline constexpr std::uint64_t kEvery = ~std::uint64_t{0};
 inline constexpr std::uint64_t kMembers = 0x0fff'ffffull << 32;  // 32 to 59: four are root's
 
 inline ksms_registry_call asking(std::string_view job, std::uint64_t ttl = 60 * kSecond) {

@@ -17,7 +17,7 @@ using namespace ksms::lab;
 
 namespace {
 
-constexpr int kProcesses = 8, kRounds = 3000;
+constexpr int kRacers = 8, kRounds = 3000;
 constexpr std::uint64_t kAllowed = 0xffull << 32;  // as many as processes
 constexpr int kAttempts = 1'000'000;
 
@@ -140,7 +140,7 @@ TEST_CASE("registry: eight processes allocate, renew, reap and release at once")
         mmap(nullptr, sizeof(Beliefs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     REQUIRE(beliefs != MAP_FAILED);
     std::vector<pid_t> children;
-    for (int process = 0; process < kProcesses; ++process) {
+    for (int process = 0; process < kRacers; ++process) {
         const pid_t pid = fork();
         if (pid == 0) {
             Contender contender(bench.objects, *beliefs, jobs);

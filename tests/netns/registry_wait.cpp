@@ -17,8 +17,6 @@ namespace {
 
 using Bench = RegistryBench;
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-
 /// One DSCP for all.
 RegistryLimits one() {
     RegistryLimits limits;

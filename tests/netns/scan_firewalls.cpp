@@ -13,8 +13,6 @@ namespace {
 
 using namespace ksms::lab;
 
-const std::vector<std::string> kRouters{"r1", "r2", "r3"};
-
 /// @param passes  routers that forward it, in order
 void check_row(const Scan& result, const ChainService& service, int passes) {
     INFO(service.port << "/" << service.protocol << ": " << service.how);

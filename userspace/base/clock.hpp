@@ -5,6 +5,8 @@
 
 namespace ksms {
 
+inline constexpr std::uint64_t kSecond = 1'000'000'000;  // ns
+
 /// Nanoseconds on CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns().
 [[nodiscard]] std::uint64_t monotonic_ns();
 /// Nanoseconds since the epoch.

@@ -22,8 +22,6 @@
 namespace ksms {
 namespace {
 
-// linux/bpf.h of Linux 6.6; Debian 12 has the headers of 6.1
-constexpr std::uint32_t kTcxIngress = 46, kTcxEgress = 47;
 constexpr std::uint32_t kNetfilter = 45;    // Linux 6.4
 constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE; relative to nothing: in front of all
 constexpr std::size_t kMostPrograms = 64;   // BPF_MPROG_MAX

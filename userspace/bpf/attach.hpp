@@ -14,6 +14,9 @@
 
 namespace ksms {
 
+/// Attach types of linux/bpf.h; Debian 12 has the headers of Linux 6.1.
+inline constexpr std::uint32_t kTcxIngress = 46, kTcxEgress = 47;  // Linux 6.6
+
 /// BPF_LINK_CREATE with BPF_TCX_INGRESS (46) or BPF_TCX_EGRESS (47), in front of everything on the
 /// hook, so that no foreign program can hide packets from us (Linux 6.6).
 /// @return Code::failed with EINVAL before 6.6

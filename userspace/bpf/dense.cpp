@@ -32,9 +32,9 @@ Result<Fd> create_array(const char* name, std::uint32_t value_size, std::uint32_
 }
 
 template <typename V>
-Status set_up(const Map<std::uint32_t, std::uint32_t>& outer, const char* name,
-              const std::string& pin_path, std::uint32_t dscp, std::uint32_t entries,
-              MappedArray<V>& memory) {
+Status create_inner(const Map<std::uint32_t, std::uint32_t>& outer, const char* name,
+                    const std::string& pin_path, std::uint32_t dscp, std::uint32_t entries,
+                    MappedArray<V>& memory) {
     KSMS_TRY(const auto fd, create_array(name, sizeof(V), entries));
     KSMS_TRY(memory, MappedArray<V>::map(fd.get(), entries, name));
     KSMS_CHECK(outer.update(dscp, static_cast<std::uint32_t>(fd.get())));
@@ -89,16 +89,16 @@ Result<DenseStore> DenseStore::create(const Objects& objects, std::uint32_t dscp
     store.probes = probes;
     KSMS_CHECK(all_at_once({
         [&] {
-            return set_up(objects.dense_services, "ksms_services", path(0), dscp,
-                          KSMS_DENSE_NUMBERS + services, store.services);
+            return create_inner(objects.dense_services, "ksms_services", path(0), dscp,
+                                KSMS_DENSE_NUMBERS + services, store.services);
         },
         [&] {
-            return set_up(objects.dense_counters, "ksms_counters", path(1), dscp,
-                          routers * KSMS_DIRECTIONS * probes, store.counters);
+            return create_inner(objects.dense_counters, "ksms_counters", path(1), dscp,
+                                routers * KSMS_DIRECTIONS * probes, store.counters);
         },
         [&] {
-            return set_up(objects.dense_drops, "ksms_drops", path(2), dscp, routers * probes,
-                          store.drops);
+            return create_inner(objects.dense_drops, "ksms_drops", path(2), dscp, routers * probes,
+                                store.drops);
         },
     }));
     return store;

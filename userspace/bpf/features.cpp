@@ -22,8 +22,6 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint32_t kTcxIngress = 46;
-
 struct FreeBtf {
     void operator()(btf* types) const { btf__free(types); }
 };

@@ -23,7 +23,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
-constexpr double kSecond = 1e9;            // ns
 constexpr double kLatest = 18446744073.0;  // s since the epoch: in July 2554 64 bits of ns are full
 
 /// One entry, checked.
@@ -82,7 +81,7 @@ private:
         if (!(seconds >= 0 && seconds < kLatest))
             return wrong(fmt::format("has the {} {}, which is no time between 1970 and 2554", key,
                                      value->dump()));
-        return static_cast<std::uint64_t>(seconds * kSecond);
+        return static_cast<std::uint64_t>(seconds * static_cast<double>(kSecond));
     }
     Result<std::string> user() const {
         const auto* value = member("username");

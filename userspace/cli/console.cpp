@@ -71,6 +71,10 @@ Status Console::open() {
 
 /// Who writes text makes names printable where they stand; what got past it ends here. Documents
 /// come from writers that escape.
+std::function<void(std::string_view)> Console::sink() {
+    return [this](std::string_view piece) { write(piece); };
+}
+
 void Console::write(std::string_view text) {
     if (json())
         buffer_.append(text);

@@ -37,6 +37,8 @@ public:
     Status open();
     /// A piece of the result, in the order of the calls; buffered.
     void write(std::string_view text);
+    /// write() as a function, for writers of documents.
+    [[nodiscard]] std::function<void(std::string_view)> sink();
     /// The same at once, for what is told as it happens.
     void write_now(std::string_view text);
     /// Everything is written: flushes, and puts the file in its place. Once more it does nothing.

@@ -95,7 +95,7 @@ Result<int> run_restore(Context& context, const Arguments& arguments) {
 
 constexpr std::array kRepair{Option{"repair", nullptr, "put right what can be put right"}};
 
-constexpr std::array kCommands{
+constexpr std::array kCareCommands{
     Command{"registry reap",
             "",
             "free what is over and the kernel's hook did not see",
@@ -119,7 +119,7 @@ constexpr std::array kCommands{
 }  // namespace
 
 std::span<const Command> registry_care_commands() {
-    return kCommands;
+    return kCareCommands;
 }
 
 }  // namespace ksms

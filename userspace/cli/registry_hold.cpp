@@ -19,7 +19,7 @@ namespace ksms {
 namespace {
 
 constexpr double kLongestTtl = 30.0 * 24 * 3600;  // seconds
-constexpr double kLongestWait = 24.0 * 3600;
+constexpr double kLongestLeaseWait = 24.0 * 3600;
 
 /// The owner is always named: the caller's parent may be a shell that is gone in a moment.
 Result<std::optional<ProcessId>> named_owner(const Arguments& arguments) {
@@ -52,7 +52,7 @@ Result<LeaseRequest> request_of(const char* command, const Arguments& arguments)
 
 Result<Lease> allocate(Context& context, const RegistryAccess& access, const LeaseRequest& request,
                        const Arguments& arguments) {
-    KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestWait));
+    KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestLeaseWait));
     const Registry registry(access.pins, access.limits);
     return registry.allocate(request, wait.value_or(0), &context.stop);
 }
@@ -135,8 +135,8 @@ constexpr std::array kRenew{Option{"job", "ID", "the job's name"},
 constexpr Option kJob{"job", "ID", "the job's name: letters, digits or . _ : @ + -"};
 constexpr Option kDscp{"dscp", "N", "exactly this one (the lowest free)"};
 constexpr Option kUser{"user", "NAME", "what it is entered under (the caller)"};
-constexpr Option kWait{"wait", "SECONDS",
-                       "how long to wait for a free one, in the order of asking (0)"};
+constexpr Option kLeaseWait{"wait", "SECONDS",
+                            "how long to wait for a free one, in the order of asking (0)"};
 constexpr std::array kAllocate{
     kJob,
     Option{"pid", "PID", "the process that owns it; the lease ends with it"},
@@ -144,11 +144,12 @@ constexpr std::array kAllocate{
     Option{"ttl", "SECONDS", "time to live (the configured one)"},
     kDscp,
     kUser,
-    kWait};
-constexpr std::array kExec{
-    kJob, Option{"ttl", "SECONDS", "time to live (none: as long as it runs)"}, kDscp, kUser, kWait};
+    kLeaseWait};
+constexpr std::array kExec{kJob,
+                           Option{"ttl", "SECONDS", "time to live (none: as long as it runs)"},
+                           kDscp, kUser, kLeaseWait};
 
-constexpr std::array kCommands{
+constexpr std::array kHoldCommands{
     Command{"registry allocate", "--job ID (--pid PID | --no-owner --ttl SECONDS)",
             "take a DSCP; prints its number", kAllocate, 0, 0, false, run_allocate},
     Command{"registry exec", "--job ID -- COMMAND…",
@@ -162,7 +163,7 @@ constexpr std::array kCommands{
 }  // namespace
 
 std::span<const Command> registry_hold_commands() {
-    return kCommands;
+    return kHoldCommands;
 }
 
 }  // namespace ksms

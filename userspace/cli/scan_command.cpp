@@ -19,10 +19,6 @@
 namespace ksms {
 namespace {
 
-Sink sink_of(Console& console) {
-    return [&console](std::string_view piece) { console.write(piece); };
-}
-
 Result<int> dry_run(Context& context, const ScanRequest& request) {
     constexpr std::uint8_t first_look = 0;
     KSMS_TRY(const auto network, kernel_network(false, request));
@@ -30,7 +26,7 @@ Result<int> dry_run(Context& context, const ScanRequest& request) {
     for (const auto& warning : plan.warnings) context.console.warn(warning);
     const auto width = context.console.width();
     if (context.console.json())
-        write_plan_json(request, plan, context.console.pretty(), sink_of(context.console));
+        write_plan_json(request, plan, context.console.pretty(), context.console.sink());
     else
         context.console.write(plan_text(request, plan, width));
     return 0;
@@ -38,7 +34,7 @@ Result<int> dry_run(Context& context, const ScanRequest& request) {
 
 void print(Console& console, const Report& report) {
     if (console.json()) {
-        write_scan_json(report, console.pretty(), sink_of(console));
+        write_scan_json(report, console.pretty(), console.sink());
         return;
     }
     TextStyle style;

@@ -14,10 +14,6 @@
 namespace ksms {
 namespace {
 
-Sink sink_of(Console& console) {
-    return [&console](std::string_view piece) { console.write(piece); };
-}
-
 Result<std::vector<Netns>> open_routers(const std::vector<std::string>& names) {
     std::vector<Netns> routers;
     for (const auto& name : names) {
@@ -63,14 +59,14 @@ Result<int> show(Context& context, bool counters) {
     }
     auto& console = context.console;
     if (console.json())
-        write_taps_json(rows, stats, console.pretty(), sink_of(console));
+        write_taps_json(rows, stats, console.pretty(), console.sink());
     else
         console.write(counters ? tap_counters_text(rows, stats, context.console.width())
                                : taps_text(rows, context.console.width()));
     return 0;
 }
 
-Result<int> list(Context& context, const Arguments&) {
+Result<int> list_rows(Context& context, const Arguments&) {
     KSMS_CHECK(require_capabilities("`ksmsctl tap list`"));
     return show(context, false);
 }
@@ -173,7 +169,7 @@ std::span<const Command> tap_commands() {
          kMany,
          false,
          detach},
-        {"tap list", "", "What is attached where", {}, 0, 0, false, list},
+        {"tap list", "", "What is attached where", {}, 0, 0, false, list_rows},
         {"tap counters", "", "What each tap counted", {}, 0, 0, false, counters},
     };
     return commands;

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/clock.hpp"
 #include "base/fd.hpp"
 #include "base/nearest.hpp"
 #include "config/json_lines.hpp"
@@ -24,7 +25,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kDefaultFile = "/etc/ksms/config.json";
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kYear = 365 * 24 * 3600;
 
 /// Reads values out of a document and says what is wrong by key and line.

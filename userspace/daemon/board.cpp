@@ -19,22 +19,19 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-using std::chrono::nanoseconds;
-
-using std::chrono::seconds;
 
 // From SIGTERM to SIGKILL of a worker.
-constexpr seconds kStopTime{15};
+constexpr std::chrono::seconds kWorkerStopTime{15};
 // From the order to the lease: planning, and ten seconds in the kernel's line for a DSCP. Nothing
 // else starts meanwhile.
-constexpr seconds kStartTime{25};
+constexpr std::chrono::seconds kStartTime{25};
 // Five seconds apart: a job whose lease's name stays somebody's fails.
 constexpr unsigned kMostNameless = 12;
 // A worker that SIGKILL does not end is waiting in the kernel: nobody waits for it.
-constexpr seconds kDeathTime{3};
+constexpr std::chrono::seconds kDeathTime{3};
 
-nanoseconds now() {
-    return nanoseconds(monotonic_ns());
+std::chrono::nanoseconds now() {
+    return std::chrono::nanoseconds(monotonic_ns());
 }
 
 }  // namespace
@@ -162,7 +159,7 @@ void JobBoard::pump() {
     timers_->next.cancel();
     const auto deadline = scheduler_.next_deadline();
     if (!deadline) return;
-    timers_->next.expires_after(std::max(*deadline - now(), nanoseconds(0)));
+    timers_->next.expires_after(std::max(*deadline - now(), std::chrono::nanoseconds(0)));
     timers_->next.async_wait([this](error_code failed) {
         if (!failed) pump();
     });
@@ -206,7 +203,7 @@ void JobBoard::start(const std::string& id) {
     back(id, scheduler_.short_of(id, what.empty() ? "processes" : what, now()), end);
 }
 
-void JobBoard::patience(const std::string& id, seconds time, std::string why) {
+void JobBoard::patience(const std::string& id, std::chrono::seconds time, std::string why) {
     auto& timer = timers_->patience[id];
     timer = std::make_unique<asio::steady_timer>(io_, time);
     timer->async_wait([this, id, why = std::move(why)](error_code failed) {
@@ -333,7 +330,7 @@ void JobBoard::cancel(const std::string& id, std::function<void(const Job&)> the
     // Said again, it gives the worker no more time.
     if (!std::exchange(live->cancelled, true)) {
         pool_.stop(id);
-        patience(id, kStopTime, "did not end when it was told to");
+        patience(id, kWorkerStopTime, "did not end when it was told to");
     }
     then(live->job);
 }

@@ -51,19 +51,18 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-using std::chrono::seconds;
 
 constexpr const char* kGroup = "ksms";  // its members submit jobs
 // systemd waits longer (TimeoutStopSec=30), then kills.
-constexpr seconds kStopTime{20};
+constexpr std::chrono::seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
 constexpr std::chrono::milliseconds kLastWorkers{3000};
 constexpr unsigned kLastWrites = 5;  // seconds
-constexpr seconds kPruneEvery{10};
+constexpr std::chrono::seconds kPruneEvery{10};
 // One go takes a few hundred jobs away at most, so that nobody waits for it.
 constexpr std::chrono::milliseconds kPruneOn{100};
-constexpr seconds kLookEvery{1};
-constexpr seconds kTrimEvery{10};
+constexpr std::chrono::seconds kLookEvery{1};
+constexpr std::chrono::seconds kTrimEvery{10};
 
 constexpr Option kOptions[] = {
     {"foreground", nullptr, "stay here, with the log on standard error (also what systemd starts)"},
@@ -131,7 +130,7 @@ public:
 
 private:
     template <typename Action>
-    void every(asio::steady_timer& timer, seconds period, Action action) {
+    void every(asio::steady_timer& timer, std::chrono::seconds period, Action action) {
         timer.expires_after(period);
         timer.async_wait([this, &timer, period, action](error_code failed) {
             if (failed) return;
@@ -142,7 +141,7 @@ private:
 
     void check() {
         health_.check_registry(config_);
-        check_.expires_after(seconds(config_.cleanup_interval_s));
+        check_.expires_after(std::chrono::seconds(config_.cleanup_interval_s));
         check_.async_wait([this](error_code failed) {
             if (!failed) check();
         });

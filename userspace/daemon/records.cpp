@@ -10,7 +10,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kLookEvery = 5'000'000'000;
+constexpr std::uint64_t kDiskLookEvery = 5'000'000'000;
 constexpr std::chrono::seconds kDiskPatience{5};
 
 std::uint64_t size_of_files(const std::string& directory) {
@@ -133,7 +133,7 @@ Status Records::state() const {
 
 void Records::look() {
     const auto now = monotonic_ns();
-    const bool recent = now - looked_at_ < kLookEvery && facts_.writable;
+    const bool recent = now - looked_at_ < kDiskLookEvery && facts_.writable;
     if (looking_ || recent) return;
     looking_ = true;
     looked_at_ = now;

@@ -18,7 +18,7 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds kLookEvery{250};
+constexpr milliseconds kStallLookEvery{250};
 constexpr milliseconds kStall{500};
 
 /// A file of /proc/self/task/TID in one line; "?" where it may not be read.
@@ -65,7 +65,7 @@ void StallWatch::watch(const std::shared_ptr<Shared>& shared, boost::asio::io_co
     Clock::time_point posted;
     bool reported = false;
     std::unique_lock lock(shared->mutex);
-    while (!shared->changed.wait_for(lock, kLookEvery, [&] { return shared->ending; })) {
+    while (!shared->changed.wait_for(lock, kStallLookEvery, [&] { return shared->ending; })) {
         if (!shared->answered) {
             const auto age = duration_cast<milliseconds>(Clock::now() - posted);
             if (age >= kStall && !std::exchange(reported, true)) report(age);

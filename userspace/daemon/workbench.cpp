@@ -13,7 +13,7 @@ namespace ksms {
 namespace {
 
 // A router is looked at no oftener: where an interface came meanwhile, the scan attaches its own.
-constexpr std::uint64_t kLookEvery = 1'000'000'000;
+constexpr std::uint64_t kIdleLookEvery = 1'000'000'000;
 
 }  // namespace
 
@@ -34,16 +34,16 @@ struct Workbench::State {
 
     void keep(const Netns& netns, std::uint64_t now) {
         auto& looked = looked_at[netns.inode()];
-        if (looked != 0 && now - looked < kLookEvery) return;
+        if (looked != 0 && now - looked < kIdleLookEvery) return;
         looked = now;
         [[maybe_unused]] const auto done = taps->keep(netns);
     }
 
     void look_for_idle(std::uint64_t now) {
-        if (now - looked_for_idle < kLookEvery) return;
+        if (now - looked_for_idle < kIdleLookEvery) return;
         looked_for_idle = now;
         std::erase_if(looked_at,
-                      [now](const auto& each) { return now - each.second >= kLookEvery; });
+                      [now](const auto& each) { return now - each.second >= kIdleLookEvery; });
         [[maybe_unused]] const auto done = taps->release_idle(now);
     }
 

@@ -15,7 +15,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::size_t longest = 4096;
+constexpr std::size_t longest_line = 4096;
 
 /// A message of one part, with room for one descriptor, aligned as the kernel wants it.
 struct Message {
@@ -53,7 +53,7 @@ Status send_client(int socket, const Client& client) {
 }
 
 Result<std::optional<Client>> receive_client(int socket) {
-    std::array<char, longest> text{};
+    std::array<char, longest_line> text{};
     Message message(text.data(), text.size());
     const auto got = ::recvmsg(socket, &message.head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;

@@ -27,15 +27,14 @@ namespace ksms {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-using std::chrono::seconds;
 
 namespace {
 
-constexpr seconds kPingEvery{5};
+constexpr std::chrono::seconds kPingEvery{5};
 constexpr int kPings = 6;  // without an answer
 // One that ends as soon as it is started is not started without a pause.
-constexpr seconds kPause{1};
-constexpr seconds kLongerThanStop{1};
+constexpr std::chrono::seconds kPause{1};
+constexpr std::chrono::seconds kLongerThanStop{1};
 
 struct Pair {
     Fd ours, its;
@@ -194,7 +193,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         say(fmt::format("the HTTP process has ended ({}{}{}): started again", how,
                         why.empty() ? "" : ", ", why));
         const bool soon = std::chrono::steady_clock::now() - started < 10 * kPause;
-        pause.expires_after(soon ? kPause : seconds{0});
+        pause.expires_after(soon ? kPause : std::chrono::seconds{0});
         pause.async_wait([self = shared_from_this()](error_code failed) {
             if (!failed) self->start_anew();
         });

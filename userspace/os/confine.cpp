@@ -141,9 +141,10 @@ constexpr std::array kOtherNamespaces{
     0x00000080 /* CLONE_NEWTIME */,
 };
 
-class Filter {
+class SyscallFilter {
 public:
-    explicit Filter(std::uint32_t otherwise) : context_(seccomp_init(otherwise), &seccomp_release) {
+    explicit SyscallFilter(std::uint32_t otherwise)
+        : context_(seccomp_init(otherwise), &seccomp_release) {
         if (!context_) failed_ = -ENOMEM;
     }
 
@@ -264,7 +265,7 @@ Status join_group(const std::string& name) {
 
 Status refuse_what_no_scan_needs() {
     if (kSanitized) return {};
-    Filter filter(SCMP_ACT_ALLOW);
+    SyscallFilter filter(SCMP_ACT_ALLOW);
     for (const int call : kNoScanNeeds) filter.rule(kRefuse, call);
     for (const auto kind : kOtherNamespaces) {
         const auto flag = static_cast<scmp_datum_t>(kind);
@@ -284,7 +285,7 @@ Result<std::vector<std::string>> confine_to_descriptors() {
     if (kSanitized) return missing;
     KSMS_TRY(const bool files_closed, close_files());
     if (!files_closed) missing.emplace_back("Landlock");
-    Filter filter(kRefuse);
+    SyscallFilter filter(kRefuse);
     for (const int call : kOverDescriptors) filter.rule(SCMP_ACT_ALLOW, call);
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {when(1, SCMP_CMP_EQ, FIONBIO)});
     // F_SETOWN, F_SETSIG and O_ASYNC would send signals to whom it likes.

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.hpp"
+
 namespace ksms {
 namespace {
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 /// Nothing where the match is of another size than this header says.
 template <typename T>

@@ -21,10 +21,11 @@
 #include "os/parse.hpp"
 #include "os/rate_limit.hpp"
 
+#include "base/clock.hpp"
+
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kProbeBytes = 80;
 
 /// Asking would load it.

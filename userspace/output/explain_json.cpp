@@ -5,8 +5,6 @@
 namespace ksms {
 namespace {
 
-constexpr int kDecimals = 3;  // of milliseconds
-
 template <typename T>
 void number_or_null(JsonWriter& json, const char* name, const std::optional<T>& number) {
     json.key(name);

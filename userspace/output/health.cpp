@@ -24,7 +24,7 @@ Words words_of(Health health) {
     return {"MISSING", "missing", "\x1b[31m"};
 }
 
-constexpr std::size_t kState = 9, kName = 26, kIndent = 2 + kState + kName;  // columns
+constexpr std::size_t kState = 9, kName = 26, kDetailColumn = 2 + kState + kName;  // columns
 
 }  // namespace
 
@@ -43,8 +43,8 @@ std::string health_text(const HealthReport& report, bool color, std::size_t widt
         const auto state = padded(words.text, kState);
         text += "  " + (color ? words.color + state + "\x1b[0m" : state) +
                 padded(printable(check.name), kName) +
-                (width_of(check.name) < kName ? "" : "\n" + std::string(kIndent, ' ')) +
-                wrapped_text(printable(check.detail), width, kIndent) + "\n";
+                (width_of(check.name) < kName ? "" : "\n" + std::string(kDetailColumn, ' ')) +
+                wrapped_text(printable(check.detail), width, kDetailColumn) + "\n";
         if (check.health == Health::ok || check.remedy.empty()) continue;
         text += std::string(2 + kState, ' ') +
                 wrapped_text(printable(check.remedy), width, 2 + kState) + "\n";

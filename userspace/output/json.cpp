@@ -7,8 +7,6 @@
 namespace ksms {
 namespace {
 
-constexpr int kDecimals = 3;  // of milliseconds
-
 void service_fields(JsonWriter& json, const Service& service) {
     json.field("port", service.port);
     json.field("protocol", protocol_name(service.protocol));

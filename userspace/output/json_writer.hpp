@@ -11,6 +11,8 @@
 
 namespace ksms {
 
+inline constexpr int kDecimals = 3;  // of milliseconds
+
 /// Takes a document, piece after piece.
 using Sink = std::function<void(std::string_view)>;
 

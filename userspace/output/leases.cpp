@@ -14,8 +14,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr int kDecimals = 6;  // of seconds since the epoch
+constexpr int kEpochDecimals = 6;  // of seconds since the epoch
 
 template <std::size_t N>
 std::string text_of(const char (&field)[N]) {
@@ -134,12 +133,12 @@ void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) 
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_pid);
     json.key("start_time");
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_start);
-    json.key("allocated_at").value(date(lease.allocated_ns, now), kDecimals);
+    json.key("allocated_at").value(date(lease.allocated_ns, now), kEpochDecimals);
     json.key("expires_at");
     if (lease.expires_ns == 0)
         json.null();
     else
-        json.value(date(lease.expires_ns, now), kDecimals);
+        json.value(date(lease.expires_ns, now), kEpochDecimals);
     json.field("status", status_of(lease, now)).field("generation", lease.state >> 8);
     json.end_object();
 }

@@ -16,10 +16,6 @@ constexpr unsigned most_doublings = 4;
 constexpr Scheduler::Time own_retry = 5s;
 constexpr unsigned most_shortages = 8;
 
-std::size_t index(JobType type) {
-    return type == JobType::fast ? 0 : 1;
-}
-
 }  // namespace
 
 void Scheduler::reload(const SchedulerLimits& limits) {

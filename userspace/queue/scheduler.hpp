@@ -158,6 +158,7 @@ private:
     [[nodiscard]] unsigned configured_fast() const;
     [[nodiscard]] bool one_in_all_configured() const;
     [[nodiscard]] bool one_in_all() const;
+    [[nodiscard]] static std::size_t index(JobType type) { return type == JobType::fast ? 0 : 1; }
     [[nodiscard]] bool has_slot(JobType type) const;
     [[nodiscard]] bool has_slot(JobType type, std::uint32_t uid, const User& user) const;
     [[nodiscard]] bool may_have(std::optional<int> wish) const;

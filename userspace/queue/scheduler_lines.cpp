@@ -7,14 +7,6 @@
 #include "queue/scheduler.hpp"
 
 namespace ksms {
-namespace {
-
-std::size_t index(JobType type) {
-    return type == JobType::fast ? 0 : 1;
-}
-
-}  // namespace
-
 unsigned Scheduler::configured_fast() const {
     return std::max(1U, std::min(limits_.max_parallel_fast_jobs, limits_.leases));
 }

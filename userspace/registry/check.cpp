@@ -12,6 +12,8 @@
 #include "bpf/map.hpp"
 #include "registry/registry.hpp"
 
+#include "base/clock.hpp"
+
 namespace ksms {
 namespace {
 
@@ -19,8 +21,6 @@ namespace {
 // that a busy machine took off its processor in between is not: who looks stuck is watched longer.
 constexpr int kFirstLook = 50, kNextLook = 20;  // ms
 constexpr int kLooks = 50;
-
-constexpr std::uint64_t kSecond = 1'000'000'000;  // ns
 
 std::uint64_t state_of(std::uint64_t generation, ksms_lease_state what) {
     return generation << 8 | what;

@@ -11,7 +11,7 @@
 namespace ksms {
 namespace {
 
-constexpr Option kOptions[] = {
+constexpr Option kExplainOptions[] = {
     {"source,s", "IP", "where the probes come from, IPv4 or IPv6"},
     {"destination,d", "IP", "where they go; it need not exist"},
     {"ports,P", "SPEC", "443/tcp,53/udp: at most 16 services"},
@@ -44,7 +44,7 @@ Status check_call(const Arguments& arguments) {
 }  // namespace
 
 std::span<const Option> explain_options() {
-    return kOptions;
+    return kExplainOptions;
 }
 
 Result<ScanRequest> make_explain_request(const Arguments& arguments, const Config& config,

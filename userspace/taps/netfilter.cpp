@@ -13,7 +13,6 @@ namespace ksms {
 namespace {
 
 constexpr std::int32_t kPlaces = 16;  // that others' links may have
-constexpr int kShareAttempts = 100;   // another scan is about to enter its link: milliseconds
 
 Result<std::optional<RouterTap>> share(const TapTable& table, Guard& guard, const TapPlace& place) {
     KSMS_TRY(auto shared, table.find(place));

@@ -22,7 +22,6 @@ namespace ksms {
 namespace {
 
 constexpr std::uint16_t kFirstPriority = 1;
-constexpr int kShareAttempts = 100;  // milliseconds; another scan is about to enter its link
 
 const char* name_of(ksms_direction direction) {
     return direction == KSMS_INGRESS ? "ingress" : "egress";
@@ -37,20 +36,20 @@ Program program_for(ksms_tap_kind kind, ksms_direction direction) {
 
 constexpr std::size_t kWholeRouter = static_cast<std::size_t>(-1);
 
-/// One tap where it stands, to be looked for again before judging.
-struct Placed {
-    std::size_t site;
-    std::size_t interface;  ///< index into the site's; kWholeRouter
-    ksms_direction direction;
-    ksms_tap_kind kind;
-    Filter filter;          ///< clsact
-    std::uint32_t link{0};  ///< all but clsact
-    std::uint32_t id{0};    ///< of its entry in `taps`
-};
-
 }  // namespace
 
 struct ScanTaps::State {
+    /// One tap where it stands, to be looked for again before judging.
+    struct Placed {
+        std::size_t site;
+        std::size_t interface;  ///< index into the site's; kWholeRouter
+        ksms_direction direction;
+        ksms_tap_kind kind;
+        Filter filter;          ///< clsact
+        std::uint32_t link{0};  ///< all but clsact
+        std::uint32_t id{0};    ///< of its entry in `taps`
+    };
+
     State(const Objects& all, Guard& watched, std::uint8_t mark, AttachWay how, int af,
           const Traffic& flowing)
         : objects(all),

@@ -15,6 +15,9 @@
 
 namespace ksms {
 
+/// Milliseconds that a link of another scan may take from its attachment to its row in the table.
+inline constexpr int kShareAttempts = 100;
+
 /// What a tap's entry says of its place.
 struct TapPlace {
     const Netns* netns{nullptr};

@@ -9,6 +9,9 @@
 
 namespace ksms::lab {
 
+/// The routers of a chain of three.
+inline const std::vector<std::string> kRouters{"r1", "r2", "r3"};
+
 /// What the firewalls of the chain do with a service, in IPv4 and IPv6.
 struct ChainService {
     const char* protocol;

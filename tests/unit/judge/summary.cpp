@@ -9,16 +9,16 @@ using namespace ksms;
 
 namespace {
 
-PlanNetns named(const std::string& name) {
+PlanNetns unnumbered(const std::string& name) {
     return {0, name, 0};
 }
 
 Plan two_entries_two_routers() {
     Plan plan;
-    for (const auto* name : {"a", "b"}) plan.entries.push_back({named(name), {}, false});
+    for (const auto* name : {"a", "b"}) plan.entries.push_back({unnumbered(name), {}, false});
     for (const auto* name : {"r1", "r2"}) {
         PlanRouter router;
-        router.netns = named(name);
+        router.netns = unnumbered(name);
         plan.routers.push_back(std::move(router));
     }
     return plan;

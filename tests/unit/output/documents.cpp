@@ -17,6 +17,7 @@
 #include "output/plan.hpp"
 #include "output/taps.hpp"
 #include "reports.hpp"
+#include "written.hpp"
 
 using namespace ksms;
 
@@ -27,13 +28,6 @@ void keep(const std::string& name, const std::string& text) {
     CHECK(nlohmann::json::accept(text));
     if (const char* directory = std::getenv("KSMS_DOCUMENTS"))
         std::ofstream(fmt::format("{}/{}", directory, name)) << text;
-}
-
-template <typename Write>
-std::string written(const Write& write) {
-    std::string text;
-    write([&text](std::string_view piece) { text += piece; });
-    return text;
 }
 
 ksms_lease lease(std::uint32_t dscp, const char* job, std::uint32_t pid, std::uint64_t expires) {

@@ -14,6 +14,7 @@
 #include "output/taps.hpp"
 #include "output/text.hpp"
 #include "reports.hpp"
+#include "written.hpp"
 
 using namespace ksms;
 using nlohmann::json;
@@ -69,13 +70,6 @@ bool steers_nobody(const std::string& text) {
         return false;
     }
     return true;
-}
-
-template <typename Write>
-std::string written(const Write& write) {
-    std::string text;
-    write([&text](std::string_view piece) { text += piece; });
-    return text;
 }
 
 Report report_of(Names& names) {
