@@ -31,9 +31,17 @@ struct Error {
     [[nodiscard]] std::string text() const;
 };
 
+/// A value, or why there is none. std::expected, which nobody may pass over.
 template <typename T>
-using Result = std::expected<T, Error>;
-using Status = std::expected<void, Error>;
+class [[nodiscard]] Result : public std::expected<T, Error> {
+public:
+    using Expected = std::expected<T, Error>;
+    using Expected::Expected;
+    using Expected::operator=;
+    Result() = default;
+    Result(Expected other) : Expected(std::move(other)) {}  // NOLINT: as its base does
+};
+using Status = Result<void>;
 
 /// An error without errno.
 [[nodiscard]] std::unexpected<Error> fail(Code code, std::string message, std::string hint = {});
