@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     holds(!job->user || (!job->user->empty() && job->user->size() < KSMS_NAME_LENGTH));
     const auto& scan = job->scan;
     holds(scan.source && scan.source.family == scan.destination.family);
-    holds(!scan.services.empty() && scan.timeout_ns > 0);
+    holds(!scan.services.empty() && scan.timeout.count() > 0);
     if (job->detailed) holds(scan.services.size() <= kMostExplained);
     if (scan.dscp) holds(*scan.dscp >= scan.limits.dscp_min && *scan.dscp <= scan.limits.dscp_max);
     // A job's name is its id; the command line alone has --job.

@@ -295,7 +295,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 Result<int> wait(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto timeout, arguments.seconds("timeout", 0, kLongestWait));
     std::optional<std::chrono::steady_clock::time_point> until;
-    if (timeout) until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(*timeout);
+    if (timeout) until = std::chrono::steady_clock::now() + *timeout;
     const auto& id = arguments.words.front();
     KSMS_TRY(const auto job, await_end(context, client(context, arguments), id, until));
     if (!is_over(job))

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.hpp"
 #include "base/environment.hpp"
 #include "base/text.hpp"
 #include "config/config.hpp"
@@ -25,9 +27,9 @@ namespace {
 using nlohmann::json;
 
 // So long a job waits in the kernel's line for a DSCP, before ksmsd asks anew.
-constexpr std::uint64_t kLeaseWait = 10'000'000'000;
+constexpr std::chrono::seconds kLeaseWait{10};
 // … and for a detailed job from the command line to end.
-constexpr std::uint64_t kTurnWait = 60'000'000'000;
+constexpr std::chrono::seconds kTurnWait{60};
 // More are in the result; a stream of events is for people.
 constexpr std::size_t kMostVerdicts = kMostSoFar;
 
@@ -119,7 +121,7 @@ public:
             [[maybe_unused]] const auto given = registry.release(lease->dscp, lease->generation);
         });
         sink_.event("leased", {{"dscp", lease->dscp}});
-        request.wait_ns = kTurnWait;
+        request.wait = kTurnWait;
         ExplainHooks hooks;
         hooks.progress = progress();
         hooks.stop = &stop_;
@@ -168,7 +170,7 @@ private:
         wanted.user = request.user;
         wanted.dscp = request.dscp;
         KSMS_TRY(wanted.owner, this_process());
-        return registry.allocate(wanted, request.wait_ns, &stop_);
+        return registry.allocate(wanted, in_ns(request.wait), &stop_);
     }
 
     std::function<void(std::uint8_t)> leased() {
@@ -229,7 +231,7 @@ RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
     }
     job->scan.job = lease_name(order.id);
     job->scan.user = order.user;
-    job->scan.wait_ns = job->scan.dscp ? 0 : kLeaseWait;
+    job->scan.wait = job->scan.dscp ? std::chrono::seconds(0) : kLeaseWait;
     if (const auto ready = bench.prepare(*root); !ready) return end_of(ready.error(), false);
     Run run(*root, order.id, allowance, sink, bench, stop);
     return job->detailed ? run.explain(job->scan) : run.scan(job->scan);

@@ -127,8 +127,9 @@ Result<std::optional<std::uint64_t>> Arguments::number(const std::string& option
     return number;
 }
 
-Result<std::optional<std::uint64_t>> Arguments::seconds(const std::string& option, double least,
-                                                        double most) const {
+Result<std::optional<std::chrono::nanoseconds>> Arguments::seconds(const std::string& option,
+                                                                   double least,
+                                                                   double most) const {
     const auto value = text(option);
     if (!value) return std::nullopt;
     double number = 0;
@@ -137,7 +138,7 @@ Result<std::optional<std::uint64_t>> Arguments::seconds(const std::string& optio
     if (error != std::errc() || stopped != end || !std::isfinite(number) || number < least ||
         number > most)
         return bad_number(option, *value, fmt::format("seconds from {} to {}", least, most));
-    return static_cast<std::uint64_t>(std::llround(number * 1e9));
+    return std::chrono::nanoseconds(std::llround(number * 1e9));
 }
 
 Result<Arguments> parse_arguments(std::span<const Option> own,

@@ -2,6 +2,7 @@
 // The words of a command line, checked against the options that a command declares.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -47,9 +48,10 @@ public:
     [[nodiscard]] Result<std::optional<std::uint64_t>> number(const std::string& option,
                                                               std::uint64_t least,
                                                               std::uint64_t most) const;
-    /// Seconds ("2", "0.25", "1e-1") in nanoseconds.
-    [[nodiscard]] Result<std::optional<std::uint64_t>> seconds(const std::string& option,
-                                                               double least, double most) const;
+    /// Seconds: "2", "0.25", "1e-1".
+    [[nodiscard]] Result<std::optional<std::chrono::nanoseconds>> seconds(const std::string& option,
+                                                                          double least,
+                                                                          double most) const;
 
     std::vector<std::string> words;  ///< what is no option
     std::vector<std::string> rest;   ///< what stands behind "--"

@@ -18,8 +18,8 @@ constexpr double kDay = 86400;  // seconds
 constexpr std::uint64_t kMostRetries = 100;
 // What --timeout 0 means: as long as a router needs that is not busy, and local delivery to be
 // certain (kLocalSettle, scan/accounting.cpp).
-constexpr std::uint64_t kShortestTimeout = 50'000'000;  // ns
-constexpr std::uint64_t kFastest = 100'000'000;         // packets a second
+constexpr std::chrono::milliseconds kShortestTimeout{50};
+constexpr std::uint64_t kFastest = 100'000'000;  // packets a second
 
 constexpr Option kOptions[] = {
     {"source,s", "IP", "where the probes come from, IPv4 or IPv6"},
@@ -167,17 +167,17 @@ Status read_pace(const Arguments& arguments, ScanRequest& request) {
                     fmt::format("--timeout {} and --tcp-timeout {} are the same option",
                                 *arguments.text("timeout"), *arguments.text("tcp-timeout")));
     const char* timeout = arguments.has("timeout") ? "timeout" : "tcp-timeout";
-    KSMS_TRY(auto timeout_ns, arguments.seconds(timeout, 0, kDay));
-    if (timeout_ns == 0) timeout_ns = kShortestTimeout;
-    KSMS_TRY(const auto deadline_ns, arguments.seconds("deadline", shortest, kDay));
+    KSMS_TRY(auto limit, arguments.seconds(timeout, 0, kDay));
+    if (limit && limit->count() == 0) limit = kShortestTimeout;
+    KSMS_TRY(const auto deadline, arguments.seconds("deadline", shortest, kDay));
     KSMS_TRY(const auto retries, arguments.number("retries", 0, kMostRetries));
     KSMS_TRY(const auto rate, arguments.number("rate", 1, kFastest));
-    KSMS_TRY(const auto wait_ns, arguments.seconds("wait", 0, kDay));
-    request.timeout_ns = timeout_ns.value_or(request.timeout_ns);
-    request.deadline_ns = deadline_ns.value_or(0);
+    KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kDay));
+    request.timeout = limit.value_or(request.timeout);
+    request.deadline = deadline.value_or(request.deadline);
     request.retries = static_cast<std::uint32_t>(retries.value_or(request.retries));
     request.rate_pps = rate.value_or(0);
-    request.wait_ns = wait_ns.value_or(request.wait_ns);
+    request.wait = wait.value_or(request.wait);
     return {};
 }
 

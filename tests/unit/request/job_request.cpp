@@ -8,6 +8,7 @@
 namespace {
 
 using namespace ksms;
+using namespace std::chrono_literals;
 using nlohmann::json;
 
 json body(const json& more = json::object()) {
@@ -46,7 +47,7 @@ TEST_CASE("a job's keys are the options of scan") {
     CHECK(job->scan.source_netns == "lab");
     CHECK(job->scan.routers == std::vector<std::string>{"r1", "r2"});
     CHECK(job->scan.entry_only);
-    CHECK(job->scan.timeout_ns == 500'000'000);
+    CHECK(job->scan.timeout == 500ms);
     CHECK(job->scan.retries == 2);
     CHECK(job->scan.dscp == 40);
     CHECK(job->scan.hooks == TapHooks::xdp);

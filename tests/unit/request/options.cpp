@@ -7,6 +7,7 @@
 #include "request/scan_request.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -100,10 +101,10 @@ TEST_CASE("options: numbers and seconds") {
     const auto seconds = [](const char* value) {
         return parsed({"--timeout", value}).seconds("timeout", 0.001, 86400);
     };
-    CHECK(seconds("1").value() == 1'000'000'000);
-    CHECK(seconds("0.25").value() == 250'000'000);
-    CHECK(seconds("1e-1").value() == 100'000'000);
-    CHECK(seconds("1e3").value() == 1'000'000'000'000);
+    CHECK(seconds("1").value() == 1s);
+    CHECK(seconds("0.25").value() == 250ms);
+    CHECK(seconds("1e-1").value() == 100ms);
+    CHECK(seconds("1e3").value() == 1000s);
     for (const char* bad : {"0", "-1", "nan", "inf", "1e5", "1e", "1s", "0x1", "", "86401"}) {
         const auto result = seconds(bad);
         REQUIRE_FALSE(result);

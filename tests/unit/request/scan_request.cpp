@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -42,11 +43,11 @@ TEST_CASE("scan: the defaults of the documentation") {
     const auto made = request({});
     REQUIRE(made);
     CHECK(made->services == std::vector<Service>{{IPPROTO_TCP, 22}, {IPPROTO_UDP, 53}});
-    CHECK(made->timeout_ns == 1'000'000'000);
-    CHECK(made->deadline_ns == 0);
+    CHECK(made->timeout == 1s);
+    CHECK(made->deadline == 0s);
     CHECK(made->retries == 3);
     CHECK(made->rate_pps == 0);
-    CHECK(made->wait_ns == 30'000'000'000);
+    CHECK(made->wait == 30s);
     CHECK(made->job.empty());
     CHECK_FALSE(made->dscp);
     CHECK(made->user.empty());  // the caller
@@ -88,16 +89,16 @@ TEST_CASE("scan: every option arrives") {
     CHECK(made->routers == Line{"r1", "pid:7"});
     CHECK(made->entry_only);
     CHECK(made->hooks == TapHooks::xdp);
-    CHECK(made->timeout_ns == 500'000'000);
-    CHECK(made->deadline_ns == 9'000'000'000);
+    CHECK(made->timeout == 500ms);
+    CHECK(made->deadline == 9s);
     CHECK(made->retries == 0);
     CHECK(made->rate_pps == 100);
     CHECK(made->job == "j1");
     CHECK(made->dscp == 40);
     CHECK(made->user == "me");
-    CHECK(made->wait_ns == 0);
-    CHECK(request({"--tcp-timeout", "2"})->timeout_ns == 2'000'000'000);
-    CHECK(request({"--dscp", "40"})->wait_ns == 30'000'000'000);
+    CHECK(made->wait == 0s);
+    CHECK(request({"--tcp-timeout", "2"})->timeout == 2s);
+    CHECK(request({"--dscp", "40"})->wait == 30s);
     CHECK(request({"--default-proto", "udp"})->services.front().protocol == IPPROTO_UDP);
 }
 
@@ -151,7 +152,7 @@ TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
         return request(more, kLine, {}, with_job_dscp(value));
     };
     CHECK(in("45", {})->dscp == 45);
-    CHECK(in("45", {})->wait_ns == 30'000'000'000);
+    CHECK(in("45", {})->wait == 30s);
     CHECK(in("45", {"--dscp", "46"})->dscp == 46);
     CHECK(error_of(in("9", {})) == "KSMS_JOB_DSCP 9: the configured range is 32 to 63");
     CHECK_FALSE(request({})->dscp);
@@ -198,10 +199,10 @@ TEST_CASE("scan: --range-limit is for ranges that are written, and --force lifts
 }
 
 TEST_CASE("scan: a timeout as the predecessor's callers write it") {
-    CHECK(request({"--tcp-timeout", "1e-1"})->timeout_ns == 100'000'000);
-    CHECK(request({"--tcp-timeout", "1.5"})->timeout_ns == 1'500'000'000);
+    CHECK(request({"--tcp-timeout", "1e-1"})->timeout == 100ms);
+    CHECK(request({"--tcp-timeout", "1.5"})->timeout == 1500ms);
     for (const char* option : {"--timeout", "--tcp-timeout"})
-        CHECK(request({option, "0"})->timeout_ns == 50'000'000);
+        CHECK(request({option, "0"})->timeout == 50ms);
     CHECK(error_of(request({"--deadline", "0"})) ==
           "--deadline 0: not seconds from 0.001 to 86400");
 }
