@@ -18,7 +18,7 @@
 #include "output/json.hpp"
 #include "output/words.hpp"
 #include "registry/registry.hpp"
-#include "request/job_request.hpp"
+#include "request/scan_request.hpp"
 #include "scan/scan.hpp"
 
 namespace ksms {
@@ -220,21 +220,22 @@ RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
     if (!config) return end_of(config.error(), false);
     auto root = PinRoot::choose(order.pin_root, {});
     if (!root) return end_of(root.error(), false);
-    auto job =
-        make_job_request(json::parse(order.request, nullptr, false), *config, Environment::read());
+    auto job = make_job_request(json::parse(order.request, nullptr, false), config->limits);
     if (!job) return end_of(job.error(), false);
+    if (const auto known = surround(*job, Environment::read()); !known)
+        return end_of(known.error(), false);
     const auto* allowance = order.uid == 0 ? nullptr : &config->service.allow;
     if (allowance != nullptr) {
-        if (const auto allowed = allows(*allowance, job->scan); !allowed)
+        if (const auto allowed = allows(*allowance, *job); !allowed)
             return end_of(allowed.error(), false);
-        slow_down(*allowance, job->scan);
+        slow_down(*allowance, *job);
     }
-    job->scan.job = lease_name(order.id);
-    job->scan.user = order.user;
-    job->scan.wait = job->scan.dscp ? std::chrono::seconds(0) : kLeaseWait;
+    job->job = lease_name(order.id);
+    job->user = order.user;
+    job->wait = job->dscp ? std::chrono::seconds(0) : kLeaseWait;
     if (const auto ready = bench.prepare(*root); !ready) return end_of(ready.error(), false);
     Run run(*root, order.id, allowance, sink, bench, stop);
-    return job->detailed ? run.explain(job->scan) : run.scan(job->scan);
+    return job->detailed ? run.explain(*job) : run.scan(*job);
 }
 
 }  // namespace ksms

@@ -52,7 +52,8 @@ private:
 
     void visible(const Caller& caller, const std::string& id, const Then<Job>& then);
     std::unexpected<Problem> rejected(const char* reason, Problem problem);
-    void find_owner(const Caller& caller, const std::optional<std::string>& user,
+    /// @param user  that the request names; "": none
+    void find_owner(const Caller& caller, const std::string& user,
                     std::function<void(Answer<Job>)> then);
     void look_for(Submission submission, const Then<SubmittedJob>& then);
     void enqueue(const Submission& submission, const Then<SubmittedJob>& then);

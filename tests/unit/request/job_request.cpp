@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A job's JSON: what the command line says, in keys.
-#include "request/job_request.hpp"
+#include "request/scan_request.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -18,7 +18,7 @@ json body(const json& more = json::object()) {
 }
 
 std::string refusal(const json& asked) {
-    const auto job = make_job_request(asked, Config{}, {});
+    const auto job = make_job_request(asked, RegistryLimits{});
     if (job) return "accepted";
     CHECK(job.error().code == Code::usage);
     return job.error().text();
@@ -37,22 +37,22 @@ TEST_CASE("a job's keys are the options of scan") {
                                             {"retries", 2},
                                             {"dscp", 40},
                                             {"tap", "xdp"}}),
-                                      Config{}, {});
+                                      RegistryLimits{});
     REQUIRE(job);
     CHECK_FALSE(job->detailed);
     CHECK(job->id == "nightly");
     CHECK(job->user == "anna");
-    CHECK(job->scan.source.text() == "10.0.0.1");
-    CHECK(job->scan.services.size() == 2);
-    CHECK(job->scan.source_netns == "lab");
-    CHECK(job->scan.routers == std::vector<std::string>{"r1", "r2"});
-    CHECK(job->scan.entry_only);
-    CHECK(job->scan.timeout == 500ms);
-    CHECK(job->scan.retries == 2);
-    CHECK(job->scan.dscp == 40);
-    CHECK(job->scan.hooks == TapHooks::xdp);
+    CHECK(job->source.text() == "10.0.0.1");
+    CHECK(job->services.size() == 2);
+    CHECK(job->source_netns == "lab");
+    CHECK(job->routers == std::vector<std::string>{"r1", "r2"});
+    CHECK(job->entry_only);
+    CHECK(job->timeout == 500ms);
+    CHECK(job->retries == 2);
+    CHECK(job->dscp == 40);
+    CHECK(job->hooks == TapHooks::xdp);
 
-    const auto detailed = make_job_request(body({{"type", "detailed"}}), Config{}, {});
+    const auto detailed = make_job_request(body({{"type", "detailed"}}), RegistryLimits{});
     REQUIRE(detailed);
     CHECK(detailed->detailed);
 }
@@ -61,7 +61,7 @@ TEST_CASE("ports are services by another name") {
     auto asked = body();
     asked.erase("services");
     asked["ports"] = "22";
-    CHECK(make_job_request(asked, Config{}, {}).has_value());
+    CHECK(make_job_request(asked, RegistryLimits{}).has_value());
     asked["services"] = "22";
     CHECK(refusal(asked).find("the same: give one") != std::string::npos);
     asked.erase("services");

@@ -14,14 +14,14 @@ namespace {
 using Line = std::vector<std::string>;
 
 Arguments parsed(const Line& line) {
-    auto arguments = parse_arguments(scan_options(), line);
+    auto arguments = parse_arguments(options_of(in_scan), line);
     INFO((arguments ? "" : arguments.error().message));
     REQUIRE(arguments);
     return *arguments;
 }
 
 Error error_of(const Line& line) {
-    const auto arguments = parse_arguments(scan_options(), line);
+    const auto arguments = parse_arguments(options_of(in_scan), line);
     REQUIRE_FALSE(arguments);
     CHECK(arguments.error().code == Code::usage);
     return arguments.error();
@@ -141,7 +141,7 @@ TEST_CASE("options: is JSON wanted, even of a line that is wrong?") {
 }
 
 TEST_CASE("options: the help is 100 columns wide at most") {
-    for (const auto& help : {options_help(scan_options()), options_help(global_options())}) {
+    for (const auto& help : {options_help(options_of(in_scan)), options_help(global_options())}) {
         std::size_t width = 0;
         for (const char c : help) {
             width = c == '\n' ? 0 : width + 1;

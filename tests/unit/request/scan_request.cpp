@@ -14,16 +14,16 @@ namespace {
 
 using Line = std::vector<std::string>;
 
-Result<ScanRequest> request(const Line& more,
-                            Line line = {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"},
-                            const Config& config = {}, const Environment& environment = {}) {
+Result<Asked> request(const Line& more,
+                      Line line = {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"},
+                      const RegistryLimits& limits = {}, const Environment& environment = {}) {
     line.insert(line.end(), more.begin(), more.end());
-    const auto arguments = parse_arguments(scan_options(), line);
+    const auto arguments = parse_arguments(options_of(in_scan), line);
     REQUIRE(arguments);
-    return make_scan_request(*arguments, config, environment);
+    return make_scan_request(in_scan, *arguments, limits, environment);
 }
 
-std::string error_of(const Result<ScanRequest>& result) {
+std::string error_of(const Result<Asked>& result) {
     REQUIRE_FALSE(result);
     CHECK(result.error().code == Code::usage);
     return result.error().message;
@@ -139,12 +139,12 @@ TEST_CASE("failure 17: --dscp outside the range names the range") {
     CHECK(error_of(request({"--dscp", "10"})) == "--dscp 10: the configured range is 32 to 63");
     for (const char* bad : {"64", "-1", "x", "3x", "", "0x21", "4294967328"})
         CHECK(error_of(request({"--dscp", bad})).find("32 to 63") != std::string::npos);
-    Config config;
-    config.limits.dscp_min = 10;
-    config.limits.excluded = 1ULL << 44;
+    RegistryLimits limits;
+    limits.dscp_min = 10;
+    limits.excluded = 1ULL << 44;
     const Line line{"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22", "--dscp"};
-    CHECK(request({"10"}, line, config)->dscp == 10);
-    CHECK(error_of(request({"44"}, line, config)).find("dscp_exclude") != std::string::npos);
+    CHECK(request({"10"}, line, limits)->dscp == 10);
+    CHECK(error_of(request({"44"}, line, limits)).find("dscp_exclude") != std::string::npos);
 }
 
 TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
@@ -208,12 +208,11 @@ TEST_CASE("scan: a timeout as the predecessor's callers write it") {
 }
 
 TEST_CASE("scan: --fail-on") {
-    const auto read = [](const char* value) {
-        return read_fail_on(*parse_arguments(scan_options(), {"--fail-on", value}));
-    };
-    CHECK(*read("no") == std::set<Verdict>{Verdict::no});
-    CHECK(*read("unknown,yes") == std::set<Verdict>{Verdict::yes, Verdict::unknown});
-    CHECK(read_fail_on(*parse_arguments(scan_options(), {}))->empty());
+    const auto read = [](const char* value) { return request({"--fail-on", value}); };
+    CHECK(read("no")->fail_on == std::set<Verdict>{Verdict::no});
+    CHECK(read("unknown,yes")->fail_on == std::set<Verdict>{Verdict::yes, Verdict::unknown});
+    CHECK(request({})->fail_on.empty());
     for (const char* bad : {"", "maybe", "yes,", "YES"}) CHECK_FALSE(read(bad));
+    CHECK(error_of(read("maybe")) == "--fail-on maybe: \"maybe\" is not yes, no or unknown");
     CHECK(read("unknwon").error().hint == "did you mean unknown?");
 }
