@@ -9,7 +9,6 @@
 #include "base/clock.hpp"
 #include "base/environment.hpp"
 #include "base/text.hpp"
-#include "config/config.hpp"
 #include "daemon/allowance.hpp"
 #include "evidence/so_far.hpp"
 #include "explain/explain.hpp"
@@ -26,9 +25,7 @@ namespace {
 
 using nlohmann::json;
 
-// So long a job waits in the kernel's line for a DSCP, before ksmsd asks anew.
-constexpr std::chrono::seconds kLeaseWait{10};
-// … and for a detailed job from the command line to end.
+// So long a detailed job waits for one from the command line to end.
 constexpr std::chrono::seconds kTurnWait{60};
 // More are in the result; a stream of events is for people.
 constexpr std::size_t kMostVerdicts = kMostSoFar;
@@ -81,10 +78,14 @@ RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
 
 class Run {
 public:
-    /// @param allowance  what the user may ask; nullptr: everything
-    Run(const PinRoot& root, const std::string& id, const Allowance* allowance, const RunSink& sink,
-        Workbench& bench, const std::atomic<int>& stop)
-        : root_(root), id_(id), allowance_(allowance), sink_(sink), bench_(bench), stop_(stop) {}
+    Run(const PinRoot& root, const Order& order, const RunSink& sink, Workbench& bench,
+        const std::atomic<int>& stop)
+        : root_(root),
+          id_(order.id),
+          allowance_(order.allowance),
+          sink_(sink),
+          bench_(bench),
+          stop_(stop) {}
 
     RunEnd scan(const ScanRequest& request) {
         ScanHooks hooks;
@@ -200,12 +201,12 @@ private:
     }
 
     [[nodiscard]] Status is_allowed(const Plan& plan) const {
-        return allowance_ == nullptr ? Status{} : allows(*allowance_, plan);
+        return allowance_ ? allows(*allowance_, plan) : Status{};
     }
 
     const PinRoot& root_;
     const std::string& id_;
-    const Allowance* allowance_;
+    const std::optional<Allowance>& allowance_;
     const RunSink& sink_;
     Workbench& bench_;
     const std::atomic<int>& stop_;
@@ -213,29 +214,14 @@ private:
 
 }  // namespace
 
-RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
-               const std::atomic<int>& stop) {
-    auto config = order.config.empty() ? Result<Config>(Config{})
-                                       : parse_config(order.config, order.config_name);
-    if (!config) return end_of(config.error(), false);
+RunEnd run_job(Order order, const RunSink& sink, Workbench& bench, const std::atomic<int>& stop) {
     auto root = PinRoot::choose(order.pin_root, {});
     if (!root) return end_of(root.error(), false);
-    auto job = make_job_request(json::parse(order.request, nullptr, false), config->limits);
-    if (!job) return end_of(job.error(), false);
-    if (const auto known = surround(*job, Environment::read()); !known)
+    if (const auto known = surround(order.request, Environment::read()); !known)
         return end_of(known.error(), false);
-    const auto* allowance = order.uid == 0 ? nullptr : &config->service.allow;
-    if (allowance != nullptr) {
-        if (const auto allowed = allows(*allowance, *job); !allowed)
-            return end_of(allowed.error(), false);
-        slow_down(*allowance, *job);
-    }
-    job->job = lease_name(order.id);
-    job->user = order.user;
-    job->wait = job->dscp ? std::chrono::seconds(0) : kLeaseWait;
     if (const auto ready = bench.prepare(*root); !ready) return end_of(ready.error(), false);
-    Run run(*root, order.id, allowance, sink, bench, stop);
-    return job->detailed ? run.explain(*job) : run.scan(*job);
+    Run run(*root, order, sink, bench, stop);
+    return order.detailed ? run.explain(order.request) : run.scan(order.request);
 }
 
 }  // namespace ksms

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "daemon/board.hpp"
@@ -41,6 +42,7 @@ public:
 private:
     struct Submission {
         Job job;
+        std::shared_ptr<const ScanRequest> request;
         bool trusted{false};
         bool named{false};  ///< its client chose the id
     };

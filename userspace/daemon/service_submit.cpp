@@ -87,6 +87,7 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
     submission.job.id = submission.named ? request->id : made_up_id();
     submission.job.type = request->detailed ? JobType::detailed : JobType::fast;
     submission.job.request = dump(*body);
+    submission.request = std::make_shared<ScanRequest>(*request);
     if (request->dscp) submission.job.dscp = *request->dscp;
     find_owner(caller, request->user, [this, submission, then](Answer<Job> owner) mutable {
         if (!owner) return then(rejected("invalid", std::move(owner).error()));
@@ -110,12 +111,15 @@ void KsmsService::look_for(Submission submission, const Then<SubmittedJob>& then
 
 void KsmsService::enqueue(const Submission& submission, const Then<SubmittedJob>& then) {
     if (auto why = too_much(submission)) return then(rejected(why->first, std::move(why->second)));
-    board_.submit(submission.job, [this, submission, then](const Result<Submitted>& submitted) {
-        if (!submitted) return then(std::unexpected(problem_of(submitted.error())));
-        if (submitted->existed) return then(same_or_conflict(submission, submitted->job));
-        const auto* now = board_.live(submission.job.id);
-        then(SubmittedJob{submission.job.id, name_of(now ? now->state : JobState::queued), true});
-    });
+    board_.submit(submission.job, submission.request,
+                  [this, submission, then](const Result<Submitted>& submitted) {
+                      if (!submitted) return then(std::unexpected(problem_of(submitted.error())));
+                      if (submitted->existed)
+                          return then(same_or_conflict(submission, submitted->job));
+                      const auto* now = board_.live(submission.job.id);
+                      then(SubmittedJob{submission.job.id,
+                                        name_of(now ? now->state : JobState::queued), true});
+                  });
 }
 
 Answer<SubmittedJob> KsmsService::same_or_conflict(const Submission& submission, const Job& known) {
