@@ -85,7 +85,17 @@ TEST_CASE("what is wrong with a job's request is named") {
         {{{"dry_run", true}}, "\"dry_run\""},
         {{{"fail_on", "no"}}, "\"fail_on\""},
         {{{"entry_only", "yes"}}, "\"entry_only\""},
-        {{{"timeout", "soon"}}, "timeout"},
+        {{{"timeout", "soon"}}, "\"timeout\": \"soon\": not seconds from 0 to 86400"},
+        {{{"retries", 2.5}}, "\"retries\": 2.5: not a whole number from 0 to 100"},
+        {{{"mode", "isolate"}}, "\"mode\": \"isolate\": it is path or isolated"},
+        {{{"user", 7}}, "\"user\": 7: not a string"},
+        {{{"inject", "r1:eth0"}}, "\"inject\" is for \"mode\": \"isolated\""},
+        {{{"mode", "isolated"}, {"tap", "xdp"}},
+         "\"tap\": \"xdp\" does not see what \"mode\": \"isolated\" gives the routers"},
+        {{{"timeout", 1}, {"tcp_timeout", 2}}, "\"tcp_timeout\" and \"timeout\" are the same"},
+        {{{"destination", "fd00::1"}}, "\"source\": \"10.0.0.1\" and \"destination\": \"fd00::1\""},
+        {{{"services", "1-150"}, {"range_limit", 100}}, "\"range_limit\": 100: a range of 150"},
+        {{{"dscp", "x"}}, "\"dscp\": \"x\": the configured range is 32 to 63"},
         {{{"timeout", json::array({1, 2})}}, "\"timeout\""},
         {{{"dscp", 99}}, "99"},
         {{{"router", json::array({json::object()})}}, "\"router\""},
@@ -105,4 +115,38 @@ TEST_CASE("what is wrong with a job's request is named") {
           std::string::npos);
     CHECK(refusal(body({{"type", "detailed"}, {"retries", 1}})).find("\"retries\"") !=
           std::string::npos);
+}
+
+TEST_CASE("job submit says in a body what its options say") {
+    const std::vector<std::string> line{
+        "-s",     "10.0.0.1",  "-d",        "10.0.9.1",    "-P",    "80,53/udp", "--id",
+        "web",    "--router",  "r1",        "--rate",      "5",     "--router",  "r2",
+        "--dscp", "40",        "--timeout", "0.5",         "--tap", "xdp",       "--user",
+        "anna",   "--fail-on", "no",        "--entry-only"};
+    const auto arguments = parse_arguments(options_of(in_submit), line);
+    REQUIRE(arguments);
+    const auto said = job_body(*arguments);
+    auto expected = body({{"id", "web"},
+                          {"router", {"r1", "r2"}},
+                          {"rate", "5"},
+                          {"dscp", "40"},
+                          {"timeout", "0.5"},
+                          {"tap", "xdp"},
+                          {"user", "anna"},
+                          {"entry_only", true},
+                          {"ports", "80,53/udp"}});
+    expected.erase("services");
+    CHECK(said == expected);
+    const auto job = make_job_request(said, {});
+    REQUIRE(job);
+    CHECK(job->id == "web");
+    CHECK(job->rate_pps == 5);
+    CHECK(job->dscp == 40);
+    // Wrong values are told before ksmsd is asked, and by the options' names.
+    const auto wrong = parse_arguments(options_of(in_submit), {"-s", "x"});
+    CHECK(make_scan_request(in_submit, *wrong, {}, {}).error().text() ==
+          "--source x: not an IPv4 or IPv6 address");
+    CHECK(make_scan_request(in_submit, *parse_arguments(options_of(in_submit), {}), {}, {})
+              .error()
+              .text() == "a job needs -s (--source IP)");
 }
