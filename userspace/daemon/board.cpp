@@ -30,9 +30,6 @@ constexpr unsigned kMostNameless = 12;
 // A worker that SIGKILL does not end is waiting in the kernel: nobody waits for it.
 constexpr std::chrono::seconds kDeathTime{3};
 
-// Of a job that waits; more are read again from its text, which is shorter, when it starts.
-constexpr std::size_t kMostServicesKept = 256;
-
 std::chrono::nanoseconds now() {
     return std::chrono::nanoseconds(monotonic_ns());
 }
@@ -96,8 +93,6 @@ JobBoard::Counts JobBoard::counts() const {
 
 void JobBoard::submit(Job job, std::shared_ptr<const ScanRequest> request,
                       Records::Then<Submitted> then) {
-    // As many may wait as are in memory.
-    if (request->services.size() > kMostServicesKept) request.reset();
     const auto wish = std::exchange(job.dscp, std::nullopt);
     job.submitted_at = realtime_s();
     count(job, true);

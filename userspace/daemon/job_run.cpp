@@ -82,7 +82,7 @@ public:
         const std::atomic<int>& stop)
         : root_(root),
           id_(order.id),
-          allowance_(order.allowance),
+          namespaces_(order.namespaces),
           sink_(sink),
           bench_(bench),
           stop_(stop) {}
@@ -95,7 +95,7 @@ public:
         hooks.stop = &stop_;
         hooks.planned = [this, keep = request.hooks == TapHooks::tc](
                             const Plan& plan, const Network& network) -> Status {
-            KSMS_CHECK(is_allowed(plan));
+            KSMS_CHECK(allows(namespaces_, plan));
             if (keep) bench_.keep(plan, network);
             return {};
         };
@@ -126,7 +126,9 @@ public:
         ExplainHooks hooks;
         hooks.progress = progress();
         hooks.stop = &stop_;
-        hooks.planned = [this](const Plan& plan, const Network&) { return is_allowed(plan); };
+        hooks.planned = [this](const Plan& plan, const Network&) {
+            return allows(namespaces_, plan);
+        };
         auto explained = run_explain(root_, request, hooks);
         if (!explained) return end_of(explained.error(), stop_ != 0);
         for (auto& service : explained->services)
@@ -200,13 +202,9 @@ private:
         sink_.event("verdict", verdict);
     }
 
-    [[nodiscard]] Status is_allowed(const Plan& plan) const {
-        return allowance_ ? allows(*allowance_, plan) : Status{};
-    }
-
     const PinRoot& root_;
     const std::string& id_;
-    const std::optional<Allowance>& allowance_;
+    const std::vector<std::string>& namespaces_;
     const RunSink& sink_;
     Workbench& bench_;
     const std::atomic<int>& stop_;

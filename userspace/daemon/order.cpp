@@ -32,19 +32,11 @@ auto members(Either<Address> auto& of) {
     auto& [bytes, family] = of;
     return std::tie(bytes, family);
 }
-auto members(Either<Prefix> auto& of) {
-    auto& [address, length] = of;
-    return std::tie(address, length);
-}
 auto members(Either<RegistryLimits> auto& of) {
     auto& [dscp_min, dscp_max, excluded, max_jobs, ttl, root_reserve, user_leases, user_waiters,
            longest] = of;
     return std::tie(dscp_min, dscp_max, excluded, max_jobs, ttl, root_reserve, user_leases,
                     user_waiters, longest);
-}
-auto members(Either<Allowance> auto& of) {
-    auto& [namespaces, sources, rate, isolated] = of;
-    return std::tie(namespaces, sources, rate, isolated);
 }
 auto members(Either<ScanRequest> auto& of) {
     auto& [source, destination, services, source_netns, routers, all_netns, entry_only, isolated,
@@ -55,8 +47,8 @@ auto members(Either<ScanRequest> auto& of) {
                     wait, limits, way, drops, sudo_uid);
 }
 auto members(Either<Order> auto& of) {
-    auto& [id, pin_root, detailed, request, allowance] = of;
-    return std::tie(id, pin_root, detailed, request, allowance);
+    auto& [id, pin_root, detailed, request, namespaces] = of;
+    return std::tie(id, pin_root, detailed, request, namespaces);
 }
 
 template <typename T>
@@ -94,10 +86,6 @@ json packed(const T& value) {
         return value ? packed(*value) : json(nullptr);
     } else if constexpr (requires { value.count(); }) {
         return value.count();
-    } else if constexpr (std::is_same_v<T, std::vector<Prefix>>) {
-        auto all = json::array();
-        for (const auto& each : value) all.push_back(packed(each));
-        return all;
     } else {
         return value;
     }
@@ -115,8 +103,6 @@ void unpack(const json& from, T& value) {
         if (!from.is_null()) unpack(from, value.emplace());
     } else if constexpr (requires { value.count(); }) {
         value = T(from.get<typename T::rep>());
-    } else if constexpr (std::is_same_v<T, std::vector<Prefix>>) {
-        for (const auto& each : from) unpack(each, value.emplace_back());
     } else {
         from.get_to(value);
     }
@@ -141,9 +127,10 @@ Result<Order> make_order(const Job& job, const ScanRequest* read, const Config& 
     }
     KSMS_CHECK(limit(request, config.limits));
     if (job.uid != 0) {
-        order.allowance = config.service.allow;
-        KSMS_CHECK(allows(*order.allowance, request));
-        slow_down(*order.allowance, request);
+        const auto& allowance = config.service.allow;
+        KSMS_CHECK(allows(allowance, request));
+        slow_down(allowance, request);
+        order.namespaces = allowance.namespaces;
     }
     request.job = lease_name(job.id);
     request.user = job.user;
@@ -156,11 +143,13 @@ std::string line_of(const Order& order) {
 }
 
 Result<Order> read_order(std::string_view line) {
-    const auto value = json::parse(line, nullptr, false);
-    if (!value.is_array()) return fail(Code::failed, "an order that is no JSON array");
-    Order order;
-    unpack(value, order);
-    return order;
+    try {
+        Order order;
+        unpack(json::parse(line), order);
+        return order;
+    } catch (const json::exception& wrong) {
+        return fail(Code::failed, std::string("an order that is none: ") + wrong.what());
+    }
 }
 
 std::string event_line(std::string_view event, const json& data) {

@@ -11,9 +11,9 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "config/config.hpp"
@@ -36,7 +36,8 @@ struct Order {
     std::string pin_root;  ///< "": the usual one
     bool detailed{false};
     ScanRequest request;
-    std::optional<Allowance> allowance;  ///< of its user; none: root, who may all
+    std::vector<std::string>
+        namespaces;  ///< those that it may use, patterns of glob(7); empty: all
 };
 
 /// @param read  what was read of the job's request when it was submitted; nullptr: its text is read

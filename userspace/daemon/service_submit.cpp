@@ -24,6 +24,9 @@ using nlohmann::json;
 // have above that.
 constexpr std::uint64_t kMostBytes = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kMostBytesUser = 8ULL * 1024 * 1024;
+// What was read of a request waits for its job's start; more is read again from the text, because
+// 6 bytes of it ("-,U:-") may be half a megabyte of services.
+constexpr std::size_t kMostKept = 2048;
 // A burst may be as long as this many seconds of the rate.
 constexpr double kBurst = 10;
 constexpr std::size_t kMostBuckets = 4096;
@@ -87,7 +90,8 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
     submission.job.id = submission.named ? request->id : made_up_id();
     submission.job.type = request->detailed ? JobType::detailed : JobType::fast;
     submission.job.request = dump(*body);
-    submission.request = std::make_shared<ScanRequest>(*request);
+    if (submission.job.request.size() + request->services.size() * sizeof(Service) <= kMostKept)
+        submission.request = std::make_shared<ScanRequest>(*request);
     if (request->dscp) submission.job.dscp = *request->dscp;
     find_owner(caller, request->user, [this, submission, then](Answer<Job> owner) mutable {
         if (!owner) return then(rejected("invalid", std::move(owner).error()));

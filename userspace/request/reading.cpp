@@ -21,7 +21,7 @@ namespace {
 constexpr std::chrono::milliseconds kShortestTimeout{50};
 
 /// Reads one value of a field, by the field's kind.
-struct Reader {
+struct KindReader {
     Asked& asked;
     const Field& field;
     const std::string &name, &said, &text;
@@ -42,7 +42,7 @@ struct Reader {
         return {};
     }
     Status operator()(const Choice& kind) const {
-        const auto words = words_of(field);
+        const auto words = choices(field.option);
         const auto found = std::ranges::find(words, text);
         if (found == words.end())
             return wrong(fmt::format("it is {}", fmt::join(words, " or ")),
@@ -132,7 +132,7 @@ Status Reading::take(const Field& field, const std::vector<Value>& values) {
                         : fmt::format("{} and {} are the same: give one", name(own), name(meant)));
     for (const auto& [text, shown] : values) {
         auto& said = said_[meant] = phrase(own, shown);
-        KSMS_CHECK(std::visit(Reader{asked_, field, name(own), said, text}, field.kind));
+        KSMS_CHECK(std::visit(KindReader{asked_, field, name(own), said, text}, field.kind));
     }
     return {};
 }

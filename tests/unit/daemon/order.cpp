@@ -54,9 +54,7 @@ constexpr const char* kText =
 }  // namespace
 
 TEST_CASE("order: every member of it reaches the worker") {
-    const Prefix prefix{Address::parse("10.0.0.0").value(), 8};
-    const Order order{"web", "/pins", true, unusual(),
-                      Allowance{{"lab-*", "b"}, {prefix, prefix}, 5, false}};
+    const Order order{"web", "/pins", true, unusual(), {"lab-*", "b"}};
     const auto line = line_of(order);
     CHECK(std::ranges::count(line, '\n') == 1);
     CHECK(line.size() < 1000);  // 65,537 services
@@ -65,12 +63,11 @@ TEST_CASE("order: every member of it reaches the worker") {
     CHECK(line_of(*read) == line);
     CHECK(read->request.services == order.request.services);
     CHECK(read->request.limits.longest_ns == ~0ULL);
-    CHECK(read->allowance->sources == order.allowance->sources);
+    CHECK(read->namespaces == order.namespaces);
     const auto usual = read_order(line_of({"", "", false, {}, {}}));
     REQUIRE(usual);
-    CHECK_FALSE(usual->allowance);
     CHECK_FALSE(usual->request.dscp);
-    CHECK_FALSE(read_order("{}"));
+    for (const char* none : {"{}", "[]", "", "[1,2,3,4,5]"}) CHECK_FALSE(read_order(none));
 }
 
 TEST_CASE("order: a request is read again from its text as it was when it was submitted") {
@@ -102,15 +99,16 @@ TEST_CASE("order: the limits and the allowance are those of its start") {
     config.limits = {};
     config.limits.max_jobs = 3;
     config.service.allow.rate_pps = 100;
+    config.service.allow.namespaces = {"lab-*"};
     for (const auto* request : both) {
         const auto order = make_order(job_of(kText), request, config, "");
         REQUIRE(order);
         CHECK(order->request.limits.max_jobs == 3);
         CHECK(order->request.rate_pps == 100);
-        REQUIRE(order->allowance);
+        CHECK(order->namespaces == std::vector<std::string>{"lab-*"});
         const auto of_root = make_order(job_of(kText, 0), request, config, "");
         CHECK(of_root->request.rate_pps == 500);
-        CHECK_FALSE(of_root->allowance);
+        CHECK(of_root->namespaces.empty());
     }
     config.service.allow.sources = {{Address::parse("10.9.0.0").value(), 16}};
     for (const auto* request : both) {
