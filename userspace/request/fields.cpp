@@ -134,15 +134,4 @@ std::string key_of(const Field& field) {
     return key;
 }
 
-std::vector<std::string> words_of(const Field& field) {
-    const std::string_view all = field.option.value;
-    std::vector<std::string> words;
-    for (std::size_t at = 0; at <= all.size();) {
-        const auto bar = std::min(all.find('|', at), all.size());
-        words.emplace_back(all.substr(at, bar - at));
-        at = bar + 1;
-    }
-    return words;
-}
-
 }  // namespace ksms

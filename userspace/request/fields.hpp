@@ -51,7 +51,7 @@ using Put = void (*)(Asked& asked, T value);
 struct Switch {
     Put<bool> put;
 };
-/// One of the words that Option::value lists. @param put  takes the word's index
+/// One of choices(). @param put  takes the word's index
 struct Choice {
     Put<std::size_t> put;
 };
@@ -103,7 +103,5 @@ struct Field {
 [[nodiscard]] std::vector<Option> options_of(Place place);
 /// In a body: the long name, "_" for "-".
 [[nodiscard]] std::string key_of(const Field& field);
-/// The words of a Choice.
-[[nodiscard]] std::vector<std::string> words_of(const Field& field);
 
 }  // namespace ksms

@@ -124,6 +124,18 @@ std::string long_name(const Option& option) {
     return std::string(names.substr(0, names.find(',')));
 }
 
+std::vector<std::string> choices(const Option& option) {
+    std::string_view all = option.value == nullptr ? "" : option.value;
+    all = all.substr(0, all.find('['));
+    std::vector<std::string> words;
+    for (std::size_t at = 0; at <= all.size();) {
+        const auto bar = std::min(all.find('|', at), all.size());
+        words.emplace_back(all.substr(at, bar - at));
+        at = bar + 1;
+    }
+    return words;
+}
+
 std::span<const Option> global_options() {
     return kGlobal;
 }

@@ -23,6 +23,9 @@ struct Option {
     bool repeatable{false};
 };
 
+/// The words that stand for a value: tcp and udp of "tcp|udp"; one word where there is no choice.
+[[nodiscard]] std::vector<std::string> choices(const Option& option);
+
 enum class Color { automatic, always, never };
 
 /// A whole number from `least` to `most`, or what the text is not: "a whole number from 0 to 9".

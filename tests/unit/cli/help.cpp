@@ -7,6 +7,7 @@
 #include <fstream>
 #include <regex>
 
+#include "cli/complete.hpp"
 #include "request/fields.hpp"
 
 using namespace ksms;
@@ -65,4 +66,19 @@ TEST_CASE("help: docs/usage.md names no option that there is not") {
             ++count;
         }
     CHECK(count > 30);
+}
+
+TEST_CASE("help: what completes a line") {
+    const auto of = [](const char* line) { return completions(commands(), line); };
+    CHECK(of("ksmsctl sc") == "scan\n");
+    CHECK(of("ksmsctl ").find("registry\n") != std::string::npos);
+    CHECK(of("ksmsctl registry rel") == "release\n");
+    CHECK(of("ksmsctl job submit --ent") == "--entry-only\n");
+    CHECK(of("ksmsctl scan -s 10.0.0.1 --mode ") == "path\nisolated\n");
+    CHECK(of("ksmsctl scan --fail-on u") == "unknown\n");
+    CHECK(of("ksmsctl scan --source ").empty());
+    CHECK(of("ksmsctl scan --max-").empty());  // hidden
+    CHECK(of("ksmsctl scan --pre") == "--pretty\n");
+    for (const char* nothing : {"", " ", "ksmsctl bananas ", "ksmsctl scan 80"})
+        CHECK(of(nothing).find("--") == std::string::npos);
 }

@@ -26,7 +26,7 @@ json text() {
 struct Schema {
     const Field& field;
     json operator()(const Switch&) const { return {{"type", "boolean"}}; }
-    json operator()(const Choice&) const { return {{"enum", words_of(field)}}; }
+    json operator()(const Choice&) const { return {{"enum", choices(field.option)}}; }
     json operator()(const Whole& kind) const { return number("integer", kind.least, kind.most); }
     json operator()(const Seconds& kind) const { return number("number", kind.least, kind.most); }
     json operator()(const IpAddress&) const { return text(); }
