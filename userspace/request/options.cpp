@@ -99,7 +99,7 @@ Result<std::optional<T>> value_of(const std::string& option, const std::optional
 
 }  // namespace
 
-std::expected<std::uint64_t, std::string> read_whole(std::string_view text, std::uint64_t least,
+std::expected<std::uint64_t, std::string> read_whole(const std::string& text, std::uint64_t least,
                                                      std::uint64_t most) {
     std::uint64_t number = 0;
     const auto* end = text.data() + text.size();
@@ -108,7 +108,7 @@ std::expected<std::uint64_t, std::string> read_whole(std::string_view text, std:
     return std::unexpected(fmt::format("a whole number from {} to {}", least, most));
 }
 
-std::expected<std::chrono::nanoseconds, std::string> read_seconds(std::string_view text,
+std::expected<std::chrono::nanoseconds, std::string> read_seconds(const std::string& text,
                                                                   double least, double most) {
     double number = 0;
     const auto* end = text.data() + text.size();

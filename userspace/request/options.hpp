@@ -29,12 +29,12 @@ struct Option {
 enum class Color { automatic, always, never };
 
 /// A whole number from `least` to `most`, or what the text is not: "a whole number from 0 to 9".
-[[nodiscard]] std::expected<std::uint64_t, std::string> read_whole(std::string_view text,
+[[nodiscard]] std::expected<std::uint64_t, std::string> read_whole(const std::string& text,
                                                                    std::uint64_t least,
                                                                    std::uint64_t most);
 /// Seconds ("2", "0.25", "1e-1"), or what the text is not: "seconds from 0 to 9".
 [[nodiscard]] std::expected<std::chrono::nanoseconds, std::string> read_seconds(
-    std::string_view text, double least, double most);
+    const std::string& text, double least, double most);
 
 /// "source" of "source,s".
 [[nodiscard]] std::string long_name(const Option& option);
