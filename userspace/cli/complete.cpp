@@ -25,7 +25,7 @@ std::vector<std::string> of_command(const Command& command, const std::string& p
     for (const auto& option : options) {
         const auto name = "--" + long_name(option);
         if (name == previous && option.value != nullptr) {
-            auto words = choices(option);
+            auto words = choices_in(option.value);
             return words.size() > 1 ? words : std::vector<std::string>();
         }
         if (option.help != nullptr) names.push_back(name);

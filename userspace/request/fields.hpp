@@ -51,7 +51,7 @@ using Put = void (*)(Asked& asked, T value);
 struct Switch {
     Put<bool> put;
 };
-/// One of choices(). @param put  takes the word's index
+/// One of choices_in(Field::value). @param put  takes the word's index
 struct Choice {
     Put<std::size_t> put;
 };
@@ -90,18 +90,21 @@ using Kind = std::variant<Switch, Choice, Whole, Seconds, IpAddress, Dscp, JobNa
                           Verdicts>;
 
 struct Field {
-    Option option;
-    unsigned places;  ///< of Place
+    const char *names, *value, *help;  ///< as Option has them
+    unsigned places;                   ///< of Place
     Kind kind;
+    bool repeatable{false};
     const char* same{nullptr};          ///< the long name of the field that this is another name of
     const char* explain_help{nullptr};  ///< nullptr: as elsewhere
+
+    [[nodiscard]] std::string name() const { return long_name({names, value, help}); }
 };
 
 /// In the order of the help.
 [[nodiscard]] std::span<const Field> fields();
 /// The options that a command takes.
 [[nodiscard]] std::vector<Option> options_of(Place place);
-/// In a body: the long name, "_" for "-".
-[[nodiscard]] std::string key_of(const Field& field);
+/// What a field's name is in a body: "_" for "-".
+[[nodiscard]] std::string key_of(std::string name);
 
 }  // namespace ksms

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <ranges>
 
 #include "base/nearest.hpp"
 
@@ -124,15 +125,10 @@ std::string long_name(const Option& option) {
     return std::string(names.substr(0, names.find(',')));
 }
 
-std::vector<std::string> choices(const Option& option) {
-    std::string_view all = option.value == nullptr ? "" : option.value;
-    all = all.substr(0, all.find('['));
+std::vector<std::string> choices_in(std::string_view value) {
     std::vector<std::string> words;
-    for (std::size_t at = 0; at <= all.size();) {
-        const auto bar = std::min(all.find('|', at), all.size());
-        words.emplace_back(all.substr(at, bar - at));
-        at = bar + 1;
-    }
+    for (const auto word : std::views::split(value.substr(0, value.find('[')), '|'))
+        words.emplace_back(word.begin(), word.end());
     return words;
 }
 

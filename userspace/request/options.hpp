@@ -23,8 +23,9 @@ struct Option {
     bool repeatable{false};
 };
 
-/// The words that stand for a value: tcp and udp of "tcp|udp"; one word where there is no choice.
-[[nodiscard]] std::vector<std::string> choices(const Option& option);
+/// The words of what stands for a value: tcp and udp of "tcp|udp"; one word where there is no
+/// choice.
+[[nodiscard]] std::vector<std::string> choices_in(std::string_view value);
 
 enum class Color { automatic, always, never };
 

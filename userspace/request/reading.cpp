@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "base/nearest.hpp"
@@ -20,9 +21,8 @@ namespace {
 // certain (kLocalSettle, scan/accounting.cpp).
 constexpr std::chrono::milliseconds kShortestTimeout{50};
 
-/// Reads one value of a field, by the field's kind.
-struct KindReader {
-    Asked& asked;
+/// One value of a field, read by the field's kind.
+struct Value {
     const Field& field;
     const std::string &name, &said, &text;
 
@@ -31,73 +31,57 @@ struct KindReader {
     }
     /// What a function of options.hpp read.
     template <typename T>
-    Status store(Put<T> put, const std::expected<T, std::string>& read) const {
+    Result<T> number(const std::expected<T, std::string>& read) const {
         if (!read) return wrong("not " + read.error());
-        put(asked, *read);
-        return {};
+        return *read;
+    }
+    Result<std::size_t> index_in(const std::vector<std::string>& words, const std::string& word,
+                                 const std::string& why) const {
+        const auto found = std::ranges::find(words, word);
+        if (found == words.end()) return wrong(why, did_you_mean(word, words));
+        return static_cast<std::size_t>(found - words.begin());
     }
 
-    Status operator()(const Switch& kind) const {
-        kind.put(asked, true);
-        return {};
+    Result<bool> read(const Switch&) const { return true; }
+    Result<std::size_t> read(const Choice&) const {
+        const auto words = choices_in(field.value);
+        return index_in(words, text, fmt::format("it is {}", fmt::join(words, " or ")));
     }
-    Status operator()(const Choice& kind) const {
-        const auto words = choices(field.option);
-        const auto found = std::ranges::find(words, text);
-        if (found == words.end())
-            return wrong(fmt::format("it is {}", fmt::join(words, " or ")),
-                         did_you_mean(text, words));
-        kind.put(asked, static_cast<std::size_t>(found - words.begin()));
-        return {};
+    Result<std::uint64_t> read(const Whole& kind) const {
+        return number(read_whole(text, kind.least, kind.most));
     }
-    Status operator()(const Whole& kind) const {
-        return store(kind.put, read_whole(text, kind.least, kind.most));
+    Result<std::chrono::nanoseconds> read(const Seconds& kind) const {
+        return number(read_seconds(text, kind.least, kind.most));
     }
-    Status operator()(const Seconds& kind) const {
-        return store(kind.put, read_seconds(text, kind.least, kind.most));
-    }
-    Status operator()(const IpAddress& kind) const {
-        const auto address = Address::parse(text);
+    Result<Address> read(const IpAddress&) const {
+        auto address = Address::parse(text);
         if (!address) return wrong("not an IPv4 or IPv6 address");
-        kind.put(asked, *address);
-        return {};
+        return address;
     }
-    Status operator()(const Dscp& kind) const {
-        kind.put(asked, read_dscp(text));
-        return {};
+    Result<std::uint8_t> read(const Dscp&) const { return read_dscp(text); }
+    Result<std::string> read(const JobName& kind) const {
+        if (is_job_name(text) && text.size() <= kind.most) return text;
+        return wrong("a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -");
     }
-    Status operator()(const JobName& kind) const {
-        if (!is_job_name(text) || text.size() > kind.most)
-            return wrong("a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -");
-        kind.put(asked, text);
-        return {};
+    Result<std::string> read(const NetnsName&) const {
+        if (!text.empty()) return text;
+        return fail(Code::usage, name + " needs a namespace");
     }
-    Status operator()(const NetnsName& kind) const {
-        if (text.empty()) return fail(Code::usage, name + " needs a namespace");
-        kind.put(asked, text);
-        return {};
+    Result<std::string> read(const Text& kind) const {
+        if (text.size() >= kind.least && text.size() <= kind.most) return text;
+        return wrong(fmt::format("not {} to {} bytes", kind.least, kind.most));
     }
-    Status operator()(const Text& kind) const {
-        if (text.size() < kind.least || text.size() > kind.most)
-            return wrong(fmt::format("not {} to {} bytes", kind.least, kind.most));
-        kind.put(asked, text);
-        return {};
-    }
-    Status operator()(const Verdicts& kind) const {
-        static const std::vector<std::string> words{"yes", "no", "unknown"};
+    Result<std::set<Verdict>> read(const Verdicts&) const {
         std::set<Verdict> verdicts;
-        for (std::size_t at = 0; at <= text.size();) {
-            const auto comma = std::min(text.find(',', at), text.size());
-            const auto word = text.substr(at, comma - at);
-            at = comma + 1;
-            const auto found = std::ranges::find(words, word);
-            if (found == words.end())
-                return wrong(fmt::format("\"{}\" is not yes, no or unknown", word),
-                             did_you_mean(word, words));
-            verdicts.insert(static_cast<Verdict>(found - words.begin()));
+        for (const auto part : std::views::split(text, ',')) {
+            const std::string word(part.begin(), part.end());
+            KSMS_TRY(const auto index,
+                     index_in(choices_in(field.value), word,
+                              fmt::format("\"{}\" is not yes, no or unknown", word)));
+            verdicts.insert(static_cast<Verdict>(index));
         }
-        kind.put(asked, std::move(verdicts));
-        return {};
+        if (verdicts.empty()) return wrong("\"\" is not yes, no or unknown");
+        return verdicts;
     }
 };
 
@@ -111,18 +95,15 @@ std::uint8_t read_dscp(const std::string& text) {
 }
 
 std::string Reading::name(const std::string& field) const {
-    if (is_line()) return "--" + field;
-    auto key = field;
-    std::ranges::replace(key, '-', '_');
-    return '"' + key + '"';
+    return is_line() ? "--" + field : '"' + key_of(field) + '"';
 }
 
 std::string Reading::phrase(const std::string& field, const std::string& shown) const {
     return name(field) + (is_line() ? " " : ": ") + shown;
 }
 
-Status Reading::take(const Field& field, const std::vector<Value>& values) {
-    const auto own = long_name(field.option);
+Status Reading::take(const Field& field, const std::vector<Given>& values) {
+    const auto own = field.name();
     const auto meant = field.same == nullptr ? own : field.same;
     if (!values.empty() && has(meant))
         return fail(Code::usage,
@@ -131,8 +112,14 @@ Status Reading::take(const Field& field, const std::vector<Value>& values) {
                                       phrase(own, values.front().shown))
                         : fmt::format("{} and {} are the same: give one", name(own), name(meant)));
     for (const auto& [text, shown] : values) {
-        auto& said = said_[meant] = phrase(own, shown);
-        KSMS_CHECK(std::visit(KindReader{asked_, field, name(own), said, text}, field.kind));
+        const Value value{field, name(own), said_[meant] = phrase(own, shown), text};
+        KSMS_CHECK(std::visit(
+            [&](const auto& kind) -> Status {
+                KSMS_TRY(auto read, value.read(kind));
+                kind.put(asked_, std::move(read));
+                return {};
+            },
+            field.kind));
     }
     return {};
 }

@@ -19,13 +19,13 @@ public:
     explicit Reading(Place place) : place_(place) {}
 
     /// One value of a field.
-    struct Value {
+    struct Given {
         std::string text;
         std::string shown;  ///< as it was written
     };
     /// @param values  none: the field was not given
     /// @return Code::usage naming the field and the value
-    Status take(const Field& field, const std::vector<Value>& values);
+    Status take(const Field& field, const std::vector<Given>& values);
     /// What concerns several fields. After the last take().
     Result<Asked> finish();
     /// A field that was given, and its value: --mode isolated

@@ -35,21 +35,21 @@ std::string shown(const json& value) {
 }
 
 /// A scalar, as a command line would have it. @param number  may it be one?
-Result<Reading::Value> scalar(const std::string& key, const json& value, bool number) {
+Result<Reading::Given> scalar(const std::string& key, const json& value, bool number) {
     const auto wrong = [&](const char* why) {
         return fail(Code::usage, fmt::format("\"{}\": {}: {}", key, shown(value), why));
     };
-    if (number && value.is_number()) return Reading::Value{value.dump(), shown(value)};
+    if (number && value.is_number()) return Reading::Given{value.dump(), shown(value)};
     if (!value.is_string()) return wrong(number ? "neither a string nor a number" : "not a string");
     auto text = value.get<std::string>();
     if (text.empty()) return wrong("empty");
     if (text.find('\0') != std::string::npos) return wrong("a zero byte in it");
-    return Reading::Value{std::move(text), shown(value)};
+    return Reading::Given{std::move(text), shown(value)};
 }
 
-Result<std::vector<Reading::Value>> values_of(const Field& field, const json& value) {
-    const auto key = key_of(field);
-    std::vector<Reading::Value> values;
+Result<std::vector<Reading::Given>> values_of(const Field& field, const json& value) {
+    const auto key = key_of(field.name());
+    std::vector<Reading::Given> values;
     if (std::holds_alternative<Switch>(field.kind)) {
         if (!value.is_boolean())
             return fail(Code::usage,
@@ -59,7 +59,7 @@ Result<std::vector<Reading::Value>> values_of(const Field& field, const json& va
     }
     // Names of jobs and users are nobody's numbers.
     const bool number = !std::holds_alternative<JobName>(field.kind) && key != "user";
-    const bool several = value.is_array() && field.option.repeatable;
+    const bool several = value.is_array() && field.repeatable;
     for (const auto& each : several ? value.get<std::vector<json>>() : std::vector<json>{value}) {
         KSMS_TRY(auto one, scalar(key, each, number));
         values.push_back(std::move(one));
@@ -71,7 +71,7 @@ Result<std::vector<Reading::Value>> values_of(const Field& field, const json& va
 Status check_keys(const json& body, Place place) {
     std::vector<std::string> known;
     for (const auto& field : fields())
-        if ((field.places & place) != 0) known.push_back(key_of(field));
+        if ((field.places & place) != 0) known.push_back(key_of(field.name()));
     for (const auto& [key, value] : body.items())
         if (std::ranges::find(known, key) == known.end())
             return fail(Code::usage, fmt::format("\"{}\": there is no such key", key),
@@ -86,9 +86,8 @@ Result<Asked> make_scan_request(Place place, const Arguments& arguments,
     Reading reading(place);
     for (const auto& field : fields()) {
         if ((field.places & place) == 0) continue;
-        std::vector<Reading::Value> values;
-        for (const auto& text : arguments.all(long_name(field.option)))
-            values.push_back({text, text});
+        std::vector<Reading::Given> values;
+        for (const auto& text : arguments.all(field.name())) values.push_back({text, text});
         KSMS_CHECK(reading.take(field, values));
     }
     auto asked = reading.finish();
@@ -114,7 +113,7 @@ Result<Asked> make_job_request(const json& body, const RegistryLimits& limits) {
     KSMS_CHECK(check_keys(body, place));
     Reading reading(place);
     for (const auto& field : fields()) {
-        const auto found = body.find(key_of(field));
+        const auto found = body.find(key_of(field.name()));
         if ((field.places & place) == 0 || found == body.end()) continue;
         KSMS_TRY(const auto values, values_of(field, *found));
         KSMS_CHECK(reading.take(field, values));
@@ -127,14 +126,14 @@ Result<Asked> make_job_request(const json& body, const RegistryLimits& limits) {
 json job_body(const Arguments& arguments) {
     auto body = json::object();
     for (const auto& field : fields()) {
-        const auto name = long_name(field.option);
+        const auto name = field.name();
         if ((field.places & in_submit) == 0 || (field.places & in_body) == 0 ||
             !arguments.has(name))
             continue;
-        auto& value = body[key_of(field)];
-        if (field.option.value == nullptr)
+        auto& value = body[key_of(field.name())];
+        if (field.value == nullptr)
             value = true;
-        else if (field.option.repeatable)
+        else if (field.repeatable)
             value = arguments.all(name);
         else
             value = *arguments.text(name);

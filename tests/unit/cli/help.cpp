@@ -46,11 +46,11 @@ TEST_CASE("help: a command's is that of its fields") {
          {std::pair(in_scan, "scan"), {in_explain, "explain"}, {in_submit, "job submit"}}) {
         const auto help = help_text(commands(), command);
         for (const auto& field : fields()) {
-            const auto name = long_name(field.option);
+            const auto name = field.name();
             if (place == in_submit && name == "wait") continue;  // another there
             INFO(command << " --" << name);
             const bool shown = std::regex_search(help, std::regex("--" + name + "[ \n]"));
-            CHECK(shown == ((field.places & place) != 0 && field.option.help != nullptr));
+            CHECK(shown == ((field.places & place) != 0 && field.help != nullptr));
         }
     }
     CHECK(help_text(commands(), "explain").find("at most 16 services") != std::string::npos);

@@ -26,7 +26,7 @@ json text() {
 struct Schema {
     const Field& field;
     json operator()(const Switch&) const { return {{"type", "boolean"}}; }
-    json operator()(const Choice&) const { return {{"enum", choices(field.option)}}; }
+    json operator()(const Choice&) const { return {{"enum", choices_in(field.value)}}; }
     json operator()(const Whole& kind) const { return number("integer", kind.least, kind.most); }
     json operator()(const Seconds& kind) const { return number("number", kind.least, kind.most); }
     json operator()(const IpAddress&) const { return text(); }
@@ -46,7 +46,7 @@ struct Schema {
 
 json schema_of(const Field& field) {
     auto schema = std::visit(Schema{field}, field.kind);
-    if (field.option.repeatable) {
+    if (field.repeatable) {
         schema["items"] = text();
         schema["type"] = {"string", "array"};
     }
@@ -72,7 +72,7 @@ TEST_CASE("fields: docs/openapi.json has each key with its type and range, and n
     }
     json wanted = json::object();
     for (const auto& field : fields())
-        if ((field.places & in_body) != 0) wanted[key_of(field)] = schema_of(field);
+        if ((field.places & in_body) != 0) wanted[key_of(field.name())] = schema_of(field);
     for (const auto& [key, schema] : wanted.items()) {
         INFO(key);
         CHECK(documented.value(key, json()) == schema);
@@ -87,8 +87,9 @@ TEST_CASE("fields: docs/openapi.json says which keys are those of fast jobs only
     const auto documented = document()["Submission"]["properties"];
     for (const auto& field : fields()) {
         if ((field.places & in_body) == 0) continue;
-        INFO(key_of(field));
-        const auto about = documented.value(key_of(field), json::object()).value("description", "");
+        INFO(key_of(field.name()));
+        const auto about =
+            documented.value(key_of(field.name()), json::object()).value("description", "");
         CHECK(about.ends_with("Fast jobs only.") == ((field.places & in_detailed) == 0));
     }
 }
@@ -119,8 +120,8 @@ TEST_CASE("fields: a name, a letter or a key is one field's alone at each place"
         std::set<std::string> seen;
         for (const auto& field : fields()) {
             if ((field.places & place) == 0) continue;
-            const std::string names = field.option.names;
-            CHECK(seen.insert(long_name(field.option)).second);
+            const std::string names = field.names;
+            CHECK(seen.insert(field.name()).second);
             if (const auto comma = names.find(','); comma != std::string::npos)
                 CHECK(seen.insert(names.substr(comma)).second);
         }
