@@ -36,8 +36,7 @@ struct Order {
     std::string pin_root;  ///< "": the usual one
     bool detailed{false};
     ScanRequest request;
-    std::vector<std::string>
-        namespaces;  ///< those that it may use, patterns of glob(7); empty: all
+    std::vector<std::string> namespaces;  ///< those it may use, patterns of glob(7); empty: all
 };
 
 /// @param read  what was read of the job's request when it was submitted; nullptr: its text is read

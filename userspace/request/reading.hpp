@@ -4,12 +4,10 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
-#include "registry/limits.hpp"
 #include "request/fields.hpp"
 
 namespace ksms {
