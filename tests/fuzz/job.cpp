@@ -6,7 +6,7 @@
 #include "explain/explain.hpp"
 #include "holds.hpp"
 #include "http/json_body.hpp"
-#include "request/job_request.hpp"
+#include "request/scan_request.hpp"
 
 using namespace ksms;
 using namespace ksms::fuzz;
@@ -14,7 +14,7 @@ using namespace ksms::fuzz;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto body = parse_json_body(text_of(data, size));
     if (!body) return 0;
-    const auto job = make_job_request(*body, Config{}, {});
+    const auto job = make_job_request(*body, RegistryLimits{});
     if (!job) {
         // It becomes the detail of a problem.
         holds(job.error().code == Code::usage && is_utf8(job.error().text()));
@@ -22,10 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     holds(job->id.empty() || is_job_name(job->id));
-    holds(!job->user || (!job->user->empty() && job->user->size() < KSMS_NAME_LENGTH));
-    const auto& scan = job->scan;
+    holds(job->user.size() < KSMS_NAME_LENGTH);
+    const ScanRequest& scan = *job;
     holds(scan.source && scan.source.family == scan.destination.family);
-    holds(!scan.services.empty() && scan.timeout_ns > 0);
+    holds(!scan.services.empty() && scan.timeout.count() > 0);
     if (job->detailed) holds(scan.services.size() <= kMostExplained);
     if (scan.dscp) holds(*scan.dscp >= scan.limits.dscp_min && *scan.dscp <= scan.limits.dscp_max);
     // A job's name is its id; the command line alone has --job.

@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "base/environment.hpp"
 #include "base/nearest.hpp"
 #include "cli/command.hpp"
+#include "cli/complete.hpp"
 #include "cli/help.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/signals.hpp"
@@ -180,6 +183,11 @@ Result<int> run_command(const Command& command, const GlobalOptions& options,
 
 Result<int> dispatch(Line line, const std::atomic<int>& stop) {
     const auto table = commands();
+    if (const char* typed = std::getenv("COMP_LINE");
+        typed != nullptr && line.size() == 4 && line[0] == "complete") {
+        std::fputs(completions(table, typed).c_str(), stdout);
+        return 0;
+    }
     KSMS_TRY(const auto call, find_command(table, line));
     const auto own = call.command != nullptr ? call.command->options : std::span<const Option>();
     KSMS_TRY(const auto arguments, parse_arguments(own, line));

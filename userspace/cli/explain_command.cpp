@@ -7,7 +7,7 @@
 #include "os/process.hpp"
 #include "output/explain.hpp"
 #include "output/words.hpp"
-#include "request/explain_request.hpp"
+#include "request/scan_request.hpp"
 
 namespace ksms {
 namespace {
@@ -23,7 +23,7 @@ int status_of(Context& context, const Explanation& result) {
 
 Result<int> explain(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto request,
-             make_explain_request(arguments, context.config, context.environment));
+             make_scan_request(in_explain, arguments, context.config.limits, context.environment));
     KSMS_CHECK(require_capabilities("explain"));
     auto& console = context.console;
     ProgressLine line(console);
@@ -50,10 +50,11 @@ Result<int> explain(Context& context, const Arguments& arguments) {
 }  // namespace
 
 std::span<const Command> explain_commands() {
+    static const auto options = options_of(in_explain);
     static const Command commands[] = {
-        {"explain", kExplainSynopsis,
-         "A few services in detail: routes, hooks, and the very rule that stops one",
-         explain_options(), 0, 0, false, explain}};
+        {"explain", kRequestSynopsis,
+         "A few services in detail: routes, hooks, and the very rule that stops one", options, 0, 0,
+         false, explain}};
     return commands;
 }
 

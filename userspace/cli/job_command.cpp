@@ -27,8 +27,6 @@ constexpr double kLongestWait = 31'536'000;  // seconds
 constexpr int kWaitEach = 60;
 
 constexpr Option kSocket = {"socket", "PATH", "of ksmsd (ksms.socket in the configuration)"};
-constexpr Option kId = {"id", "ID", "the job's name (made up)"};
-constexpr Option kType = {"type", "fast|detailed", "a scan, or explain (fast)"};
 constexpr Option kWait = {"wait", nullptr, "wait for its end; print and exit as scan does"};
 
 constexpr Option kPlain[] = {kSocket};
@@ -40,14 +38,10 @@ constexpr Option kListing[] = {kSocket,
                                {"user", "NAME", "of this user (root)"},
                                {"limit", "N", "at most so many, the newest (100)"}};
 
-/// The options of scan but those that mean something else here.
 std::span<const Option> submit_options() {
     static const std::vector<Option> all = [] {
-        std::vector<Option> options{kSocket, kId, kType, kWait};
-        for (const auto& option : scan_options()) {
-            const std::string_view names = option.names;
-            if (names != "wait" && names != "job" && names != "dry-run") options.push_back(option);
-        }
+        auto options = options_of(in_submit);
+        options.insert(options.begin(), {kSocket, kWait});
         return options;
     }();
     return all;
@@ -213,28 +207,11 @@ Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdic
     return 0;
 }
 
-json body_of(const Arguments& arguments) {
-    json body = json::object();
-    for (const auto& option : submit_options()) {
-        const auto name = long_name(option);
-        if (name == "socket" || name == "wait" || name == "fail-on" || !arguments.has(name))
-            continue;
-        auto key = name;
-        std::ranges::replace(key, '-', '_');
-        if (option.value == nullptr)
-            body[key] = true;
-        else if (option.repeatable)
-            body[key] = arguments.all(name);
-        else
-            body[key] = *arguments.text(name);
-    }
-    return body;
-}
-
 Result<int> submit(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto fail_on, read_fail_on(arguments));
+    // ksmsd checks it all the same; here errors name the options.
+    KSMS_TRY(const auto asked, make_scan_request(in_submit, arguments, {}, {}));
     const auto http = client(context, arguments);
-    KSMS_TRY(const auto answer, ask(http, "POST", "/v1/jobs", body_of(arguments).dump()));
+    KSMS_TRY(const auto answer, ask(http, "POST", "/v1/jobs", job_body(arguments).dump()));
     KSMS_TRY(const auto submitted, parsed(answer));
     const auto id = submitted.value("id", "");
     if (!arguments.has("wait")) {
@@ -245,7 +222,7 @@ Result<int> submit(Context& context, const Arguments& arguments) {
         return 0;
     }
     KSMS_TRY(const auto job, await_end(context, http, id, std::nullopt));
-    return end_as_scan(context, job, fail_on);
+    return end_as_scan(context, job, asked.fail_on);
 }
 
 Result<int> list(Context& context, const Arguments& arguments) {
@@ -295,7 +272,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 Result<int> wait(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto timeout, arguments.seconds("timeout", 0, kLongestWait));
     std::optional<std::chrono::steady_clock::time_point> until;
-    if (timeout) until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(*timeout);
+    if (timeout) until = std::chrono::steady_clock::now() + *timeout;
     const auto& id = arguments.words.front();
     KSMS_TRY(const auto job, await_end(context, client(context, arguments), id, until));
     if (!is_over(job))

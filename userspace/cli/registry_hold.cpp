@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "base/clock.hpp"
 #include "cli/registry_command.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/signals.hpp"
@@ -43,7 +44,7 @@ Result<LeaseRequest> request_of(const char* command, const Arguments& arguments)
     if (!job) return fail(Code::usage, fmt::format("{} needs --job ID", command));
     request.job = *job;
     KSMS_TRY(const auto ttl, arguments.seconds("ttl", 0.001, kLongestTtl));
-    request.ttl_ns = ttl.value_or(0);
+    if (ttl) request.ttl_ns = in_ns(*ttl);
     KSMS_TRY(const auto dscp, arguments.number("dscp", 0, KSMS_DSCPS - 1));
     if (dscp) request.dscp = static_cast<std::uint8_t>(*dscp);
     request.user = arguments.text("user").value_or(user_name());
@@ -54,7 +55,7 @@ Result<Lease> allocate(Context& context, const RegistryAccess& access, const Lea
                        const Arguments& arguments) {
     KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestLeaseWait));
     const Registry registry(access.pins, access.limits);
-    return registry.allocate(request, wait.value_or(0), &context.stop);
+    return registry.allocate(request, wait ? in_ns(*wait) : 0, &context.stop);
 }
 
 Result<int> run_allocate(Context& context, const Arguments& arguments) {
@@ -120,7 +121,8 @@ Result<int> run_renew(Context& context, const Arguments& arguments) {
     const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
-    KSMS_CHECK(registry.renew(dscp, generation_of(lease), ttl.value_or(access.limits.ttl_ns)));
+    KSMS_CHECK(
+        registry.renew(dscp, generation_of(lease), ttl ? in_ns(*ttl) : access.limits.ttl_ns));
     KSMS_TRY(const auto renewed, registry.find_dscp(dscp));
     print_leases(context, {renewed}, "");
     return 0;

@@ -60,28 +60,29 @@ int status_of(Context& context, const Report& report, const std::set<Verdict>& f
 }
 
 Result<int> scan(Context& context, const Arguments& arguments) {
-    KSMS_TRY(const auto request, make_scan_request(arguments, context.config, context.environment));
-    KSMS_TRY(const auto fail_on, read_fail_on(arguments));
+    KSMS_TRY(const auto asked,
+             make_scan_request(in_scan, arguments, context.config.limits, context.environment));
     KSMS_CHECK(require_capabilities("a scan"));
-    if (arguments.has("dry-run")) return dry_run(context, request);
+    if (asked.dry_run) return dry_run(context, asked);
     ProgressLine line(context.console);
     ScanHooks hooks;
     hooks.progress = [&line](const ScanProgress& progress) { line.show(progress); };
     hooks.stop = &context.stop;
-    KSMS_TRY(const auto report, run_scan(context.root, request, hooks));
+    KSMS_TRY(const auto report, run_scan(context.root, asked, hooks));
     context.console.end_progress();
     for (const auto& warning : report.warnings) context.console.warn(warning);
     print(context.console, report);
-    return status_of(context, report, fail_on);
+    return status_of(context, report, asked.fail_on);
 }
 
 }  // namespace
 
 std::span<const Command> scan_commands() {
+    static const auto options = options_of(in_scan);
     static const Command commands[] = {
-        {"scan", "-s SOURCE -d DESTINATION -P PORTS",
-         "Which services get from a source to a destination, router by router", scan_options(), 0,
-         0, false, scan}};
+        {"scan", kRequestSynopsis,
+         "Which services get from a source to a destination, router by router", options, 0, 0,
+         false, scan}};
     return commands;
 }
 

@@ -267,7 +267,8 @@ Status read_own(const Reader& read, const json& root, Config& config) {
 
 /// The file may be another application's, which has many: one line for all of them, those first
 /// that are nearly one of ours.
-void warn_of_foreign_keys(const Reader& read, const json& root, Config& config) {
+void warn_of_foreign_keys(const Reader& read, const json& root, const std::string& name,
+                          Config& config) {
     constexpr std::size_t most_named = 3;
     static const std::array<std::string, 4> keys{"dscp_registry", "ksms", "ksms_parallel_execution",
                                                  "max_parallel_fast_jobs"};
@@ -288,7 +289,7 @@ void warn_of_foreign_keys(const Reader& read, const json& root, Config& config) 
         foreign.push_back(fmt::format("{} more", more));
     }
     misspelt.insert(misspelt.end(), foreign.begin(), foreign.end());
-    config.warnings.push_back(fmt::format("{}: not {} of ksms, passed over: {}", config.name,
+    config.warnings.push_back(fmt::format("{}: not {} of ksms, passed over: {}", name,
                                           all == 1 ? "a key" : "keys", fmt::join(misspelt, ", ")));
 }
 
@@ -300,14 +301,12 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
     const Reader read(text, name);
     KSMS_CHECK(read.twice());
     Config config;
-    config.text = text;
-    config.name = name;
     KSMS_CHECK(read_registry(read, root, config));
     KSMS_CHECK(read_own(read, root, config));
     KSMS_CHECK(read.boolean(root, "", "ksms_parallel_execution", config.parallel_execution));
     KSMS_CHECK(
         read.number(root, "", "max_parallel_fast_jobs", 1, 64, config.max_parallel_fast_jobs));
-    warn_of_foreign_keys(read, root, config);
+    warn_of_foreign_keys(read, root, name, config);
     return config;
 }
 

@@ -45,7 +45,6 @@ struct Config {
     std::uint32_t max_parallel_fast_jobs{8};
     double utilization_warning{0.8};  ///< 0 to 1: the part of the DSCPs that is held
     ServiceConfig service;
-    std::string text, name;             ///< as it was read; "" without a file
     std::vector<std::string> warnings;  ///< keys that mean nothing to us
 };
 

@@ -12,18 +12,18 @@ namespace {
 
 constexpr const char* kHint = "\"ksms.allow\" of the configuration says what members may ask";
 
-bool is_allowed(const Allowance& allowance, const std::string& name) {
-    return allowance.namespaces.empty() ||
-           std::ranges::any_of(allowance.namespaces, [&](const std::string& pattern) {
+bool is_allowed(const std::vector<std::string>& namespaces, const std::string& name) {
+    return namespaces.empty() || std::ranges::any_of(namespaces, [&](const std::string& pattern) {
                return ::fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
            });
 }
 
-Status check(const Allowance& allowance, const char* option, const std::string& name) {
+Status check(const std::vector<std::string>& namespaces, const char* option,
+             const std::string& name) {
     if (name.starts_with('/'))
         return fail(Code::not_allowed, fmt::format("{} {}: a path is root's to name", option, name),
                     "a name of `ip netns`, pid:N, or host");
-    if (is_allowed(allowance, name)) return {};
+    if (is_allowed(namespaces, name)) return {};
     return fail(Code::not_allowed,
                 fmt::format("{} {}: members may not use this namespace", option, name), kHint);
 }
@@ -41,23 +41,24 @@ Status allows(const Allowance& allowance, const ScanRequest& request) {
     if (request.isolated && !allowance.isolated)
         return fail(Code::not_allowed, "mode isolated: members may not use it", kHint);
     if (!request.source_netns.empty())
-        KSMS_CHECK(check(allowance, "source_netns", request.source_netns));
-    for (const auto& router : request.routers) KSMS_CHECK(check(allowance, "router", router));
+        KSMS_CHECK(check(allowance.namespaces, "source_netns", request.source_netns));
+    for (const auto& router : request.routers)
+        KSMS_CHECK(check(allowance.namespaces, "router", router));
     for (const auto& inject : request.inject)
-        KSMS_CHECK(check(allowance, "inject", inject.substr(0, inject.rfind(':'))));
+        KSMS_CHECK(check(allowance.namespaces, "inject", inject.substr(0, inject.rfind(':'))));
     return {};
 }
 
-Status allows(const Allowance& allowance, const Plan& plan) {
+Status allows(const std::vector<std::string>& namespaces, const Plan& plan) {
     const auto refuse = [](const char* what, const std::string& name) {
         return fail(Code::not_allowed,
                     fmt::format("{} {}: members may not use this namespace", what, name), kHint);
     };
     for (const auto& entry : plan.entries)
-        if (!is_allowed(allowance, entry.netns.name()))
+        if (!is_allowed(namespaces, entry.netns.name()))
             return refuse("the probes would leave from", entry.netns.name());
     for (const auto& router : plan.routers)
-        if (!is_allowed(allowance, router.netns.name()))
+        if (!is_allowed(namespaces, router.netns.name()))
             return refuse("the probes would pass", router.netns.name());
     return {};
 }

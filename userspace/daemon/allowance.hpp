@@ -2,6 +2,9 @@
 // What members of the group may ask of ksmsd, which is root: "ksms.allow" of the configuration.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "judge/plan.hpp"
@@ -14,7 +17,8 @@ namespace ksms {
 /// @return Code::not_allowed naming the option and the key
 [[nodiscard]] Status allows(const Allowance& allowance, const ScanRequest& request);
 /// Where its probes would leave and what they would pass.
-[[nodiscard]] Status allows(const Allowance& allowance, const Plan& plan);
+/// @param namespaces  Allowance::namespaces
+[[nodiscard]] Status allows(const std::vector<std::string>& namespaces, const Plan& plan);
 /// The request, no faster than allowed.
 void slow_down(const Allowance& allowance, ScanRequest& request);
 

@@ -91,11 +91,13 @@ JobBoard::Counts JobBoard::counts() const {
     return counts;
 }
 
-void JobBoard::submit(Job job, Records::Then<Submitted> then) {
+void JobBoard::submit(Job job, std::shared_ptr<const ScanRequest> request,
+                      Records::Then<Submitted> then) {
     const auto wish = std::exchange(job.dscp, std::nullopt);
     job.submitted_at = realtime_s();
     count(job, true);
-    records_.submit(job, [this, job, wish, then = std::move(then)](Result<Submitted> submitted) {
+    records_.submit(job, [this, job, request = std::move(request), wish,
+                          then = std::move(then)](Result<Submitted> submitted) {
         if (!submitted || submitted->existed) {
             count(job, false);
             return then(std::move(submitted));
@@ -103,6 +105,7 @@ void JobBoard::submit(Job job, Records::Then<Submitted> then) {
         ++figures_.submitted.at(index_of(job.type));
         log(LogLevel::debug, "submitted", fields_of(job));
         enqueue(submitted->job, wish);
+        jobs_.at(job.id).request = request;
         then(std::move(submitted));
         pump();
     });
@@ -181,17 +184,17 @@ void JobBoard::start(const std::string& id) {
     auto& live = jobs_.at(id);
     live.asked_at = realtime_s();
     live.stage = "start";
-    const Order order{id,        live.job.user, live.job.uid, live.job.request,
-                      pin_root_, config_.text,  config_.name};
+    const auto order = make_order(live.job, live.request.get(), config_, pin_root_);
+    if (!order) return finish(id, JobState::failed, error_object(order.error()));
     const auto started =
-        pool_.run(order, {[this, id](const std::string& event, const nlohmann::json& data) {
-                              on_event(id, event, data);
-                          },
-                          [this, id](std::string document) {
-                              if (auto* of = find_live(id)) of->result = std::move(document);
-                          },
-                          [this, id](const RunEnd& end) { on_end(id, end); },
-                          [this, id](const std::string& how) { on_died(id, how); }});
+        pool_.run(*order, {[this, id](const std::string& event, const nlohmann::json& data) {
+                               on_event(id, event, data);
+                           },
+                           [this, id](std::string document) {
+                               if (auto* of = find_live(id)) of->result = std::move(document);
+                           },
+                           [this, id](const RunEnd& end) { on_end(id, end); },
+                           [this, id](const std::string& how) { on_died(id, how); }});
     if (started)
         return patience(id, kStartTime,
                         fmt::format("did not start within {} s", kStartTime.count()));

@@ -51,7 +51,8 @@ public:
 
     /// On disk when `then` is called. Of `job`: id, type, user, uid, request, and the DSCP that it
     /// asks for as dscp.
-    void submit(Job job, Records::Then<Submitted> then);
+    /// @param request  what was read of its request; nullptr: it is read again when it starts
+    void submit(Job job, std::shared_ptr<const ScanRequest> request, Records::Then<Submitted> then);
     /// A job that is not over as it stands now, without its result; nullptr where there is none.
     [[nodiscard]] const Job* live(const std::string& id) const;
     /// A job that is in memory: one that is not over, or not written down yet.
@@ -89,7 +90,8 @@ public:
 private:
     /// A job that is not over.
     struct Live {
-        Job job;  ///< without its result
+        Job job;                                     ///< without its result
+        std::shared_ptr<const ScanRequest> request;  ///< as it was read; nullptr: it will be
         std::optional<int> wish;
         double asked_at{0};  ///< for its DSCP
         bool cancelled{false};

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.hpp"
 #include "base/environment.hpp"
 #include "base/text.hpp"
-#include "config/config.hpp"
 #include "daemon/allowance.hpp"
 #include "evidence/so_far.hpp"
 #include "explain/explain.hpp"
@@ -16,7 +17,7 @@
 #include "output/json.hpp"
 #include "output/words.hpp"
 #include "registry/registry.hpp"
-#include "request/job_request.hpp"
+#include "request/scan_request.hpp"
 #include "scan/scan.hpp"
 
 namespace ksms {
@@ -24,10 +25,8 @@ namespace {
 
 using nlohmann::json;
 
-// So long a job waits in the kernel's line for a DSCP, before ksmsd asks anew.
-constexpr std::uint64_t kLeaseWait = 10'000'000'000;
-// … and for a detailed job from the command line to end.
-constexpr std::uint64_t kTurnWait = 60'000'000'000;
+// So long a detailed job waits for one from the command line to end.
+constexpr std::chrono::seconds kTurnWait{60};
 // More are in the result; a stream of events is for people.
 constexpr std::size_t kMostVerdicts = kMostSoFar;
 
@@ -79,10 +78,14 @@ RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
 
 class Run {
 public:
-    /// @param allowance  what the user may ask; nullptr: everything
-    Run(const PinRoot& root, const std::string& id, const Allowance* allowance, const RunSink& sink,
-        Workbench& bench, const std::atomic<int>& stop)
-        : root_(root), id_(id), allowance_(allowance), sink_(sink), bench_(bench), stop_(stop) {}
+    Run(const PinRoot& root, const Order& order, const RunSink& sink, Workbench& bench,
+        const std::atomic<int>& stop)
+        : root_(root),
+          id_(order.id),
+          namespaces_(order.namespaces),
+          sink_(sink),
+          bench_(bench),
+          stop_(stop) {}
 
     RunEnd scan(const ScanRequest& request) {
         ScanHooks hooks;
@@ -92,7 +95,7 @@ public:
         hooks.stop = &stop_;
         hooks.planned = [this, keep = request.hooks == TapHooks::tc](
                             const Plan& plan, const Network& network) -> Status {
-            KSMS_CHECK(is_allowed(plan));
+            KSMS_CHECK(allows(namespaces_, plan));
             if (keep) bench_.keep(plan, network);
             return {};
         };
@@ -119,11 +122,13 @@ public:
             [[maybe_unused]] const auto given = registry.release(lease->dscp, lease->generation);
         });
         sink_.event("leased", {{"dscp", lease->dscp}});
-        request.wait_ns = kTurnWait;
+        request.wait = kTurnWait;
         ExplainHooks hooks;
         hooks.progress = progress();
         hooks.stop = &stop_;
-        hooks.planned = [this](const Plan& plan, const Network&) { return is_allowed(plan); };
+        hooks.planned = [this](const Plan& plan, const Network&) {
+            return allows(namespaces_, plan);
+        };
         auto explained = run_explain(root_, request, hooks);
         if (!explained) return end_of(explained.error(), stop_ != 0);
         for (auto& service : explained->services)
@@ -168,7 +173,7 @@ private:
         wanted.user = request.user;
         wanted.dscp = request.dscp;
         KSMS_TRY(wanted.owner, this_process());
-        return registry.allocate(wanted, request.wait_ns, &stop_);
+        return registry.allocate(wanted, in_ns(request.wait), &stop_);
     }
 
     std::function<void(std::uint8_t)> leased() {
@@ -197,13 +202,9 @@ private:
         sink_.event("verdict", verdict);
     }
 
-    [[nodiscard]] Status is_allowed(const Plan& plan) const {
-        return allowance_ == nullptr ? Status{} : allows(*allowance_, plan);
-    }
-
     const PinRoot& root_;
     const std::string& id_;
-    const Allowance* allowance_;
+    const std::vector<std::string>& namespaces_;
     const RunSink& sink_;
     Workbench& bench_;
     const std::atomic<int>& stop_;
@@ -211,28 +212,14 @@ private:
 
 }  // namespace
 
-RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
-               const std::atomic<int>& stop) {
-    auto config = order.config.empty() ? Result<Config>(Config{})
-                                       : parse_config(order.config, order.config_name);
-    if (!config) return end_of(config.error(), false);
+RunEnd run_job(Order order, const RunSink& sink, Workbench& bench, const std::atomic<int>& stop) {
     auto root = PinRoot::choose(order.pin_root, {});
     if (!root) return end_of(root.error(), false);
-    auto job =
-        make_job_request(json::parse(order.request, nullptr, false), *config, Environment::read());
-    if (!job) return end_of(job.error(), false);
-    const auto* allowance = order.uid == 0 ? nullptr : &config->service.allow;
-    if (allowance != nullptr) {
-        if (const auto allowed = allows(*allowance, job->scan); !allowed)
-            return end_of(allowed.error(), false);
-        slow_down(*allowance, job->scan);
-    }
-    job->scan.job = lease_name(order.id);
-    job->scan.user = order.user;
-    job->scan.wait_ns = job->scan.dscp ? 0 : kLeaseWait;
+    if (const auto known = surround(order.request, Environment::read()); !known)
+        return end_of(known.error(), false);
     if (const auto ready = bench.prepare(*root); !ready) return end_of(ready.error(), false);
-    Run run(*root, order.id, allowance, sink, bench, stop);
-    return job->detailed ? run.explain(job->scan) : run.scan(job->scan);
+    Run run(*root, order, sink, bench, stop);
+    return order.detailed ? run.explain(order.request) : run.scan(order.request);
 }
 
 }  // namespace ksms

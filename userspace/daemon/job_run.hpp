@@ -22,7 +22,6 @@ struct RunSink {
 /// Call it while the process has one thread. Nothing of the job is left when it returns.
 /// @param stop  once it is not 0 the job is ended with what is known
 /// @param bench  made ready by it where it is not
-RunEnd run_job(const Order& order, const RunSink& sink, Workbench& bench,
-               const std::atomic<int>& stop);
+RunEnd run_job(Order order, const RunSink& sink, Workbench& bench, const std::atomic<int>& stop);
 
 }  // namespace ksms

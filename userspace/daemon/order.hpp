@@ -9,15 +9,17 @@
 //                       {"event":"end","data":{…}}                      see RunEnd; last
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
+#include "config/config.hpp"
 #include "ksms/abi.h"
+#include "queue/job.hpp"
+#include "route/request.hpp"
 
 namespace ksms {
 
@@ -27,13 +29,20 @@ namespace ksms {
     return KSMS_SERVICE_PREFIX + id;
 }
 
+/// A job as it is to be run now: checked, under the limits that hold now. Nothing in it is read as
+/// words by the worker.
 struct Order {
-    std::string id, user;
-    uid_t uid{0};
-    std::string request;              ///< JSON text as it was accepted
-    std::string pin_root;             ///< "": the usual one
-    std::string config, config_name;  ///< text of the configuration and its file's name
+    std::string id;
+    std::string pin_root;  ///< "": the usual one
+    bool detailed{false};
+    ScanRequest request;
+    std::vector<std::string> namespaces;  ///< those it may use, patterns of glob(7); empty: all
 };
+
+/// @param read  what was read of the job's request when it was submitted; nullptr: its text is read
+/// @return Code::usage or Code::not_allowed where `config` allows no such job (any more)
+Result<Order> make_order(const Job& job, const ScanRequest* read, const Config& config,
+                         const std::string& pin_root);
 
 /// How a run ended.
 struct RunEnd {

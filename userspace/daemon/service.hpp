@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "daemon/board.hpp"
@@ -41,6 +42,7 @@ public:
 private:
     struct Submission {
         Job job;
+        std::shared_ptr<const ScanRequest> request;
         bool trusted{false};
         bool named{false};  ///< its client chose the id
     };
@@ -52,7 +54,8 @@ private:
 
     void visible(const Caller& caller, const std::string& id, const Then<Job>& then);
     std::unexpected<Problem> rejected(const char* reason, Problem problem);
-    void find_owner(const Caller& caller, const std::optional<std::string>& user,
+    /// @param user  that the request names; "": none
+    void find_owner(const Caller& caller, const std::string& user,
                     std::function<void(Answer<Job>)> then);
     void look_for(Submission submission, const Then<SubmittedJob>& then);
     void enqueue(const Submission& submission, const Then<SubmittedJob>& then);

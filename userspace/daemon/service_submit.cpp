@@ -13,7 +13,7 @@
 #include "daemon/problem.hpp"
 #include "daemon/service.hpp"
 #include "http/json_body.hpp"
-#include "request/job_request.hpp"
+#include "request/scan_request.hpp"
 
 namespace ksms {
 namespace {
@@ -24,6 +24,9 @@ using nlohmann::json;
 // have above that.
 constexpr std::uint64_t kMostBytes = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kMostBytesUser = 8ULL * 1024 * 1024;
+// What was read of a request waits for its job's start; more is read again from the text, because
+// 6 bytes of it ("-,U:-") may be half a megabyte of services.
+constexpr std::size_t kMostKept = 2048;
 // A burst may be as long as this many seconds of the rate.
 constexpr double kBurst = 10;
 constexpr std::size_t kMostBuckets = 4096;
@@ -49,18 +52,18 @@ std::unexpected<Problem> KsmsService::rejected(const char* reason, Problem why) 
     return std::unexpected(std::move(why));
 }
 
-void KsmsService::find_owner(const Caller& caller, const std::optional<std::string>& user,
+void KsmsService::find_owner(const Caller& caller, const std::string& user,
                              std::function<void(Answer<Job>)> then) {
     Job job;
     job.uid = caller.uid;
     job.user = caller.user;
-    if (!user || *user == caller.user) return then(std::move(job));
+    if (user.empty() || user == caller.user) return then(std::move(job));
     if (!caller.trusted)
         return then(std::unexpected(
-            problem(403, "Not allowed", fmt::format("\"user\": {}: you are {}", *user, caller.user),
+            problem(403, "Not allowed", fmt::format("\"user\": {}: you are {}", user, caller.user),
                     "omit it; only root submits for others")));
-    job.user = *user;
-    peers_.find(*user, [job, then = std::move(then)](std::optional<uid_t> uid) mutable {
+    job.user = user;
+    peers_.find(user, [job, then = std::move(then)](std::optional<uid_t> uid) mutable {
         if (uid) job.uid = *uid;
         then(std::move(job));
     });
@@ -76,10 +79,10 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
     if (!caller.trusted && is_too_fast(caller.uid)) return then(rejected("rate_limit", too_fast()));
     const auto body = parse_json_body(text);
     if (!body) return then(rejected("invalid", body.error()));
-    const auto request = make_job_request(*body, config_, {});
+    const auto request = make_job_request(*body, config_.limits);
     if (!request) return then(rejected("invalid", problem_of(request.error())));
     if (!caller.trusted)
-        if (const auto allowed = allows(config_.service.allow, request->scan); !allowed)
+        if (const auto allowed = allows(config_.service.allow, *request); !allowed)
             return then(rejected("not_allowed", problem_of(allowed.error())));
     Submission submission;
     submission.trusted = caller.trusted;
@@ -87,7 +90,9 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
     submission.job.id = submission.named ? request->id : made_up_id();
     submission.job.type = request->detailed ? JobType::detailed : JobType::fast;
     submission.job.request = dump(*body);
-    if (request->scan.dscp) submission.job.dscp = *request->scan.dscp;
+    if (submission.job.request.size() + request->services.size() * sizeof(Service) <= kMostKept)
+        submission.request = std::make_shared<ScanRequest>(*request);
+    if (request->dscp) submission.job.dscp = *request->dscp;
     find_owner(caller, request->user, [this, submission, then](Answer<Job> owner) mutable {
         if (!owner) return then(rejected("invalid", std::move(owner).error()));
         submission.job.uid = owner->uid;
@@ -110,12 +115,15 @@ void KsmsService::look_for(Submission submission, const Then<SubmittedJob>& then
 
 void KsmsService::enqueue(const Submission& submission, const Then<SubmittedJob>& then) {
     if (auto why = too_much(submission)) return then(rejected(why->first, std::move(why->second)));
-    board_.submit(submission.job, [this, submission, then](const Result<Submitted>& submitted) {
-        if (!submitted) return then(std::unexpected(problem_of(submitted.error())));
-        if (submitted->existed) return then(same_or_conflict(submission, submitted->job));
-        const auto* now = board_.live(submission.job.id);
-        then(SubmittedJob{submission.job.id, name_of(now ? now->state : JobState::queued), true});
-    });
+    board_.submit(submission.job, submission.request,
+                  [this, submission, then](const Result<Submitted>& submitted) {
+                      if (!submitted) return then(std::unexpected(problem_of(submitted.error())));
+                      if (submitted->existed)
+                          return then(same_or_conflict(submission, submitted->job));
+                      const auto* now = board_.live(submission.job.id);
+                      then(SubmittedJob{submission.job.id,
+                                        name_of(now ? now->state : JobState::queued), true});
+                  });
 }
 
 Answer<SubmittedJob> KsmsService::same_or_conflict(const Submission& submission, const Job& known) {
@@ -129,7 +137,7 @@ Answer<SubmittedJob> KsmsService::same_or_conflict(const Submission& submission,
 
 /// The last tenth of the queue, and memory as much again, is root's.
 std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submission& submission) {
-    using Why = std::pair<const char*, Problem>;
+    using Refusal = std::pair<const char*, Problem>;
     const auto& limits = config_.service;
     const auto& job = submission.job;
     const auto all = board_.load();
@@ -138,21 +146,22 @@ std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submi
                           ? limits.max_queued
                           : std::max<std::uint64_t>(1, limits.max_queued - limits.max_queued / 10);
     if (all.jobs >= most)
-        return Why("queue_full", full(fmt::format("{} jobs of all users are not over", most)));
+        return Refusal("queue_full", full(fmt::format("{} jobs of all users are not over", most)));
     const auto bytes = submission.trusted ? 2 * kMostBytes : kMostBytes;
     if (all.bytes + more > bytes)
-        return Why("queue_full", full(fmt::format("the requests of all jobs that are not over have "
-                                                  "{} bytes, and may have {}",
-                                                  all.bytes, bytes)));
+        return Refusal("queue_full",
+                       full(fmt::format("the requests of all jobs that are not over have "
+                                        "{} bytes, and may have {}",
+                                        all.bytes, bytes)));
     if (submission.trusted) return std::nullopt;
     const auto own = board_.load_of(job.uid);
     if (own.jobs >= limits.max_queued_user)
-        return Why("user_limit",
-                   full(fmt::format("{} jobs of yours are not over", limits.max_queued_user)));
+        return Refusal("user_limit",
+                       full(fmt::format("{} jobs of yours are not over", limits.max_queued_user)));
     if (own.bytes + more > kMostBytesUser)
-        return Why("user_limit", full(fmt::format("the requests of your jobs that are not over "
-                                                  "have {} bytes, and may have {}",
-                                                  own.bytes, kMostBytesUser)));
+        return Refusal("user_limit", full(fmt::format("the requests of your jobs that are not over "
+                                                      "have {} bytes, and may have {}",
+                                                      own.bytes, kMostBytesUser)));
     return std::nullopt;
 }
 

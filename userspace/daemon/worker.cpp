@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/write_all.hpp"
 #include "daemon/job_run.hpp"
@@ -62,8 +63,8 @@ RunEnd run(const std::string& line, const RunSink& sink, Workbench& bench,
            const std::atomic<int>& stop) {
     RunEnd failed;
     try {
-        const auto order = read_order(line);
-        if (order) return run_job(*order, sink, bench, stop);
+        auto order = read_order(line);
+        if (order) return run_job(std::move(*order), sink, bench, stop);
         failed.error = error_object(order.error());
     } catch (const std::bad_alloc&) {
         failed.how = RunEnd::How::short_of;

@@ -60,7 +60,7 @@ public:
             KSMS_TRY([[maybe_unused]] const auto installed, Objects::open(root_));
         }
         if (hooks_.progress) hooks_.progress({"wait", 0, 0, 0, 0, 0});
-        KSMS_TRY(const auto lock, JobLock::take(root_, request_.wait_ns, hooks_.stop));
+        KSMS_TRY(const auto lock, JobLock::take(root_, request_.wait, hooks_.stop));
         result_.source = request_.source;
         result_.destination = request_.destination;
         std::optional<Error> first;
@@ -121,8 +121,8 @@ private:
     ScanRequest of(const Service& service) const {
         auto one = request_;
         one.services = {service};
-        const auto gone = monotonic_ns() - started_;
-        one.wait_ns = request_.wait_ns - std::min(gone, request_.wait_ns);
+        const std::chrono::nanoseconds gone(monotonic_ns() - started_);
+        one.wait -= std::min(gone, one.wait);
         return one;
     }
 

@@ -28,7 +28,7 @@ struct ExplainHooks {
 };
 
 /// Nothing is left behind whichever way it ends. Call it while the process has one thread. Waits
-/// for other detailed jobs (request.wait_ns, which is for the DSCP too).
+/// for other detailed jobs (request.wait, which is for the DSCP too).
 /// @param request  at most kMostExplained services
 /// @return the result (state interrupted after a stop), or the error that kept every service from
 /// having one

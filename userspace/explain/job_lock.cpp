@@ -42,13 +42,13 @@ std::string holder_of(const struct stat& file) {
 
 }  // namespace
 
-Result<JobLock> JobLock::take(const PinRoot& root, std::uint64_t wait_ns,
+Result<JobLock> JobLock::take(const PinRoot& root, std::chrono::nanoseconds wait,
                               const std::atomic<int>* stop) {
     const auto path = root.path + "/links";
     JobLock lock;
     lock.fd_ = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!lock.fd_) return fail_errno(errno, "open " + path);
-    const auto until = monotonic_ns() + wait_ns;
+    const auto until = monotonic_ns() + in_ns(wait);
     while (flock(lock.fd_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) return fail_errno(errno, "lock " + path);
         if (stop != nullptr && stop->load() != 0)
@@ -60,7 +60,7 @@ Result<JobLock> JobLock::take(const PinRoot& root, std::uint64_t wait_ns,
             return fail(Code::failed,
                         fmt::format("detailed jobs run one at a time: {} holds the lock, and "
                                     "{:.1f} s were waited for it",
-                                    holder_of(file), static_cast<double>(wait_ns) / 1e9),
+                                    holder_of(file), std::chrono::duration<double>(wait).count()),
                         "wait longer (--wait SECONDS)");
         }
         const auto nap = std::min(until - now, kLook);

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
+#include <chrono>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
@@ -15,11 +15,11 @@ namespace ksms {
 /// It dies with its holder and needs no file of its own.
 class JobLock {
 public:
-    /// @param root     installed
-    /// @param wait_ns  how long to wait for who holds it; 0 fails at once
-    /// @param stop     a signal's number ends the waiting
+    /// @param root  installed
+    /// @param wait  how long to wait for who holds it; 0 fails at once
+    /// @param stop  a signal's number ends the waiting
     /// @return Code::failed naming the process that holds it
-    static Result<JobLock> take(const PinRoot& root, std::uint64_t wait_ns,
+    static Result<JobLock> take(const PinRoot& root, std::chrono::nanoseconds wait,
                                 const std::atomic<int>* stop);
 
 private:

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <ranges>
 
 #include "base/nearest.hpp"
 
@@ -87,16 +88,48 @@ std::string missing_value(const std::string& name, std::span<const Option> known
     return fmt::format("{} needs a value", dashed(name));
 }
 
-std::unexpected<Error> bad_number(const std::string& option, const std::string& value,
-                                  const std::string& range) {
-    return fail(Code::usage, fmt::format("--{} {}: not {}", option, value, range));
+/// The value of an option, read.
+template <typename T, typename Read>
+Result<std::optional<T>> value_of(const std::string& option, const std::optional<std::string>& text,
+                                  Read read) {
+    if (!text) return std::nullopt;
+    const std::expected<T, std::string> value = read(*text);
+    if (value) return *value;
+    return fail(Code::usage, fmt::format("--{} {}: not {}", option, *text, value.error()));
 }
 
 }  // namespace
 
+std::expected<std::uint64_t, std::string> read_whole(const std::string& text, std::uint64_t least,
+                                                     std::uint64_t most) {
+    std::uint64_t number = 0;
+    const auto* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stopped == end && number >= least && number <= most) return number;
+    return std::unexpected(fmt::format("a whole number from {} to {}", least, most));
+}
+
+std::expected<std::chrono::nanoseconds, std::string> read_seconds(const std::string& text,
+                                                                  double least, double most) {
+    double number = 0;
+    const auto* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stopped == end && std::isfinite(number) && number >= least &&
+        number <= most)
+        return std::chrono::nanoseconds(std::llround(number * 1e9));
+    return std::unexpected(fmt::format("seconds from {} to {}", least, most));
+}
+
 std::string long_name(const Option& option) {
     const std::string_view names = option.names;
     return std::string(names.substr(0, names.find(',')));
+}
+
+std::vector<std::string> choices_in(std::string_view value) {
+    std::vector<std::string> words;
+    for (const auto word : std::views::split(value.substr(0, value.find('[')), '|'))
+        words.emplace_back(word.begin(), word.end());
+    return words;
 }
 
 std::span<const Option> global_options() {
@@ -117,27 +150,17 @@ std::vector<std::string> Arguments::all(const std::string& option) const {
 Result<std::optional<std::uint64_t>> Arguments::number(const std::string& option,
                                                        std::uint64_t least,
                                                        std::uint64_t most) const {
-    const auto value = text(option);
-    if (!value) return std::nullopt;
-    std::uint64_t number = 0;
-    const auto* end = value->data() + value->size();
-    const auto [stopped, error] = std::from_chars(value->data(), end, number);
-    if (error != std::errc() || stopped != end || number < least || number > most)
-        return bad_number(option, *value, fmt::format("a whole number from {} to {}", least, most));
-    return number;
+    return value_of<std::uint64_t>(option, text(option), [&](const std::string& value) {
+        return read_whole(value, least, most);
+    });
 }
 
-Result<std::optional<std::uint64_t>> Arguments::seconds(const std::string& option, double least,
-                                                        double most) const {
-    const auto value = text(option);
-    if (!value) return std::nullopt;
-    double number = 0;
-    const auto* end = value->data() + value->size();
-    const auto [stopped, error] = std::from_chars(value->data(), end, number);
-    if (error != std::errc() || stopped != end || !std::isfinite(number) || number < least ||
-        number > most)
-        return bad_number(option, *value, fmt::format("seconds from {} to {}", least, most));
-    return static_cast<std::uint64_t>(std::llround(number * 1e9));
+Result<std::optional<std::chrono::nanoseconds>> Arguments::seconds(const std::string& option,
+                                                                   double least,
+                                                                   double most) const {
+    return value_of<std::chrono::nanoseconds>(option, text(option), [&](const std::string& value) {
+        return read_seconds(value, least, most);
+    });
 }
 
 Result<Arguments> parse_arguments(std::span<const Option> own,

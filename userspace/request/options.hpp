@@ -2,11 +2,14 @@
 // The words of a command line, checked against the options that a command declares.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -20,7 +23,19 @@ struct Option {
     bool repeatable{false};
 };
 
+/// The words of what stands for a value: tcp and udp of "tcp|udp"; one word where there is no
+/// choice.
+[[nodiscard]] std::vector<std::string> choices_in(std::string_view value);
+
 enum class Color { automatic, always, never };
+
+/// A whole number from `least` to `most`, or what the text is not: "a whole number from 0 to 9".
+[[nodiscard]] std::expected<std::uint64_t, std::string> read_whole(const std::string& text,
+                                                                   std::uint64_t least,
+                                                                   std::uint64_t most);
+/// Seconds ("2", "0.25", "1e-1"), or what the text is not: "seconds from 0 to 9".
+[[nodiscard]] std::expected<std::chrono::nanoseconds, std::string> read_seconds(
+    const std::string& text, double least, double most);
 
 /// "source" of "source,s".
 [[nodiscard]] std::string long_name(const Option& option);
@@ -43,13 +58,14 @@ public:
     /// Of an option that can be repeated.
     [[nodiscard]] std::vector<std::string> all(const std::string& option) const;
 
-    /// A whole number from `least` to `most`; Code::usage naming option, value and range.
+    /// As read_whole(); Code::usage naming option, value and range.
     [[nodiscard]] Result<std::optional<std::uint64_t>> number(const std::string& option,
                                                               std::uint64_t least,
                                                               std::uint64_t most) const;
-    /// Seconds ("2", "0.25", "1e-1") in nanoseconds.
-    [[nodiscard]] Result<std::optional<std::uint64_t>> seconds(const std::string& option,
-                                                               double least, double most) const;
+    /// As read_seconds().
+    [[nodiscard]] Result<std::optional<std::chrono::nanoseconds>> seconds(const std::string& option,
+                                                                          double least,
+                                                                          double most) const;
 
     std::vector<std::string> words;  ///< what is no option
     std::vector<std::string> rest;   ///< what stands behind "--"

@@ -2,150 +2,150 @@
 #include "request/scan_request.hpp"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include <algorithm>
-#include <array>
+#include <nlohmann/json.hpp>
 
 #include "base/nearest.hpp"
 #include "ksms/abi.h"
-#include "request/ports.hpp"
+#include "request/reading.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr double kDay = 86400;  // seconds
-constexpr std::uint64_t kMostRetries = 100;
-// What --timeout 0 means: as long as a router needs that is not busy, and local delivery to be
-// certain (kLocalSettle, scan/accounting.cpp).
-constexpr std::uint64_t kShortestTimeout = 50'000'000;  // ns
-constexpr std::uint64_t kFastest = 100'000'000;         // packets a second
+using nlohmann::json;
 
-constexpr Option kOptions[] = {
-    {"source,s", "IP", "where the probes come from, IPv4 or IPv6"},
-    {"destination,d", "IP", "where they go; it need not exist"},
-    {"ports,P", "SPEC", "80,443/tcp,53/udp,22-25,telnet, T:22,U:53, - for all"},
-    {"exclude-ports", "SPEC", "but not these"},
-    {"default-proto", "tcp|udp", "of a bare port (tcp)"},
-    {"source-netns", "NETNS", "where the probes leave from (whoever owns the source)"},
-    {"all-netns", nullptr, "namespaces of other users take part too (root's alone)"},
-    {"entry-only", nullptr, "judge only the first router of each entry"},
-    {"router", "NETNS", "only this router; can be repeated", true},
-    {"mode", "path|isolated", "isolated: every router answers for itself (path)"},
-    {"inject", "ROUTER:INTERFACE", "isolated: here; can be repeated", true},
-    {"tap", "tc|xdp|netfilter", "the hooks that count (tc)"},
-    {"timeout", "SECONDS", "how long to wait after a probe was last sent (1; 0: 0.05)"},
-    {"tcp-timeout", "SECONDS", nullptr},
-    {"deadline", "SECONDS", "for the whole scan (none)"},
-    {"retries", "N", "how often a lost probe is sent again (3)"},
-    {"rate", "PPS", "probes a second (as fast as it goes)"},
-    {"job", "ID", "the job that the lease is under (made up)"},
-    {"dscp", "N", "exactly this one; also KSMS_JOB_DSCP (the lowest free)"},
-    {"user", "NAME", "what the lease is entered under (the caller)"},
-    {"wait", "SECONDS", "how long to wait for a DSCP (30)"},
-    {"fail-on", "yes|no|unknown[,…]", "end with 3 if a service's result is one of these"},
-    {"dry-run", nullptr, "print the plan, send nothing"},
-    {"max-services", "N", nullptr},
-    {"range-limit", "N", nullptr},
-    {"force", nullptr, nullptr},
-};
-
-/// One of a few words.
-Result<std::string> choice(const Arguments& arguments, const std::string& option,
-                           const std::string& absent, std::span<const std::string> words) {
-    auto value = arguments.text(option).value_or(absent);
-    if (std::ranges::find(words, value) != words.end()) return value;
-    return fail(Code::usage,
-                fmt::format("--{} {}: it is {}", option, value, fmt::join(words, " or ")),
-                did_you_mean(value, words));
+/// @param said  how the DSCP was asked for: "--dscp 70"
+Status limit(ScanRequest& request, const RegistryLimits& limits, const std::string& said) {
+    request.limits = limits;
+    if (!request.dscp) return {};
+    const auto dscp = *request.dscp;
+    if (dscp >= limits.dscp_min && dscp <= limits.dscp_max && (limits.excluded >> dscp & 1) == 0)
+        return {};
+    return fail(Code::usage, fmt::format("{}: the configured range is {} to {}{}", said,
+                                         limits.dscp_min, limits.dscp_max,
+                                         limits.excluded == 0 ? "" : " without ksms.dscp_exclude"));
 }
 
-Result<Address> address(const Arguments& arguments, const char* option, char letter) {
-    const auto value = arguments.text(option);
-    if (!value)
-        return fail(Code::usage, fmt::format("a scan needs -{} (--{} IP)", letter, option),
-                    "ksmsctl scan -s SOURCE -d DESTINATION -P PORTS");
-    auto parsed = Address::parse(*value);
-    if (parsed) return parsed;
-    return fail(Code::usage, fmt::format("--{} {}: not an IPv4 or IPv6 address", option, *value));
+/// The value as it was written, cut where it is long.
+std::string shown(const json& value) {
+    constexpr std::size_t most = 60;
+    auto text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+    return text.size() > most ? text.substr(0, most) + "…" : text;
 }
 
-Status read_addresses(const Arguments& arguments, ScanRequest& request) {
-    KSMS_TRY(request.source, address(arguments, "source", 's'));
-    KSMS_TRY(request.destination, address(arguments, "destination", 'd'));
-    if (request.source.family != request.destination.family)
-        return fail(Code::usage, fmt::format("-s {} and -d {}: one is IPv4, the other IPv6",
-                                             request.source.text(), request.destination.text()));
-    return {};
+/// A scalar, as a command line would have it. @param number  may it be one?
+Result<Reading::Given> scalar(const std::string& key, const json& value, bool number) {
+    const auto wrong = [&](const char* why) {
+        return fail(Code::usage, fmt::format("\"{}\": {}: {}", key, shown(value), why));
+    };
+    if (number && value.is_number()) return Reading::Given{value.dump(), shown(value)};
+    if (!value.is_string()) return wrong(number ? "neither a string nor a number" : "not a string");
+    auto text = value.get<std::string>();
+    if (text.empty()) return wrong("empty");
+    if (text.find('\0') != std::string::npos) return wrong("a zero byte in it");
+    return Reading::Given{std::move(text), shown(value)};
 }
 
-/// Ranges that are longer than --range-limit, unless --force lifts it, and more services than
-/// --max-services: ksms_tester cut them silently.
-Status check_limits(const Arguments& arguments, const std::string& ports,
-                    const std::vector<Service>& services) {
-    KSMS_TRY(const auto most, arguments.number("max-services", 1, KSMS_MAX_SERVICES));
-    KSMS_TRY(const auto longest, arguments.number("range-limit", 1, 65535));
-    if (most && services.size() > *most)
-        return fail(
-            Code::usage,
-            fmt::format("--max-services {}: {} services are asked for", *most, services.size()),
-            "none is dropped silently; omit the option");
-    if (!longest || arguments.has("force")) return {};
-    KSMS_TRY(const auto written, longest_range(ports));
-    if (written <= *longest) return {};
-    return fail(
-        Code::usage,
-        fmt::format("--range-limit {}: a range of {} ports is asked for", *longest, written),
-        "none is cut silently; --force lifts the limit, or omit the option");
-}
-
-Status read_services(const Arguments& arguments, ScanRequest& request) {
-    static const std::array<std::string, 2> protocols{"tcp", "udp"};
-    KSMS_TRY(const auto protocol, choice(arguments, "default-proto", "tcp", protocols));
-    const std::uint8_t number = protocol == "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
-    const auto ports = arguments.text("ports");
-    if (!ports)
-        return fail(Code::usage, "a scan needs -P (--ports SPEC)",
-                    arguments.has("pretty") ? "did you mean -P? (-p is --pretty)"
-                                            : "ksmsctl scan -s SOURCE -d DESTINATION -P PORTS");
-    KSMS_TRY(request.services, parse_ports(*ports, number));
-    if (const auto without = arguments.text("exclude-ports")) {
-        KSMS_TRY(const auto excluded, parse_ports(*without, number));
-        KSMS_TRY(request.services, exclude(request.services, excluded));
+Result<std::vector<Reading::Given>> values_of(const Field& field, const json& value) {
+    const auto key = key_of(field.name());
+    std::vector<Reading::Given> values;
+    if (std::holds_alternative<Switch>(field.kind)) {
+        if (!value.is_boolean())
+            return fail(Code::usage,
+                        fmt::format("\"{}\": {}: neither true nor false", key, shown(value)));
+        if (value.get<bool>()) values.push_back({"", "true"});
+        return values;
     }
-    return check_limits(arguments, *ports, request.services);
+    // Names of jobs and users are nobody's numbers.
+    const bool number = !std::holds_alternative<JobName>(field.kind) && key != "user";
+    const bool several = value.is_array() && field.repeatable;
+    for (const auto& each : several ? value.get<std::vector<json>>() : std::vector<json>{value}) {
+        KSMS_TRY(auto one, scalar(key, each, number));
+        values.push_back(std::move(one));
+    }
+    return values;
 }
 
-Status read_way(const Arguments& arguments, ScanRequest& request) {
-    static const std::array<std::string, 2> modes{"path", "isolated"};
-    const auto mode = choice(arguments, "mode", "path", modes);
-    if (!mode) return std::unexpected(mode.error());
-    request.isolated = *mode == "isolated";
-    request.inject = arguments.all("inject");
-    if (!request.isolated && !request.inject.empty())
-        return fail(Code::usage, "--inject is for --mode isolated");
-    static const std::array<std::string, 3> hooks{"tc", "xdp", "netfilter"};
-    const auto tap = choice(arguments, "tap", "tc", hooks);
-    if (!tap) return std::unexpected(tap.error());
-    if (request.isolated && *tap == "xdp")
-        return fail(Code::usage, "--tap xdp does not see what --mode isolated gives the routers",
-                    "it comes in behind XDP; --tap tc, the default, does");
-    request.hooks = *tap == "tc"    ? TapHooks::tc
-                    : *tap == "xdp" ? TapHooks::xdp
-                                    : TapHooks::netfilter;
-    request.source_netns = arguments.text("source-netns").value_or("");
-    if (arguments.has("source-netns") && request.source_netns.empty())
-        return fail(Code::usage, "--source-netns needs a namespace");
-    request.routers = arguments.all("router");
-    if (std::ranges::find(request.routers, std::string()) != request.routers.end())
-        return fail(Code::usage, "--router needs a namespace");
-    request.entry_only = arguments.has("entry-only");
-    request.all_netns = arguments.has("all-netns");
+/// @return Code::usage for the first key that a body has not at this place
+Status check_keys(const json& body, Place place) {
+    std::vector<std::string> known;
+    for (const auto& field : fields())
+        if ((field.places & place) != 0) known.push_back(key_of(field.name()));
+    for (const auto& [key, value] : body.items())
+        if (std::ranges::find(known, key) == known.end())
+            return fail(Code::usage, fmt::format("\"{}\": there is no such key", key),
+                        key == "job" ? "a job's name is its \"id\"" : did_you_mean(key, known));
     return {};
 }
 
-/// KSMS_ATTACH and KSMS_DROPS, for tests of what this kernel or these links would not choose.
-Status read_environment(const Environment& environment, ScanRequest& request) {
+}  // namespace
+
+Result<Asked> make_scan_request(Place place, const Arguments& arguments,
+                                const RegistryLimits& limits, const Environment& environment) {
+    Reading reading(place);
+    for (const auto& field : fields()) {
+        if ((field.places & place) == 0) continue;
+        std::vector<Reading::Given> values;
+        for (const auto& text : arguments.all(field.name())) values.push_back({text, text});
+        KSMS_CHECK(reading.take(field, values));
+    }
+    auto asked = reading.finish();
+    const bool lacks_ports =
+        reading.has("source") && reading.has("destination") && !reading.has("ports");
+    if (!asked && lacks_ports && arguments.has("pretty"))
+        asked.error().hint = "did you mean -P? (-p is --pretty)";
+    if (!asked || place == in_submit) return asked;
+    auto said = reading.has("dscp") ? reading.said("dscp") : std::string();
+    if (!asked->dscp && environment.job_dscp) {
+        asked->dscp = read_dscp(*environment.job_dscp);
+        said = "KSMS_JOB_DSCP " + *environment.job_dscp;
+    }
+    KSMS_CHECK(limit(*asked, limits, said));
+    KSMS_CHECK(surround(*asked, environment));
+    return asked;
+}
+
+Result<Asked> make_job_request(const json& body, const RegistryLimits& limits) {
+    if (!body.is_object()) return fail(Code::usage, "a job is a JSON object");
+    const auto place =
+        body.contains("type") && body["type"] == "detailed" ? in_detailed : in_fast_job;
+    KSMS_CHECK(check_keys(body, place));
+    Reading reading(place);
+    for (const auto& field : fields()) {
+        const auto found = body.find(key_of(field.name()));
+        if ((field.places & place) == 0 || found == body.end()) continue;
+        KSMS_TRY(const auto values, values_of(field, *found));
+        KSMS_CHECK(reading.take(field, values));
+    }
+    KSMS_TRY(auto asked, reading.finish());
+    KSMS_CHECK(limit(asked, limits, reading.has("dscp") ? reading.said("dscp") : ""));
+    return asked;
+}
+
+json job_body(const Arguments& arguments) {
+    auto body = json::object();
+    for (const auto& field : fields()) {
+        const auto name = field.name();
+        if ((field.places & in_submit) == 0 || (field.places & in_body) == 0 ||
+            !arguments.has(name))
+            continue;
+        auto& value = body[key_of(field.name())];
+        if (field.value == nullptr)
+            value = true;
+        else if (field.repeatable)
+            value = arguments.all(name);
+        else
+            value = *arguments.text(name);
+    }
+    return body;
+}
+
+Status limit(ScanRequest& request, const RegistryLimits& limits) {
+    return limit(request, limits, fmt::format("\"dscp\": {}", request.dscp.value_or(0)));
+}
+
+Status surround(ScanRequest& request, const Environment& environment) {
     request.drops = environment.drops;
     request.sudo_uid = environment.sudo_uid;
     if (!environment.attach) return {};
@@ -157,104 +157,6 @@ Status read_environment(const Environment& environment, ScanRequest& request) {
         return fail(Code::usage, fmt::format("KSMS_ATTACH is '{}'", *environment.attach),
                     "it is clsact, tcx or not set");
     return {};
-}
-
-Status read_pace(const Arguments& arguments, ScanRequest& request) {
-    constexpr double shortest = 0.001;
-    // Two names of one option, and none may be given twice.
-    if (arguments.has("timeout") && arguments.has("tcp-timeout"))
-        return fail(Code::usage,
-                    fmt::format("--timeout {} and --tcp-timeout {} are the same option",
-                                *arguments.text("timeout"), *arguments.text("tcp-timeout")));
-    const char* timeout = arguments.has("timeout") ? "timeout" : "tcp-timeout";
-    KSMS_TRY(auto timeout_ns, arguments.seconds(timeout, 0, kDay));
-    if (timeout_ns == 0) timeout_ns = kShortestTimeout;
-    KSMS_TRY(const auto deadline_ns, arguments.seconds("deadline", shortest, kDay));
-    KSMS_TRY(const auto retries, arguments.number("retries", 0, kMostRetries));
-    KSMS_TRY(const auto rate, arguments.number("rate", 1, kFastest));
-    KSMS_TRY(const auto wait_ns, arguments.seconds("wait", 0, kDay));
-    request.timeout_ns = timeout_ns.value_or(request.timeout_ns);
-    request.deadline_ns = deadline_ns.value_or(0);
-    request.retries = static_cast<std::uint32_t>(retries.value_or(request.retries));
-    request.rate_pps = rate.value_or(0);
-    request.wait_ns = wait_ns.value_or(request.wait_ns);
-    return {};
-}
-
-/// --dscp, else KSMS_JOB_DSCP.
-Status read_dscp(const Arguments& arguments, const Environment& environment, ScanRequest& request) {
-    std::string from = "--dscp";
-    auto text = arguments.text("dscp");
-    if (!text) {
-        if (!environment.job_dscp) return {};
-        text = environment.job_dscp;
-        from = "KSMS_JOB_DSCP";
-    }
-    const auto& limits = request.limits;
-    std::uint32_t dscp = KSMS_DSCPS;
-    const bool digits = !text->empty() && text->size() <= 2 &&
-                        text->find_first_not_of("0123456789") == std::string::npos;
-    if (digits) dscp = static_cast<std::uint32_t>(std::stoul(*text));
-    if (dscp < limits.dscp_min || dscp > limits.dscp_max || (limits.excluded >> dscp & 1) != 0)
-        return fail(
-            Code::usage,
-            fmt::format("{} {}: the configured range is {} to {}{}", from, *text, limits.dscp_min,
-                        limits.dscp_max, limits.excluded == 0 ? "" : " without ksms.dscp_exclude"));
-    request.dscp = static_cast<std::uint8_t>(dscp);
-    return {};
-}
-
-Status read_lease(const Arguments& arguments, const Config& config, const Environment& environment,
-                  ScanRequest& request) {
-    request.limits = config.limits;
-    KSMS_CHECK(read_dscp(arguments, environment, request));
-    request.user = arguments.text("user").value_or("");
-    if (arguments.has("user") && (request.user.empty() || request.user.size() >= KSMS_NAME_LENGTH))
-        return fail(Code::usage, fmt::format("--user {}: not 1 to {} bytes", request.user,
-                                             KSMS_NAME_LENGTH - 1));
-    request.job = arguments.text("job").value_or("");
-    if (arguments.has("job") && !is_job_name(request.job))
-        return fail(Code::usage,
-                    fmt::format("--job {}: a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -",
-                                request.job));
-    return {};
-}
-
-}  // namespace
-
-std::span<const Option> scan_options() {
-    return kOptions;
-}
-
-Result<ScanRequest> make_scan_request(const Arguments& arguments, const Config& config,
-                                      const Environment& environment) {
-    ScanRequest request;
-    KSMS_CHECK(read_addresses(arguments, request));
-    KSMS_CHECK(read_services(arguments, request));
-    KSMS_CHECK(read_way(arguments, request));
-    KSMS_CHECK(read_pace(arguments, request));
-    KSMS_CHECK(read_lease(arguments, config, environment, request));
-    KSMS_CHECK(read_environment(environment, request));
-    return request;
-}
-
-Result<std::set<Verdict>> read_fail_on(const Arguments& arguments) {
-    std::set<Verdict> wanted;
-    const auto text = arguments.text("fail-on");
-    if (!text) return wanted;
-    static const std::array<std::string, 3> words{"yes", "no", "unknown"};
-    for (std::size_t at = 0; at <= text->size();) {
-        const auto comma = std::min(text->find(',', at), text->size());
-        const auto word = text->substr(at, comma - at);
-        at = comma + 1;
-        const auto found = std::ranges::find(words, word);
-        if (found == words.end())
-            return fail(Code::usage,
-                        fmt::format("--fail-on {}: \"{}\" is not yes, no or unknown", *text, word),
-                        did_you_mean(word, words));
-        wanted.insert(static_cast<Verdict>(found - words.begin()));
-    }
-    return wanted;
 }
 
 }  // namespace ksms

@@ -2,6 +2,7 @@
 // What a user asks of a scan, checked; made by the command line (or a job), taken by run_scan().
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,14 +25,14 @@ struct ScanRequest {
     bool isolated{false};             ///< --mode isolated
     std::vector<std::string> inject;  ///< --inject ROUTER:INTERFACE; isolated only
     TapHooks hooks{TapHooks::tc};
-    std::uint64_t timeout_ns{1'000'000'000};  ///< after a probe was last sent
-    std::uint64_t deadline_ns{0};             ///< for the whole scan; 0: none
+    std::chrono::nanoseconds timeout{std::chrono::seconds(1)};  ///< after a probe was last sent
+    std::chrono::nanoseconds deadline{0};                       ///< for the whole scan; 0: none
     std::uint32_t retries{3};
-    std::uint64_t rate_pps{0};  ///< 0: unlimited
+    std::uint64_t rate_pps{0};  ///< packets a second; 0: unlimited
     std::string job;            ///< "": made up
     std::optional<std::uint8_t> dscp;
-    std::string user;  ///< "": the caller's
-    std::uint64_t wait_ns{30'000'000'000};
+    std::string user;                                         ///< "": the caller's
+    std::chrono::nanoseconds wait{std::chrono::seconds(30)};  ///< for a DSCP
     RegistryLimits limits{};
     AttachWay way{AttachWay::automatic};
     bool drops{true};  ///< false: as on a kernel that does not say why it drops packets

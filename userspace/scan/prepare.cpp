@@ -68,8 +68,8 @@ Result<ScanLease> lease_round(const Round& round, const Plan& plan,
     // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
     const auto avoid = plan.routed_dscps | round.objects.config.values()[0].active_scans;
     // --wait, but the deadline is for the whole scan.
-    auto wait = round.request.wait_ns;
-    if (const auto deadline = round.request.deadline_ns; deadline != 0)
+    auto wait = in_ns(round.request.wait);
+    if (const auto deadline = in_ns(round.request.deadline); deadline != 0)
         wait = std::min(wait, deadline - std::min(monotonic_ns() - round.started_ns, deadline));
     return ScanLease::take(round.registry, round.guard, round.request, round.hooks, avoid, wait);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "evidence/so_far.hpp"
 #include "probe/injector.hpp"
 #include "probe/prober.hpp"
@@ -37,9 +38,9 @@ Result<std::unique_ptr<Sender>> open_sender(const Round& round, const Planned& p
 
 Patience patience_of(const Round& round) {
     const auto& request = round.request;
-    return {request.timeout_ns,
-            request.deadline_ns == 0 ? 0 : round.started_ns + request.deadline_ns, request.retries,
-            request.rate_pps, round.started_ns};
+    const auto deadline = in_ns(request.deadline);
+    return {in_ns(request.timeout), deadline == 0 ? 0 : round.started_ns + deadline,
+            request.retries, request.rate_pps, round.started_ns};
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ Result<Judged> scan_under(const Round& round, const Planned& planned, const Scan
 Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest request,
                           const ScanHooks& hooks) {
     const Registry registry(objects.registry, request.limits);
-    const auto deadline = request.deadline_ns == 0 ? 0 : monotonic_ns() + request.deadline_ns;
+    const auto allowed = in_ns(request.deadline);
+    const auto deadline = allowed == 0 ? 0 : monotonic_ns() + allowed;
     std::vector<Detour> detours;
     std::optional<Lease> handed_over;
     for (int count = 1;; ++count) {
@@ -66,7 +67,7 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest requ
         }
         KSMS_TRY(handed_over, leased.lease.hand_over());
         std::ranges::move(judged.detours, std::back_inserter(detours));
-        if (deadline != 0) request.deadline_ns = deadline - now;
+        if (deadline != 0) request.deadline = std::chrono::nanoseconds(deadline - now);
     }
 }
 

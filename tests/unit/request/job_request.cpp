@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A job's JSON: what the command line says, in keys.
-#include "request/job_request.hpp"
+#include "request/scan_request.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -8,6 +8,7 @@
 namespace {
 
 using namespace ksms;
+using namespace std::chrono_literals;
 using nlohmann::json;
 
 json body(const json& more = json::object()) {
@@ -17,7 +18,7 @@ json body(const json& more = json::object()) {
 }
 
 std::string refusal(const json& asked) {
-    const auto job = make_job_request(asked, Config{}, {});
+    const auto job = make_job_request(asked, RegistryLimits{});
     if (job) return "accepted";
     CHECK(job.error().code == Code::usage);
     return job.error().text();
@@ -36,22 +37,22 @@ TEST_CASE("a job's keys are the options of scan") {
                                             {"retries", 2},
                                             {"dscp", 40},
                                             {"tap", "xdp"}}),
-                                      Config{}, {});
+                                      RegistryLimits{});
     REQUIRE(job);
     CHECK_FALSE(job->detailed);
     CHECK(job->id == "nightly");
     CHECK(job->user == "anna");
-    CHECK(job->scan.source.text() == "10.0.0.1");
-    CHECK(job->scan.services.size() == 2);
-    CHECK(job->scan.source_netns == "lab");
-    CHECK(job->scan.routers == std::vector<std::string>{"r1", "r2"});
-    CHECK(job->scan.entry_only);
-    CHECK(job->scan.timeout_ns == 500'000'000);
-    CHECK(job->scan.retries == 2);
-    CHECK(job->scan.dscp == 40);
-    CHECK(job->scan.hooks == TapHooks::xdp);
+    CHECK(job->source.text() == "10.0.0.1");
+    CHECK(job->services.size() == 2);
+    CHECK(job->source_netns == "lab");
+    CHECK(job->routers == std::vector<std::string>{"r1", "r2"});
+    CHECK(job->entry_only);
+    CHECK(job->timeout == 500ms);
+    CHECK(job->retries == 2);
+    CHECK(job->dscp == 40);
+    CHECK(job->hooks == TapHooks::xdp);
 
-    const auto detailed = make_job_request(body({{"type", "detailed"}}), Config{}, {});
+    const auto detailed = make_job_request(body({{"type", "detailed"}}), RegistryLimits{});
     REQUIRE(detailed);
     CHECK(detailed->detailed);
 }
@@ -60,7 +61,7 @@ TEST_CASE("ports are services by another name") {
     auto asked = body();
     asked.erase("services");
     asked["ports"] = "22";
-    CHECK(make_job_request(asked, Config{}, {}).has_value());
+    CHECK(make_job_request(asked, RegistryLimits{}).has_value());
     asked["services"] = "22";
     CHECK(refusal(asked).find("the same: give one") != std::string::npos);
     asked.erase("services");
@@ -84,7 +85,17 @@ TEST_CASE("what is wrong with a job's request is named") {
         {{{"dry_run", true}}, "\"dry_run\""},
         {{{"fail_on", "no"}}, "\"fail_on\""},
         {{{"entry_only", "yes"}}, "\"entry_only\""},
-        {{{"timeout", "soon"}}, "timeout"},
+        {{{"timeout", "soon"}}, "\"timeout\": \"soon\": not seconds from 0 to 86400"},
+        {{{"retries", 2.5}}, "\"retries\": 2.5: not a whole number from 0 to 100"},
+        {{{"mode", "isolate"}}, "\"mode\": \"isolate\": it is path or isolated"},
+        {{{"user", 7}}, "\"user\": 7: not a string"},
+        {{{"inject", "r1:eth0"}}, "\"inject\" is for \"mode\": \"isolated\""},
+        {{{"mode", "isolated"}, {"tap", "xdp"}},
+         "\"tap\": \"xdp\" does not see what \"mode\": \"isolated\" gives the routers"},
+        {{{"timeout", 1}, {"tcp_timeout", 2}}, "\"tcp_timeout\" and \"timeout\" are the same"},
+        {{{"destination", "fd00::1"}}, "\"source\": \"10.0.0.1\" and \"destination\": \"fd00::1\""},
+        {{{"services", "1-150"}, {"range_limit", 100}}, "\"range_limit\": 100: a range of 150"},
+        {{{"dscp", "x"}}, "\"dscp\": \"x\": the configured range is 32 to 63"},
         {{{"timeout", json::array({1, 2})}}, "\"timeout\""},
         {{{"dscp", 99}}, "99"},
         {{{"router", json::array({json::object()})}}, "\"router\""},
@@ -104,4 +115,38 @@ TEST_CASE("what is wrong with a job's request is named") {
           std::string::npos);
     CHECK(refusal(body({{"type", "detailed"}, {"retries", 1}})).find("\"retries\"") !=
           std::string::npos);
+}
+
+TEST_CASE("job submit says in a body what its options say") {
+    const std::vector<std::string> line{
+        "-s",     "10.0.0.1",  "-d",        "10.0.9.1",    "-P",    "80,53/udp", "--id",
+        "web",    "--router",  "r1",        "--rate",      "5",     "--router",  "r2",
+        "--dscp", "40",        "--timeout", "0.5",         "--tap", "xdp",       "--user",
+        "anna",   "--fail-on", "no",        "--entry-only"};
+    const auto arguments = parse_arguments(options_of(in_submit), line);
+    REQUIRE(arguments);
+    const auto said = job_body(*arguments);
+    auto expected = body({{"id", "web"},
+                          {"router", {"r1", "r2"}},
+                          {"rate", "5"},
+                          {"dscp", "40"},
+                          {"timeout", "0.5"},
+                          {"tap", "xdp"},
+                          {"user", "anna"},
+                          {"entry_only", true},
+                          {"ports", "80,53/udp"}});
+    expected.erase("services");
+    CHECK(said == expected);
+    const auto job = make_job_request(said, {});
+    REQUIRE(job);
+    CHECK(job->id == "web");
+    CHECK(job->rate_pps == 5);
+    CHECK(job->dscp == 40);
+    // Wrong values are told before ksmsd is asked, and by the options' names.
+    const auto wrong = parse_arguments(options_of(in_submit), {"-s", "x"});
+    CHECK(make_scan_request(in_submit, *wrong, {}, {}).error().text() ==
+          "--source x: not an IPv4 or IPv6 address");
+    CHECK(make_scan_request(in_submit, *parse_arguments(options_of(in_submit), {}), {}, {})
+              .error()
+              .text() == "a job needs -s (--source IP)");
 }

@@ -7,20 +7,21 @@
 #include "request/scan_request.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
 using Line = std::vector<std::string>;
 
 Arguments parsed(const Line& line) {
-    auto arguments = parse_arguments(scan_options(), line);
+    auto arguments = parse_arguments(options_of(in_scan), line);
     INFO((arguments ? "" : arguments.error().message));
     REQUIRE(arguments);
     return *arguments;
 }
 
 Error error_of(const Line& line) {
-    const auto arguments = parse_arguments(scan_options(), line);
+    const auto arguments = parse_arguments(options_of(in_scan), line);
     REQUIRE_FALSE(arguments);
     CHECK(arguments.error().code == Code::usage);
     return arguments.error();
@@ -100,10 +101,10 @@ TEST_CASE("options: numbers and seconds") {
     const auto seconds = [](const char* value) {
         return parsed({"--timeout", value}).seconds("timeout", 0.001, 86400);
     };
-    CHECK(seconds("1").value() == 1'000'000'000);
-    CHECK(seconds("0.25").value() == 250'000'000);
-    CHECK(seconds("1e-1").value() == 100'000'000);
-    CHECK(seconds("1e3").value() == 1'000'000'000'000);
+    CHECK(seconds("1").value() == 1s);
+    CHECK(seconds("0.25").value() == 250ms);
+    CHECK(seconds("1e-1").value() == 100ms);
+    CHECK(seconds("1e3").value() == 1000s);
     for (const char* bad : {"0", "-1", "nan", "inf", "1e5", "1e", "1s", "0x1", "", "86401"}) {
         const auto result = seconds(bad);
         REQUIRE_FALSE(result);
@@ -140,7 +141,7 @@ TEST_CASE("options: is JSON wanted, even of a line that is wrong?") {
 }
 
 TEST_CASE("options: the help is 100 columns wide at most") {
-    for (const auto& help : {options_help(scan_options()), options_help(global_options())}) {
+    for (const auto& help : {options_help(options_of(in_scan)), options_help(global_options())}) {
         std::size_t width = 0;
         for (const char c : help) {
             width = c == '\n' ? 0 : width + 1;

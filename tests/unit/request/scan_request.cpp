@@ -8,21 +8,22 @@
 #include <catch2/catch.hpp>
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
 using Line = std::vector<std::string>;
 
-Result<ScanRequest> request(const Line& more,
-                            Line line = {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"},
-                            const Config& config = {}, const Environment& environment = {}) {
+Result<Asked> request(const Line& more,
+                      Line line = {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"},
+                      const RegistryLimits& limits = {}, const Environment& environment = {}) {
     line.insert(line.end(), more.begin(), more.end());
-    const auto arguments = parse_arguments(scan_options(), line);
+    const auto arguments = parse_arguments(options_of(in_scan), line);
     REQUIRE(arguments);
-    return make_scan_request(*arguments, config, environment);
+    return make_scan_request(in_scan, *arguments, limits, environment);
 }
 
-std::string error_of(const Result<ScanRequest>& result) {
+std::string error_of(const Result<Asked>& result) {
     REQUIRE_FALSE(result);
     CHECK(result.error().code == Code::usage);
     return result.error().message;
@@ -42,11 +43,11 @@ TEST_CASE("scan: the defaults of the documentation") {
     const auto made = request({});
     REQUIRE(made);
     CHECK(made->services == std::vector<Service>{{IPPROTO_TCP, 22}, {IPPROTO_UDP, 53}});
-    CHECK(made->timeout_ns == 1'000'000'000);
-    CHECK(made->deadline_ns == 0);
+    CHECK(made->timeout == 1s);
+    CHECK(made->deadline == 0s);
     CHECK(made->retries == 3);
     CHECK(made->rate_pps == 0);
-    CHECK(made->wait_ns == 30'000'000'000);
+    CHECK(made->wait == 30s);
     CHECK(made->job.empty());
     CHECK_FALSE(made->dscp);
     CHECK(made->user.empty());  // the caller
@@ -88,16 +89,16 @@ TEST_CASE("scan: every option arrives") {
     CHECK(made->routers == Line{"r1", "pid:7"});
     CHECK(made->entry_only);
     CHECK(made->hooks == TapHooks::xdp);
-    CHECK(made->timeout_ns == 500'000'000);
-    CHECK(made->deadline_ns == 9'000'000'000);
+    CHECK(made->timeout == 500ms);
+    CHECK(made->deadline == 9s);
     CHECK(made->retries == 0);
     CHECK(made->rate_pps == 100);
     CHECK(made->job == "j1");
     CHECK(made->dscp == 40);
     CHECK(made->user == "me");
-    CHECK(made->wait_ns == 0);
-    CHECK(request({"--tcp-timeout", "2"})->timeout_ns == 2'000'000'000);
-    CHECK(request({"--dscp", "40"})->wait_ns == 30'000'000'000);
+    CHECK(made->wait == 0s);
+    CHECK(request({"--tcp-timeout", "2"})->timeout == 2s);
+    CHECK(request({"--dscp", "40"})->wait == 30s);
     CHECK(request({"--default-proto", "udp"})->services.front().protocol == IPPROTO_UDP);
 }
 
@@ -138,12 +139,12 @@ TEST_CASE("failure 17: --dscp outside the range names the range") {
     CHECK(error_of(request({"--dscp", "10"})) == "--dscp 10: the configured range is 32 to 63");
     for (const char* bad : {"64", "-1", "x", "3x", "", "0x21", "4294967328"})
         CHECK(error_of(request({"--dscp", bad})).find("32 to 63") != std::string::npos);
-    Config config;
-    config.limits.dscp_min = 10;
-    config.limits.excluded = 1ULL << 44;
+    RegistryLimits limits;
+    limits.dscp_min = 10;
+    limits.excluded = 1ULL << 44;
     const Line line{"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22", "--dscp"};
-    CHECK(request({"10"}, line, config)->dscp == 10);
-    CHECK(error_of(request({"44"}, line, config)).find("dscp_exclude") != std::string::npos);
+    CHECK(request({"10"}, line, limits)->dscp == 10);
+    CHECK(error_of(request({"44"}, line, limits)).find("dscp_exclude") != std::string::npos);
 }
 
 TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
@@ -151,7 +152,7 @@ TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
         return request(more, kLine, {}, with_job_dscp(value));
     };
     CHECK(in("45", {})->dscp == 45);
-    CHECK(in("45", {})->wait_ns == 30'000'000'000);
+    CHECK(in("45", {})->wait == 30s);
     CHECK(in("45", {"--dscp", "46"})->dscp == 46);
     CHECK(error_of(in("9", {})) == "KSMS_JOB_DSCP 9: the configured range is 32 to 63");
     CHECK_FALSE(request({})->dscp);
@@ -198,21 +199,20 @@ TEST_CASE("scan: --range-limit is for ranges that are written, and --force lifts
 }
 
 TEST_CASE("scan: a timeout as the predecessor's callers write it") {
-    CHECK(request({"--tcp-timeout", "1e-1"})->timeout_ns == 100'000'000);
-    CHECK(request({"--tcp-timeout", "1.5"})->timeout_ns == 1'500'000'000);
+    CHECK(request({"--tcp-timeout", "1e-1"})->timeout == 100ms);
+    CHECK(request({"--tcp-timeout", "1.5"})->timeout == 1500ms);
     for (const char* option : {"--timeout", "--tcp-timeout"})
-        CHECK(request({option, "0"})->timeout_ns == 50'000'000);
+        CHECK(request({option, "0"})->timeout == 50ms);
     CHECK(error_of(request({"--deadline", "0"})) ==
           "--deadline 0: not seconds from 0.001 to 86400");
 }
 
 TEST_CASE("scan: --fail-on") {
-    const auto read = [](const char* value) {
-        return read_fail_on(*parse_arguments(scan_options(), {"--fail-on", value}));
-    };
-    CHECK(*read("no") == std::set<Verdict>{Verdict::no});
-    CHECK(*read("unknown,yes") == std::set<Verdict>{Verdict::yes, Verdict::unknown});
-    CHECK(read_fail_on(*parse_arguments(scan_options(), {}))->empty());
+    const auto read = [](const char* value) { return request({"--fail-on", value}); };
+    CHECK(read("no")->fail_on == std::set<Verdict>{Verdict::no});
+    CHECK(read("unknown,yes")->fail_on == std::set<Verdict>{Verdict::yes, Verdict::unknown});
+    CHECK(request({})->fail_on.empty());
     for (const char* bad : {"", "maybe", "yes,", "YES"}) CHECK_FALSE(read(bad));
+    CHECK(error_of(read("maybe")) == "--fail-on maybe: \"maybe\" is not yes, no or unknown");
     CHECK(read("unknwon").error().hint == "did you mean unknown?");
 }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The table of fields against the document of the API.
+#include "request/fields.hpp"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "ksms/abi.h"
+#include "request/scan_request.hpp"
+
+using namespace ksms;
+using nlohmann::json;
+
+namespace {
+
+json number(const char* type, const json& least, const json& most) {
+    return {{"type", {type, "string"}}, {"minimum", least}, {"maximum", most}};
+}
+
+json text() {
+    return {{"type", "string"}, {"minLength", 1}};
+}
+
+/// What a body may have for a field, as a JSON Schema.
+struct Schema {
+    const Field& field;
+    json operator()(const Switch&) const { return {{"type", "boolean"}}; }
+    json operator()(const Choice&) const { return {{"enum", choices_in(field.value)}}; }
+    json operator()(const Whole& kind) const { return number("integer", kind.least, kind.most); }
+    json operator()(const Seconds& kind) const { return number("number", kind.least, kind.most); }
+    json operator()(const IpAddress&) const { return text(); }
+    json operator()(const Dscp&) const { return number("integer", 0, KSMS_DSCPS - 1); }
+    json operator()(const JobName& kind) const {
+        return {{"type", "string"},
+                {"pattern", "^[A-Za-z0-9._:@+-]{1," + std::to_string(kind.most) + "}$"}};
+    }
+    json operator()(const NetnsName&) const { return text(); }
+    json operator()(const Text& kind) const {
+        auto schema = text();
+        if (kind.most < 1000) schema["maxLength"] = kind.most;
+        return schema;
+    }
+    json operator()(const Verdicts&) const { return {}; }
+};
+
+json schema_of(const Field& field) {
+    auto schema = std::visit(Schema{field}, field.kind);
+    if (field.repeatable) {
+        schema["items"] = text();
+        schema["type"] = {"string", "array"};
+    }
+    return schema;
+}
+
+json document() {
+    return json::parse(
+        std::ifstream(KSMS_SOURCE_DIR "/docs/openapi.json"))["components"]["schemas"];
+}
+
+}  // namespace
+
+TEST_CASE("fields: docs/openapi.json has each key with its type and range, and no other") {
+    const auto schemas = document();
+    auto documented = schemas["Submission"]["properties"];
+    for (auto& schema : documented) {
+        if (schema.contains("$ref")) {
+            const auto name = schema["$ref"].get<std::string>();
+            schema = schemas[name.substr(name.rfind('/') + 1)];
+        }
+        for (const char* note : {"description", "default", "examples"}) schema.erase(note);
+    }
+    json wanted = json::object();
+    for (const auto& field : fields())
+        if ((field.places & in_body) != 0) wanted[key_of(field.name())] = schema_of(field);
+    for (const auto& [key, schema] : wanted.items()) {
+        INFO(key);
+        CHECK(documented.value(key, json()) == schema);
+    }
+    for (const auto& [key, schema] : documented.items()) {
+        INFO(key);
+        CHECK(wanted.contains(key));
+    }
+}
+
+TEST_CASE("fields: docs/openapi.json says which keys are those of fast jobs only") {
+    const auto documented = document()["Submission"]["properties"];
+    for (const auto& field : fields()) {
+        if ((field.places & in_body) == 0) continue;
+        INFO(key_of(field.name()));
+        const auto about =
+            documented.value(key_of(field.name()), json::object()).value("description", "");
+        CHECK(about.ends_with("Fast jobs only.") == ((field.places & in_detailed) == 0));
+    }
+}
+
+TEST_CASE("fields: the defaults of docs/openapi.json are those of a request") {
+    const auto documented = document()["Submission"]["properties"];
+    const auto job = make_job_request(
+        {{"source", "10.0.0.1"}, {"destination", "10.0.9.1"}, {"services", "80"}}, {});
+    REQUIRE(job);
+    for (const auto& [key, schema] : documented.items()) {
+        if (!schema.contains("default")) continue;
+        INFO(key);
+        auto body = json{{"source", "10.0.0.1"}, {"destination", "10.0.9.1"}, {"services", "80"}};
+        body[key] = schema["default"];
+        const auto same = make_job_request(body, {});
+        REQUIRE(same);
+        CHECK(same->detailed == job->detailed);
+        CHECK(same->services == job->services);
+        CHECK(same->isolated == job->isolated);
+        CHECK(same->hooks == job->hooks);
+        CHECK(same->timeout == job->timeout);
+        CHECK(same->retries == job->retries);
+    }
+}
+
+TEST_CASE("fields: a name, a letter or a key is one field's alone at each place") {
+    for (const auto place : {in_scan, in_explain, in_submit, in_fast_job, in_detailed}) {
+        std::set<std::string> seen;
+        for (const auto& field : fields()) {
+            if ((field.places & place) == 0) continue;
+            const std::string names = field.names;
+            CHECK(seen.insert(field.name()).second);
+            if (const auto comma = names.find(','); comma != std::string::npos)
+                CHECK(seen.insert(names.substr(comma)).second);
+        }
+    }
+}

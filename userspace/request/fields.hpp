@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The fields of a request, in one table: what the command line and the body of POST /v1/jobs take,
+// with which ranges, and the help. docs/openapi.json is held against it by a test.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.hpp"
+#include "judge/report.hpp"
+#include "request/options.hpp"
+#include "route/request.hpp"
+
+namespace ksms {
+
+inline constexpr const char* kRequestSynopsis = "-s SOURCE -d DESTINATION -P PORTS";
+
+/// A request, and what was asked beside it.
+struct Asked : ScanRequest {
+    std::string id;        ///< of a job; "": the client chose none
+    bool detailed{false};  ///< a job like explain, not like scan
+    bool dry_run{false};
+    std::set<Verdict> fail_on;
+    // What the services are made of:
+    std::string ports, exclude_ports;
+    bool udp{false};  ///< of a bare port
+    std::optional<std::uint64_t> max_services, range_limit;
+    bool force{false};
+};
+
+/// Where a request is written.
+enum Place : unsigned {
+    in_scan = 1,       ///< ksmsctl scan
+    in_explain = 2,    ///< ksmsctl explain
+    in_submit = 4,     ///< ksmsctl job submit
+    in_fast_job = 8,   ///< the body of POST /v1/jobs
+    in_detailed = 16,  ///< … with "type": "detailed"
+    in_body = in_fast_job | in_detailed,
+};
+
+/// Puts a value where it belongs.
+template <typename T>
+using Put = void (*)(Asked& asked, T value);
+
+struct Switch {
+    Put<bool> put;
+};
+/// One of choices_in(Field::value). @param put  takes the word's index
+struct Choice {
+    Put<std::size_t> put;
+};
+struct Whole {
+    std::uint64_t least, most;
+    Put<std::uint64_t> put;
+};
+struct Seconds {
+    double least, most;
+    Put<std::chrono::nanoseconds> put;
+};
+struct IpAddress {
+    Put<Address> put;
+};
+/// KSMS_DSCPS where it is none that there is: the configuration says which there are.
+struct Dscp {
+    Put<std::uint8_t> put;
+};
+/// is_job_name()
+struct JobName {
+    std::size_t most;  ///< bytes
+    Put<std::string> put;
+};
+struct NetnsName {
+    Put<std::string> put;
+};
+struct Text {
+    std::size_t least, most;  ///< bytes
+    Put<std::string> put;
+};
+/// yes, no and unknown, separated by commas.
+struct Verdicts {
+    Put<std::set<Verdict>> put;
+};
+using Kind = std::variant<Switch, Choice, Whole, Seconds, IpAddress, Dscp, JobName, NetnsName, Text,
+                          Verdicts>;
+
+struct Field {
+    const char *names, *value, *help;  ///< as Option has them
+    unsigned places;                   ///< of Place
+    Kind kind;
+    bool repeatable{false};
+    const char* same{nullptr};          ///< the long name of the field that this is another name of
+    const char* explain_help{nullptr};  ///< nullptr: as elsewhere
+
+    [[nodiscard]] std::string name() const { return long_name({names, value, help}); }
+};
+
+/// In the order of the help.
+[[nodiscard]] std::span<const Field> fields();
+/// The options that a command takes.
+[[nodiscard]] std::vector<Option> options_of(Place place);
+/// What a field's name is in a body: "_" for "-".
+[[nodiscard]] std::string key_of(std::string name);
+
+}  // namespace ksms

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "request/reading.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <ranges>
+#include <utility>
+
+#include "base/nearest.hpp"
+#include "explain/explain.hpp"
+#include "ksms/abi.h"
+#include "registry/registry.hpp"
+#include "request/ports.hpp"
+
+namespace ksms {
+namespace {
+
+// What a timeout of 0 means: as long as a router needs that is not busy, and local delivery to be
+// certain (kLocalSettle, scan/accounting.cpp).
+constexpr std::chrono::milliseconds kShortestTimeout{50};
+
+/// One value of a field, read by the field's kind.
+struct Value {
+    const Field& field;
+    const std::string &name, &said, &text;
+
+    std::unexpected<Error> wrong(const std::string& why, std::string hint = {}) const {
+        return fail(Code::usage, said + ": " + why, std::move(hint));
+    }
+    /// What a function of options.hpp read.
+    template <typename T>
+    Result<T> number(const std::expected<T, std::string>& read) const {
+        if (!read) return wrong("not " + read.error());
+        return *read;
+    }
+    Result<std::size_t> index_in(const std::vector<std::string>& words, const std::string& word,
+                                 const std::string& why) const {
+        const auto found = std::ranges::find(words, word);
+        if (found == words.end()) return wrong(why, did_you_mean(word, words));
+        return static_cast<std::size_t>(found - words.begin());
+    }
+
+    Result<bool> read(const Switch&) const { return true; }
+    Result<std::size_t> read(const Choice&) const {
+        const auto words = choices_in(field.value);
+        return index_in(words, text, fmt::format("it is {}", fmt::join(words, " or ")));
+    }
+    Result<std::uint64_t> read(const Whole& kind) const {
+        return number(read_whole(text, kind.least, kind.most));
+    }
+    Result<std::chrono::nanoseconds> read(const Seconds& kind) const {
+        return number(read_seconds(text, kind.least, kind.most));
+    }
+    Result<Address> read(const IpAddress&) const {
+        auto address = Address::parse(text);
+        if (!address) return wrong("not an IPv4 or IPv6 address");
+        return address;
+    }
+    Result<std::uint8_t> read(const Dscp&) const { return read_dscp(text); }
+    Result<std::string> read(const JobName& kind) const {
+        if (is_job_name(text) && text.size() <= kind.most) return text;
+        return wrong("a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -");
+    }
+    Result<std::string> read(const NetnsName&) const {
+        if (!text.empty()) return text;
+        return fail(Code::usage, name + " needs a namespace");
+    }
+    Result<std::string> read(const Text& kind) const {
+        if (text.size() >= kind.least && text.size() <= kind.most) return text;
+        return wrong(fmt::format("not {} to {} bytes", kind.least, kind.most));
+    }
+    Result<std::set<Verdict>> read(const Verdicts&) const {
+        std::set<Verdict> verdicts;
+        for (const auto part : std::views::split(text, ',')) {
+            const std::string word(part.begin(), part.end());
+            KSMS_TRY(const auto index,
+                     index_in(choices_in(field.value), word,
+                              fmt::format("\"{}\" is not yes, no or unknown", word)));
+            verdicts.insert(static_cast<Verdict>(index));
+        }
+        if (verdicts.empty()) return wrong("\"\" is not yes, no or unknown");
+        return verdicts;
+    }
+};
+
+}  // namespace
+
+std::uint8_t read_dscp(const std::string& text) {
+    constexpr std::size_t digits = 2;
+    const auto dscp = read_whole(text, 0, KSMS_DSCPS - 1);
+    return static_cast<std::uint8_t>(dscp && text.size() <= digits ? *dscp
+                                                                   : std::uint64_t{KSMS_DSCPS});
+}
+
+std::string Reading::name(const std::string& field) const {
+    return is_line() ? "--" + field : '"' + key_of(field) + '"';
+}
+
+std::string Reading::phrase(const std::string& field, const std::string& shown) const {
+    return name(field) + (is_line() ? " " : ": ") + shown;
+}
+
+Status Reading::take(const Field& field, const std::vector<Given>& values) {
+    const auto own = field.name();
+    const auto meant = field.same == nullptr ? own : field.same;
+    if (!values.empty() && has(meant))
+        return fail(Code::usage,
+                    is_line()
+                        ? fmt::format("{} and {} are the same option", said(meant),
+                                      phrase(own, values.front().shown))
+                        : fmt::format("{} and {} are the same: give one", name(own), name(meant)));
+    for (const auto& [text, shown] : values) {
+        const Value value{field, name(own), said_[meant] = phrase(own, shown), text};
+        KSMS_CHECK(std::visit(
+            [&](const auto& kind) -> Status {
+                KSMS_TRY(auto read, value.read(kind));
+                kind.put(asked_, std::move(read));
+                return {};
+            },
+            field.kind));
+    }
+    return {};
+}
+
+/// What no request can do without.
+Status Reading::check_presence() const {
+    for (const char* needed : {"source", "destination", "ports"}) {
+        if (has(needed)) continue;
+        const bool ports = needed == std::string_view("ports");
+        if (!is_line())
+            return fail(Code::usage,
+                        fmt::format("{} is missing", name(ports ? "services" : needed)));
+        const auto [who, command] = place_ == in_scan      ? std::pair("a scan", "scan")
+                                    : place_ == in_explain ? std::pair("explain", "explain")
+                                                           : std::pair("a job", "job submit");
+        return fail(Code::usage,
+                    fmt::format("{} needs -{} (--{} {})", who, ports ? 'P' : *needed, needed,
+                                ports ? "SPEC" : "IP"),
+                    fmt::format("ksmsctl {} {}", command, kRequestSynopsis));
+    }
+    return {};
+}
+
+Status Reading::check_way() const {
+    if (asked_.source.family != asked_.destination.family)
+        return fail(
+            Code::usage,
+            fmt::format("{} and {}: one is IPv4, the other IPv6",
+                        is_line() ? "-s " + asked_.source.text() : said("source"),
+                        is_line() ? "-d " + asked_.destination.text() : said("destination")));
+    if (!asked_.isolated && !asked_.inject.empty())
+        return fail(Code::usage,
+                    fmt::format("{} is for {}", name("inject"),
+                                phrase("mode", is_line() ? "isolated" : "\"isolated\"")));
+    if (asked_.isolated && asked_.hooks == TapHooks::xdp)
+        return fail(
+            Code::usage,
+            fmt::format("{} does not see what {} gives the routers", said("tap"), said("mode")),
+            fmt::format("it comes in behind XDP; {}, the default, does",
+                        phrase("tap", is_line() ? "tc" : "\"tc\"")));
+    return {};
+}
+
+/// Of the lists of ports. Ranges that are longer than --range-limit, unless --force lifts it, and
+/// more services than --max-services are errors: ksms_tester cut them silently.
+Status Reading::make_services() {
+    const std::uint8_t protocol = asked_.udp ? IPPROTO_UDP : IPPROTO_TCP;
+    KSMS_TRY(asked_.services, parse_ports(asked_.ports, protocol));
+    if (has("exclude-ports")) {
+        KSMS_TRY(const auto excluded, parse_ports(asked_.exclude_ports, protocol));
+        KSMS_TRY(asked_.services, exclude(asked_.services, excluded));
+    }
+    const auto count = asked_.services.size();
+    if ((place_ == in_explain || asked_.detailed) && count > kMostExplained)
+        return fail(Code::usage,
+                    fmt::format("{} services: explain takes {} at most, one after the other", count,
+                                kMostExplained),
+                    "scan takes them all: it says which are worth explaining");
+    if (asked_.max_services && count > *asked_.max_services)
+        return fail(Code::usage,
+                    fmt::format("{}: {} services are asked for", said("max-services"), count),
+                    "none is dropped silently; omit the option");
+    if (!asked_.range_limit || asked_.force) return {};
+    KSMS_TRY(const auto written, longest_range(asked_.ports));
+    if (written <= *asked_.range_limit) return {};
+    return fail(
+        Code::usage,
+        fmt::format("{}: a range of {} ports is asked for", said("range-limit"), written),
+        fmt::format("none is cut silently; {} lifts the limit, or omit the option", name("force")));
+}
+
+Result<Asked> Reading::finish() {
+    KSMS_CHECK(check_presence());
+    KSMS_CHECK(check_way());
+    KSMS_CHECK(make_services());
+    if (asked_.timeout.count() == 0) asked_.timeout = kShortestTimeout;
+    return std::move(asked_);
+}
+
+}  // namespace ksms
