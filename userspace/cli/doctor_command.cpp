@@ -158,9 +158,9 @@ void tool_checks(std::vector<HealthCheck>& checks) {
         const char *name, *use, *package;
     };
     static constexpr Tool tools[] = {
-        {"bpftool", "reading the maps by hand; ksms does not need it", "bpftool"},
-        {"ip", "naming namespaces (ip netns); ksms does not need it", "iproute2"},
-        {"tc", "seeing filters by hand; ksms does not need it", "iproute2"},
+        {"bpftool", "to read maps by hand; ksms does not need it", "bpftool"},
+        {"ip", "to name namespaces (ip netns); ksms does not need it", "iproute2"},
+        {"tc", "to list filters by hand; ksms does not need it", "iproute2"},
     };
     for (const auto& [name, use, package] : tools) {
         const auto found = find_tool(name);
@@ -191,14 +191,7 @@ Result<int> doctor(Context& context, const Arguments&) {
 
 std::span<const Command> doctor_commands() {
     static const Command commands[] = {
-        {"doctor",
-         "",
-         "What the kernel, the capabilities, the mounts and the tools allow",
-         {},
-         0,
-         0,
-         false,
-         doctor}};
+        {"doctor", "", "Check kernel, capabilities, mounts and tools", {}, 0, 0, false, doctor}};
     return commands;
 }
 

@@ -53,8 +53,8 @@ std::span<const Command> explain_commands() {
     static const auto options = options_of(in_explain);
     static const Command commands[] = {
         {"explain", kRequestSynopsis,
-         "A few services in detail: routes, hooks, and the very rule that stops one", options, 0, 0,
-         false, explain}};
+         "Explain a few services: routes, hooks, and the rule that drops", options, 0, 0, false,
+         explain}};
     return commands;
 }
 

@@ -51,14 +51,8 @@ Result<int> gc(Context& context, const Arguments&) {
 }  // namespace
 
 std::span<const Command> gc_commands() {
-    static const Command commands[] = {{"gc",
-                                        "",
-                                        "Remove what dead processes of ksms left, and nothing else",
-                                        {},
-                                        0,
-                                        0,
-                                        false,
-                                        gc}};
+    static const Command commands[] = {
+        {"gc", "", "Remove what dead ksms processes left", {}, 0, 0, false, gc}};
     return commands;
 }
 

@@ -18,19 +18,19 @@ std::string command_list(const std::vector<Command>& table, const std::string& b
 
 std::string everything(const std::vector<Command>& table) {
     return "ksmsctl [GLOBAL OPTIONS] COMMAND [ARGUMENTS]\n\n"
-           "Which services get from A to B, router by router, and what stops the rest.\n\n"
+           "Reports which services get from A to B, router by router, and what stops the "
+           "others.\n\n"
            "Commands\n" +
            command_list(table, "") +
-           "  help COMMAND        what a command does\n\n"
-           "Global options, also behind the command\n" +
+           "  help COMMAND        Describe a command\n\n"
+           "Global options, before or after the command\n" +
            options_help(global_options()) +
            "\nA namespace (NETNS) is a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, "
-           "or "
-           "host.";
+           "or host.";
 }
 
 constexpr const char* kOfHelp =
-    "ksmsctl help [COMMAND]\n\nWhat a command does and its options; without one: all of them.";
+    "ksmsctl help [COMMAND]\n\nDescribes a command and its options, or lists all commands.";
 
 std::string one(const Command& command) {
     auto text =

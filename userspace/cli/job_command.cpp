@@ -26,17 +26,16 @@ constexpr double kLongestWait = 31'536'000;  // seconds
 // As long as ksmsd lets one request wait.
 constexpr int kWaitEach = 60;
 
-constexpr Option kSocket = {"socket", "PATH", "of ksmsd (ksms.socket in the configuration)"};
-constexpr Option kWait = {"wait", nullptr, "wait for its end; print and exit as scan does"};
+constexpr Option kSocket = {"socket", "PATH", "socket of ksmsd (ksms.socket in the configuration)"};
+constexpr Option kWait = {"wait", nullptr, "wait for the job; print and exit as scan does"};
 
 constexpr Option kPlain[] = {kSocket};
-constexpr Option kWaiting[] = {kSocket,
-                               {"timeout", "SECONDS", "wait no longer than that (for ever)"}};
+constexpr Option kWaiting[] = {kSocket, {"timeout", "SECONDS", "give up after that time (never)"}};
 constexpr Option kListing[] = {kSocket,
                                {"state", "STATE", "queued, running, done, failed, …"},
-                               {"type", "fast|detailed", "of this type only"},
-                               {"user", "NAME", "of this user (root)"},
-                               {"limit", "N", "at most so many, the newest (100)"}};
+                               {"type", "fast|detailed", "only jobs of this type"},
+                               {"user", "NAME", "only jobs of this user (root only)"},
+                               {"limit", "N", "only the newest N (100)"}};
 
 std::span<const Option> submit_options() {
     static const std::vector<Option> all = [] {
@@ -337,14 +336,13 @@ Result<int> cancel(Context& context, const Arguments& arguments) {
 
 std::span<const Command> job_commands() {
     static const Command commands[] = {
-        {"job submit", "-s SOURCE -d DESTINATION -P PORTS [--wait]", "Give ksmsd a job",
+        {"job submit", "-s SOURCE -d DESTINATION -P PORTS [--wait]", "Submit a job to ksmsd",
          submit_options(), 0, 0, false, submit},
-        {"job list", "", "Jobs of yours; root: of all", kListing, 0, 0, false, list},
-        {"job show", "ID", "A job and its result", kPlain, 1, 1, false, show},
-        {"job wait", "ID", "Wait for a job's end, and print its result", kWaiting, 1, 1, false,
-         wait},
-        {"job watch", "ID", "What happens to a job, as it happens", kPlain, 1, 1, false, watch},
-        {"job cancel", "ID", "End a job, or take it out of the queue", kPlain, 1, 1, false, cancel},
+        {"job list", "", "List your jobs; root: all jobs", kListing, 0, 0, false, list},
+        {"job show", "ID", "Show a job and its result", kPlain, 1, 1, false, show},
+        {"job wait", "ID", "Wait for a job and print its result", kWaiting, 1, 1, false, wait},
+        {"job watch", "ID", "Print the events of a job as they happen", kPlain, 1, 1, false, watch},
+        {"job cancel", "ID", "Stop a job or remove it from the queue", kPlain, 1, 1, false, cancel},
     };
     return commands;
 }

@@ -93,23 +93,23 @@ Result<int> run_restore(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-constexpr std::array kRepair{Option{"repair", nullptr, "put right what can be put right"}};
+constexpr std::array kRepair{Option{"repair", nullptr, "repair what can be repaired"}};
 
 constexpr std::array kCareCommands{
     Command{"registry reap",
             "",
-            "free what is over and the kernel's hook did not see",
+            "Free expired leases that the kernel hook missed",
             {},
             0,
             0,
             false,
             run_reap},
-    Command{"registry check", "[--repair]", "is every entry what can be true?", kRepair, 0, 0,
-            false, run_check},
-    Command{"registry backup", "FILE", "write the leases to a file", {}, 1, 1, false, run_backup},
+    Command{"registry check", "[--repair]", "Check the registry for impossible entries", kRepair, 0,
+            0, false, run_check},
+    Command{"registry backup", "FILE", "Write the leases to a file", {}, 1, 1, false, run_backup},
     Command{"registry restore",
             "FILE",
-            "take the leases of a backup again",
+            "Restore the leases from a backup",
             {},
             1,
             1,

@@ -81,16 +81,17 @@ Result<int> run_show(Context& context, const Arguments& arguments) {
 }
 
 constexpr std::array kLookCommands{
-    Command{"registry list", "", "who holds which DSCP", {}, 0, 0, false, run_list},
+    Command{"registry list", "", "List the leases", {}, 0, 0, false, run_list},
     Command{"registry status",
             "",
-            "how many DSCPs are in use, and what became of the others",
+            "Show how many DSCPs are in use and how leases ended",
             {},
             0,
             0,
             false,
             run_status},
-    Command{"registry show", "--job ID | --dscp N", "one lease", kNaming, 0, 0, false, run_show}};
+    Command{"registry show", "--job ID | --dscp N", "Show one lease", kNaming, 0, 0, false,
+            run_show}};
 
 }  // namespace
 

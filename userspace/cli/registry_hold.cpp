@@ -129,37 +129,36 @@ Result<int> run_renew(Context& context, const Arguments& arguments) {
 }
 
 constexpr std::array kRelease{
-    Option{"job", "ID", "the job's name"}, Option{"dscp", "N", "the DSCP that it holds"},
-    Option{"if-exists", nullptr, "no error where there is no such lease"}};
-constexpr std::array kRenew{Option{"job", "ID", "the job's name"},
-                            Option{"dscp", "N", "the DSCP that it holds"},
+    Option{"job", "ID", "job name of the lease"}, Option{"dscp", "N", "DSCP of the lease"},
+    Option{"if-exists", nullptr, "exit with 0 if there is no such lease"}};
+constexpr std::array kRenew{Option{"job", "ID", "job name of the lease"},
+                            Option{"dscp", "N", "DSCP of the lease"},
                             Option{"ttl", "SECONDS", "from now on (the configured time to live)"}};
-constexpr Option kJob{"job", "ID", "the job's name: letters, digits or . _ : @ + -"};
-constexpr Option kDscp{"dscp", "N", "exactly this one (the lowest free)"};
-constexpr Option kUser{"user", "NAME", "what it is entered under (the caller)"};
+constexpr Option kJob{"job", "ID", "job name of the lease: letters, digits or . _ : @ + -"};
+constexpr Option kDscp{"dscp", "N", "use this DSCP (the lowest free)"};
+constexpr Option kUser{"user", "NAME", "user name of the lease (the caller)"};
 constexpr Option kLeaseWait{"wait", "SECONDS",
-                            "how long to wait for a free one, in the order of asking (0)"};
+                            "wait for a free DSCP, first come, first served (0)"};
 constexpr std::array kAllocate{
     kJob,
-    Option{"pid", "PID", "the process that owns it; the lease ends with it"},
-    Option{"no-owner", nullptr, "no process owns it: the time to live alone ends it"},
+    Option{"pid", "PID", "owner of the lease, which ends with that process"},
+    Option{"no-owner", nullptr, "no owner: the lease ends with its time to live"},
     Option{"ttl", "SECONDS", "time to live (the configured one)"},
     kDscp,
     kUser,
     kLeaseWait};
 constexpr std::array kExec{kJob,
-                           Option{"ttl", "SECONDS", "time to live (none: as long as it runs)"},
+                           Option{"ttl", "SECONDS", "time to live (none: while COMMAND runs)"},
                            kDscp, kUser, kLeaseWait};
 
 constexpr std::array kHoldCommands{
     Command{"registry allocate", "--job ID (--pid PID | --no-owner --ttl SECONDS)",
-            "take a DSCP; prints its number", kAllocate, 0, 0, false, run_allocate},
-    Command{"registry exec", "--job ID -- COMMAND…",
-            "hold a DSCP while COMMAND runs, which finds it in KSMS_JOB_DSCP", kExec, 0, 0, true,
-            run_exec},
-    Command{"registry renew", "--job ID | --dscp N", "start the time to live again", kRenew, 0, 0,
-            false, run_renew},
-    Command{"registry release", "--job ID | --dscp N", "give a DSCP back", kRelease, 0, 0, false,
+            "Allocate a DSCP and print it", kAllocate, 0, 0, false, run_allocate},
+    Command{"registry exec", "--job ID -- COMMAND…", "Run COMMAND with a DSCP in KSMS_JOB_DSCP",
+            kExec, 0, 0, true, run_exec},
+    Command{"registry renew", "--job ID | --dscp N", "Restart the time to live of a lease", kRenew,
+            0, 0, false, run_renew},
+    Command{"registry release", "--job ID | --dscp N", "Release a DSCP", kRelease, 0, 0, false,
             run_release}};
 
 }  // namespace

@@ -79,10 +79,9 @@ Result<int> scan(Context& context, const Arguments& arguments) {
 
 std::span<const Command> scan_commands() {
     static const auto options = options_of(in_scan);
-    static const Command commands[] = {
-        {"scan", kRequestSynopsis,
-         "Which services get from a source to a destination, router by router", options, 0, 0,
-         false, scan}};
+    static const Command commands[] = {{"scan", kRequestSynopsis,
+                                        "Report which services get from A to B, router by router",
+                                        options, 0, 0, false, scan}};
     return commands;
 }
 

@@ -153,24 +153,25 @@ Result<int> detach(Context& context, const Arguments& arguments) {
 }
 
 constexpr std::size_t kMany = 1000;
-constexpr Option kAttach[] = {{"tap", "tc|xdp", "TC both ways, or XDP in and TC out (tc)"}};
+constexpr Option kAttach[] = {
+    {"tap", "tc|xdp", "tc: TC for both directions; xdp: XDP in, TC out (tc)"}};
 
 }  // namespace
 
 std::span<const Command> tap_commands() {
     static const Command commands[] = {
-        {"tap attach", "ROUTER…", "Put taps that stay on every interface of these namespaces",
+        {"tap attach", "ROUTER…", "Attach standing taps to every interface of these namespaces",
          kAttach, 1, kMany, false, attach},
         {"tap detach",
          "ROUTER…",
-         "Take the taps that stay off these namespaces",
+         "Detach the standing taps of these namespaces",
          {},
          1,
          kMany,
          false,
          detach},
-        {"tap list", "", "What is attached where", {}, 0, 0, false, list_rows},
-        {"tap counters", "", "What each tap counted", {}, 0, 0, false, counters},
+        {"tap list", "", "List all taps", {}, 0, 0, false, list_rows},
+        {"tap counters", "", "Show the counters of each tap", {}, 0, 0, false, counters},
     };
     return commands;
 }

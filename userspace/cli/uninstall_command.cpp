@@ -206,16 +206,15 @@ Result<int> uninstall_command(Context& context, const Arguments& arguments) {
 }
 
 constexpr Option kOptions[] = {
-    {"dry-run", nullptr, "say what would be removed, and who uses it"},
-    {"force", nullptr, "also while leases are held or scans run, which then fail"}};
+    {"dry-run", nullptr, "list what would be removed and who uses it"},
+    {"force", nullptr, "even if leases are held or scans run, which then fail"}};
 
 }  // namespace
 
 std::span<const Command> uninstall_commands() {
-    static const Command commands[] = {
-        {"uninstall", "[--dry-run] [--force]",
-         "Remove what stays by design: the pins, the exit hook, one cgroup", kOptions, 0, 0, false,
-         uninstall_command}};
+    static const Command commands[] = {{"uninstall", "[--dry-run] [--force]",
+                                        "Remove the pins, the exit hook and the cgroup", kOptions,
+                                        0, 0, false, uninstall_command}};
     return commands;
 }
 

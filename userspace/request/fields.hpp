@@ -48,6 +48,8 @@ enum Place : unsigned {
 template <typename T>
 using Put = void (*)(Asked& asked, T value);
 
+namespace kind {
+
 struct Switch {
     Put<bool> put;
 };
@@ -86,8 +88,10 @@ struct Text {
 struct Verdicts {
     Put<std::set<Verdict>> put;
 };
-using Kind = std::variant<Switch, Choice, Whole, Seconds, IpAddress, Dscp, JobName, NetnsName, Text,
-                          Verdicts>;
+
+}  // namespace kind
+using Kind = std::variant<kind::Switch, kind::Choice, kind::Whole, kind::Seconds, kind::IpAddress,
+                          kind::Dscp, kind::JobName, kind::NetnsName, kind::Text, kind::Verdicts>;
 
 struct Field {
     const char *names, *value, *help;  ///< as Option has them

@@ -20,12 +20,12 @@ namespace po = boost::program_options;
 constexpr Option kGlobal[] = {
     {"json,j", nullptr, "print one JSON document"},
     {"pretty,p", nullptr, "the same, indented"},
-    {"verbose,v", nullptr, "say more; can be repeated", true},
-    {"quiet,q", nullptr, "no warnings, hints or progress"},
-    {"color", "auto|always|never", "colour in the text; NO_COLOR is honoured"},
-    {"config", "FILE", "instead of /etc/ksms/config.json"},
-    {"output,o", "FILE", "write the result to FILE, all of it or nothing"},
-    {"pin-root", "DIR", "where the maps are pinned; also KSMS_PIN_ROOT"},
+    {"verbose,v", nullptr, "print more; can be repeated", true},
+    {"quiet,q", nullptr, "print no warnings, hints or progress"},
+    {"color", "auto|always|never", "colour; NO_COLOR also turns it off"},
+    {"config", "FILE", "configuration file (/etc/ksms/config.json)"},
+    {"output,o", "FILE", "write the result to FILE, complete or not at all"},
+    {"pin-root", "DIR", "directory of the pinned maps; also KSMS_PIN_ROOT"},
     {"version,V", nullptr, "print the version"},
     {"help,h", nullptr, "print this help"},
 };

@@ -42,36 +42,36 @@ struct Value {
         return static_cast<std::size_t>(found - words.begin());
     }
 
-    Result<bool> read(const Switch&) const { return true; }
-    Result<std::size_t> read(const Choice&) const {
+    Result<bool> read(const kind::Switch&) const { return true; }
+    Result<std::size_t> read(const kind::Choice&) const {
         const auto words = choices_in(field.value);
         return index_in(words, text, fmt::format("it is {}", fmt::join(words, " or ")));
     }
-    Result<std::uint64_t> read(const Whole& kind) const {
-        return number(read_whole(text, kind.least, kind.most));
+    Result<std::uint64_t> read(const kind::Whole& range) const {
+        return number(read_whole(text, range.least, range.most));
     }
-    Result<std::chrono::nanoseconds> read(const Seconds& kind) const {
-        return number(read_seconds(text, kind.least, kind.most));
+    Result<std::chrono::nanoseconds> read(const kind::Seconds& range) const {
+        return number(read_seconds(text, range.least, range.most));
     }
-    Result<Address> read(const IpAddress&) const {
+    Result<Address> read(const kind::IpAddress&) const {
         auto address = Address::parse(text);
         if (!address) return wrong("not an IPv4 or IPv6 address");
         return address;
     }
-    Result<std::uint8_t> read(const Dscp&) const { return read_dscp(text); }
-    Result<std::string> read(const JobName& kind) const {
-        if (is_job_name(text) && text.size() <= kind.most) return text;
+    Result<std::uint8_t> read(const kind::Dscp&) const { return read_dscp(text); }
+    Result<std::string> read(const kind::JobName& range) const {
+        if (is_job_name(text) && text.size() <= range.most) return text;
         return wrong("a job's name is 1 to 63 of A-Z a-z 0-9 . _ : @ + -");
     }
-    Result<std::string> read(const NetnsName&) const {
+    Result<std::string> read(const kind::NetnsName&) const {
         if (!text.empty()) return text;
         return fail(Code::usage, name + " needs a namespace");
     }
-    Result<std::string> read(const Text& kind) const {
-        if (text.size() >= kind.least && text.size() <= kind.most) return text;
-        return wrong(fmt::format("not {} to {} bytes", kind.least, kind.most));
+    Result<std::string> read(const kind::Text& range) const {
+        if (text.size() >= range.least && text.size() <= range.most) return text;
+        return wrong(fmt::format("not {} to {} bytes", range.least, range.most));
     }
-    Result<std::set<Verdict>> read(const Verdicts&) const {
+    Result<std::set<Verdict>> read(const kind::Verdicts&) const {
         std::set<Verdict> verdicts;
         for (const auto part : std::views::split(text, ',')) {
             const std::string word(part.begin(), part.end());

@@ -50,7 +50,7 @@ Result<Reading::Given> scalar(const std::string& key, const json& value, bool nu
 Result<std::vector<Reading::Given>> values_of(const Field& field, const json& value) {
     const auto key = key_of(field.name());
     std::vector<Reading::Given> values;
-    if (std::holds_alternative<Switch>(field.kind)) {
+    if (std::holds_alternative<kind::Switch>(field.kind)) {
         if (!value.is_boolean())
             return fail(Code::usage,
                         fmt::format("\"{}\": {}: neither true nor false", key, shown(value)));
@@ -58,7 +58,7 @@ Result<std::vector<Reading::Given>> values_of(const Field& field, const json& va
         return values;
     }
     // Names of jobs and users are nobody's numbers.
-    const bool number = !std::holds_alternative<JobName>(field.kind) && key != "user";
+    const bool number = !std::holds_alternative<kind::JobName>(field.kind) && key != "user";
     const bool several = value.is_array() && field.repeatable;
     for (const auto& each : several ? value.get<std::vector<json>>() : std::vector<json>{value}) {
         KSMS_TRY(auto one, scalar(key, each, number));

@@ -25,23 +25,27 @@ json text() {
 /// What a body may have for a field, as a JSON Schema.
 struct Schema {
     const Field& field;
-    json operator()(const Switch&) const { return {{"type", "boolean"}}; }
-    json operator()(const Choice&) const { return {{"enum", choices_in(field.value)}}; }
-    json operator()(const Whole& kind) const { return number("integer", kind.least, kind.most); }
-    json operator()(const Seconds& kind) const { return number("number", kind.least, kind.most); }
-    json operator()(const IpAddress&) const { return text(); }
-    json operator()(const Dscp&) const { return number("integer", 0, KSMS_DSCPS - 1); }
-    json operator()(const JobName& kind) const {
-        return {{"type", "string"},
-                {"pattern", "^[A-Za-z0-9._:@+-]{1," + std::to_string(kind.most) + "}$"}};
+    json operator()(const kind::Switch&) const { return {{"type", "boolean"}}; }
+    json operator()(const kind::Choice&) const { return {{"enum", choices_in(field.value)}}; }
+    json operator()(const kind::Whole& range) const {
+        return number("integer", range.least, range.most);
     }
-    json operator()(const NetnsName&) const { return text(); }
-    json operator()(const Text& kind) const {
+    json operator()(const kind::Seconds& range) const {
+        return number("number", range.least, range.most);
+    }
+    json operator()(const kind::IpAddress&) const { return text(); }
+    json operator()(const kind::Dscp&) const { return number("integer", 0, KSMS_DSCPS - 1); }
+    json operator()(const kind::JobName& range) const {
+        return {{"type", "string"},
+                {"pattern", "^[A-Za-z0-9._:@+-]{1," + std::to_string(range.most) + "}$"}};
+    }
+    json operator()(const kind::NetnsName&) const { return text(); }
+    json operator()(const kind::Text& range) const {
         auto schema = text();
-        if (kind.most < 1000) schema["maxLength"] = kind.most;
+        if (range.most < 1000) schema["maxLength"] = range.most;
         return schema;
     }
-    json operator()(const Verdicts&) const { return {}; }
+    json operator()(const kind::Verdicts&) const { return {}; }
 };
 
 json schema_of(const Field& field) {
