@@ -183,7 +183,7 @@ class Service:
             call.close_connection = True
             return
         if self.busy:
-            return send_problem(call, 503, "there are too many connections")
+            return send_problem(call, 503, "too many connections")
         if path == "/":
             send(call, 200, self.page.encode(), "text/html; charset=utf-8",
                  {"Content-Security-Policy": self.policy(), "X-Content-Type-Options": "nosniff"})

@@ -175,7 +175,7 @@ PinFinding mend_map(const PinRoot& root, const std::string& name, const Installa
     PinFinding finding{name, false, {}};
     const int fd = living[name];
     if (fd < 0)
-        finding.lost_words = "nothing holds it any more: what it said is lost";
+        finding.lost_words = "nothing holds it any more: its output is lost";
     else if (repair)
         finding.mended = pin(fd, root.path + "/" + name).has_value();
     return finding;

@@ -86,7 +86,7 @@ private:
     Result<std::string> user() const {
         const auto* value = member("username");
         if (value == nullptr) return std::string("unknown");
-        if (!value->is_string()) return wrong("has a username that is no text");
+        if (!value->is_string()) return wrong("has a username that is not a string");
         return value->get<std::string>();
     }
 

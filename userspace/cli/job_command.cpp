@@ -62,8 +62,7 @@ Result<HttpResponse> ask(const HttpClient& http, const std::string& method,
 
 Result<json> parsed(const HttpResponse& answer) {
     auto document = json::parse(answer.body, nullptr, false);
-    if (!document.is_object())
-        return fail(Code::failed, "ksmsd answered something that is no JSON");
+    if (!document.is_object()) return fail(Code::failed, "the answer of ksmsd is not JSON");
     return document;
 }
 

@@ -76,8 +76,7 @@ void OutputFile::swap(OutputFile& other) noexcept {
 }
 
 std::unexpected<Error> OutputFile::cannot_write(int err) const {
-    return fail_errno(err, "write " + path_,
-                      "-o needs a file in a directory that is there and can be written to");
+    return fail_errno(err, "write " + path_, "-o needs a file in a writable directory that exists");
 }
 
 Result<OutputFile> OutputFile::create(const std::string& path) {

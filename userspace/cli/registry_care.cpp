@@ -39,7 +39,7 @@ Status add_pins(const PinRoot& root, bool repair, std::vector<Finding>& findings
     KSMS_TRY(const auto pins, mend_pins(root, repair));
     for (const auto& pin : pins)
         findings.push_back({fmt::format("the pin {}/{} is missing", root.path, pin.name),
-                            pin.name == kExitHook ? "nobody frees a DSCP whose owner ends"
+                            pin.name == kExitHook ? "no one frees a DSCP whose owner ends"
                                                   : "who opens the registry does not find it",
                             pin.lost_words.empty() ? "pinned again" : pin.lost_words, pin.mended});
     return {};

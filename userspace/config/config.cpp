@@ -173,7 +173,8 @@ Status read_allowance(const Reader& read, const json& parent, Allowance& allow) 
     for (const auto& text : sources) {
         const auto prefix = prefix_of(text);
         if (!prefix)
-            return read.wrong(path + "sources", fmt::format("'{}' is no address or prefix", text));
+            return read.wrong(path + "sources",
+                              fmt::format("'{}' is not an address or a prefix", text));
         allow.sources.push_back(*prefix);
     }
     return {};

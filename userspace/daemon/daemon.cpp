@@ -272,7 +272,7 @@ Status run_daemon(const std::vector<std::string>& line) {
         return {};
     }
     if (!arguments.words.empty() || !arguments.rest.empty())
-        return fail(Code::usage, "ksmsd takes options alone", "ksmsd --help");
+        return fail(Code::usage, "ksmsd takes only options", "ksmsd --help");
     if (options.verbose > 0) set_log_level(LogLevel::debug);
     KSMS_TRY(auto config, load_config(options.config));
     for (const auto& warning : config.warnings) log(LogLevel::warning, warning);

@@ -100,7 +100,7 @@ ServiceHealth Health::report() {
                            checked_at_ == 0 ? std::string("not looked through yet")
                            : !check_error_.empty()
                                ? check_error_
-                               : fmt::format("looked through at {:.0f}: {} found, {} put right",
+                               : fmt::format("checked at {:.0f}: {} found, {} repaired",
                                              checked_at_, findings_, findings_ - open_findings_),
                            sound ? "" : "`ksmsctl registry check` tells more"));
     const auto mode = board_.mode();

@@ -37,7 +37,7 @@ Result<bool> is_abandoned(const std::string& path, const sockaddr_un& address) {
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) return false;
     if (!S_ISSOCK(status.st_mode))
-        return fail(Code::failed, fmt::format("{} is there and no socket", path),
+        return fail(Code::failed, fmt::format("{} exists and is not a socket", path),
                     "ksms.socket in the configuration names another");
     const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!probe) return fail_errno(errno, "make a socket");

@@ -59,7 +59,7 @@ Result<JobLock> JobLock::take(const PinRoot& root, std::chrono::nanoseconds wait
             fstat(lock.fd_.get(), &file);
             return fail(Code::failed,
                         fmt::format("detailed jobs run one at a time: {} holds the lock, and "
-                                    "{:.1f} s were waited for it",
+                                    "waited {:.1f} s for it",
                                     holder_of(file), std::chrono::duration<double>(wait).count()),
                         "wait longer (--wait SECONDS)");
         }

@@ -46,8 +46,8 @@ Problem problem_of(const boost::system::error_code& error, bool in_body, bool ha
 }
 
 HttpResponse no_room() {
-    return response_of(not_now(1, "answers that nobody takes fill the memory for answers",
-                               "take them, or ask again later"));
+    return response_of(
+        not_now(1, "unread answers fill the memory for answers", "read them, or ask again later"));
 }
 
 }  // namespace

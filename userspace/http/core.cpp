@@ -40,7 +40,7 @@ std::string HttpCore::metrics() const {
     text.head("ksms_http_request_seconds", "histogram",
               "from a request's last byte to the answer's first");
     text.histogram("ksms_http_request_seconds", "", figures.request_seconds);
-    text.head("ksms_http_rejected_total", "counter", "clients sent away or hung up on");
+    text.head("ksms_http_rejected_total", "counter", "clients refused or disconnected");
     for (std::size_t i = 0; i < reasons.size(); ++i)
         text.value("ksms_http_rejected_total", fmt::format("reason=\"{}\"", reasons.at(i)),
                    figures.rejections.at(i));

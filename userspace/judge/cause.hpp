@@ -15,7 +15,7 @@ enum class Why : std::uint8_t {
     dropped,    ///< NO
     // UNKNOWN, reason "lost"
     lost,           ///< sent as often as allowed, and not seen
-    no_word,        ///< it came in, and nobody says what became of it
+    no_word,        ///< it came in; nothing reports what became of it
     proxied,        ///< answered in the destination's place
     rate_limited,   ///< no time was left to try it alone
     before_router,  ///< dropped on the link before this router

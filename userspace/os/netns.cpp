@@ -201,7 +201,7 @@ Result<Netns> Netns::open(std::string_view spec) {
     }
     if (spec.starts_with('/')) return open_path(text, text);
     if (!is_plain_name(spec))
-        return fail(Code::usage, fmt::format("'{}' is no name of a namespace", spec),
+        return fail(Code::usage, fmt::format("'{}' is not the name of a namespace", spec),
                     "a name of `ip netns`, pid:N, a path that begins with /, or host");
     auto netns = open_path(kNamed + text, text);
     if (!netns && netns.error().code == Code::not_found)

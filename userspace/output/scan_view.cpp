@@ -81,7 +81,7 @@ std::string hint_text(const Report& report) {
         case Why::before_router:
         case Why::unwatched: return look_closer(report);
         case Why::deadline:
-            return "the deadline came first: a longer --deadline, or a higher --rate";
+            return "the deadline expired first: use a longer --deadline or a higher --rate";
         case Why::taps_gone: return "something changed on the way while it ran; run it again";
         case Why::another_way: return "the source's routes changed while it ran; run it again";
         case Why::next_hop_missing:

@@ -243,7 +243,7 @@ std::string why_text(const Report& report, const ServiceReport& service) {
             return fmt::format("lost: sent {} time{}, {} saw none", service.sent,
                                service.sent == 1 ? "" : "s", router());
         case Why::no_word:
-            return fmt::format("{}: came in, and nobody says what became of it{}{}", router(),
+            return fmt::format("{}: came in; nothing reports what became of it{}{}", router(),
                                cause.reply ? "; answered: " : "", reply_text(cause.reply));
         case Why::proxied:
             return router() +
@@ -266,7 +266,7 @@ std::string why_text(const Report& report, const ServiceReport& service) {
         case Why::past_its_taps: return router() + ": its taps saw none, and it was seen behind";
         case Why::taps_gone: return fmt::format("{}: {}", router(), text);
         case Why::interrupted: return "interrupted before the answer was certain";
-        case Why::deadline: return "the deadline came before the answer was certain";
+        case Why::deadline: return "the deadline expired before the answer was certain";
         case Why::send_failed: return "not sent: " + text;
         case Why::source_dropped:
             return fmt::format("{} itself dropped it: {}", netns, drop_text(report, cause.dropped));

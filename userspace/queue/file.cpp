@@ -88,7 +88,8 @@ Status make_fresh(const fs::path& file) {
 Result<std::string> examine(Database& database, const fs::path& file) {
     KSMS_TRY(const auto application, database.text("PRAGMA application_id"));
     if (application != std::to_string(application_id))
-        return fail(Code::failed, file.string() + " is another program's database, not ksmsd's",
+        return fail(Code::failed,
+                    file.string() + " is the database of another program, not of ksmsd",
                     "move it away, or give ksmsd another directory");
     KSMS_TRY(const auto version, database.text("PRAGMA user_version"));
     if (version != std::to_string(schema_version))

@@ -38,7 +38,7 @@ std::string hint_of(int err) {
             return "make room on its file system; nothing was changed, and it goes on by itself";
         case EFBIG: return "the file may not grow (RLIMIT_FSIZE, LimitFSIZE= of a unit)";
         case EBUSY: return "another process has it open: one ksmsd a directory";
-        case EUCLEAN: return "it is damaged: it is set aside, and an empty one is begun";
+        case EUCLEAN: return "it is damaged: it is set aside and an empty one is created";
         case EROFS: return "its file system or the file is read-only";
         case EIO: return "look into the kernel's log for errors of the disk";
         default: return {};

@@ -279,13 +279,13 @@ Result<Pruned> JobStore::prune(double now, const Retention& keep) {
 }
 
 std::string Damage::text() const {
-    return fmt::format("{}: set aside as {}, and an empty one begun", what, set_aside.string());
+    return fmt::format("{}: set aside as {}; an empty one is created", what, set_aside.string());
 }
 
 std::string Damage::hint() const {
     return fmt::format(
         "`sqlite3 {} .recover` prints what can be read of it (`.dump` where that fails, as on "
-        "Debian 12); remove it when it is of no use",
+        "Debian 12); remove it when it is not needed",
         set_aside.string());
 }
 

@@ -113,8 +113,8 @@ private:
         KSMS_TRY(const bool same, limits_in_force(pins_, limits_));
         if (same) return {};
         find("the limits in the kernel are not the configured ones",
-             "root has set others, or none: what may be given out, to whom and for how long",
-             "set right", [this] { return set_limits(pins_, limits_).has_value(); });
+             "root has set other limits, or none", "set right",
+             [this] { return set_limits(pins_, limits_).has_value(); });
         return {};
     }
 
@@ -165,12 +165,12 @@ private:
             find(fmt::format("DSCP {}: its state {} is none", dscp, what),
                  "it is neither free nor held: nobody can have it", "freed", freeing(dscp));
         } else if (same && (what == KSMS_LEASE_BUSY || what == KSMS_LEASE_CLAIMED)) {
-            find(fmt::format("DSCP {}: somebody has begun to take it and never ended", dscp),
+            find(fmt::format("DSCP {}: a process began to take it and never finished", dscp),
                  "a program of the kernel's ends in microseconds: this was written by hand; nobody "
                  "can have it",
                  "freed", freeing(dscp));
         } else if (same && what == KSMS_LEASE_CHANGING) {
-            find(fmt::format("DSCP {}: somebody has begun to change it and never ended", dscp),
+            find(fmt::format("DSCP {}: a process began to change it and never finished", dscp),
                  "it can be neither renewed nor released", "held again",
                  on_lease(dscp, KSMS_LEASE_HELD, [](ksms_lease&) { return true; }));
         }
@@ -188,7 +188,7 @@ private:
                      return true;
                  }));
         if (lease.owner_pid == 0 && lease.expires_ns == 0) {
-            find(name + ": no process owns it and no time ends it", "it would be held for ever",
+            find(name + ": no process owns it and no time ends it", "it would never be freed",
                  "freed", freeing(dscp));
             return;
         }
@@ -334,7 +334,7 @@ private:
                                         what == KSMS_WAITER_WRITING || what == KSMS_WAITER_SERVING);
             if (in_use && same && (stuck || !surroundings_.alive(process)))
                 find(fmt::format("waiter {}: process {} does not wait any more", slot, process.pid),
-                     "those behind it are passed over", "its place is free", [this, slot] {
+                     "the ones after it are skipped", "its place is free", [this, slot] {
                          auto& state = waiters_.values()[slot].state;
                          __atomic_store_n(&state, ((state >> 8) + 1) << 8, __ATOMIC_SEQ_CST);
                          return true;
@@ -343,14 +343,14 @@ private:
                 ++waiting;
         }
         if (figures.serving != 0 && figures.serving == before.serving)
-            find("somebody has begun to serve those who wait and never ended",
-                 "nobody who waits would be served", "set right", [this] {
+            find("a process began to serve the waiters and never finished",
+                 "no waiter would be served", "set right", [this] {
                      __atomic_store_n(&figures_.values()[0].serving, 0, __ATOMIC_SEQ_CST);
                      return true;
                  });
         if (figures.waiting != waiting && figures.waiting == before.waiting)
             find(fmt::format("{} are counted as waiting, {} wait", figures.waiting, waiting),
-                 "a release looks for those who wait by that count", "set right", [this, waiting] {
+                 "a release finds waiters by that count", "set right", [this, waiting] {
                      __atomic_store_n(&figures_.values()[0].waiting, waiting, __ATOMIC_SEQ_CST);
                      return true;
                  });

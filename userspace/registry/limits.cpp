@@ -78,7 +78,7 @@ Result<RegistryLimits> effective_limits(const RegistryPins& pins,
     }
     KSMS_TRY(const auto now, pins.limits.lookup(0));
     if (now && now->dscps != 0) return from_kernel(*now);
-    return fail(Code::failed, "root has not said yet which DSCPs may be given out",
+    return fail(Code::failed, "root has not set the DSCP range yet",
                 "`sudo ksmsctl registry list` does, by the configuration");
 }
 

@@ -53,7 +53,7 @@ bool is_user_name(const std::string& user) {
 
 Error owner_ended(const LeaseRequest& request) {
     return fail(Code::not_found, fmt::format("the process {} has ended", owner_pid(request)),
-                "name one that runs: in a shell, --pid $$ is the shell itself")
+                "name a running process: in a shell, --pid $$ is the shell itself")
         .error();
 }
 
@@ -83,7 +83,7 @@ Status check_request(const LeaseRequest& request, const RegistryLimits& limits) 
     if (geteuid() != 0 && request.job.starts_with(KSMS_SERVICE_PREFIX))
         return std::unexpected(service_name(request.job));
     if (!is_user_name(request.user))
-        return fail(Code::usage, fmt::format("'{}' is no name of a user", request.user),
+        return fail(Code::usage, fmt::format("'{}' is not the name of a user", request.user),
                     "1 to 63 bytes, no control characters");
     return request.dscp ? check_dscp(*request.dscp, limits) : Status();
 }
@@ -126,7 +126,7 @@ Error not_given(const LeaseRequest& request, std::uint32_t result, const Registr
                         "try again later; ksms.max_waiting_user of the configuration is the limit")
                 .error();
         case EDOM:
-            return fail(Code::no_dscp, "no DSCP is given out to this user",
+            return fail(Code::no_dscp, "this user may not hold a DSCP",
                         "ksms.root_reserve of the configuration says how many are root's")
                 .error();
         case EOPNOTSUPP:

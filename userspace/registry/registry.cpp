@@ -58,7 +58,7 @@ Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
     for (int attempt = 0;; ++attempt) {
         KSMS_TRY(const auto done, call_program(program, &call, sizeof call));
         if (done != 0)
-            return fail(Code::failed, fmt::format("the registry's program answered {}", done));
+            return fail(Code::failed, fmt::format("the registry program returned {}", done));
         if (call.result != EAGAIN) return call.result;
         const auto now = monotonic_ns();
         if (until == 0) until = now + kPatience;
@@ -129,7 +129,7 @@ std::unexpected<Error> Registry::refused(const LeaseRequest& request,
         KSMS_TRY(const auto by, read(call.dscp));
         if (by) return std::unexpected(job_taken(*by));
         return fail(Code::no_dscp,
-                    fmt::format("another owner gave the job {} up only now", request.job),
+                    fmt::format("another owner released the job {} only now", request.job),
                     "try again");
     }
     if (request.dscp) {

@@ -116,10 +116,11 @@ private:
         back.destination = request_.source;
         KSMS_TRY(const auto answer, network_.route(number, back));
         if (answer.error != 0 || answer.type != RTN_UNICAST)
-            return fail(Code::failed,
-                        fmt::format("{} has no way back to {}: where it would come in is not known",
-                                    network_.netns(number).name(), request_.source.text()),
-                        "--inject ROUTER:INTERFACE says where");
+            return fail(
+                Code::failed,
+                fmt::format("{} has no route back to {}: its ingress interface is not known",
+                            network_.netns(number).name(), request_.source.text()),
+                "--inject ROUTER:INTERFACE says where");
         add({number, answer.oif, 1, {}, {}});
         return {};
     }

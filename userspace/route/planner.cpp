@@ -39,7 +39,7 @@ Status check_addresses(const ScanRequest& request) {
         if (address.family == AF_INET6 && address.is_link_local())
             return fail(Code::usage,
                         address.text() + " is a link-local address: no router forwards it",
-                        "give an address of a wider scope");
+                        "give a global address");
     if (is_group(request.destination))
         return fail(Code::usage,
                     fmt::format("{} is a {} address", request.destination.text(),

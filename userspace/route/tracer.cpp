@@ -24,16 +24,17 @@ std::string describe_end(PathEnd end, const std::string& router, const std::stri
         case PathEnd::destination: return fmt::format("{} reaches {}", router, target);
         case PathEnd::local: return fmt::format("{} is {} itself", router, target);
         case PathEnd::leaves_machine:
-            return fmt::format("{} sends to {} by a link that leads out of sight", router, target);
+            return fmt::format("{} sends to {} by a link whose other end is not known", router,
+                               target);
         case PathEnd::no_route: return fmt::format("{} has no route to {}", router, target);
         case PathEnd::refused:
             return fmt::format("{} refuses to route to {} (blackhole, unreachable or prohibit)",
                                router, target);
         case PathEnd::no_next_hop:
-            return fmt::format("{} sends to {}, which nobody on the link owns", router, target);
+            return fmt::format("{} sends to {}, which no host on the link owns", router, target);
         case PathEnd::link_down: return fmt::format("{}: the link to {} is down", router, target);
         case PathEnd::loop:
-            return fmt::format("the way to {} comes back to {}: a loop", target, router);
+            return fmt::format("the path to {} returns to {}: a loop", target, router);
         case PathEnd::onward: return fmt::format("{} hands {} on", router, target);
         case PathEnd::not_forwarding: return fmt::format("{} does not forward", router);
     }

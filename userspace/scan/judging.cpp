@@ -110,7 +110,7 @@ void describe(const Round& round, const Plan& plan, const ScanLease& lease, cons
     if (sent.interrupted) report.state = ScanState::interrupted;
     if (sent.out_of_time) {
         report.state = ScanState::partial;
-        report.warnings.emplace_back("the deadline came before every probe had its time");
+        report.warnings.emplace_back("the deadline expired before every probe was accounted for");
     }
     for (std::size_t i = 0; i < context.broken_routers.size(); ++i) {
         if (context.broken_routers[i].empty()) continue;

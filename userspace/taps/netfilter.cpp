@@ -63,7 +63,7 @@ Result<RouterTap> attach_router_tap(const Objects& objects, const TapTable& tabl
     }
     return fail(
         Code::failed,
-        fmt::format("others' netfilter links have every outer place in {}", place.netns->name()),
+        fmt::format("other netfilter links use every outer priority in {}", place.netns->name()),
         "scan with --tap tc");
 }
 

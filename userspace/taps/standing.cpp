@@ -53,7 +53,7 @@ Result<std::optional<std::uint32_t>> attach_one(const Objects& objects, const Ta
         return fail(Code::failed,
                     fmt::format("{} in {} is taken by {}", place.interface, place.netns->name(),
                                 there ? "a scan that runs now" : "another program"),
-                    there ? "try again when it has ended" : "`bpftool net` shows which");
+                    there ? "try again after it has ended" : "`bpftool net` shows which");
     if (!link) return std::unexpected(link.error());
     KSMS_TRY(const auto number, link_id(link->get()));
     KSMS_TRY(const auto tap, table.add(place, number, 0, nullptr));
