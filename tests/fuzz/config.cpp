@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         holds(digits > 5 && message[5] != '0' && message[digits] == ':');
         return 0;
     }
-    holds(config->text.find('\0') == std::string::npos);
+    holds(std::memchr(data, 0, size) == nullptr);
     const auto& limits = config->limits;
     holds(limits.dscp_min <= limits.dscp_max && limits.dscp_max < KSMS_DSCPS);
     holds(range_mask(limits) != 0 && capacity(limits) >= 1 && limits.ttl_ns > 0);

@@ -19,11 +19,11 @@ namespace ksms {
 namespace {
 
 std::mutex guard;
-std::vector<pid_t> left;  ///< killed, and not waited for
+std::vector<pid_t> unreaped;  ///< killed, and not waited for
 
 void take_away() {
     const std::lock_guard lock(guard);
-    std::erase_if(left, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
+    std::erase_if(unreaped, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ void leave_behind(Child child) {
     ::kill(child.pid, SIGKILL);
     {
         const std::lock_guard lock(guard);
-        left.push_back(child.pid);
+        unreaped.push_back(child.pid);
     }
     take_away();
 }
