@@ -13,14 +13,6 @@ WallTime realtime() {
     return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
 }
 
-std::uint64_t monotonic_ns() {
-    return in_ns(monotonic());
-}
-
-std::uint64_t realtime_ns() {
-    return realtime().time_since_epoch().count();
-}
-
 double realtime_s() {
     return Seconds(realtime().time_since_epoch()).count();
 }

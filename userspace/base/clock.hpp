@@ -20,6 +20,7 @@ using Seconds = std::chrono::duration<double>;
 /// steady_clock.
 using Instant = std::chrono::steady_clock::time_point;
 static_assert(std::is_same_v<Instant::duration, nanoseconds>);
+inline constexpr Instant kNever = Instant::max();
 
 /// Since the epoch; unsigned, for signed nanoseconds end in 2262.
 using WallTime = std::chrono::sys_time<std::chrono::duration<std::uint64_t, std::nano>>;
@@ -53,13 +54,6 @@ using WallTime = std::chrono::sys_time<std::chrono::duration<std::uint64_t, std:
 [[nodiscard]] constexpr int poll_time(nanoseconds left) {
     return in_ms(std::chrono::floor<std::chrono::milliseconds>(std::max(left, nanoseconds(0)))) + 1;
 }
-
-inline constexpr std::uint64_t kSecond = 1'000'000'000;  // ns
-
-/// Nanoseconds on CLOCK_MONOTONIC.
-[[nodiscard]] std::uint64_t monotonic_ns();
-/// Nanoseconds since the epoch.
-[[nodiscard]] std::uint64_t realtime_ns();
 
 /// Sleeps; a signal ends it sooner.
 void pause_for(nanoseconds time);
