@@ -31,15 +31,16 @@ T must(Result<T> result) {
     std::exit(1);
 }
 
-struct Quantiles {
+using Microseconds = std::chrono::duration<double, std::micro>;
+
+struct Quantiles {  // microseconds
     double median, p99, p999;
 };
 
-Quantiles quantiles(std::vector<std::uint64_t> ns) {
+Quantiles quantiles(std::vector<nanoseconds> ns) {
     std::ranges::sort(ns);
     const auto at = [&](double part) {
-        return static_cast<double>(ns[static_cast<std::size_t>(part * double(ns.size() - 1))]) /
-               1e3;
+        return Microseconds(ns[static_cast<std::size_t>(part * double(ns.size() - 1))]).count();
     };
     return {at(0.5), at(0.99), at(0.999)};
 }
@@ -53,21 +54,21 @@ LeaseRequest request(const std::string& job) {
 }
 
 /// Allocates and releases; the time that each allocation took.
-std::vector<std::uint64_t> pairs(const Registry& registry, int count) {
+std::vector<nanoseconds> pairs(const Registry& registry, int count) {
     const auto asked = request(fmt::format("bench-{}", getpid()));
-    std::vector<std::uint64_t> took;
+    std::vector<nanoseconds> took;
     took.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
-        const auto from = monotonic_ns();
+        const auto from = monotonic();
         const auto lease = must(registry.allocate(asked));
-        took.push_back(monotonic_ns() - from);
+        took.push_back(monotonic() - from);
         must(registry.release(lease.dscp, lease.generation));
     }
     return took;
 }
 
-double per_second(int count, std::uint64_t ns) {
-    return count * 1e9 / static_cast<double>(ns);
+double per_second(int count, nanoseconds took) {
+    return count / Seconds(took).count();
 }
 
 double median(std::vector<double> values) {
@@ -77,11 +78,11 @@ double median(std::vector<double> values) {
 
 void one_process(const Registry& registry, const char* whose) {
     std::vector<double> rates;
-    std::vector<std::uint64_t> all;
+    std::vector<nanoseconds> all;
     for (int run = 0; run < kRuns; ++run) {
-        const auto from = monotonic_ns();
+        const auto from = monotonic();
         const auto took = pairs(registry, kPairs);
-        rates.push_back(per_second(kPairs, monotonic_ns() - from));
+        rates.push_back(per_second(kPairs, monotonic() - from));
         all.insert(all.end(), took.begin(), took.end());
     }
     const auto at = quantiles(std::move(all));
@@ -108,7 +109,7 @@ void one_member(const Registry& registry) {
 void processes(const Registry& registry, int number) {
     std::vector<double> rates;
     for (int run = 0; run < kRuns; ++run) {
-        const auto from = monotonic_ns();
+        const auto from = monotonic();
         for (int i = 0; i < number; ++i) {
             if (fork() != 0) continue;
             pairs(registry, kPairs / number);
@@ -117,14 +118,14 @@ void processes(const Registry& registry, int number) {
         bool failed = false;
         for (int status = 0; wait(&status) > 0;) failed |= status != 0;
         if (failed) std::exit(1);
-        rates.push_back(per_second(kPairs, monotonic_ns() - from));
+        rates.push_back(per_second(kPairs, monotonic() - from));
     }
     fmt::print("| allocate and release, {} processes | {:.0f} pairs a second in all |\n", number,
                median(rates));
 }
 
 void killed(const Registry& registry) {
-    std::vector<std::uint64_t> took;
+    std::vector<nanoseconds> took;
     for (int i = 0; i < kKills; ++i) {
         int ends[2];
         if (pipe(ends) != 0) std::exit(1);
@@ -137,11 +138,11 @@ void killed(const Registry& registry) {
         char byte = 0;
         [[maybe_unused]] const auto got = read(ends[0], &byte, 1);
         const auto lease = must(registry.find_job("killed"));
-        const auto from = monotonic_ns();
+        const auto from = monotonic();
         kill(child, SIGKILL);
         while (must(registry.holds(static_cast<std::uint8_t>(lease.dscp), lease.state >> 8))) {
         }
-        took.push_back(monotonic_ns() - from);
+        took.push_back(monotonic() - from);
         waitpid(child, nullptr, 0);
         close(ends[0]);
         close(ends[1]);
@@ -151,13 +152,13 @@ void killed(const Registry& registry) {
 }
 
 double fork_and_exit() {
-    const auto from = monotonic_ns();
+    const auto from = monotonic();
     for (int i = 0; i < kForks; ++i) {
         const auto child = fork();
         if (child == 0) _exit(0);
         waitpid(child, nullptr, 0);
     }
-    return static_cast<double>(monotonic_ns() - from) / kForks;
+    return Microseconds(monotonic() - from).count() * 1e3 / kForks;
 }
 
 /// In turns, so that what else the machine does meets both.

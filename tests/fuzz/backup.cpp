@@ -21,8 +21,8 @@ ksms_lease lease_of(const SavedLease& saved) {
     lease.owner_pid = saved.pid.value_or(0);
     lease.owner_start = saved.start.value_or(0);
     lease.uid = saved.uid;
-    lease.allocated_ns = saved.allocated_at;
-    lease.expires_ns = saved.expires_at.value_or(0);
+    lease.allocated_ns = saved.allocated_at.time_since_epoch().count();
+    lease.expires_ns = saved.expires_at.value_or(WallTime{}).time_since_epoch().count();
     saved.job.copy(lease.job, sizeof lease.job - 1);
     saved.user.copy(lease.user, sizeof lease.user - 1);
     return lease;
@@ -61,8 +61,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         holds(dscps.insert(lease.dscp).second);
     }
     // Nothing is owned by nobody for ever: such a lease is not written.
-    const bool endless = std::ranges::any_of(
-        *saved, [](const SavedLease& lease) { return !lease.pid && lease.expires_at == 0; });
+    const bool endless = std::ranges::any_of(*saved, [](const SavedLease& lease) {
+        return !lease.pid && lease.expires_at == WallTime{};
+    });
     if (endless) return 0;
     const auto again = parse_backup(written(*saved), "FILE");
     holds(again && std::ranges::equal(*again, *saved, same));

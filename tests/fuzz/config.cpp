@@ -24,8 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     holds(std::memchr(data, 0, size) == nullptr);
     const auto& limits = config->limits;
     holds(limits.dscp_min <= limits.dscp_max && limits.dscp_max < KSMS_DSCPS);
-    holds(range_mask(limits) != 0 && capacity(limits) >= 1 && limits.ttl_ns > 0);
-    holds(root_reserve(limits) < capacity(limits) && limits.ttl_ns <= limits.longest_ns);
+    holds(range_mask(limits) != 0 && capacity(limits) >= 1 && limits.ttl > nanoseconds(0));
+    holds(root_reserve(limits) < capacity(limits) && limits.ttl <= limits.longest);
     holds(config->utilization_warning >= 0 && config->utilization_warning <= 1);
     holds(config->service.socket.starts_with('/') && config->service.keep_jobs > 0);
     for (const auto& prefix : config->service.allow.sources)

@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (const int family : {AF_INET, AF_INET6}) {
             const auto limit = parse_nft_limit(message, family);
             if (!limit) continue;
-            holds(limit->interval_ns > 0);
+            holds(limit->interval > nanoseconds(0));
             // Nothing was there to be limited or rejected but in a list of expressions.
             holds(message->nlmsg_len > NLMSG_HDRLEN + sizeof(nfgenmsg));
             holds(!rejects || message->nlmsg_len > 2 * NLMSG_HDRLEN);

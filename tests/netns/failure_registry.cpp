@@ -11,6 +11,7 @@
 #include "registry_bench.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 using namespace ksms::lab;
 
 namespace {
@@ -94,13 +95,13 @@ TEST_CASE(
     "failure 21: a live owner past its time is told, and another has a generation of its own") {
     const Bench bench;
     auto request = Bench::request("late");
-    request.ttl_ns = 50'000'000;
+    request.ttl = 50ms;
     const auto lease = value(bench.registry.allocate(request));
     REQUIRE(eventually([&] { return !value(bench.registry.holds(lease.dscp, lease.generation)); }));
     const auto next = value(bench.registry.allocate(Bench::request("next")));
     CHECK(next.dscp == lease.dscp);
     CHECK(next.generation > lease.generation);
-    const auto renewed = bench.registry.renew(lease.dscp, lease.generation, 1'000'000'000);
+    const auto renewed = bench.registry.renew(lease.dscp, lease.generation, 1s);
     REQUIRE_FALSE(renewed);
     CHECK(renewed.error().code == Code::not_found);
     CHECK_FALSE(value(bench.registry.release(lease.dscp, lease.generation)));
@@ -126,7 +127,7 @@ TEST_CASE("failure 24: the 33rd job runs when the first ends") {
         held.push_back(value(bench.registry.allocate(Bench::request(fmt::format("job-{}", i)))));
     const pid_t waiter = fork();
     if (waiter == 0) {
-        const auto lease = bench.registry.allocate(Bench::request("the-33rd"), 30'000'000'000);
+        const auto lease = bench.registry.allocate(Bench::request("the-33rd"), 30s);
         _exit(lease ? lease->dscp : 128);
     }
     REQUIRE(eventually([&] { return value(bench.registry.figures()).waiting == 1; }));

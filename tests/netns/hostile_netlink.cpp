@@ -253,7 +253,7 @@ TEST_CASE("hostile netlink: replies are the kernel's, whatever the namespace's o
         REQUIRE(value(route(netlink, question)) == way);
         REQUIRE(value(nft_chains(netfilter)).size() == chains);
         REQUIRE(value(conntrack.table()).limit > 0);
-        const auto heard = listening.wait(0, [&](const nlmsghdr* message) {
+        const auto heard = listening.wait(nanoseconds(0), [&](const nlmsghdr* message) {
             if (message->nlmsg_len < NLMSG_LENGTH(sizeof(ndmsg))) noticed = true;
         });
         REQUIRE(heard);

@@ -10,6 +10,7 @@
 #include "registry_bench.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 using namespace ksms::lab;
 
 namespace {
@@ -151,15 +152,15 @@ TEST_CASE("registry: a lease ends on the second, with nobody running") {
     const Bench bench;
     auto request = Bench::request("brief");
     request.owner.reset();
-    request.ttl_ns = 300'000'000;
-    const auto expires = value(bench.registry.allocate(request)).record.expires_ns;
-    std::uint64_t gone = 0;
+    request.ttl = 300ms;
+    const auto expires = instant(value(bench.registry.allocate(request)).record.expires_ns);
+    Instant gone;
     REQUIRE(eventually([&] {
-        gone = monotonic_ns();
+        gone = monotonic();
         return !value(bench.registry.holds(32, 1));
     }));
     CHECK(gone >= expires);
-    CHECK(gone - expires < 1'000'000'000);
+    CHECK(gone - expires < 1s);
     CHECK(value(bench.registry.figures()).reaped_time == 1);
     CHECK(value(bench.registry.reap()).empty());
 }
@@ -169,8 +170,8 @@ TEST_CASE("registry: a lease that is renewed after it was found expired is not r
     const auto lease = value(bench.registry.allocate(Bench::request("last-moment")));
     Surroundings late;
     late.monotonic = [&] {
-        ok(bench.registry.renew(lease.dscp, lease.generation, 3600'000'000'000));
-        return lease.record.expires_ns;
+        ok(bench.registry.renew(lease.dscp, lease.generation, 1h));
+        return instant(lease.record.expires_ns);
     };
     CHECK(value(Registry(bench.objects.registry, RegistryLimits{}, late).reap()).empty());
     CHECK(value(bench.registry.find_job("last-moment")).expires_ns > lease.record.expires_ns);
@@ -180,9 +181,9 @@ TEST_CASE("registry: a lease that nobody owns cannot be made endless") {
     const Bench bench;
     auto request = Bench::request("nobodys");
     request.owner.reset();
-    request.ttl_ns = 60'000'000'000;
+    request.ttl = 1min;
     const auto lease = value(bench.registry.allocate(request));
-    const auto refused = bench.registry.renew(lease.dscp, lease.generation, 0);
+    const auto refused = bench.registry.renew(lease.dscp, lease.generation, 0ns);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Code::usage);
     CHECK(value(bench.registry.find_job("nobodys")).expires_ns == lease.record.expires_ns);
@@ -192,11 +193,11 @@ TEST_CASE("registry: a lease ends with its time to live, and renewing starts it 
     Bench bench;
     auto request = Bench::request("brief");
     request.owner.reset();
-    request.ttl_ns = 50'000'000;
+    request.ttl = 50ms;
     const auto lease = value(bench.registry.allocate(request));
-    REQUIRE(bench.registry.renew(lease.dscp, lease.generation, 3600'000'000'000));
-    CHECK(value(bench.registry.find_job("brief")).expires_ns > monotonic_ns() + 3000'000'000'000);
-    REQUIRE(bench.registry.renew(lease.dscp, lease.generation, 1'000'000));
+    REQUIRE(bench.registry.renew(lease.dscp, lease.generation, 1h));
+    CHECK(value(bench.registry.find_job("brief")).expires_ns > in_ns(monotonic() + 50min));
+    REQUIRE(bench.registry.renew(lease.dscp, lease.generation, 1ms));
     CHECK(eventually([&] { return value(bench.registry.list()).empty(); }));
 }
 
@@ -209,6 +210,6 @@ TEST_CASE("registry: an old generation can neither release nor renew the lease a
     REQUIRE(next.dscp == old.dscp);
     CHECK(next.generation != old.generation);
     CHECK_FALSE(value(bench.registry.release(old.dscp, old.generation)));
-    CHECK_FALSE(bench.registry.renew(old.dscp, old.generation, 1));
+    CHECK_FALSE(bench.registry.renew(old.dscp, old.generation, 1ns));
     CHECK(value(bench.registry.find_job("new")).dscp == next.dscp);
 }

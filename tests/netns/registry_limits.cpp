@@ -8,6 +8,7 @@
 #include "registry_member.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 using namespace ksms::lab;
 
 TEST_CASE("hostile: a call that can never be served promises nobody's DSCP to itself") {
@@ -51,7 +52,7 @@ TEST_CASE("hostile: many members together leave root its DSCPs and its places to
         const auto job = "roots-" + std::to_string(dscp);
         CHECK(value(bench.registry.allocate(RegistryBench::request(job))).dscp == dscp);
     }
-    const auto full = bench.registry.allocate(RegistryBench::request("roots-5"), kSecond / 10);
+    const auto full = bench.registry.allocate(RegistryBench::request("roots-5"), 100ms);
     REQUIRE_FALSE(full);
     CHECK(full.error().message.find("32 of 32 are held") != std::string::npos);
 }
@@ -89,8 +90,8 @@ TEST_CASE("hostile: who waits for a DSCP of his own is given it, and holds nobod
 TEST_CASE("hostile: no time to live is so long that it wraps round to none, or to now") {
     const RegistryBench bench;
     const RegistryLimits limits;
-    for (const auto ttl :
-         {limits.longest_ns + 1, std::uint64_t{1} << 62, kEvery, kEvery - monotonic_ns() / 2}) {
+    for (const auto ttl : {in_ns(limits.longest) + 1, std::uint64_t{1} << 62, kEvery,
+                           kEvery - in_ns(monotonic()) / 2}) {
         CHECK(as(kMember, [&] { return ask(bench, asking("endless", ttl)); }) == ERANGE);
         CHECK(as(kMember, [&] {
                   auto call = asking("renewed");
@@ -104,7 +105,7 @@ TEST_CASE("hostile: no time to live is so long that it wraps round to none, or t
     CHECK(ask(bench, asking("roots", kEvery)) == ERANGE);
     CHECK(as(kMember, [&] { return ask(bench, asking("nobodys", 0)); }) == EINVAL);
     CHECK(value(bench.registry.list()).empty());
-    CHECK(as(kMember, [&] { return ask(bench, asking("a-day", limits.longest_ns)); }) == 0);
+    CHECK(as(kMember, [&] { return ask(bench, asking("a-day", in_ns(limits.longest))); }) == 0);
 }
 
 TEST_CASE("hostile: a check sees what a member could have been given before there were limits") {
@@ -124,7 +125,7 @@ TEST_CASE("hostile: a check sees what a member could have been given before ther
     check(true);
     CHECK(check(false).empty());
     const auto now = value(bench.registry.find_dscp(32));
-    CHECK(now.expires_ns - monotonic_ns() <= RegistryLimits{}.longest_ns);
+    CHECK(instant(now.expires_ns) - monotonic() <= RegistryLimits{}.longest);
     // With neither an owner nor an end it is over.
     lease.expires_ns = 0;
     ok(bench.objects.registry.leases.update(32, lease));

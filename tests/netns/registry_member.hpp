@@ -20,7 +20,8 @@ inline constexpr uid_t kMember = 4000, kOther = 4001;
 inline constexpr std::uint64_t kEvery = ~std::uint64_t{0};
 inline constexpr std::uint64_t kMembers = 0x0fff'ffffull << 32;  // 32 to 59: four are root's
 
-inline ksms_registry_call asking(std::string_view job, std::uint64_t ttl = 60 * kSecond) {
+inline ksms_registry_call asking(std::string_view job,
+                                 std::uint64_t ttl = in_ns(std::chrono::minutes(1))) {
     ksms_registry_call call{};
     call.op = KSMS_OP_ALLOCATE;
     call.owner_kind = KSMS_OWNER_NONE;

@@ -22,14 +22,13 @@ namespace {
 
 constexpr int kProcesses = 16, kSlots = 32;
 constexpr std::size_t kOperations = 100'000, kRoom = 2 * kOperations;
-constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
 enum class Kind : std::uint8_t { allocate, renew, release };
 enum class Answer : std::uint8_t { none, given, refused, done, gone, wrong };
 
 /// One operation: it took effect at some moment between `from` and `to`.
 struct Event {
-    std::uint64_t from{0}, to{0};  ///< CLOCK_MONOTONIC; to == 0: its process was killed in it
+    Instant from, to;  ///< to == Instant{}: its process was killed in it
     std::uint64_t generation{0};
     pid_t process{0};
     Kind kind{};
@@ -58,9 +57,9 @@ public:
             event.kind = held_.empty() || (dice < 3 && held_.size() < 4) ? Kind::allocate
                          : dice < 5                                      ? Kind::renew
                                                                          : Kind::release;
-            event.from = monotonic_ns();
+            event.from = monotonic();
             perform(event);
-            event.to = monotonic_ns();
+            event.to = monotonic();
         }
     }
 
@@ -71,7 +70,7 @@ private:
         event.dscp = chosen->dscp;
         event.generation = chosen->generation;
         if (event.kind == Kind::renew) {
-            event.answer = registry_.renew(chosen->dscp, chosen->generation, 3600'000'000'000)
+            event.answer = registry_.renew(chosen->dscp, chosen->generation, std::chrono::hours(1))
                                ? Answer::done
                                : Answer::gone;
             return;
@@ -101,7 +100,7 @@ private:
 };
 
 struct Span {
-    std::uint64_t from{0}, to{kNever};
+    Instant from, to{kNever};
 };
 
 /// One lease of a slot: taken within one span of time, over within another.
@@ -147,7 +146,7 @@ private:
             refused_.push_back(event);
         if (event.kind == Kind::release)
             released_[{event.dscp, event.generation}] = {event.from,
-                                                         event.to == 0 ? kNever : event.to};
+                                                         event.to == Instant{} ? kNever : event.to};
         // Its owner lives, its time is an hour: nobody else may end a lease.
         if (event.kind != Kind::allocate && event.answer == Answer::gone)
             wrong_.push_back(fmt::format("DSCP {} generation {} was lost by its living owner",
@@ -182,9 +181,9 @@ private:
 
     /// Is there a moment of the call at which every slot may have been held?
     [[nodiscard]] bool could_be_full(const Event& event) const {
-        std::vector<std::pair<std::uint64_t, int>> steps;
+        std::vector<std::pair<Instant, int>> steps;
         for (const auto& [slot, holds] : slots_) {
-            std::uint64_t covered = 0;
+            Instant covered;
             for (std::size_t i = 0; i < holds.size(); ++i) {
                 // What a killed process took and nobody heard of lies in a gap of the generations.
                 const bool gap = i > 0 && holds[i].generation > holds[i - 1].generation + 1;
@@ -238,7 +237,7 @@ public:
         }
         while (!stopped_.empty()) resume();
         for (const auto worker : workers_) waitpid(worker, nullptr, 0);
-        for (const auto worker : workers_) deaths[worker] = {last_operations(), monotonic_ns()};
+        for (const auto worker : workers_) deaths[worker] = {last_operations(), monotonic()};
     }
 
     std::map<pid_t, Span> deaths;
@@ -255,17 +254,17 @@ private:
     }
     /// No worker that was left alone ended before: of the last 64 operations some process did
     /// several, one after the other.
-    [[nodiscard]] std::uint64_t last_operations() const {
+    [[nodiscard]] Instant last_operations() const {
         auto earliest = kNever;
         for (auto i = kOperations - 64; i < kOperations; ++i)
             earliest = std::min(earliest, history_.events[i].from);
         return earliest;
     }
     void end(pid_t victim) {
-        const auto from = monotonic_ns();
+        const auto from = monotonic();
         ::kill(victim, SIGKILL);
         waitpid(victim, nullptr, 0);
-        deaths[victim] = {from, monotonic_ns()};
+        deaths[victim] = {from, monotonic()};
         std::erase(workers_, victim);
         std::erase(stopped_, victim);
         ++killed;
@@ -321,7 +320,8 @@ TEST_CASE("registry: 200 rounds of kill -9 at random moments leave nothing wrong
                 const auto lease =
                     bench.registry.allocate(RegistryBench::request(fmt::format("k{}", i)));
                 if (!lease) _exit(1);
-                if (!bench.registry.renew(lease->dscp, lease->generation, 60'000'000'000)) _exit(2);
+                if (!bench.registry.renew(lease->dscp, lease->generation, std::chrono::minutes(1)))
+                    _exit(2);
                 if (!bench.registry.release(lease->dscp, lease->generation)) _exit(3);
             }
         }

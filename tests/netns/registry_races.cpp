@@ -117,7 +117,8 @@ class Renewer {
 public:
     Renewer(const RegistryBench& bench, const Lease& lease) : pid_(fork()) {
         while (pid_ == 0)
-            if (!bench.registry.renew(lease.dscp, lease.generation, 3600'000'000'000)) _exit(1);
+            if (!bench.registry.renew(lease.dscp, lease.generation, std::chrono::hours(1)))
+                _exit(1);
     }
     Renewer(const Renewer&) = delete;
     Renewer& operator=(const Renewer&) = delete;

@@ -11,6 +11,7 @@
 #include "registry_bench.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 using namespace ksms::lab;
 
 namespace {
@@ -39,7 +40,7 @@ ksms_lease lease_of(const char* job, std::uint32_t dscp) {
     lease.state = 7ull << 8 | KSMS_LEASE_HELD;
     lease.owner_pid = static_cast<std::uint32_t>(getpid());
     lease.owner_start = value(this_process()).start;
-    lease.allocated_ns = monotonic_ns();
+    lease.allocated_ns = in_ns(monotonic());
     lease.dscp = dscp;
     std::strcpy(lease.job, job);
     std::strcpy(lease.user, "root");
@@ -57,7 +58,7 @@ TEST_CASE("registry check: a table that is in order, under load too, has no find
     value(bench.registry.allocate(Bench::request("one")));
     auto brief = Bench::request("two");
     brief.owner.reset();
-    brief.ttl_ns = 60'000'000'000;
+    brief.ttl = 1min;
     value(bench.registry.allocate(brief));
     CHECK(check(bench).empty());
 }

@@ -4,25 +4,23 @@
 #include <ctime>
 
 namespace ksms {
-namespace {
-std::uint64_t read_clock(clockid_t clock) {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
-}  // namespace
 
-std::uint64_t monotonic_ns() {
-    return read_clock(CLOCK_MONOTONIC);
+Instant monotonic() {
+    return std::chrono::steady_clock::now();
 }
 
-std::uint64_t realtime_ns() {
-    return read_clock(CLOCK_REALTIME);
+WallTime realtime() {
+    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
 }
 
 double realtime_s() {
-    return static_cast<double>(realtime_ns()) / 1e9;
+    return Seconds(realtime().time_since_epoch()).count();
+}
+
+void pause_for(nanoseconds time) {
+    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+    const timespec pause{whole.count(), static_cast<long>((time - whole).count())};
+    nanosleep(&pause, nullptr);
 }
 
 }  // namespace ksms

@@ -22,10 +22,10 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint32_t kNetfilter = 45;    // Linux 6.4
-constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE; relative to nothing: in front of all
-constexpr std::size_t kMostPrograms = 64;   // BPF_MPROG_MAX
-constexpr std::uint64_t kLinkGoes = 1'000'000'000;  // ns; the kernel frees a link a moment later
+constexpr std::uint32_t kNetfilter = 45;      // Linux 6.4
+constexpr std::uint32_t kBefore = 1u << 3;    // BPF_F_BEFORE; relative to nothing: in front of all
+constexpr std::size_t kMostPrograms = 64;     // BPF_MPROG_MAX
+constexpr std::chrono::seconds kLinkGoes{1};  // the kernel frees a link a moment later
 
 std::uint32_t tcx_hook(ksms_direction direction) {
     return direction == KSMS_INGRESS ? kTcxIngress : kTcxEgress;
@@ -177,10 +177,10 @@ Result<bool> netfilter_attached(int program, std::uint32_t id) {
 }
 
 Result<Fd> attach_tracing(int program, std::uint64_t cookie) {
-    const auto until = monotonic_ns() + kLinkGoes;
+    const auto until = monotonic() + kLinkGoes;
     while (true) {
         auto link = create_tracing(program, cookie);
-        if (link || link.error().err != EEXIST || monotonic_ns() >= until) return link;
+        if (link || link.error().err != EEXIST || monotonic() >= until) return link;
         if (auto shared = link_of(program)) return std::move(*shared);
         poll(nullptr, 0, 1);
     }

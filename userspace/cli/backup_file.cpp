@@ -46,7 +46,7 @@ public:
         KSMS_TRY(const auto uid, whole("uid", 0, UINT32_MAX, false));
         lease.uid = static_cast<std::uint32_t>(uid.value_or(0));
         KSMS_TRY(const auto allocated, time("allocated_at"));
-        lease.allocated_at = allocated.value_or(0);
+        lease.allocated_at = allocated.value_or(WallTime{});
         KSMS_TRY(lease.expires_at, time("expires_at"));
         KSMS_TRY(lease.user, user());
         if (!lease.pid && !lease.expires_at)
@@ -74,14 +74,14 @@ private:
                 fmt::format("has the {} {}, not one of {} to {}", key, value->dump(), least, most));
         return value->get<std::uint64_t>();
     }
-    Result<std::optional<std::uint64_t>> time(const char* key) const {
+    Result<std::optional<WallTime>> time(const char* key) const {
         const auto* value = member(key);
         if (value == nullptr) return std::nullopt;
         const auto seconds = value->is_number() ? value->get<double>() : -1;
         if (!(seconds >= 0 && seconds < kLatest))
             return wrong(fmt::format("has the {} {}, which is no time between 1970 and 2554", key,
                                      value->dump()));
-        return static_cast<std::uint64_t>(seconds * static_cast<double>(kSecond));
+        return WallTime(std::chrono::duration_cast<WallTime::duration>(Seconds(seconds)));
     }
     Result<std::string> user() const {
         const auto* value = member("username");

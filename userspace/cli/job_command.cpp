@@ -280,14 +280,16 @@ Result<int> wait(Context& context, const Arguments& arguments) {
 }
 
 ScanProgress progress_of(const json& data) {
-    constexpr std::uint64_t kMillisecond = 1'000'000;
+    const auto time = [&](const char* key) {
+        return nanoseconds(milliseconds(1)) * data.value(key, std::uint64_t{0});
+    };
     ScanProgress progress;
     progress.stage = text_of(data["stage"]);
     progress.sent = data.value("sent", std::size_t{0});
     progress.accounted = data.value("accounted", std::size_t{0});
     progress.probes = data.value("probes", std::size_t{0});
-    progress.elapsed_ns = data.value("elapsed_ms", std::uint64_t{0}) * kMillisecond;
-    progress.left_ns = data.value("left_ms", std::uint64_t{0}) * kMillisecond;
+    progress.elapsed = time("elapsed_ms");
+    progress.left = time("left_ms");
     return progress;
 }
 

@@ -6,12 +6,8 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kQuietFor = 500'000'000;      // ns
-constexpr std::uint64_t kWorthTelling = 500'000'000;  // ns
-
-double seconds(std::uint64_t ns) {
-    return static_cast<double>(ns) / 1e9;
-}
+constexpr std::chrono::milliseconds kQuietFor{500};
+constexpr std::chrono::milliseconds kWorthTelling{500};
 
 }  // namespace
 
@@ -20,17 +16,17 @@ std::string progress_text(const ScanProgress& progress) {
     if (progress.sent > 0)
         text += fmt::format("{} of {} accounted for ({} sent), ", progress.accounted,
                             progress.probes, progress.sent);
-    text += fmt::format("{:.1f} s", seconds(progress.elapsed_ns));
-    if (progress.left_ns < kWorthTelling) return text;
-    return text + fmt::format(", about {:.0f} s left", seconds(progress.left_ns));
+    text += fmt::format("{:.1f} s", Seconds(progress.elapsed).count());
+    if (progress.left < kWorthTelling) return text;
+    return text + fmt::format(", about {:.0f} s left", Seconds(progress.left).count());
 }
 
 void ProgressLine::show(const ScanProgress& progress) {
-    if (progress.elapsed_ns >= kQuietFor) console_.progress(progress_text(progress));
+    if (progress.elapsed >= kQuietFor) console_.progress(progress_text(progress));
     if (stage_ == progress.stage) return;
     stage_ = progress.stage;
-    console_.step(
-        fmt::format("{} (after {:.0f} ms)", progress.stage, seconds(progress.elapsed_ns) * 1000));
+    console_.step(fmt::format("{} (after {:.0f} ms)", progress.stage,
+                              Seconds(progress.elapsed).count() * 1000));
 }
 
 }  // namespace ksms

@@ -85,7 +85,7 @@ Result<int> run_restore(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto saved, read_backup(arguments.words.front()));
     KSMS_TRY(const auto access, open_registry(context));
     const Registry registry(access.pins, access.limits);
-    KSMS_TRY(const auto outcome, restore(registry, saved, Moment::now().realtime_ns));
+    KSMS_TRY(const auto outcome, restore(registry, saved, realtime()));
     for (const auto& word : outcome.left_out) context.console.warn(word);
     print_leases(context, outcome.restored,
                  fmt::format("{} leases restored, {} left out\n", outcome.restored.size(),

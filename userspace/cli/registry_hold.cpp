@@ -44,7 +44,7 @@ Result<LeaseRequest> request_of(const char* command, const Arguments& arguments)
     if (!job) return fail(Code::usage, fmt::format("{} needs --job ID", command));
     request.job = *job;
     KSMS_TRY(const auto ttl, arguments.seconds("ttl", 0.001, kLongestTtl));
-    if (ttl) request.ttl_ns = in_ns(*ttl);
+    if (ttl) request.ttl = *ttl;
     KSMS_TRY(const auto dscp, arguments.number("dscp", 0, KSMS_DSCPS - 1));
     if (dscp) request.dscp = static_cast<std::uint8_t>(*dscp);
     request.user = arguments.text("user").value_or(user_name());
@@ -55,7 +55,7 @@ Result<Lease> allocate(Context& context, const RegistryAccess& access, const Lea
                        const Arguments& arguments) {
     KSMS_TRY(const auto wait, arguments.seconds("wait", 0, kLongestLeaseWait));
     const Registry registry(access.pins, access.limits);
-    return registry.allocate(request, wait ? in_ns(*wait) : 0, &context.stop);
+    return registry.allocate(request, wait.value_or(nanoseconds(0)), &context.stop);
 }
 
 Result<int> run_allocate(Context& context, const Arguments& arguments) {
@@ -78,7 +78,7 @@ Result<int> run_exec(Context& context, const Arguments& arguments) {
         return fail(Code::usage, "registry exec needs a command: --job ID -- COMMAND…");
     KSMS_TRY(auto request, request_of("registry exec", arguments));
     KSMS_TRY(request.owner, this_process());
-    request.endless = request.ttl_ns == 0;
+    request.endless = request.ttl == nanoseconds(0);
     KSMS_TRY(const auto access, open_registry(context));
     KSMS_TRY(const auto lease, allocate(context, access, request, arguments));
     setenv("KSMS_JOB_DSCP", std::to_string(lease.dscp).c_str(), 1);
@@ -121,8 +121,7 @@ Result<int> run_renew(Context& context, const Arguments& arguments) {
     const Registry registry(access.pins, access.limits);
     KSMS_TRY(const auto lease, named_lease(registry, arguments));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
-    KSMS_CHECK(
-        registry.renew(dscp, generation_of(lease), ttl ? in_ns(*ttl) : access.limits.ttl_ns));
+    KSMS_CHECK(registry.renew(dscp, generation_of(lease), ttl.value_or(access.limits.ttl)));
     KSMS_TRY(const auto renewed, registry.find_dscp(dscp));
     print_leases(context, {renewed}, "");
     return 0;

@@ -123,15 +123,15 @@ Status read_registry(const Reader& read, const json& root, Config& config) {
                                                  "cleanup_interval", "allocation_timeout"};
     const std::string path = "dscp_registry.";
     KSMS_CHECK(read.known(section, path, keys));
-    std::uint64_t timeout_s = config.limits.ttl_ns / kSecond;
+    auto timeout = std::chrono::floor<std::chrono::seconds>(config.limits.ttl);
     auto& limits = config.limits;
     KSMS_CHECK(read.boolean(section, path, "enabled", config.registry_enabled));
     KSMS_CHECK(read.number(section, path, "dscp_range_min", 0, 63, limits.dscp_min));
     KSMS_CHECK(read.number(section, path, "dscp_range_max", 0, 63, limits.dscp_max));
     KSMS_CHECK(read.number(section, path, "max_concurrent_jobs", 1, 64, limits.max_jobs));
-    KSMS_CHECK(read.number(section, path, "allocation_timeout", 1, kYear, timeout_s));
-    KSMS_CHECK(read.number(section, path, "cleanup_interval", 1, kYear, config.cleanup_interval_s));
-    limits.ttl_ns = timeout_s * kSecond;
+    KSMS_CHECK(read.number(section, path, "allocation_timeout", 1, kYear, timeout));
+    KSMS_CHECK(read.number(section, path, "cleanup_interval", 1, kYear, config.cleanup_interval));
+    limits.ttl = timeout;
     if (limits.dscp_min > limits.dscp_max) {
         const auto* key = section.contains("dscp_range_min") ? "dscp_range_min" : "dscp_range_max";
         return read.wrong(path + key, fmt::format("the range {}-{} is backwards", limits.dscp_min,
@@ -186,7 +186,7 @@ Status read_service(const Reader& read, const json& section, ServiceConfig& serv
     KSMS_CHECK(read.absolute_path(section, path, "state_directory", service.state_directory));
     KSMS_CHECK(read.absolute_path(section, path, "socket", service.socket));
     KSMS_CHECK(read.number(section, path, "http_port", 0, 65'535, service.http_port));
-    KSMS_CHECK(read.number(section, path, "keep_seconds", 60, kYear, service.keep_seconds));
+    KSMS_CHECK(read.number(section, path, "keep_seconds", 60, kYear, service.keep_for));
     KSMS_CHECK(read.number(section, path, "keep_jobs", 1, kMost, service.keep_jobs));
     KSMS_CHECK(read.number(section, path, "max_queued", 1, kMost, service.max_queued));
     KSMS_CHECK(read.number(section, path, "max_queued_user", 1, kMost, service.max_queued_user));
@@ -215,20 +215,20 @@ Status read_excluded(const Reader& read, const json& section, RegistryLimits& li
 /// What users who are not root may have of the registry.
 Status read_members(const Reader& read, const json& section, RegistryLimits& limits) {
     const std::string path = "ksms.";
-    const auto default_s = limits.ttl_ns / kSecond;
-    auto longest_s = std::max(limits.longest_ns / kSecond, default_s);
+    const auto usual = std::chrono::floor<std::chrono::seconds>(limits.ttl);
+    auto longest = std::max(std::chrono::floor<std::chrono::seconds>(limits.longest), usual);
     std::uint32_t reserve = root_reserve(limits);
     KSMS_CHECK(read.number(section, path, "root_reserve", 0, capacity(limits) - 1, reserve));
     KSMS_CHECK(read.number(section, path, "max_leases_user", 1, KSMS_DSCPS, limits.user_leases));
     KSMS_CHECK(read.number(section, path, "max_waiting_user", 1, KSMS_WAITERS - KSMS_ROOT_WAITERS,
                            limits.user_waiters));
-    KSMS_CHECK(read.number(section, path, "max_ttl", 1, kYear, longest_s));
-    if (longest_s < default_s)
+    KSMS_CHECK(read.number(section, path, "max_ttl", 1, kYear, longest));
+    if (longest < usual)
         return read.wrong("ksms.max_ttl",
                           fmt::format("{} is less than dscp_registry.allocation_timeout, {}",
-                                      longest_s, default_s));
+                                      longest.count(), usual.count()));
     limits.root_reserve = reserve;
-    limits.longest_ns = longest_s * kSecond;
+    limits.longest = longest;
     return {};
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "registry/registry.hpp"
 
@@ -25,14 +26,14 @@ struct Allowance {
 struct ServiceConfig {
     std::string state_directory{"/var/lib/ksms"};
     std::string socket{"/run/ksms/ksmsd.sock"};
-    std::uint16_t http_port{0};            ///< on 127.0.0.1; 0: none
-    std::uint64_t keep_seconds{604'800};   ///< finished jobs and their results
-    std::uint64_t keep_jobs{10'000};       ///< of those, at most so many
-    std::uint64_t max_queued{10'000};      ///< jobs that are not finished
-    std::uint64_t max_queued_user{1'000};  ///< … of one user
-    std::uint64_t keep_bytes{1ULL << 31};  ///< of results of finished jobs
-    std::uint32_t max_parallel_user{0};    ///< fast jobs of one user at once; 0: three in four
-    std::uint32_t submit_rate_user{20};    ///< jobs a second of one user
+    std::uint16_t http_port{0};              ///< on 127.0.0.1; 0: none
+    std::chrono::seconds keep_for{604'800};  ///< finished jobs and their results
+    std::uint64_t keep_jobs{10'000};         ///< of those, at most so many
+    std::uint64_t max_queued{10'000};        ///< jobs that are not finished
+    std::uint64_t max_queued_user{1'000};    ///< … of one user
+    std::uint64_t keep_bytes{1ULL << 31};    ///< of results of finished jobs
+    std::uint32_t max_parallel_user{0};      ///< fast jobs of one user at once; 0: three in four
+    std::uint32_t submit_rate_user{20};      ///< jobs a second of one user
     Allowance allow;
 };
 
@@ -40,7 +41,7 @@ struct Config {
     RegistryLimits limits;        ///< dscp_range_min, dscp_range_max, max_concurrent_jobs,
                                   ///< allocation_timeout, ksms.dscp_exclude
     bool registry_enabled{true};  ///< false: one DSCP for all, one job after the other
-    std::uint32_t cleanup_interval_s{300};
+    std::chrono::seconds cleanup_interval{300};
     bool parallel_execution{true};
     std::uint32_t max_parallel_fast_jobs{8};
     double utilization_warning{0.8};  ///< 0 to 1: the part of the DSCPs that is held

@@ -31,7 +31,7 @@ constexpr unsigned kMostNameless = 12;
 constexpr std::chrono::seconds kDeathTime{3};
 
 std::chrono::nanoseconds now() {
-    return std::chrono::nanoseconds(monotonic_ns());
+    return monotonic().time_since_epoch();
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ void JobBoard::finish(const std::string& id, JobState state, const std::string& 
     auto* live = find_live(id);
     if (live == nullptr) return;
     live->ending = true;
-    scheduler_.finished(id, std::chrono::nanoseconds(monotonic_ns()));
+    scheduler_.finished(id, monotonic().time_since_epoch());
     timers_->patience.erase(id);
     auto over = std::make_shared<Job>(live->job);
     over->state = state;
@@ -103,8 +103,8 @@ void JobBoard::save_later() {
 }
 
 void JobBoard::prune(std::function<void(bool more)> then) {
-    const Retention keep{static_cast<double>(config_.service.keep_seconds),
-                         config_.service.keep_jobs, config_.service.keep_bytes};
+    const Retention keep{Seconds(config_.service.keep_for).count(), config_.service.keep_jobs,
+                         config_.service.keep_bytes};
     records_.prune(keep, [then = std::move(then)](const Result<Pruned>& pruned) {
         if (!pruned) log(LogLevel::warning, pruned.error().text());
         then(pruned && pruned->more);

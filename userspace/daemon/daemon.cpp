@@ -141,7 +141,7 @@ private:
 
     void check() {
         health_.check_registry(config_);
-        check_.expires_after(std::chrono::seconds(config_.cleanup_interval_s));
+        check_.expires_after(config_.cleanup_interval);
         check_.async_wait([this](error_code failed) {
             if (!failed) check();
         });
@@ -181,8 +181,8 @@ private:
     }
 
     void reload() {
-        ::sd_notify(0,
-                    fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000).c_str());
+        ::sd_notify(
+            0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", in_ns(monotonic()) / 1000).c_str());
         files_.run([file = config_file_] { return load_config(file); },
                    [this](Result<Config> fresh) { take(std::move(fresh)); });
     }

@@ -162,8 +162,8 @@ private:
                                      {"sent", now.sent},
                                      {"accounted", now.accounted},
                                      {"probes", now.probes},
-                                     {"elapsed_ms", now.elapsed_ns / 1'000'000},
-                                     {"left_ms", now.left_ns / 1'000'000}});
+                                     {"elapsed_ms", now.elapsed / std::chrono::milliseconds(1)},
+                                     {"left_ms", now.left / std::chrono::milliseconds(1)}});
         };
     }
 
@@ -173,7 +173,7 @@ private:
         wanted.user = request.user;
         wanted.dscp = request.dscp;
         KSMS_TRY(wanted.owner, this_process());
-        return registry.allocate(wanted, in_ns(request.wait), &stop_);
+        return registry.allocate(wanted, request.wait, &stop_);
     }
 
     std::function<void(std::uint8_t)> leased() {

@@ -10,7 +10,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kDiskLookEvery = 5'000'000'000;
+constexpr std::chrono::seconds kDiskLookEvery{5};
 constexpr std::chrono::seconds kDiskPatience{5};
 
 std::uint64_t size_of_files(const std::string& directory) {
@@ -60,7 +60,7 @@ Records::Records(boost::asio::io_context& io, JobStore store, std::string direct
     : store_(std::make_shared<JobStore>(std::move(store))),
       directory_(std::move(directory)),
       facts_(look_at(*store_, directory_)),
-      looked_at_(monotonic_ns()),
+      looked_at_(monotonic()),
       disk_(io, "ksmsd-disk") {}
 
 Records::~Records() = default;
@@ -77,7 +77,7 @@ bool Records::repaired(JobStore& store, const Error& why) {
 void Records::failed(const Error& error, const std::string& id) {
     ++errors_;
     log(LogLevel::warning, error.text(), {{"KSMS_JOB", id}});
-    looked_at_ = 0;
+    looked_at_ = {};
     look();
 }
 
@@ -132,7 +132,7 @@ Status Records::state() const {
 }
 
 void Records::look() {
-    const auto now = monotonic_ns();
+    const auto now = monotonic();
     const bool recent = now - looked_at_ < kDiskLookEvery && facts_.writable;
     if (looking_ || recent) return;
     looking_ = true;

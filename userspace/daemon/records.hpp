@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "http/background.hpp"
 #include "queue/store.hpp"
 
@@ -87,7 +88,7 @@ private:
     std::string directory_;
     Facts facts_;
     std::uint64_t errors_{0};
-    std::uint64_t looked_at_{0};  ///< monotonic_ns()
+    Instant looked_at_;
     bool looking_{false};
     Background disk_;  ///< last: its thread ends before the rest goes
 };

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/clock.hpp"
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
 #include "daemon/stall.hpp"
@@ -49,7 +50,7 @@ private:
     /// How many a user may submit now; refilled with time.
     struct Bucket {
         double left{0};
-        std::uint64_t at{0};  ///< monotonic_ns()
+        Instant at;
     };
 
     void visible(const Caller& caller, const std::string& id, const Then<Job>& then);

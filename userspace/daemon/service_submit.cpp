@@ -34,7 +34,7 @@ constexpr std::size_t kMostBuckets = 4096;
 /// A name that no other job has: "job-" and 64 random bits.
 std::string made_up_id() {
     std::uint64_t number = 0;
-    if (::getrandom(&number, sizeof number, 0) != sizeof number) number = monotonic_ns();
+    if (::getrandom(&number, sizeof number, 0) != sizeof number) number = in_ns(monotonic());
     return fmt::format("job-{:016x}", number);
 }
 
@@ -175,12 +175,11 @@ Problem KsmsService::too_fast() const {
 }
 
 bool KsmsService::is_too_fast(uid_t uid) {
-    const auto now = monotonic_ns();
+    const auto now = monotonic();
     const auto rate = static_cast<double>(config_.service.submit_rate_user);
     if (buckets_.size() >= kMostBuckets) buckets_.clear();
     auto& bucket = buckets_.try_emplace(uid, Bucket{rate * kBurst, now}).first->second;
-    bucket.left =
-        std::min(rate * kBurst, bucket.left + rate * static_cast<double>(now - bucket.at) / 1e9);
+    bucket.left = std::min(rate * kBurst, bucket.left + rate * Seconds(now - bucket.at).count());
     bucket.at = now;
     if (bucket.left < 1) return true;
     bucket.left -= 1;

@@ -13,7 +13,7 @@ namespace ksms {
 namespace {
 
 // A router is looked at no oftener: where an interface came meanwhile, the scan attaches its own.
-constexpr std::uint64_t kIdleLookEvery = 1'000'000'000;
+constexpr std::chrono::seconds kIdleLookEvery{1};
 
 }  // namespace
 
@@ -32,14 +32,14 @@ struct Workbench::State {
         return state;
     }
 
-    void keep(const Netns& netns, std::uint64_t now) {
+    void keep(const Netns& netns, Instant now) {
         auto& looked = looked_at[netns.inode()];
-        if (looked != 0 && now - looked < kIdleLookEvery) return;
+        if (looked != Instant{} && now - looked < kIdleLookEvery) return;
         looked = now;
         [[maybe_unused]] const auto done = taps->keep(netns);
     }
 
-    void look_for_idle(std::uint64_t now) {
+    void look_for_idle(Instant now) {
         if (now - looked_for_idle < kIdleLookEvery) return;
         looked_for_idle = now;
         std::erase_if(looked_at,
@@ -50,8 +50,8 @@ struct Workbench::State {
     Objects objects;
     std::optional<Guard> guard, guard_of_taps;
     std::optional<KeptTaps> taps;
-    std::map<std::uint32_t, std::uint64_t> looked_at;  ///< when, by the namespace's inode
-    std::uint64_t looked_for_idle{0};
+    std::map<std::uint32_t, Instant> looked_at;  ///< when, by the namespace's inode
+    Instant looked_for_idle;
 };
 
 Workbench::Workbench() = default;
@@ -76,7 +76,7 @@ Guard& Workbench::guard() {
 
 void Workbench::keep(const Plan& plan, const Network& network) {
     if (!state_->taps) return;
-    const auto now = monotonic_ns();
+    const auto now = monotonic();
     state_->look_for_idle(now);
     const auto keep = [&](const PlanNetns& netns) {
         state_->keep(network.netns(netns.number()), now);

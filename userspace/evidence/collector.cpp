@@ -49,8 +49,8 @@ Sighting Collector::sighting(std::size_t slot, ksms_direction direction,
     if (counter.packets == 0) return result;
     result.packets = counter.packets;
     result.bytes = counter.bytes;
-    result.first_ns = counter.first_ns;
-    result.last_ns = counter.last_ns;
+    result.first = instant(counter.first_ns);
+    result.last = instant(counter.last_ns);
     result.ifindex = counter.ifindex;
     result.seen_dscp = counter.seen_dscp;
     result.remarked = (counter.flags & KSMS_SEEN_REMARKED) != 0;
@@ -77,7 +77,7 @@ Drop Collector::drop(std::size_t slot, std::uint32_t probe) const {
     Drop result;
     if (seen.count == 0) return result;
     result.count = seen.count;
-    result.at_ns = seen.at_ns;
+    result.at = instant(seen.at_ns);
     result.hook = seen.hook;
     names_.name(seen, result);
     return result;

@@ -51,7 +51,7 @@ struct Observation {
 class Job {
 public:
     Job(const PinRoot& root, const ScanRequest& request, const ExplainHooks& hooks)
-        : root_(root), request_(request), hooks_(hooks), started_(monotonic_ns()) {}
+        : root_(root), request_(request), hooks_(hooks), started_(monotonic()) {}
 
     Result<Explanation> run() {
         KSMS_CHECK(require_capabilities("a detailed analysis"));
@@ -59,7 +59,7 @@ public:
             // The lock is on a directory of the pins.
             KSMS_TRY([[maybe_unused]] const auto installed, Objects::open(root_));
         }
-        if (hooks_.progress) hooks_.progress({"wait", 0, 0, 0, 0, 0});
+        if (hooks_.progress) hooks_.progress({"wait", 0, 0, 0, {}, {}});
         KSMS_TRY(const auto lock, JobLock::take(root_, request_.wait, hooks_.stop));
         result_.source = request_.source;
         result_.destination = request_.destination;
@@ -78,7 +78,7 @@ public:
             add_unknown(service, Why::no_way, explained.error().text());
         }
         if (failed > 0 && result_.services.size() == failed) return std::unexpected(*first);
-        result_.total_ms = static_cast<double>(monotonic_ns() - started_) / 1e6;
+        result_.total = monotonic() - started_;
         return std::move(result_);
     }
 
@@ -121,8 +121,7 @@ private:
     ScanRequest of(const Service& service) const {
         auto one = request_;
         one.services = {service};
-        const std::chrono::nanoseconds gone(monotonic_ns() - started_);
-        one.wait -= std::min(gone, one.wait);
+        one.wait -= std::min<nanoseconds>(monotonic() - started_, one.wait);
         return one;
     }
 
@@ -180,7 +179,7 @@ private:
     const PinRoot& root_;
     const ScanRequest& request_;
     const ExplainHooks& hooks_;
-    std::uint64_t started_;
+    Instant started_;
     Explanation result_;
     std::set<std::string> announced_;
 };

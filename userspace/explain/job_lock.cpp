@@ -17,7 +17,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kLook = 20'000'000;  // ns between two attempts
+constexpr nanoseconds kLook = std::chrono::milliseconds(20);  // between two attempts
 
 /// The process that holds a flock on this inode, by /proc/locks (proc_locks(5)):
 /// "1: FLOCK ADVISORY WRITE 1234 00:1c:5 0 EOF"; "" where it does not say.
@@ -48,12 +48,12 @@ Result<JobLock> JobLock::take(const PinRoot& root, std::chrono::nanoseconds wait
     JobLock lock;
     lock.fd_ = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!lock.fd_) return fail_errno(errno, "open " + path);
-    const auto until = monotonic_ns() + in_ns(wait);
+    const auto until = monotonic() + wait;
     while (flock(lock.fd_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) return fail_errno(errno, "lock " + path);
         if (stop != nullptr && stop->load() != 0)
             return fail(Code::failed, "stopped while waiting for another detailed job");
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         if (now >= until) {
             struct stat file{};
             fstat(lock.fd_.get(), &file);
@@ -63,8 +63,7 @@ Result<JobLock> JobLock::take(const PinRoot& root, std::chrono::nanoseconds wait
                                     holder_of(file), std::chrono::duration<double>(wait).count()),
                         "wait longer (--wait SECONDS)");
         }
-        const auto nap = std::min(until - now, kLook);
-        poll(nullptr, 0, static_cast<int>(nap / 1'000'000 + 1));
+        poll(nullptr, 0, poll_time(std::min(until - now, kLook)));
     }
     return lock;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/clock.hpp"
 #include "judge/report.hpp"
 
 namespace ksms {
@@ -93,7 +94,7 @@ struct Explanation {
     Address source, destination;
     std::vector<ServiceExplanation> services;  ///< in the order asked
     std::vector<std::string> warnings;
-    double total_ms{0};
+    Milliseconds total{0};
     [[nodiscard]] std::uint32_t count(Verdict verdict) const;
 };
 

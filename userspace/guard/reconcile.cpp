@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "base/clock.hpp"
 #include "guard/undo.hpp"
@@ -11,8 +9,8 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kWatchersTime = 100'000'000;  // ns; a watcher needs some 5 ms
-constexpr long kPause = 2'000'000;                    // ns between two looks
+constexpr std::chrono::milliseconds kWatchersTime{100};  // a watcher needs some 5 ms
+constexpr std::chrono::milliseconds kPause{2};           // between two looks
 
 struct Left {
     std::vector<JournalItem> items;  ///< of processes that have ended
@@ -33,19 +31,14 @@ Left left_by_the_dead(const Journal& journal) {
     return left;
 }
 
-void pause() {
-    const timespec time{0, kPause};
-    ppoll(nullptr, 0, &time, nullptr);
-}
-
 }  // namespace
 
 Result<std::vector<Undone>> reconcile(const Objects& objects) {
     KSMS_TRY(auto journal, Journal::read(objects));
     auto left = left_by_the_dead(journal);
-    const auto deadline = monotonic_ns() + kWatchersTime;
-    while (!left.items.empty() && monotonic_ns() < deadline) {
-        pause();
+    const auto deadline = monotonic() + kWatchersTime;
+    while (!left.items.empty() && monotonic() < deadline) {
+        pause_for(kPause);
         KSMS_TRY(journal, Journal::read(objects));
         left = left_by_the_dead(journal);
     }

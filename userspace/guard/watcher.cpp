@@ -19,13 +19,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "guard/undo.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr int kJoinedPatience = 200;  // ms that a joined thread may need to be gone
-constexpr int kPatience = 1000;       // ms that a process has to end when it was told to, or killed
+constexpr int kJoinedLooks = 200;  // one a millisecond: a joined thread may need so long to be gone
+constexpr std::chrono::seconds kPatience{1};  // for a process that was told to end, or killed
 
 /// One link for ".", one for "..", one for each thread (fs/proc/base.c, proc_task_getattr).
 bool has_one_thread() {
@@ -39,7 +40,7 @@ bool has_one_thread() {
 /// A thread that was joined counts until the kernel has taken it away: pthread_join() returns
 /// before (mm_release() in kernel/fork.c).
 bool comes_to_one_thread() {
-    for (int waited = 0; waited < kJoinedPatience; ++waited) {
+    for (int waited = 0; waited < kJoinedLooks; ++waited) {
         if (has_one_thread()) return true;
         poll(nullptr, 0, 1);
     }
@@ -85,7 +86,7 @@ bool wait_for_end(int process) {
     pollfd ended{process, POLLIN, 0};
     int ready = 0;
     do {
-        ready = poll(&ended, 1, kPatience);
+        ready = poll(&ended, 1, in_ms(kPatience));
     } while (ready < 0 && errno == EINTR);
     return ready > 0;
 }

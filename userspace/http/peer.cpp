@@ -21,7 +21,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kept_for = 60'000'000'000;
+constexpr std::chrono::minutes kept_for{1};
 constexpr std::size_t most_known = 4096;
 constexpr gid_t no_group = static_cast<gid_t>(-1);
 
@@ -90,15 +90,15 @@ Caller PeerNames::anonymous() {
 
 /// The old answer serves until there is a new one.
 void PeerNames::refresh_group() {
-    if (monotonic_ns() < group_until_) return;
-    group_until_ = monotonic_ns() + kept_for;
+    if (monotonic() < group_until_) return;
+    group_until_ = monotonic() + kept_for;
     databases_.run([group = group_] { return find_group(group); },
                    [this](const Result<std::optional<gid_t>>& found) { take_group(found); });
 }
 
 /// Where nobody knows, it is asked again by the next who comes.
 void PeerNames::take_group(const Result<std::optional<gid_t>>& found) {
-    group_until_ = found ? monotonic_ns() + kept_for : 0;
+    group_until_ = found ? monotonic() + kept_for : Instant{};
     if (found) group_id_ = found->value_or(no_group);
 }
 
@@ -122,7 +122,7 @@ Result<Caller> PeerNames::caller(int socket) {
 
 void PeerNames::look_up(uid_t uid, gid_t gid, std::function<void(const CallerNames&)> then) {
     const auto known = known_.find(uid);
-    if (known != known_.end() && monotonic_ns() < known->second.until)
+    if (known != known_.end() && monotonic() < known->second.until)
         return then(known->second.names);
     auto& waiting = asked_[uid];
     if (waiting.size() >= most_known) return then({std::to_string(uid), false});
@@ -139,7 +139,7 @@ void PeerNames::find(const std::string& user, std::function<void(std::optional<u
 void PeerNames::answered(uid_t uid, const Result<CallerNames>& found) {
     if (known_.size() >= most_known) known_.clear();
     const auto names = found.value_or(CallerNames{std::to_string(uid), false});
-    if (found) known_[uid] = {names, monotonic_ns() + kept_for};
+    if (found) known_[uid] = {names, monotonic() + kept_for};
     const auto waiting = asked_.extract(uid);
     if (waiting.empty()) return;
     for (const auto& then : waiting.mapped()) then(names);

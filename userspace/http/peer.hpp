@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "http/background.hpp"
 #include "http/service.hpp"
@@ -43,7 +44,7 @@ public:
 private:
     struct Known {
         CallerNames names;
-        std::uint64_t until{0};  ///< monotonic_ns()
+        Instant until;
     };
     void answered(uid_t uid, const Result<CallerNames>& found);
     void refresh_group();
@@ -53,7 +54,7 @@ private:
     std::unordered_map<uid_t, Known> known_;
     std::map<uid_t, std::vector<std::function<void(const CallerNames&)>>> asked_;
     gid_t group_id_{static_cast<gid_t>(-1)};  ///< -1: there is no such group
-    std::uint64_t group_until_{0};
+    Instant group_until_;
     Background databases_;
 };
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.hpp"
+
 namespace ksms {
 
 /// The kernel's own words of one scan (drop reasons, functions), each once. Evidence and verdicts
@@ -60,7 +62,7 @@ struct DropClass {
 
 struct Drop {
     std::uint32_t count{0};  ///< 0: nothing was dropped
-    std::uint64_t at_ns{0};
+    Instant at;              ///< the last
     KernelWords::Index reason{KernelWords::kNone}, place{KernelWords::kNone};
     std::uint8_t hook{0};  ///< enum ksms_hook
     DropClass is{};

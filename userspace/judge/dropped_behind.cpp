@@ -6,7 +6,7 @@
 namespace ksms {
 
 bool dropped_behind(const RouterEvidence& seen, std::uint32_t sent, bool in_circles,
-                    std::uint64_t last_sight_ns, bool seen_behind) {
+                    Instant last_sight, bool seen_behind) {
     if (seen.drop.count == 0 || (seen_behind && !in_circles)) return false;
     // What came in and did not go out accounts for as many drops: those were in front of the tap.
     const auto in_front = seen.in.packets - std::min(seen.in.packets, seen.out.packets);
@@ -15,7 +15,7 @@ bool dropped_behind(const RouterEvidence& seen, std::uint32_t sent, bool in_circ
     // before.
     const bool each_copy =
         seen.in.packets > sent ? seen.drop.count >= sent : behind >= seen.out.packets;
-    return each_copy && seen.drop.at_ns >= (in_circles ? last_sight_ns : seen.out.last_ns);
+    return each_copy && seen.drop.at >= (in_circles ? last_sight : seen.out.last);
 }
 
 }  // namespace ksms

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/clock.hpp"
 #include "judge/evidence.hpp"
 
 namespace ksms {
@@ -12,9 +13,9 @@ namespace ksms {
 /// dropped.
 /// @param sent  how often the probe was sent
 /// @param in_circles  a router saw it come in more often than that
-/// @param last_sight_ns  when any tap of any router saw it last
+/// @param last_sight  when any tap of any router saw it last
 /// @param seen_behind  it was seen further on
 [[nodiscard]] bool dropped_behind(const RouterEvidence& seen, std::uint32_t sent, bool in_circles,
-                                  std::uint64_t last_sight_ns, bool seen_behind);
+                                  Instant last_sight, bool seen_behind);
 
 }  // namespace ksms

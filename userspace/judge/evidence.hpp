@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/clock.hpp"
 #include "judge/cause.hpp"
 
 namespace ksms {
@@ -16,7 +17,7 @@ namespace ksms {
 struct Sighting {
     std::uint64_t packets{0};
     std::uint64_t bytes{0};
-    std::uint64_t first_ns{0}, last_ns{0};
+    Instant first, last;
     std::uint32_t strangers{0};
     std::uint32_t ifindex{0};
     std::uint8_t seen_dscp{0};

@@ -31,8 +31,8 @@ bool left_as_planned(const PlanPath& path, std::size_t router, const RouterEvide
 
 const RouterEvidence* last_to_see(const ProbeEvidence& evidence) {
     const auto first = [](const RouterEvidence& router) {
-        if (router.in.packets > 0) return router.in.first_ns;
-        return router.out.packets > 0 ? router.out.first_ns : 0;
+        if (router.in.packets > 0) return router.in.first;
+        return router.out.packets > 0 ? router.out.first : Instant{};
     };
     const auto last = std::ranges::max_element(evidence.routers, {}, first);
     return last == evidence.routers.end() ? nullptr : &*last;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/clock.hpp"
 #include "base/service.hpp"
 #include "judge/cause.hpp"
 #include "judge/note.hpp"
@@ -67,7 +68,7 @@ struct ServiceReport {
 };
 
 struct Timing {
-    double plan{0}, attach{0}, probe{0}, settle{0}, total{0};  ///< milliseconds
+    Milliseconds plan{0}, attach{0}, probe{0}, settle{0}, total{0};
 };
 
 struct Report {

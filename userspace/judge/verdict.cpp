@@ -30,7 +30,7 @@ public:
         if (went_astray()) return nothing_judged();
         const auto steps = walk(plan_, entry_, path_, evidence_);
         for (const auto& router : evidence_.routers) {
-            last_sight_ = std::max({last_sight_, router.in.last_ns, router.out.last_ns});
+            last_sight_ = std::max({last_sight_, router.in.last, router.out.last});
             in_circles_ |= router.in.packets > evidence_.sent;
         }
         for (std::size_t at = 0; at < steps.size(); ++at) {
@@ -351,8 +351,8 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     RouterIndex stopped_by_{kNoRouter};
-    std::uint64_t last_sight_{0};  ///< at any router
-    bool in_circles_{false};       ///< a router saw it come in more often than it was sent
+    Instant last_sight_;      ///< at any router
+    bool in_circles_{false};  ///< a router saw it come in more often than it was sent
 };
 
 }  // namespace

@@ -14,9 +14,9 @@ bool touched(const RouterEvidence& router) {
     return router.in.packets > 0 || router.out.packets > 0 || router.drop.count > 0;
 }
 
-std::uint64_t first_touch(const RouterEvidence& router) {
-    if (router.in.packets > 0) return router.in.first_ns;
-    return router.out.packets > 0 ? router.out.first_ns : router.drop.at_ns;
+Instant first_touch(const RouterEvidence& router) {
+    if (router.in.packets > 0) return router.in.first;
+    return router.out.packets > 0 ? router.out.first : router.drop.at;
 }
 
 const PlanHop* predicted(const PlanPath& path, std::size_t router) {

@@ -81,9 +81,9 @@ Status resolve_neighbour(Netlink& netlink, Netlink& listening, std::uint32_t ifi
     KSMS_TRY(const auto entry, neighbour(netlink, ifindex, address));
     if (entry && neighbour_works(entry->state)) return {};
     KSMS_CHECK(use_neighbour(netlink, ifindex, address));
-    const auto deadline = monotonic_ns() + kNeighbourPatience;
-    for (bool answered = false; !answered && monotonic_ns() < deadline;) {
-        const auto rest = static_cast<int>((deadline - monotonic_ns()) / 1'000'000 + 1);
+    const auto deadline = monotonic() + kNeighbourPatience;
+    for (bool answered = false; !answered && monotonic() < deadline;) {
+        const auto rest = deadline - monotonic();
         const auto came = listening.wait(rest, [&](const nlmsghdr* message) {
             const auto seen = parse_neighbour(message);
             answered |= seen && seen->ifindex == ifindex && seen->address == address &&

@@ -23,7 +23,7 @@ namespace {
 // with all the alternative names that it can have (64 KiB, rtnl_prop_list_size).
 constexpr std::size_t kReceiveBuffer = 128 * 1024;
 /// For one question, whatever is asked: as long as the kernel may take to list the largest tables.
-constexpr std::uint64_t kPatience = 10'000'000'000;  // ns
+constexpr std::chrono::seconds kPatience{10};
 /// How often a list is read that changes while it is read.
 constexpr int kMostReadings = 8;
 constexpr int kMostLost = 100;  // times in a row that the kernel says so, and nothing comes
@@ -37,7 +37,7 @@ int enable(int fd, int option) {
 std::uint32_t any_number() {
     std::uint32_t number = 0;
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
-        number = static_cast<std::uint32_t>(monotonic_ns());
+        number = static_cast<std::uint32_t>(in_ns(monotonic()));
     return number;
 }
 
@@ -105,7 +105,7 @@ Status Netlink::send(std::span<const char> requests, const std::string& what) {
 
 /// A datagram of the kernel's. Others cannot send to our port, but who owns the namespace can send
 /// to a group that we are in: that is dropped here.
-Result<Netlink::Heard> Netlink::receive(std::uint64_t deadline, const std::string& what,
+Result<Netlink::Heard> Netlink::receive(Instant deadline, const std::string& what,
                                         const Datagram& take) {
     alignas(nlmsghdr) std::array<char, kReceiveBuffer> buffer;
     while (true) {
@@ -126,16 +126,16 @@ Result<Netlink::Heard> Netlink::receive(std::uint64_t deadline, const std::strin
         }
         if (errno == ENOBUFS) return Heard::lost;
         if (errno != EAGAIN && errno != EINTR) return fail_errno(errno, what);
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         if (now >= deadline) return Heard::nothing;
         pollfd ready{fd_.get(), POLLIN, 0};
-        const auto rest = static_cast<int>((deadline - now) / 1'000'000 + 1);
-        if (poll(&ready, 1, rest) < 0 && errno != EINTR) return fail_errno(errno, what);
+        if (poll(&ready, 1, poll_time(deadline - now)) < 0 && errno != EINTR)
+            return fail_errno(errno, what);
     }
 }
 
 Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchange, bool dump,
-                               std::uint64_t deadline, const std::string& what) {
+                               Instant deadline, const std::string& what) {
     KSMS_CHECK(send(requests, what));
     bool whole = true;
     int lost = 0;
@@ -144,8 +144,7 @@ Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchang
                      return exchange.take(datagram);
                  }));
         if (exchange.over()) break;
-        if (heard == Heard::nothing || monotonic_ns() >= deadline)
-            return fail_errno(ETIMEDOUT, what);
+        if (heard == Heard::nothing || monotonic() >= deadline) return fail_errno(ETIMEDOUT, what);
         if (heard == Heard::something) {
             lost = 0;
             continue;
@@ -164,7 +163,7 @@ Status Netlink::ask(Message& message, bool dump, const std::string& what,
     const bool acknowledged = !dump && (message.header()->nlmsg_flags & NLM_F_ACK) != 0;
     const auto ends =
         dump || acknowledged ? Exchange::Ends::acknowledgement : Exchange::Ends::reply;
-    const auto deadline = monotonic_ns() + kPatience;
+    const auto deadline = monotonic() + kPatience;
     for (int reading = 0; reading < kMostReadings; ++reading) {
         begin();
         message.header()->nlmsg_seq = ++sequence_;
@@ -202,14 +201,13 @@ Status Netlink::exchange(Batch& batch, std::size_t last, const std::string& what
     for (std::size_t i = 0; i < batch.size(); ++i) batch.at(i)->nlmsg_seq = ++sequence_;
     Exchange exchange(first, last + 1, Exchange::Ends::reply, each);
     KSMS_TRY(const bool whole,
-             converse(batch.bytes(), exchange, false, monotonic_ns() + kPatience, what));
+             converse(batch.bytes(), exchange, false, monotonic() + kPatience, what));
     if (!whole) return fail_errno(ENOBUFS, what);
     return {};
 }
 
-Result<Netlink::Heard> Netlink::wait(int timeout_ms, const Each& each) {
-    const auto deadline =
-        monotonic_ns() + static_cast<std::uint64_t>(std::max(timeout_ms, 0)) * 1'000'000;
+Result<Netlink::Heard> Netlink::wait(nanoseconds timeout, const Each& each) {
+    const auto deadline = monotonic() + timeout;
     return receive(deadline, "read netlink in " + netns_, [&](std::span<const char> datagram) {
         int left = static_cast<int>(datagram.size());
         for (const auto* at = reinterpret_cast<const nlmsghdr*>(datagram.data());

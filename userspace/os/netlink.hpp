@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "os/netns.hpp"
@@ -66,7 +67,7 @@ public:
     /// Room for replies to a batch, in bytes.
     void make_room(int bytes);
     /// Reads one batch of notifications into `each`.
-    Result<Heard> wait(int timeout_ms, const Each& each);
+    Result<Heard> wait(nanoseconds timeout, const Each& each);
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& netns() const { return netns_; }
 
@@ -74,10 +75,10 @@ private:
     using Datagram = std::function<Status(std::span<const char>)>;
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups, int protocol);
     Status send(std::span<const char> requests, const std::string& what);
-    Result<Heard> receive(std::uint64_t deadline, const std::string& what, const Datagram& take);
+    Result<Heard> receive(Instant deadline, const std::string& what, const Datagram& take);
     /// @return false: something was lost, or changed while the kernel listed it
     Result<bool> converse(std::span<const char> requests, Exchange& exchange, bool dump,
-                          std::uint64_t deadline, const std::string& what);
+                          Instant deadline, const std::string& what);
     Status ask(Message& message, bool dump, const std::string& what,
                const std::function<void()>& begin, const Each& each);
 
@@ -178,7 +179,7 @@ Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family);
 
 /// How long to wait for who answers for an address: a veth does within 1 ms, waiting longer finds
 /// nobody.
-constexpr std::uint64_t kNeighbourPatience = 50'000'000;  // ns
+constexpr std::chrono::milliseconds kNeighbourPatience{50};
 
 struct Neighbour {
     std::uint32_t ifindex{0};

@@ -21,8 +21,8 @@ namespace {
 
 constexpr int kRoom = 4 << 20;  // bytes for messages: other people's traces come here too
 // What waits in that room is read in some milliseconds; who fills it all the time has no end.
-constexpr std::uint64_t kAnswerPatience = 1'000'000'000;  // ns
-constexpr std::int32_t kEarliest = INT_MIN + 1;           // before raw (-300) and everybody else
+constexpr std::chrono::seconds kAnswerPatience{1};
+constexpr std::int32_t kEarliest = INT_MIN + 1;  // before raw (-300) and everybody else
 constexpr std::array<const char*, 2> kChains{"prerouting", "output"};
 
 /// Messages that the kernel takes all or none of.
@@ -187,10 +187,10 @@ Result<std::vector<NftTraceStep>> NftTrace::finish() {
             all.push_back(std::move(*step));
     };
     // What the packets met is here already: the kernel sends it while it looks at them.
-    const auto deadline = monotonic_ns() + kAnswerPatience;
+    const auto deadline = monotonic() + kAnswerPatience;
     for (auto heard = Netlink::Heard::something; heard != Netlink::Heard::nothing;) {
-        KSMS_TRY(heard, listener_.wait(0, take));
-        if (heard == Netlink::Heard::lost || monotonic_ns() >= deadline)
+        KSMS_TRY(heard, listener_.wait(nanoseconds(0), take));
+        if (heard == Netlink::Heard::lost || monotonic() >= deadline)
             return fail_errno(ENOBUFS, "read the nftables trace of " + listener_.netns());
     }
     std::erase_if(all, [&](const NftTraceStep& step) { return !ours.contains(step.packet); });

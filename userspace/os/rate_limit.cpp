@@ -10,6 +10,9 @@
 #include "base/clock.hpp"
 
 namespace ksms {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 /// Nothing where the match is of another size than this header says.
@@ -22,20 +25,20 @@ std::optional<T> read_as(std::span<const std::uint8_t> info, std::size_t at) {
 }
 
 template <typename Config>
-std::uint64_t hashlimit_interval(std::span<const std::uint8_t> info, std::size_t at,
-                                 std::uint64_t scale) {
+nanoseconds hashlimit_interval(std::span<const std::uint8_t> info, std::size_t at,
+                               std::uint64_t scale) {
     const auto config = read_as<Config>(info, at);
     if (!config || (config->mode & XT_HASHLIMIT_BYTES) != 0) return kUsualInterval;
-    return config->avg * (kSecond / scale);
+    return interval_of(config->avg * (in_ns(1s) / scale));
 }
 
 }  // namespace
 
-std::optional<std::uint64_t> xtables_interval(std::string_view name, std::uint32_t revision,
-                                              std::span<const std::uint8_t> info) {
+std::optional<nanoseconds> xtables_interval(std::string_view name, std::uint32_t revision,
+                                            std::span<const std::uint8_t> info) {
     if (name == "limit") {
         const auto limit = read_as<xt_rateinfo>(info, 0);
-        return limit ? limit->avg * (kSecond / XT_LIMIT_SCALE) : kUsualInterval;
+        return limit ? interval_of(limit->avg * (in_ns(1s) / XT_LIMIT_SCALE)) : kUsualInterval;
     }
     if (name == "connlimit") return kConnections;
     if (name != "hashlimit") return std::nullopt;
@@ -51,6 +54,11 @@ std::optional<std::uint64_t> xtables_interval(std::string_view name, std::uint32
                                                       XT_HASHLIMIT_SCALE_v2);
         default: return kUsualInterval;
     }
+}
+
+nanoseconds interval_of(std::uint64_t ns) {
+    constexpr std::chrono::years century{100};
+    return std::min<nanoseconds>(from_ns(ns), century);
 }
 
 bool only_notes(std::string_view target) {

@@ -80,12 +80,12 @@ void take_rule(std::span<const std::uint8_t> bytes, std::vector<RateLimit>& to) 
         if (name == "tcp") take_ports<xt_tcp>(info, XT_TCP_INV_DSTPT, limit);
         if (name == "udp") take_ports<xt_udp>(info, XT_UDP_INV_DSTPT, limit);
         if (const auto interval = xtables_interval(name, match.u.user.revision, info))
-            limit.interval_ns = std::max(limit.interval_ns, *interval);
+            limit.interval = std::max(limit.interval, *interval);
         at += size;
     }
     // The standard target, which accepts, drops or jumps, has an empty name.
     const auto name = text_of(target.u.user.name, sizeof target.u.user.name);
-    if (limit.interval_ns > 0 && (name.empty() || !only_notes(name))) to.push_back(limit);
+    if (limit.interval > nanoseconds(0) && (name.empty() || !only_notes(name))) to.push_back(limit);
 }
 
 template <typename Ip>

@@ -46,7 +46,7 @@ public:
         for_each_attribute(list, [this](const nlattr* expression) { take(expression); });
     }
     [[nodiscard]] std::optional<RateLimit> limit() const {
-        if (limit_.interval_ns == 0 || !decides_) return std::nullopt;
+        if (limit_.interval == nanoseconds(0) || !decides_) return std::nullopt;
         return limit_;
     }
 
@@ -82,16 +82,15 @@ private:
         decides_ |= name == "reject" || name == "queue" || name == "synproxy";
     }
 
-    void slower(std::uint64_t interval) {
-        limit_.interval_ns = std::max(limit_.interval_ns, interval);
-    }
+    void slower(nanoseconds interval) { limit_.interval = std::max(limit_.interval, interval); }
 
     void take_limit(const Attributes& limit) {
         const auto rate = limit.be64(NFTA_LIMIT_RATE);
         const auto seconds = limit.be64(NFTA_LIMIT_UNIT);
         if (rate == 0 || seconds == 0) return slower(kUsualInterval);
         const bool bytes = limit.be32(NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES;
-        slower(std::max<std::uint64_t>(1, seconds * kSecond / rate * (bytes ? kProbeBytes : 1)));
+        const auto interval = seconds * in_ns(std::chrono::seconds(1)) / rate;
+        slower(interval_of(std::max<std::uint64_t>(1, interval * (bytes ? kProbeBytes : 1))));
     }
 
     void take_match(const Attributes& match) {

@@ -18,8 +18,8 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kPatience = 10'000'000'000;  // ns
-constexpr std::size_t kMost = 64 << 20;              // bytes of output
+constexpr std::chrono::seconds kPatience{10};
+constexpr std::size_t kMost = 64 << 20;  // bytes of output
 
 constexpr std::array<const char*, 4> kDirectories{"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 
@@ -63,12 +63,12 @@ private:
 
 /// Everything until the end of the pipe; false: it took too long, or is too much.
 bool read_all(const Fd& pipe, std::string& text) {
-    const auto until = monotonic_ns() + kPatience;
+    const auto until = monotonic() + kPatience;
     while (true) {
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         if (now >= until || text.size() > kMost) return false;
         pollfd ready{pipe.get(), POLLIN, 0};
-        if (poll(&ready, 1, static_cast<int>((until - now) / 1'000'000 + 1)) <= 0) continue;
+        if (poll(&ready, 1, poll_time(until - now)) <= 0) continue;
         std::array<char, 16384> buffer;
         const auto got = read(pipe.get(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;

@@ -149,7 +149,7 @@ void write_explain_json(const Explanation& result, bool pretty, const Sink& sink
     json.field("no", result.count(Verdict::no)).field("unknown", result.count(Verdict::unknown));
     json.end_object();
     json.key("timing_ms").begin_object();
-    json.key("total").value(result.total_ms, kDecimals);
+    json.key("total").value(result.total.count(), kDecimals);
     json.end_object();
     json.key("warnings").strings(result.warnings);
     json.key("failure").text_or_null(failure_text(result));

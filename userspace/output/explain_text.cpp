@@ -211,7 +211,7 @@ std::string explain_text(const Explanation& result, std::size_t width) {
     if (const auto unknown = result.count(Verdict::unknown); unknown > 0)
         summary += fmt::format(", {} unknown", unknown);
     if (result.state != ScanState::done) summary += fmt::format("   {}", name_of(result.state));
-    page.line(fmt::format("{}   {} ms", summary, std::llround(result.total_ms)));
+    page.line(fmt::format("{}   {} ms", summary, std::llround(result.total.count())));
     return page.take();
 }
 

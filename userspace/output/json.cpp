@@ -85,10 +85,15 @@ void figures(JsonWriter& json, const Report& report) {
     json.field("yes", report.yes).field("no", report.no).field("unknown", report.unknown);
     json.end_object();
     const auto& t = report.timing;
+    const auto time = [&](const char* key, Milliseconds value) {
+        json.key(key).value(value.count(), kDecimals);
+    };
     json.key("timing_ms").begin_object();
-    json.key("plan").value(t.plan, kDecimals).key("attach").value(t.attach, kDecimals);
-    json.key("probe").value(t.probe, kDecimals).key("settle").value(t.settle, kDecimals);
-    json.key("total").value(t.total, kDecimals);
+    time("plan", t.plan);
+    time("attach", t.attach);
+    time("probe", t.probe);
+    time("settle", t.settle);
+    time("total", t.total);
     json.end_object();
 }
 

@@ -22,7 +22,7 @@ std::string text_of(const char (&field)[N]) {
 }
 
 bool is_expired(const ksms_lease& lease, const Moment& now) {
-    return lease.expires_ns != 0 && lease.expires_ns <= now.monotonic_ns;
+    return lease.expires_ns != 0 && instant(lease.expires_ns) <= now.monotonic;
 }
 
 const char* status_of(const ksms_lease& lease, const Moment& now) {
@@ -30,18 +30,16 @@ const char* status_of(const ksms_lease& lease, const Moment& now) {
     return is_expired(lease, now) ? "expired" : "active";
 }
 
-double seconds(std::uint64_t ns) {
-    return static_cast<double>(ns) / static_cast<double>(kSecond);
-}
-
-/// Seconds since the epoch, of a moment of CLOCK_MONOTONIC.
-double date(std::uint64_t monotonic_ns, const Moment& now) {
-    return seconds(now.realtime_ns) + seconds(monotonic_ns) - seconds(now.monotonic_ns);
+/// Seconds since the epoch.
+double date(Instant at, const Moment& now) {
+    const Seconds epoch = now.realtime.time_since_epoch();
+    return (epoch + Seconds(at.time_since_epoch()) - Seconds(now.monotonic.time_since_epoch()))
+        .count();
 }
 
 /// "12 s", "5 min", "3 h"
-std::string span_text(std::uint64_t ns) {
-    const auto s = ns / kSecond;
+std::string span_text(nanoseconds time) {
+    const auto s = time / std::chrono::seconds(1);
     if (s < 120) return fmt::format("{} s", s);
     if (s < 7200) return fmt::format("{} min", s / 60);
     return fmt::format("{} h", s / 3600);
@@ -50,7 +48,7 @@ std::string span_text(std::uint64_t ns) {
 std::string left_text(const ksms_lease& lease, const Moment& now) {
     if (lease.expires_ns == 0) return "never";
     return is_expired(lease, now) ? "expired"
-                                  : "in " + span_text(lease.expires_ns - now.monotonic_ns);
+                                  : "in " + span_text(instant(lease.expires_ns) - now.monotonic);
 }
 
 std::uint32_t free_of(const RegistryUse& use) {
@@ -108,7 +106,7 @@ void write_use_json(const RegistryUse& use, bool pretty, const Sink& sink) {
 }
 
 Moment Moment::now() {
-    return {ksms::monotonic_ns(), ksms::realtime_ns()};
+    return {ksms::monotonic(), ksms::realtime()};
 }
 
 std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now,
@@ -116,7 +114,7 @@ std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now
     if (leases.empty()) return "no leases\n";
     Table table({"DSCP", "TOS", "JOB", "USER", "PID", "HELD FOR", "ENDS", "STATUS"});
     for (const auto& lease : leases) {
-        const auto age = now.monotonic_ns - std::min(now.monotonic_ns, lease.allocated_ns);
+        const auto age = now.monotonic - std::min(now.monotonic, instant(lease.allocated_ns));
         table.add({std::to_string(lease.dscp), fmt::format("0x{:02x}", Dscp(lease.dscp).tos()),
                    text_of(lease.job), text_of(lease.user),
                    lease.owner_pid == 0 ? "-" : std::to_string(lease.owner_pid), span_text(age),
@@ -133,12 +131,12 @@ void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) 
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_pid);
     json.key("start_time");
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_start);
-    json.key("allocated_at").value(date(lease.allocated_ns, now), kEpochDecimals);
+    json.key("allocated_at").value(date(instant(lease.allocated_ns), now), kEpochDecimals);
     json.key("expires_at");
     if (lease.expires_ns == 0)
         json.null();
     else
-        json.value(date(lease.expires_ns, now), kEpochDecimals);
+        json.value(date(instant(lease.expires_ns), now), kEpochDecimals);
     json.field("status", status_of(lease, now)).field("generation", lease.state >> 8);
     json.end_object();
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "ksms/abi.h"
 #include "output/json_writer.hpp"
 
@@ -13,7 +14,8 @@ namespace ksms {
 
 /// Both clocks at one moment: a lease's end is kept on CLOCK_MONOTONIC and printed as a date.
 struct Moment {
-    std::uint64_t monotonic_ns{0}, realtime_ns{0};
+    Instant monotonic;
+    WallTime realtime;
     static Moment now();
 };
 

@@ -120,9 +120,8 @@ ScanView read(const json& document) {
     view.no = number<std::uint32_t>(summary, "no");
     view.unknown = number<std::uint32_t>(summary, "unknown");
     const auto& timing = document.at("timing_ms");
-    view.timing = {timing.value("plan", 0.0), timing.value("attach", 0.0),
-                   timing.value("probe", 0.0), timing.value("settle", 0.0),
-                   timing.value("total", 0.0)};
+    const auto time = [&](const char* key) { return Milliseconds(timing.value(key, 0.0)); };
+    view.timing = {time("plan"), time("attach"), time("probe"), time("settle"), time("total")};
     return view;
 }
 

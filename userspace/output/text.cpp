@@ -14,7 +14,8 @@
 namespace ksms {
 namespace {
 
-std::string milliseconds(double value) {
+std::string milliseconds(Milliseconds time) {
+    const auto value = time.count();
     return value < 9.95 ? fmt::format("{:.1f} ms", value)
                         : fmt::format("{} ms", std::llround(value));
 }

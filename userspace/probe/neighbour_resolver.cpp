@@ -60,26 +60,26 @@ Status Resolver::ask(const Plan& plan) {
 }
 
 Status Resolver::wait(const Plan& plan) {
-    const auto deadline = monotonic_ns() + kNeighbourPatience;
+    const auto deadline = monotonic() + kNeighbourPatience;
     while (std::ranges::find(pending_, true) != pending_.end()) {
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         if (now >= deadline) break;
         std::vector<pollfd> ready;
         for (const auto& watch : watches_) ready.push_back({watch.netlink.fd(), POLLIN, 0});
-        const auto rest = static_cast<int>((deadline - now) / 1'000'000 + 1);
-        if (poll(ready.data(), ready.size(), rest) <= 0) continue;
+        if (poll(ready.data(), ready.size(), poll_time(deadline - now)) <= 0) continue;
         for (std::size_t w = 0; w < watches_.size(); ++w) {
             if (ready[w].revents == 0) continue;
-            const auto read = watches_[w].netlink.wait(0, [&](const nlmsghdr* message) {
-                const auto seen = parse_neighbour(message);
-                if (!seen || !neighbour_works(seen->state)) return;
-                for (const auto i : watches_[w].wanted) {
-                    const auto& wanted = plan.neighbours[i];
-                    if (wanted.interface.ifindex == seen->ifindex &&
-                        wanted.address == seen->address)
-                        pending_[i] = false;
-                }
-            });
+            const auto read =
+                watches_[w].netlink.wait(nanoseconds(0), [&](const nlmsghdr* message) {
+                    const auto seen = parse_neighbour(message);
+                    if (!seen || !neighbour_works(seen->state)) return;
+                    for (const auto i : watches_[w].wanted) {
+                        const auto& wanted = plan.neighbours[i];
+                        if (wanted.interface.ifindex == seen->ifindex &&
+                            wanted.address == seen->address)
+                            pending_[i] = false;
+                    }
+                });
             if (!read) return std::unexpected(read.error());
         }
     }

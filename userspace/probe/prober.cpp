@@ -28,7 +28,7 @@ namespace {
 constexpr std::size_t kBatch = 64;
 constexpr int kSendBuffer = 4 << 20;
 constexpr int kPortAttempts = 64;
-constexpr int kFullPatience = 1000;  // ms in which not one packet is taken
+constexpr std::chrono::milliseconds kFullPatience{1000};  // not one packet is taken
 constexpr std::size_t kManyProbes = 4096;
 constexpr std::size_t kMostSenders = 4;
 
@@ -200,23 +200,23 @@ Status Prober::send_messages(std::span<const std::uint32_t> probes, Way way,
     const auto& entry = entries_[probes[0] / per_entry];
     const int socket = way == Way::raw ? entry.raw.get() : entry.udp.get();
     std::size_t done = 0;
-    std::uint64_t full_since = 0;
+    std::optional<Instant> full_since;
     while (done < probes.size()) {
         const int sent = sendmmsg(socket, messages.data() + done,
                                   static_cast<unsigned>(probes.size() - done), 0);
         if (sent > 0) {
             done += static_cast<std::size_t>(sent);
-            full_since = 0;
+            full_since.reset();
             continue;
         }
         const int err = errno;
         if (err == EINTR) continue;
         if (err == EAGAIN || err == EWOULDBLOCK || err == ENOBUFS) {
-            if (full_since == 0) full_since = monotonic_ns();
+            if (!full_since) full_since = monotonic();
             // Where memory or the interface's queue ran out, the socket is writable all the same.
             pollfd wait{err == ENOBUFS ? -1 : socket, POLLOUT, 0};
-            poll(&wait, 1, err == ENOBUFS ? 1 : kFullPatience);
-            if (monotonic_ns() - full_since >= kFullPatience * 1'000'000ull)
+            poll(&wait, 1, err == ENOBUFS ? 1 : in_ms(kFullPatience));
+            if (monotonic() - *full_since >= kFullPatience)
                 return fail_errno(err, fmt::format("send probes from {}", entry.name),
                                   "the interface does not take packets; is it up?");
             continue;

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "probe/probe_packet.hpp"
 
@@ -19,15 +20,15 @@ public:
     /// Waits for the last call's interval.
     /// @param rate_pps  0: does not wait at all, here or in keep()
     /// @return when this call begins
-    std::uint64_t begin(std::uint64_t rate_pps, const Stop& stop);
+    Instant begin(std::uint64_t rate_pps, const Stop& stop);
     /// `done` of `all` are sent: waits until the next is due. After the last one the next call
     /// does.
-    void keep(std::uint64_t begun_ns, std::size_t done, std::size_t all, std::uint64_t rate_pps,
+    void keep(Instant begun, std::size_t done, std::size_t all, std::uint64_t rate_pps,
               const Stop& stop);
 
 private:
     void wait(const Stop& stop, std::size_t done) const;
-    std::uint64_t next_due_ns_{0};
+    Instant next_due_;
 };
 
 class Sender {

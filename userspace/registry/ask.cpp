@@ -46,7 +46,7 @@ ksms_registry_call call_of(const LeaseRequest& request, const RegistryLimits& li
     ksms_registry_call call{};
     call.op = KSMS_OP_ALLOCATE;
     auto& asked = call.request;
-    asked.ttl_ns = request.ttl_ns == 0 ? limits.ttl_ns : request.ttl_ns;
+    asked.ttl_ns = in_ns(request.ttl == nanoseconds(0) ? limits.ttl : request.ttl);
     if (request.endless) asked.ttl_ns = 0;
     put_text(asked.job, request.job);
     put_text(asked.user, request.user);
@@ -84,8 +84,8 @@ Result<Fd> answers_edge(int answers) {
 }  // namespace
 
 /// The call as the kernel answered it.
-/// @param until  CLOCK_MONOTONIC; 0: waits not at all
-Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::uint64_t until,
+/// @param until  none: waits not at all
+Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::optional<Instant> until,
                                          const std::atomic<int>* stop) const {
     KSMS_CHECK(check_request(request, limits_));
     if (unset_.take()) KSMS_CHECK(set_limits(pins_, limits_));
@@ -100,19 +100,19 @@ Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::uint6
         if (result != EBUSY && result != EDOM) return call;
     }
     call.request.allowed = range;
-    call.may_wait = until != 0 ? 1 : 0;
+    call.may_wait = until ? 1 : 0;
     KSMS_TRY(const auto result, transact(call));
     if (result != EBUSY && result != EINPROGRESS) return call;
     // The kernel frees what is over at once; where its hook was missing, somebody has to look. Who
     // waits already is served by that.
     const auto reaped = geteuid() == 0 ? reap() : std::vector<ksms_lease>();
-    if (result == EINPROGRESS) return await(call, until, stop);
+    if (result == EINPROGRESS) return await(call, until.value_or(Instant{}), stop);
     if (!reaped) return std::unexpected(reaped.error());
     if (!reaped->empty()) KSMS_CHECK(transact(call));
     return call;
 }
 
-Result<ksms_registry_call> Registry::await(ksms_registry_call call, std::uint64_t until,
+Result<ksms_registry_call> Registry::await(ksms_registry_call call, Instant until,
                                            const std::atomic<int>* stop) const {
     KSMS_TRY(const auto edge, answers_edge(pins_.answers.get()));
     const SignalsWhileWaiting signals;
@@ -120,26 +120,26 @@ Result<ksms_registry_call> Registry::await(ksms_registry_call call, std::uint64_
         call.op = KSMS_OP_FETCH;
         KSMS_CHECK(transact(call));
         if (call.result != EINPROGRESS) return call;
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         if ((stop != nullptr && stop->load() != 0) || now >= until) {
             call.op = KSMS_OP_WITHDRAW;
             KSMS_CHECK(transact(call));
             if (call.result == ECANCELED) call.result = EBUSY;
             return call;
         }
-        const auto rest = std::min<std::uint64_t>((until - now) / 1'000'000 + 1, 3'600'000);
+        const auto rest = poll_time(std::min<nanoseconds>(until - now, std::chrono::hours(1)));
         epoll_event event{};
-        epoll_pwait(edge.get(), &event, 1, static_cast<int>(rest), signals.mask());
+        epoll_pwait(edge.get(), &event, 1, rest, signals.mask());
     }
 }
 
-Result<Lease> Registry::give(const SavedLease& saved, std::uint64_t now_epoch_ns) const {
+Result<Lease> Registry::give(const SavedLease& saved, WallTime now) const {
     LeaseRequest request;
     request.job = saved.job;
     request.user = saved.user;
     request.dscp = saved.dscp;
     request.endless = !saved.expires_at;
-    if (saved.expires_at) request.ttl_ns = *saved.expires_at - now_epoch_ns;
+    if (saved.expires_at) request.ttl = from_ns((*saved.expires_at - now).count());
     KSMS_CHECK(check_request(request, limits_));
     auto call = call_of(request, limits_);
     call.owner_kind = KSMS_OWNER_GIVEN;

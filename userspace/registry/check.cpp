@@ -2,7 +2,6 @@
 #include "registry/check.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <cstring>
@@ -19,7 +18,7 @@ namespace {
 
 // What a program of the kernel's does in microseconds is stuck if it is the same all this time. One
 // that a busy machine took off its processor in between is not: who looks stuck is watched longer.
-constexpr int kFirstLook = 50, kNextLook = 20;  // ms
+constexpr std::chrono::milliseconds kFirstLook{50}, kNextLook{20};
 constexpr int kLooks = 50;
 
 std::uint64_t state_of(std::uint64_t generation, ksms_lease_state what) {
@@ -94,13 +93,13 @@ private:
     }
 
     Status watch() {
-        poll(nullptr, 0, kFirstLook);
+        pause_for(kFirstLook);
         for (int look = 0; look < kLooks; ++look) {
             KSMS_TRY(now_, pins_.leases.array());
             KSMS_TRY(const auto waiters, pins_.waiters.array());
             const bool leases_stuck = forget_changed(before_, now_);
             if (!forget_changed(waiters_before_, waiters) && !leases_stuck) break;
-            poll(nullptr, 0, kNextLook);
+            pause_for(kNextLook);
         }
         return {};
     }
@@ -193,7 +192,8 @@ private:
             return;
         }
         if (is_over(lease, surroundings_)) {
-            find(name + (lease.expires_ns != 0 && lease.expires_ns <= surroundings_.monotonic()
+            find(name + (lease.expires_ns != 0 &&
+                                 instant(lease.expires_ns) <= surroundings_.monotonic()
                              ? ": its time is over"
                              : ": its owner has ended"),
                  "the kernel's hook did not see it: it was missing, or the entry was written by "
@@ -213,13 +213,14 @@ private:
     void check_time(std::uint32_t dscp, const std::string& name) {
         const auto& lease = now_[dscp];
         const auto now = surroundings_.monotonic();
-        const auto longest = lease.uid == 0 ? std::uint64_t{KSMS_LONGEST_NS} : limits_.longest_ns;
-        if (lease.expires_ns <= now || lease.expires_ns - now <= longest) return;
+        const auto longest = lease.uid == 0 ? from_ns(KSMS_LONGEST_NS) : limits_.longest;
+        const auto left = instant(lease.expires_ns) - now;
+        if (left <= longest) return;
         find(fmt::format("{}: it is held for {} s more, {} s is the longest", name,
-                         (lease.expires_ns - now) / kSecond, longest / kSecond),
+                         left / std::chrono::seconds(1), longest / std::chrono::seconds(1)),
              "other limits were in force when it was given out", "it ends after the longest time",
              on_lease(dscp, KSMS_LEASE_HELD, [end = now + longest](ksms_lease& held) {
-                 held.expires_ns = end;
+                 held.expires_ns = in_ns(end);
                  return true;
              }));
     }

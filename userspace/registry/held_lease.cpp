@@ -2,6 +2,8 @@
 // include/ksms/registry.hpp over the room's own registry.
 #include "ksms/registry.hpp"
 
+#include <algorithm>
+
 #include "base/dscp.hpp"
 #include "base/environment.hpp"
 #include "bpf/registry_pins.hpp"
@@ -14,8 +16,8 @@ std::unexpected<LeaseError> told(const Error& error) {
     return std::unexpected(LeaseError{static_cast<int>(error.code), error.text(), error.hint});
 }
 
-std::uint64_t ns(std::chrono::nanoseconds time) {
-    return time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count());
+nanoseconds not_negative(nanoseconds time) {
+    return std::max(time, nanoseconds(0));
 }
 
 /// What root's commands have set; the defaults, where this is root and there were none.
@@ -73,7 +75,8 @@ bool HeldLease::held() const {
 
 std::expected<void, LeaseError> HeldLease::renew(std::chrono::nanoseconds ttl) {
     const auto& lease = state_->lease;
-    const auto renewed = state_->of->registry.renew(lease.dscp, lease.generation, ns(ttl));
+    const auto renewed =
+        state_->of->registry.renew(lease.dscp, lease.generation, not_negative(ttl));
     if (!renewed) return told(renewed.error());
     return {};
 }
@@ -109,9 +112,9 @@ std::expected<HeldLease, LeaseError> LeaseRegistry::allocate(const LeaseOptions&
     request.user = options.user.empty() ? user_name() : options.user;
     request.owner = *self;
     request.dscp = options.dscp;
-    request.ttl_ns = ns(options.ttl);
-    request.endless = request.ttl_ns == 0;
-    auto lease = state_->registry.allocate(request, ns(options.wait));
+    request.ttl = not_negative(options.ttl);
+    request.endless = request.ttl == nanoseconds(0);
+    auto lease = state_->registry.allocate(request, not_negative(options.wait));
     if (!lease) return told(lease.error());
     return HeldLease(std::make_unique<HeldLease::State>(state_, *lease, options.job));
 }

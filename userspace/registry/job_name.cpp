@@ -21,7 +21,7 @@ bool is_job_name(const std::string& job) {
 }
 
 std::string make_job_name() {
-    return fmt::format("scan-{}-{:04x}", getpid(), (monotonic_ns() / 1000) & 0xffff);
+    return fmt::format("scan-{}-{:04x}", getpid(), (in_ns(monotonic()) / 1000) & 0xffff);
 }
 
 }  // namespace ksms

@@ -8,11 +8,11 @@
 namespace ksms {
 
 Status LeaseKeeper::keep() {
-    return monotonic_ns() - looked_ns_ < kLookEvery ? Status{} : look();
+    return monotonic() - looked_ < kLookEvery ? Status{} : look();
 }
 
 Status LeaseKeeper::look() {
-    looked_ns_ = monotonic_ns();
+    looked_ = monotonic();
     const auto record = registry_.find_dscp(lease_.dscp);
     const bool ours = record && generation_of(*record) == lease_.generation;
     if (!record && record.error().code != Code::not_found) return std::unexpected(record.error());
@@ -23,10 +23,12 @@ Status LeaseKeeper::look() {
                         "be another job's",
                         lease_.dscp),
             "it was released, or its owner ended; scan again");
-    if (record->expires_ns == 0 || record->ttl_ns == 0 ||
-        record->expires_ns - looked_ns_ > record->ttl_ns / 2)
-        return {};
-    return registry_.renew(lease_.dscp, lease_.generation, record->ttl_ns);
+    const auto ttl = from_ns(record->ttl_ns);
+    const bool renewable = record->expires_ns != 0 && ttl != nanoseconds(0);
+    const auto left = instant(record->expires_ns) - looked_;
+    // What is over is the kernel's to free.
+    if (!renewable || left < nanoseconds(0) || left > ttl / 2) return {};
+    return registry_.renew(lease_.dscp, lease_.generation, ttl);
 }
 
 }  // namespace ksms

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "registry/registry.hpp"
 
@@ -21,12 +22,12 @@ public:
     /// The same at once.
     Status look();
 
-    static constexpr std::uint64_t kLookEvery = 50'000'000;  // ns
+    static constexpr std::chrono::milliseconds kLookEvery{50};
 
 private:
     const Registry& registry_;
     const Lease& lease_;
-    std::uint64_t looked_ns_{0};
+    Instant looked_;
 };
 
 }  // namespace ksms

@@ -34,8 +34,8 @@ ksms_lease_limits kernel_limits(const RegistryLimits& limits) {
     const auto reserve = root_reserve(limits);
     for (std::uint32_t taken = 0; taken < reserve; ++taken)
         result.member_dscps &= ~std::bit_floor(result.member_dscps);
-    result.ttl_ns = limits.ttl_ns;
-    result.longest_ns = limits.longest_ns;
+    result.ttl_ns = in_ns(limits.ttl);
+    result.longest_ns = in_ns(limits.longest);
     result.max_jobs = limits.max_jobs;
     result.member_jobs = capacity(limits) - reserve;
     result.user_leases = limits.user_leases;
@@ -50,12 +50,12 @@ RegistryLimits from_kernel(const ksms_lease_limits& limits) {
     result.dscp_max = static_cast<std::uint8_t>(KSMS_DSCPS - 1 - std::countl_zero(limits.dscps));
     result.excluded = range_mask(result) & ~limits.dscps;
     result.max_jobs = limits.max_jobs;
-    result.ttl_ns = limits.ttl_ns;
+    result.ttl = from_ns(limits.ttl_ns);
     result.root_reserve =
         static_cast<std::uint32_t>(std::popcount(limits.dscps & ~limits.member_dscps));
     result.user_leases = limits.user_leases;
     result.user_waiters = limits.user_waiters;
-    result.longest_ns = limits.longest_ns;
+    result.longest = from_ns(limits.longest_ns);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "bpf/registry_pins.hpp"
 #include "ksms/abi.h"
@@ -16,13 +17,13 @@ struct RegistryLimits {
     std::uint8_t dscp_min{32}, dscp_max{63};
     std::uint64_t excluded{0};  ///< bit n: DSCP n is never given out
     std::uint32_t max_jobs{32};
-    std::uint64_t ttl_ns{3600'000'000'000};  ///< allocation_timeout
+    nanoseconds ttl{std::chrono::hours(1)};  ///< allocation_timeout
     // Of users who are not root:
     std::optional<std::uint32_t>
         root_reserve{};              ///< DSCPs that they are not given; none: an eighth
     std::uint32_t user_leases{8};    ///< of one user at once
     std::uint32_t user_waiters{16};  ///< calls of one user that wait at once
-    std::uint64_t longest_ns{86'400'000'000'000};  ///< time to live
+    nanoseconds longest{std::chrono::hours(24)};  ///< time to live
 };
 
 /// Bit n: DSCP n may be given out.

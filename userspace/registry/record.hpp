@@ -14,7 +14,7 @@ namespace ksms {
 
 /// The clock and the process table; in a test the one is moved and the other written by hand.
 struct Surroundings {
-    std::function<std::uint64_t()> monotonic = monotonic_ns;
+    std::function<Instant()> monotonic = ksms::monotonic;
     std::function<bool(const ProcessId&)> alive = is_alive;
 };
 

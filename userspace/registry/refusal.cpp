@@ -36,8 +36,8 @@ Status check_dscp(std::uint8_t dscp, const RegistryLimits& limits) {
                 "ksms.root_reserve of the configuration says how many are");
 }
 
-std::string seconds_text(std::uint64_t ns) {
-    return fmt::format("{:g} s", static_cast<double>(ns) / 1e9);
+std::string seconds_text(nanoseconds time) {
+    return fmt::format("{:g} s", Seconds(time).count());
 }
 
 std::uint32_t owner_pid(const LeaseRequest& request) {
@@ -57,11 +57,10 @@ Error owner_ended(const LeaseRequest& request) {
         .error();
 }
 
-Error too_long(std::uint64_t ttl_ns, const RegistryLimits& limits) {
-    const auto longest =
-        geteuid() == 0 ? std::uint64_t{KSMS_LONGEST_NS} : std::uint64_t{limits.longest_ns};
+Error too_long(nanoseconds ttl, const RegistryLimits& limits) {
+    const auto longest = geteuid() == 0 ? from_ns(KSMS_LONGEST_NS) : limits.longest;
     return fail(Code::usage,
-                fmt::format("a time to live of {} is longer than {}", seconds_text(ttl_ns),
+                fmt::format("a time to live of {} is longer than {}", seconds_text(ttl),
                             seconds_text(longest)),
                 geteuid() == 0 ? "" : "ksms.max_ttl of the configuration is the longest")
         .error();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "ksms/abi.h"
 #include "registry/registry.hpp"
@@ -28,7 +29,7 @@ Status check_request(const LeaseRequest& request, const RegistryLimits& limits);
                               const RegistryLimits& limits);
 [[nodiscard]] Error owner_ended(const LeaseRequest& request);
 /// A longer time to live than the caller may have.
-[[nodiscard]] Error too_long(std::uint64_t ttl_ns, const RegistryLimits& limits);
+[[nodiscard]] Error too_long(nanoseconds ttl, const RegistryLimits& limits);
 /// The user holds as many as one may.
 [[nodiscard]] Error user_is_full(const RegistryLimits& limits);
 /// As many are held as there can be.

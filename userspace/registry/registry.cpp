@@ -18,7 +18,7 @@ namespace {
 
 // Who stands in the way is between two steps of a program that the kernel finishes, microseconds
 // away; but the scheduler may have taken it off its processor there, or a cgroup's quota.
-constexpr std::uint64_t kPatience = 5'000'000'000;  // ns
+constexpr std::chrono::seconds kPatience{5};
 constexpr int kSpins = 64, kYields = 1024;
 constexpr int kReads = 1000;
 
@@ -54,15 +54,15 @@ Error too_busy() {
 
 Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
     const int program = pins_.program.get();
-    std::uint64_t until = 0;
+    std::optional<Instant> until;
     for (int attempt = 0;; ++attempt) {
         KSMS_TRY(const auto done, call_program(program, &call, sizeof call));
         if (done != 0)
             return fail(Code::failed, fmt::format("the registry program returned {}", done));
         if (call.result != EAGAIN) return call.result;
-        const auto now = monotonic_ns();
-        if (until == 0) until = now + kPatience;
-        if (now >= until) return std::unexpected(too_busy());
+        const auto now = monotonic();
+        if (!until) until = now + kPatience;
+        if (now >= *until) return std::unexpected(too_busy());
         step_aside(attempt);
     }
 }
@@ -145,7 +145,8 @@ std::unexpected<Error> Registry::refused(const LeaseRequest& request,
 
 Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_call& call) const {
     if (call.result == EBUSY || call.result == EUSERS) return refused(request, call);
-    if (call.result == ERANGE) return std::unexpected(too_long(call.request.ttl_ns, limits_));
+    if (call.result == ERANGE)
+        return std::unexpected(too_long(from_ns(call.request.ttl_ns), limits_));
     if (call.result != 0 && call.result != EEXIST)
         return std::unexpected(not_given(request, call.result, limits_));
     Lease lease;
@@ -168,25 +169,27 @@ Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_
     return lease;
 }
 
-Result<Lease> Registry::allocate(const LeaseRequest& request, std::uint64_t wait_ns,
+Result<Lease> Registry::allocate(const LeaseRequest& request, nanoseconds wait,
                                  const std::atomic<int>* stop) const {
     if (pins_.unwatched.take()) {
         KSMS_TRY([[maybe_unused]] const auto reaped, reap());
     }
-    KSMS_TRY(const auto call, ask(request, wait_ns == 0 ? 0 : monotonic_ns() + wait_ns, stop));
+    std::optional<Instant> until;
+    if (wait != nanoseconds(0)) until = monotonic() + wait;
+    KSMS_TRY(const auto call, ask(request, until, stop));
     return answer(request, call);
 }
 
-Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const {
+Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, nanoseconds ttl) const {
     auto call = call_for(dscp, generation, KSMS_OP_RENEW);
-    call.ttl_ns = ttl_ns;
+    call.ttl_ns = in_ns(ttl);
     KSMS_TRY(const auto result, transact(call));
     if (result == 0) return {};
     if (result == EINVAL)
         return fail(
             Code::usage,
             fmt::format("no process owns the lease of DSCP {}: it needs a time to live", dscp));
-    if (result == ERANGE) return std::unexpected(too_long(ttl_ns, limits_));
+    if (result == ERANGE) return std::unexpected(too_long(ttl, limits_));
     if (result == EPERM) return std::unexpected(others_lease(dscp));
     return fail(Code::not_found,
                 fmt::format("DSCP {} is not held under generation {} any more", dscp, generation),

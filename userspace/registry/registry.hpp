@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "bpf/registry_pins.hpp"
 #include "ksms/abi.h"
@@ -25,7 +26,7 @@ struct LeaseRequest {
     std::string job;  ///< is_job_name()
     std::string user;
     std::optional<ProcessId> owner;    ///< none: the time to live alone holds it
-    std::uint64_t ttl_ns{0};           ///< 0: the limits' own
+    nanoseconds ttl{0};                ///< 0: the limits' own
     bool endless{false};               ///< no time to live: the owner alone holds it
     std::optional<std::uint8_t> dscp;  ///< exactly this one
     std::uint64_t avoid{0};            ///< bit n: rather not DSCP n, but better than none
@@ -56,19 +57,19 @@ public:
     /// one may; Code::usage for a DSCP out of range, a bad name or too long a time to live;
     /// Code::not_found for an owner that has ended; Code::not_allowed for another user's process or
     /// a name that is the service's
-    Result<Lease> allocate(const LeaseRequest& request) const { return allocate(request, 0); }
+    Result<Lease> allocate(const LeaseRequest& request) const { return allocate(request, {}); }
     /// Where none is free it waits its turn, in the order of asking; woken by whoever answers it. A
     /// job that another owner holds is refused at once.
     /// @param stop  once it is not 0, it waits no longer
-    Result<Lease> allocate(const LeaseRequest& request, std::uint64_t wait_ns,
+    Result<Lease> allocate(const LeaseRequest& request, nanoseconds wait,
                            const std::atomic<int>* stop = nullptr) const;
     /// A lease as it was saved, for the owner that it names. Root only.
-    Result<Lease> give(const SavedLease& saved, std::uint64_t now_epoch_ns) const;
-    /// @param ttl_ns  from now on; 0: none (Code::usage where there is no owner either, or where it
+    Result<Lease> give(const SavedLease& saved, WallTime now) const;
+    /// @param ttl  from now on; 0: none (Code::usage where there is no owner either, or where it
     /// is longer than may be)
     /// @return Code::not_found where it is not held under this generation any more;
     /// Code::not_allowed where it is another user's
-    Status renew(std::uint8_t dscp, std::uint64_t generation, std::uint64_t ttl_ns) const;
+    Status renew(std::uint8_t dscp, std::uint64_t generation, nanoseconds ttl) const;
     /// @return false: it was not held under this generation any more; Code::not_allowed where it is
     /// another user's
     Result<bool> release(std::uint8_t dscp, std::uint64_t generation) const;
@@ -90,9 +91,9 @@ public:
     [[nodiscard]] const RegistryLimits& limits() const { return limits_; }
 
 private:
-    Result<ksms_registry_call> ask(const LeaseRequest& request, std::uint64_t until,
+    Result<ksms_registry_call> ask(const LeaseRequest& request, std::optional<Instant> until,
                                    const std::atomic<int>* stop) const;
-    Result<ksms_registry_call> await(ksms_registry_call call, std::uint64_t until,
+    Result<ksms_registry_call> await(ksms_registry_call call, Instant until,
                                      const std::atomic<int>* stop) const;
     std::unexpected<Error> refused(const LeaseRequest& request,
                                    const ksms_registry_call& call) const;

@@ -12,8 +12,7 @@ namespace ksms {
 namespace {
 
 /// Why it is not to be restored; "" where it is.
-Result<std::string> over(const SavedLease& lease, std::uint64_t now,
-                         const Surroundings& surroundings) {
+Result<std::string> over(const SavedLease& lease, WallTime now, const Surroundings& surroundings) {
     const auto name = fmt::format("job {} (DSCP {})", lease.job, lease.dscp);
     if (lease.expires_at && *lease.expires_at <= now)
         return fmt::format("{} is left out: its time is over", name);
@@ -30,18 +29,17 @@ Result<std::string> over(const SavedLease& lease, std::uint64_t now,
 
 }  // namespace
 
-bool started_before(const ProcessId& process, std::uint64_t epoch_ns, std::uint64_t now_epoch_ns) {
-    constexpr std::uint64_t kTick = 10'000'000;  // ns; USER_HZ is 100 (proc(5))
+bool started_before(const ProcessId& process, WallTime moment, WallTime now) {
+    using Tick = std::chrono::duration<std::uint64_t, std::centi>;  // USER_HZ is 100 (proc(5))
     timespec up{};
     clock_gettime(CLOCK_BOOTTIME, &up);
-    const auto up_ns = static_cast<std::uint64_t>(up.tv_sec) * 1'000'000'000 +
-                       static_cast<std::uint64_t>(up.tv_nsec);
-    const auto boot = now_epoch_ns - std::min(now_epoch_ns, up_ns);
-    return boot + process.start * kTick <= epoch_ns + kTick;
+    const auto up_for = std::chrono::seconds(up.tv_sec) + nanoseconds(up.tv_nsec);
+    const auto boot = now - std::min<WallTime::duration>(now.time_since_epoch(), up_for);
+    return boot + Tick(process.start) <= moment + Tick(1);
 }
 
 Result<Restored> restore(const Registry& registry, const std::vector<SavedLease>& saved,
-                         std::uint64_t now_epoch_ns, const Surroundings& surroundings) {
+                         WallTime now, const Surroundings& surroundings) {
     Restored result;
     std::vector<Lease> taken;
     const auto give_back = [&] {
@@ -50,7 +48,7 @@ Result<Restored> restore(const Registry& registry, const std::vector<SavedLease>
         }
     };
     for (const auto& lease : saved) {
-        auto looked = over(lease, now_epoch_ns, surroundings);
+        auto looked = over(lease, now, surroundings);
         if (!looked) {
             give_back();
             return std::unexpected(std::move(looked).error());
@@ -60,7 +58,7 @@ Result<Restored> restore(const Registry& registry, const std::vector<SavedLease>
             result.left_out.push_back(std::move(why));
             continue;
         }
-        auto given = registry.give(lease, now_epoch_ns);
+        auto given = registry.give(lease, now);
         if (!given) {
             give_back();
             return std::unexpected(std::move(given).error());

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
+
+#include "base/clock.hpp"
 
 namespace ksms {
 
@@ -13,8 +14,8 @@ struct ScanProgress {
                           ///< "rate limits", "judge"
     std::size_t sent{0};  ///< one that is sent again counts again
     std::size_t accounted{0}, probes{0};
-    std::uint64_t elapsed_ns{0};
-    std::uint64_t left_ns{0};  ///< what the rest takes at the pace so far; 0: not known, or nothing
+    nanoseconds elapsed{0};
+    nanoseconds left{0};  ///< what the rest takes at the pace so far; 0: not known, or nothing
 };
 
 }  // namespace ksms

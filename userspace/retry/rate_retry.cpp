@@ -17,20 +17,20 @@ constexpr int kSecondLook = 15;
 // A try that nothing was heard of is made again, so often in all.
 constexpr std::uint8_t kTries = 3;
 // Limits count in jiffies: up to 10 ms each.
-constexpr std::uint64_t kMargin = 12'000'000;
+constexpr std::chrono::milliseconds kMargin{12};
 
 }  // namespace
 
 RateRetry::RateRetry(const Plan& plan, const Network& network, const StoreSlots& slots,
                      const ScanStore& store, KernelNames& names,
-                     const std::vector<std::uint8_t>& sent, std::uint64_t timeout_ns)
+                     const std::vector<std::uint8_t>& sent, nanoseconds timeout)
     : plan_(plan),
       network_(network),
       slots_(slots),
       store_(store),
       names_(names),
       sent_(sent),
-      patience_ns_(kSecondLook * timeout_ns),
+      patience_(kSecondLook * timeout),
       looks_(plan.routers.size()) {}
 
 bool RateRetry::is_by_firewall(std::uint32_t reason) const {
@@ -76,34 +76,34 @@ void RateRetry::read_limits(std::size_t router) {
 }
 
 /// What the slowest of the rules that may have limited it asks to wait; nothing: there is none.
-std::optional<std::uint64_t> RateRetry::interval_at(std::size_t router, std::uint32_t probe) const {
-    std::optional<std::uint64_t> slowest;
+std::optional<nanoseconds> RateRetry::interval_at(std::size_t router, std::uint32_t probe) const {
+    std::optional<nanoseconds> slowest;
     for (const auto& limit : looks_[router].limits)
         if (limit.may_concern(store_.service(probe)))
-            slowest = std::max(slowest.value_or(0), limit.interval_ns);
+            slowest = std::max(slowest.value_or(nanoseconds(0)), limit.interval);
     return slowest;
 }
 
 /// The routers before this one must let it pass again, too.
-std::uint64_t RateRetry::quiet_for(std::size_t router, std::uint32_t probe) const {
-    auto slowest = interval_at(router, probe).value_or(0);
+nanoseconds RateRetry::quiet_for(std::size_t router, std::uint32_t probe) const {
+    auto slowest = interval_at(router, probe).value_or(nanoseconds(0));
     for (const auto& hop : plan_.paths[plan_.path_of[probe]].hops) {
         if (hop.router == router) break;
-        slowest = std::max(slowest, interval_at(hop.router, probe).value_or(0));
+        slowest = std::max(slowest, interval_at(hop.router, probe).value_or(nanoseconds(0)));
     }
     return slowest + slowest / 20 + kMargin;
 }
 
 /// What no time is enough for is due for ever.
 void RateRetry::leave_out_the_slow(std::size_t router) {
-    std::uint64_t slowest = 0;
+    nanoseconds slowest{0};
     for (auto& candidate : looks_[router].candidates) {
-        if (candidate.quiet_ns <= patience_ns_) continue;
+        if (candidate.quiet <= patience_) continue;
         candidate.state = State::due;
-        slowest = std::max(slowest, candidate.quiet_ns);
+        slowest = std::max(slowest, candidate.quiet);
     }
-    if (slowest == 0) return;
-    const double seconds = static_cast<double>(slowest) / 1e9;
+    if (slowest == nanoseconds(0)) return;
+    const double seconds = Seconds(slowest).count();
     warnings_.push_back(fmt::format(
         "{}: its firewall limits rates to one packet in {:.3g} s, too slow to try again what it "
         "stopped; --timeout {:.2f} or longer waits for it",
@@ -121,10 +121,10 @@ void RateRetry::begin(std::size_t router) {
     std::erase_if(look.candidates, [&](const Candidate& candidate) {
         return !interval_at(router, candidate.probe);
     });
-    for (auto& candidate : look.candidates) candidate.quiet_ns = quiet_for(router, candidate.probe);
+    for (auto& candidate : look.candidates) candidate.quiet = quiet_for(router, candidate.probe);
     leave_out_the_slow(router);
     queue(kSample);
-    if (until_ns_ == 0 && !queue_.empty()) until_ns_ = monotonic_ns() + patience_ns_;
+    if (!until_ && !queue_.empty()) until_ = monotonic() + patience_;
 }
 
 /// Puts spare ones into the queue: all of them, or a sample spread evenly. Fast limits come first,
@@ -140,7 +140,7 @@ void RateRetry::queue(std::size_t most) {
         candidates[at].state = State::due;
         queue_.push_back(at);
     }
-    std::ranges::stable_sort(queue_, {}, [&](std::size_t at) { return candidates[at].quiet_ns; });
+    std::ranges::stable_sort(queue_, {}, [&](std::size_t at) { return candidates[at].quiet; });
 }
 
 std::optional<RateRetry::Try> RateRetry::next() {
@@ -149,7 +149,7 @@ std::optional<RateRetry::Try> RateRetry::next() {
         if (queue_.empty()) continue;
         trying_ = queue_.front();
         const auto& [probe, quiet, tries, state] = looks_[router_].candidates[*trying_];
-        if (monotonic_ns() + quiet > until_ns_) return std::nullopt;
+        if (monotonic() + quiet > *until_) return std::nullopt;
         queue_.pop_front();
         drops_before_ = store_.drop(slots_.router_slots[router_], probe).count;
         events_before_ = events_of(probe);

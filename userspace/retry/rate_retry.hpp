@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "evidence/collector.hpp"
 #include "evidence/slots.hpp"
 #include "evidence/store.hpp"
@@ -23,14 +24,14 @@ class RateRetry {
 public:
     /// Everything is outlived by its arguments.
     /// @param sent  per probe: how often
-    /// @param timeout_ns  after a probe was last sent; the tries get several times that
+    /// @param timeout  after a probe was last sent; the tries get several times that
     RateRetry(const Plan& plan, const Network& network, const StoreSlots& slots,
               const ScanStore& store, KernelNames& names, const std::vector<std::uint8_t>& sent,
-              std::uint64_t timeout_ns);
+              nanoseconds timeout);
 
     struct Try {
         std::uint32_t probe;
-        std::uint64_t quiet_ns;  ///< nothing of the scan may be sent for so long before
+        nanoseconds quiet;  ///< nothing of the scan may be sent for so long before
     };
     /// The next probe to send. Nothing: no rule limits what was stopped, or the time is over.
     std::optional<Try> next();
@@ -57,7 +58,7 @@ private:
     };
     struct Candidate {
         std::uint32_t probe;
-        std::uint64_t quiet_ns{0};  ///< before it is tried
+        nanoseconds quiet{0};  ///< before it is tried
         std::uint8_t tries{0};
         State state{State::spare};
     };
@@ -72,9 +73,9 @@ private:
     [[nodiscard]] bool is_by_firewall(std::uint32_t reason) const;
     void begin(std::size_t router);
     void read_limits(std::size_t router);
-    [[nodiscard]] std::optional<std::uint64_t> interval_at(std::size_t router,
-                                                           std::uint32_t probe) const;
-    [[nodiscard]] std::uint64_t quiet_for(std::size_t router, std::uint32_t probe) const;
+    [[nodiscard]] std::optional<nanoseconds> interval_at(std::size_t router,
+                                                         std::uint32_t probe) const;
+    [[nodiscard]] nanoseconds quiet_for(std::size_t router, std::uint32_t probe) const;
     void leave_out_the_slow(std::size_t router);
     void queue(std::size_t most);
 
@@ -84,7 +85,8 @@ private:
     const ScanStore& store_;
     KernelNames& names_;
     const std::vector<std::uint8_t>& sent_;
-    std::uint64_t patience_ns_, until_ns_{0};
+    nanoseconds patience_;
+    std::optional<Instant> until_;
     std::size_t router_{0};          ///< whose turn it is
     bool begun_{false};              ///< with that one
     std::vector<Look> looks_;        ///< one a router

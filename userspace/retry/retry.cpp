@@ -7,35 +7,29 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 #include "base/clock.hpp"
 #include "retry/rate_retry.hpp"
 
 namespace ksms {
+
+using namespace std::chrono_literals;
+
 namespace {
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 // Behind the last tap a packet needs no more than a softirq to its end, or to the drop that says
 // what became of it.
-constexpr std::uint64_t kSettle = 5 * kMillisecond;
+constexpr nanoseconds kSettle = 5ms;
 // Local delivery ends in silence where a socket took it: this long no drop, and it was accepted.
-constexpr std::uint64_t kLocalSettle = 20 * kMillisecond;
+constexpr nanoseconds kLocalSettle = 20ms;
 // A lost probe is sent again after 40 ms, then 120, 360, ….
-constexpr std::uint64_t kFirstRetry = 40 * kMillisecond;
+constexpr nanoseconds kFirstRetry = 40ms;
 // Probes a second: what was lost in a burst is not sent as one again.
 constexpr std::uint64_t kLeastResendRate = 500;
 constexpr std::uint64_t kMostResendRate = 20'000;
-constexpr std::uint64_t kProgressEvery = 100 * kMillisecond;
-constexpr std::uint64_t kRefreshEvery =
-    10'000 * kMillisecond;  // below the shortest base_reachable_time / 2 (15 s)
-
-void pause_ns(std::uint64_t ns) {
-    const timespec pause{static_cast<time_t>(ns / 1'000'000'000),
-                         static_cast<long>(ns % 1'000'000'000)};
-    nanosleep(&pause, nullptr);
-}
+constexpr nanoseconds kProgressEvery = 100ms;
+constexpr nanoseconds kRefreshEvery = 10s;  // below the shortest base_reachable_time / 2 (15 s)
 
 }  // namespace
 
@@ -79,18 +73,17 @@ bool RetryLoop::answered(std::size_t slot, std::uint32_t probe) const {
     return store_.counter(slot, KSMS_EGRESS, probe).answer != KSMS_ANSWER_NONE;
 }
 
-bool RetryLoop::arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const {
+bool RetryLoop::arrived(const Goal& goal, std::uint32_t probe, Instant now) const {
     // Whichever way it took: of several next hops the prediction knows one.
-    const bool reached =
-        goal.host && std::ranges::any_of(slots_.host_slots, [&](std::size_t slot) {
-            const auto seen = store_.counter(slot, KSMS_INGRESS, probe);
-            return seen.packets > 0 && (answered(slot, probe) || now > seen.last_ns + kSettle);
-        });
-    if (reached) return true;
+    const auto came = [&](std::size_t slot) {
+        const auto seen = store_.counter(slot, KSMS_INGRESS, probe);
+        return seen.packets > 0 && (answered(slot, probe) || now > instant(seen.last_ns) + kSettle);
+    };
+    if (goal.host && std::ranges::any_of(slots_.host_slots, came)) return true;
     const auto seen = store_.counter(goal.last, goal.local ? KSMS_INGRESS : KSMS_EGRESS, probe);
     if (seen.packets == 0) return false;
-    if (goal.local) return answered(goal.last, probe) || now > seen.last_ns + kLocalSettle;
-    return (!goal.host && !plan_.goes_on) || now > seen.last_ns + kSettle;
+    if (goal.local) return answered(goal.last, probe) || now > instant(seen.last_ns) + kLocalSettle;
+    return (!goal.host && !plan_.goes_on) || now > instant(seen.last_ns) + kSettle;
 }
 
 bool RetryLoop::proxied(const Goal& goal, std::uint32_t probe) const {
@@ -100,13 +93,13 @@ bool RetryLoop::proxied(const Goal& goal, std::uint32_t probe) const {
     });
 }
 
-bool RetryLoop::accounted(std::uint32_t probe, std::uint64_t now) const {
+bool RetryLoop::accounted(std::uint32_t probe, Instant now) const {
     const auto& goal = goals_[plan_.path_of[probe]];
     return arrived(goal, probe, now) || dropped(probe) || proxied(goal, probe);
 }
 
 void RetryLoop::drop_accounted() {
-    const auto now = monotonic_ns();
+    const auto now = monotonic();
     std::erase_if(pending_, [&](std::uint32_t probe) {
         const bool done = accounted(probe, now);
         if (done && so_far_.wanted()) so_far_.note(probe);
@@ -115,7 +108,7 @@ void RetryLoop::drop_accounted() {
 }
 
 bool RetryLoop::reports_now() const {
-    return hooks_.progress && monotonic_ns() - reported_ns_ >= kProgressEvery;
+    return hooks_.progress && monotonic() - reported_ >= kProgressEvery;
 }
 
 std::size_t RetryLoop::accounted_for() const {
@@ -124,10 +117,10 @@ std::size_t RetryLoop::accounted_for() const {
 
 void RetryLoop::report(const char* stage) {
     if (!reports_now()) return;
-    const auto now = reported_ns_ = monotonic_ns();
+    const auto now = reported_ = monotonic();
     const auto probes = accounts_.sent.size(), done = accounted_for() - without_a_way_,
                rest = probes - accounted_for();
-    const auto left = done == 0 ? 0 : (now - started_ns_) * rest / done;
+    const auto left = done == 0 ? 0ns : nanoseconds((now - started_) * rest / done);
     // What is accounted for was sent, though the sender that did it may not have said so yet.
     hooks_.progress({stage, std::max(sent_, done), accounted_for(), probes,
                      now - patience_.scan_started, left});
@@ -136,8 +129,7 @@ void RetryLoop::report(const char* stage) {
 
 bool RetryLoop::stopped() {
     if (hooks_.stop != nullptr && hooks_.stop->load() != 0) accounts_.interrupted = true;
-    if (patience_.deadline != 0 && monotonic_ns() >= patience_.deadline)
-        accounts_.out_of_time = true;
+    if (monotonic() >= patience_.deadline) accounts_.out_of_time = true;
     if (lease_lost_) lease_lost_ = lease_.keep();
     return accounts_.interrupted || accounts_.out_of_time || !lease_lost_;
 }
@@ -168,7 +160,7 @@ Status RetryLoop::send_part(std::span<const std::uint32_t> probes, std::uint64_t
     for (const auto probe : probes)
         if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
     KSMS_TRY(const auto refused, sender_.send(probes, rate_pps, stop));
-    last_sent_ns_ = monotonic_ns();
+    last_sent_ = monotonic();
     sent_ = sent_before + probes.size() - refused.size();
     for (const auto& [probe, err] : refused) {
         if (err == EPERM) continue;  // the source's own firewall: its drop tells
@@ -186,15 +178,15 @@ Status RetryLoop::send_part(std::span<const std::uint32_t> probes, std::uint64_t
 Result<std::size_t> RetryLoop::room_for(std::size_t probes) {
     auto room = quota_.allowance();
     if (room >= probes) return probes;
-    const auto until = monotonic_ns() + patience_.timeout;
-    std::uint64_t nap = kMillisecond;
-    while (room == 0 && monotonic_ns() < until && !stopped()) {
+    const auto until = monotonic() + patience_.timeout;
+    nanoseconds nap = 1ms;
+    while (room == 0 && monotonic() < until && !stopped()) {
         quota_.clear();
         room = quota_.allowance();
         if (room > 0) break;
         report("probe");
-        pause_ns(nap);
-        nap = std::min(nap * 2, 50 * kMillisecond);
+        pause_for(nap);
+        nap = std::min<nanoseconds>(nap * 2, 50ms);
     }
     return std::min(room, probes);
 }
@@ -221,7 +213,7 @@ Status RetryLoop::send_pending(std::uint64_t rate_pps) {
         KSMS_CHECK(send_part(part, rate_pps));
         ++parts;
         if (rest.empty()) continue;
-        KSMS_CHECK(wait_until(monotonic_ns() + kFirstRetry));
+        KSMS_CHECK(wait_until(monotonic() + kFirstRetry));
         quota_.clear();
     }
     for (const auto probe : rest) {
@@ -237,21 +229,20 @@ Status RetryLoop::send_pending(std::uint64_t rate_pps) {
     return {};
 }
 
-Status RetryLoop::wait_until(std::uint64_t until) {
-    std::uint64_t nap = 50'000;
+Status RetryLoop::wait_until(Instant until) {
+    nanoseconds nap = 50us;
     while (true) {
         drop_accounted();
         if (pending_.empty() || stopped()) return {};
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         if (now >= until) return {};
-        if (now - refreshed_ns_ > kRefreshEvery) {
-            refreshed_ns_ = now;
+        if (now - refreshed_ > kRefreshEvery) {
+            refreshed_ = now;
             KSMS_CHECK(resolver_.refresh());
         }
         report("settle");
-        pause_ns(std::min(nap, until - now));
-        nap = std::min<std::uint64_t>(nap * 2,
-                                      pending_.size() > 1000 ? 5 * kMillisecond : kMillisecond);
+        pause_for(std::min(nap, until - now));
+        nap = std::min<nanoseconds>(nap * 2, pending_.size() > 1000 ? 5ms : 1ms);
     }
 }
 
@@ -269,8 +260,8 @@ void RetryLoop::start_with_what_has_a_way() {
 
 /// Half of what got through a second in the last round: where a queue or a backlog overflowed, the
 /// next round fits.
-std::uint64_t RetryLoop::resend_rate(std::size_t accounted, std::uint64_t took_ns) const {
-    const std::uint64_t passed = accounted * 1'000'000'000ull / std::max<std::uint64_t>(took_ns, 1);
+std::uint64_t RetryLoop::resend_rate(std::size_t accounted, nanoseconds took) const {
+    const std::uint64_t passed = accounted * in_ns(1s) / in_ns(std::max(took, 1ns));
     const auto least =
         std::max<std::uint64_t>(kLeastResendRate, pending_.size() / 2);  // 2 s a round at most
     const auto rate =
@@ -278,10 +269,10 @@ std::uint64_t RetryLoop::resend_rate(std::size_t accounted, std::uint64_t took_n
     return patience_.rate_pps == 0 ? rate : std::min(rate, patience_.rate_pps);
 }
 
-void RetryLoop::be_quiet_until(std::uint64_t until) {
-    for (auto now = monotonic_ns(); now < until && !stopped(); now = monotonic_ns()) {
+void RetryLoop::be_quiet_until(Instant until) {
+    for (auto now = monotonic(); now < until && !stopped(); now = monotonic()) {
         report("rate limits");
-        pause_ns(std::min(until - now, 50 * kMillisecond));
+        pause_for(std::min<nanoseconds>(until - now, 50ms));
     }
 }
 
@@ -293,14 +284,14 @@ Status RetryLoop::look_again() {
         if (!next) break;
         // Limits on connections count those that our probes have left there.
         quota_.clear();
-        be_quiet_until(last_sent_ns_ + next->quiet_ns);
+        be_quiet_until(last_sent_ + next->quiet);
         if (stopped()) break;
         KSMS_CHECK(send_part({&next->probe, 1}, 0));
         ++accounts_.tried_again[next->probe];
-        const auto until = monotonic_ns() + kFirstRetry;
-        while (!look.met_its_end() && monotonic_ns() < until) pause_ns(kMillisecond / 5);
+        const auto until = monotonic() + kFirstRetry;
+        while (!look.met_its_end() && monotonic() < until) pause_for(200us);
         const auto& path = plan_.paths[plan_.path_of[next->probe]];
-        pause_ns(path.hops.back().local ? kLocalSettle : kMillisecond);
+        pause_for(path.hops.back().local ? kLocalSettle : 1ms);
         look.take();
     }
     if (!accounts_.interrupted) look.give_up();
@@ -316,32 +307,32 @@ Result<SendRecord> RetryLoop::run() {
     accounts_.not_sent.assign(probes, 0);
     accounts_.tried_again.assign(probes, 0);
     accounts_.undecided.assign(probes, false);
-    started_ns_ = reported_ns_ = refreshed_ns_ = monotonic_ns();
+    started_ = reported_ = refreshed_ = monotonic();
     start_with_what_has_a_way();
-    accounts_.first_sent_ns = started_ns_;
+    accounts_.first_sent = started_;
     auto outstanding = pending_.size();
     KSMS_CHECK(send_pending(patience_.rate_pps));
-    accounts_.all_sent_ns = monotonic_ns();
+    accounts_.all_sent = monotonic();
 
     auto wait = std::min(kFirstRetry, patience_.timeout / 2);
-    auto round_start = started_ns_;
+    auto round_start = started_;
     for (std::uint32_t round = 0; round < patience_.retries; ++round) {
-        KSMS_CHECK(wait_until(monotonic_ns() + wait));
+        KSMS_CHECK(wait_until(monotonic() + wait));
         if (pending_.empty() || stopped()) break;
         KSMS_CHECK(resolver_.refresh());
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         const auto rate = resend_rate(outstanding - pending_.size(), now - round_start);
         round_start = now;
         outstanding = pending_.size();
         KSMS_CHECK(send_pending(rate));
         wait = std::min(wait * 3, patience_.timeout);
     }
-    KSMS_CHECK(wait_until(monotonic_ns() + patience_.timeout));
+    KSMS_CHECK(wait_until(monotonic() + patience_.timeout));
     KSMS_CHECK(look_again());
     quota_.clear();
     KSMS_CHECK(lease_lost_);
     // Answers of the last taps may be a softirq behind.
-    if (!accounts_.interrupted) pause_ns(kMillisecond / 5);
+    if (!accounts_.interrupted) pause_for(200us);
     accounts_.packets = sent_;
     accounts_.unaccounted = pending_.size();
     accounts_.warnings.insert(accounts_.warnings.end(), quota_.warnings().begin(),

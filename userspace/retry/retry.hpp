@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "evidence/collector.hpp"
 #include "evidence/slots.hpp"
@@ -23,13 +24,13 @@
 
 namespace ksms {
 
-/// When to send again and when to give up; nanoseconds.
+/// When to send again and when to give up.
 struct Patience {
-    std::uint64_t timeout{0};   ///< after a probe was last sent
-    std::uint64_t deadline{0};  ///< on CLOCK_MONOTONIC, for everything; 0: none
+    nanoseconds timeout{0};    ///< after a probe was last sent
+    Instant deadline{kNever};  ///< for everything
     std::uint32_t retries{0};
     std::uint64_t rate_pps{0};
-    std::uint64_t scan_started{0};  ///< on CLOCK_MONOTONIC, for who watches
+    Instant scan_started;  ///< for who watches
 };
 
 /// Of whoever started the scan.
@@ -47,7 +48,7 @@ struct SendRecord {
     std::vector<std::uint8_t> not_sent;     ///< per probe: 0, or 1 + index into not_sent_why
     bool interrupted{false};                ///< by a signal
     bool out_of_time{false};                ///< the deadline came before the timeout
-    std::uint64_t first_sent_ns{0}, all_sent_ns{0};
+    Instant first_sent, all_sent;
     std::size_t packets{0};             ///< that were sent
     std::size_t unaccounted{0};         ///< probes
     std::vector<std::string> warnings;  ///< for people
@@ -72,24 +73,24 @@ private:
         bool local{false};
         bool host{false};  ///< the destination is on this machine: it should see the probe too
     };
-    [[nodiscard]] bool accounted(std::uint32_t probe, std::uint64_t now) const;
-    [[nodiscard]] bool arrived(const Goal& goal, std::uint32_t probe, std::uint64_t now) const;
+    [[nodiscard]] bool accounted(std::uint32_t probe, Instant now) const;
+    [[nodiscard]] bool arrived(const Goal& goal, std::uint32_t probe, Instant now) const;
     /// The namespace itself sent something back.
     [[nodiscard]] bool answered(std::size_t slot, std::uint32_t probe) const;
     /// A router on the way answered its SYN in the destination's place.
     [[nodiscard]] bool proxied(const Goal& goal, std::uint32_t probe) const;
     /// Its drop was reported, and sending it again would not help.
     [[nodiscard]] bool dropped(std::uint32_t probe) const;
-    [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, std::uint64_t took_ns) const;
+    [[nodiscard]] std::uint64_t resend_rate(std::size_t accounted, nanoseconds took) const;
     /// In parts, where the connection tracking on the way has no room for all of them.
     Status send_pending(std::uint64_t rate_pps);
     Status send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps);
     Result<std::size_t> room_for(std::size_t probes);
     Status look_again();
-    void be_quiet_until(std::uint64_t until);
+    void be_quiet_until(Instant until);
     void say_split(std::size_t parts);
     void drop_accounted();
-    Status wait_until(std::uint64_t until);
+    Status wait_until(Instant until);
     [[nodiscard]] bool stopped();
     [[nodiscard]] bool reports_now() const;
     [[nodiscard]] std::size_t accounted_for() const;
@@ -114,7 +115,7 @@ private:
     std::vector<Goal> goals_;  ///< one a path
     std::vector<std::uint32_t> pending_;
     SendRecord accounts_;
-    std::uint64_t started_ns_{0}, reported_ns_{0}, refreshed_ns_{0}, last_sent_ns_{0};
+    Instant started_, reported_, refreshed_, last_sent_;
     std::size_t sent_{0};
     std::size_t without_a_way_{0};  ///< probes that are never sent
     std::size_t unsent_{0};         ///< of this round; not in pending_ yet

@@ -4,7 +4,6 @@
 #include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,7 +15,7 @@
 namespace ksms {
 namespace {
 
-constexpr int kLookEvery = 1;  // ms
+constexpr std::chrono::milliseconds kLookEvery{1};
 
 }  // namespace
 
@@ -75,10 +74,10 @@ Result<bool> NextHopLook::look(const Departure& departure, const RouteQuestion& 
             found |= meant;
             asking |= meant && (each.state & NUD_INCOMPLETE) != 0;
         }
-        const auto now = monotonic_ns();
-        if (deadline_ == 0) deadline_ = now + kNeighbourPatience;
-        if (!asking || now >= deadline_) return found;
-        poll(nullptr, 0, kLookEvery);
+        const auto now = monotonic();
+        if (!deadline_) deadline_ = now + kNeighbourPatience;
+        if (!asking || now >= *deadline_) return found;
+        pause_for(kLookEvery);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "judge/network_question.hpp"
 #include "judge/plan.hpp"
@@ -47,7 +48,7 @@ private:
     const Plan& plan_;
     const ScanRequest& request_;
     std::uint16_t source_port_;
-    std::uint64_t deadline_{0};  ///< 0: nothing was waited for yet
+    std::optional<Instant> deadline_;  ///< none: nothing was waited for yet
     std::map<Exit, bool> all_answer_;
     std::map<Key, bool> known_;
 };

@@ -2,13 +2,13 @@
 // What a user asks of a scan, checked; made by the command line (or a job), taken by run_scan().
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/clock.hpp"
 #include "base/service.hpp"
 #include "registry/registry.hpp"
 #include "taps/taps.hpp"
@@ -25,18 +25,23 @@ struct ScanRequest {
     bool isolated{false};             ///< --mode isolated
     std::vector<std::string> inject;  ///< --inject ROUTER:INTERFACE; isolated only
     TapHooks hooks{TapHooks::tc};
-    std::chrono::nanoseconds timeout{std::chrono::seconds(1)};  ///< after a probe was last sent
-    std::chrono::nanoseconds deadline{0};                       ///< for the whole scan; 0: none
+    nanoseconds timeout{std::chrono::seconds(1)};  ///< after a probe was last sent
+    nanoseconds deadline{0};                       ///< for the whole scan; 0: none
     std::uint32_t retries{3};
     std::uint64_t rate_pps{0};  ///< packets a second; 0: unlimited
     std::string job;            ///< "": made up
     std::optional<std::uint8_t> dscp;
-    std::string user;                                         ///< "": the caller's
-    std::chrono::nanoseconds wait{std::chrono::seconds(30)};  ///< for a DSCP
+    std::string user;                            ///< "": the caller's
+    nanoseconds wait{std::chrono::seconds(30)};  ///< for a DSCP
     RegistryLimits limits{};
     AttachWay way{AttachWay::automatic};
     bool drops{true};  ///< false: as on a kernel that does not say why it drops packets
     std::optional<std::uint32_t> sudo_uid;  ///< who called sudo(8): leases of his are ours
 };
+
+/// Of a scan that started then.
+[[nodiscard]] inline Instant deadline_of(const ScanRequest& request, Instant started) {
+    return request.deadline == nanoseconds(0) ? kNever : started + request.deadline;
+}
 
 }  // namespace ksms

@@ -15,21 +15,21 @@ ksms_journal_entry claim_of(const Lease& lease) {
 }
 
 Result<Lease> allocate(const Registry& registry, const ScanRequest& request,
-                       const std::atomic<int>* stop, std::uint64_t avoid, std::uint64_t wait_ns) {
+                       const std::atomic<int>* stop, std::uint64_t avoid, nanoseconds wait) {
     LeaseRequest wanted;
     wanted.job = request.job.empty() ? make_job_name() : request.job;
     wanted.user = request.user.empty() ? user_name() : request.user;
     KSMS_TRY(wanted.owner, this_process());
     wanted.dscp = request.dscp;
     wanted.avoid = avoid;
-    return registry.allocate(wanted, wait_ns, stop);
+    return registry.allocate(wanted, wait, stop);
 }
 
 }  // namespace
 
 Result<ScanLease> ScanLease::take(const Registry& registry, Guard& guard,
                                   const ScanRequest& request, const ScanHooks& hooks,
-                                  std::uint64_t avoid, std::uint64_t wait_ns) {
+                                  std::uint64_t avoid, nanoseconds wait) {
     KSMS_TRY(const auto borrowed,
              borrow_lease(registry, request.job, request.dscp, request.sudo_uid));
     if (borrowed) {
@@ -37,7 +37,7 @@ Result<ScanLease> ScanLease::take(const Registry& registry, Guard& guard,
         if (hooks.leased) hooks.leased(borrowed->dscp);
         return ScanLease(registry, guard, *borrowed, true);
     }
-    KSMS_TRY(const auto allocated, allocate(registry, request, hooks.stop, avoid, wait_ns));
+    KSMS_TRY(const auto allocated, allocate(registry, request, hooks.stop, avoid, wait));
     KSMS_CHECK(guard.will(claim_of(allocated)));
     ScanLease lease(registry, guard, allocated, false);
     if (hooks.leased) hooks.leased(allocated.dscp);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "guard/guard.hpp"
 #include "registry/registry.hpp"
@@ -20,10 +21,10 @@ class ScanLease {
 public:
     /// The lease that the request names, if its user holds it; else a new one.
     /// @param avoid  bit n: rather not DSCP n
-    /// @param wait_ns  for a free one
+    /// @param wait  for a free one
     static Result<ScanLease> take(const Registry& registry, Guard& guard,
                                   const ScanRequest& request, const ScanHooks& hooks,
-                                  std::uint64_t avoid, std::uint64_t wait_ns);
+                                  std::uint64_t avoid, nanoseconds wait);
     /// One that an earlier round handed over.
     static Result<ScanLease> take_over(const Registry& registry, Guard& guard, const Lease& lease);
 

@@ -32,8 +32,7 @@ Fd attach_drops(const Round& round, std::uint8_t dscp, std::vector<std::string>&
 
 void Round::tell(const char* stage, std::size_t probes, std::size_t sent,
                  std::size_t accounted) const {
-    if (hooks.progress)
-        hooks.progress({stage, sent, accounted, probes, monotonic_ns() - started_ns, 0});
+    if (hooks.progress) hooks.progress({stage, sent, accounted, probes, monotonic() - started, {}});
 }
 
 std::uint16_t Round::next_source_port() const {
@@ -68,9 +67,8 @@ Result<ScanLease> lease_round(const Round& round, const Plan& plan,
     // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
     const auto avoid = plan.routed_dscps | round.objects.config.values()[0].active_scans;
     // --wait, but the deadline is for the whole scan.
-    auto wait = in_ns(round.request.wait);
-    if (const auto deadline = in_ns(round.request.deadline); deadline != 0)
-        wait = std::min(wait, deadline - std::min(monotonic_ns() - round.started_ns, deadline));
+    const nanoseconds left = deadline_of(round.request, round.started) - monotonic();
+    const auto wait = std::clamp(left, nanoseconds(0), round.request.wait);
     return ScanLease::take(round.registry, round.guard, round.request, round.hooks, avoid, wait);
 }
 

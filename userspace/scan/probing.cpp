@@ -38,9 +38,8 @@ Result<std::unique_ptr<Sender>> open_sender(const Round& round, const Planned& p
 
 Patience patience_of(const Round& round) {
     const auto& request = round.request;
-    const auto deadline = in_ns(request.deadline);
-    return {in_ns(request.timeout), deadline == 0 ? 0 : round.started_ns + deadline,
-            request.retries, request.rate_pps, round.started_ns};
+    return {request.timeout, deadline_of(request, round.started), request.retries, request.rate_pps,
+            round.started};
 }
 
 }  // namespace

@@ -14,10 +14,6 @@ namespace {
 
 constexpr int kMostRounds = 8;
 
-double milliseconds(std::uint64_t from, std::uint64_t to) {
-    return static_cast<double>(to - from) / 1e6;
-}
-
 struct Leased {
     Planned planned;
     ScanLease lease;
@@ -32,17 +28,18 @@ Result<Leased> plan_and_lease(const Round& round, const std::optional<Lease>& ha
 }
 
 Result<Judged> scan_under(const Round& round, const Planned& planned, const ScanLease& lease) {
-    const auto planned_ns = monotonic_ns();
+    const auto planned_at = monotonic();
     KSMS_TRY(const auto tapped, attach_taps(round, planned, lease.dscp()));
-    const auto attached_ns = monotonic_ns();
+    const auto attached_at = monotonic();
     KernelNames names(round.objects);
     KSMS_TRY(const auto probed, probe_services(round, planned, lease, tapped, names));
-    const auto settled_ns = monotonic_ns();
+    const auto settled_at = monotonic();
     KSMS_TRY(auto judged, judge_probes(round, planned, lease, tapped, probed, names));
-    const auto sent_ns = probed.sent.all_sent_ns;
-    judged.report.timing = {
-        milliseconds(round.started_ns, planned_ns), milliseconds(planned_ns, attached_ns),
-        milliseconds(attached_ns, sent_ns), milliseconds(sent_ns, settled_ns), 0};
+    const auto sent_at = probed.sent.all_sent;
+    judged.report.timing = {.plan = planned_at - round.started,
+                            .attach = attached_at - planned_at,
+                            .probe = sent_at - attached_at,
+                            .settle = settled_at - sent_at};
     return judged;
 }
 
@@ -50,24 +47,22 @@ Result<Judged> scan_under(const Round& round, const Planned& planned, const Scan
 Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest request,
                           const ScanHooks& hooks) {
     const Registry registry(objects.registry, request.limits);
-    const auto allowed = in_ns(request.deadline);
-    const auto deadline = allowed == 0 ? 0 : monotonic_ns() + allowed;
+    const auto deadline = deadline_of(request, monotonic());
     std::vector<Detour> detours;
     std::optional<Lease> handed_over;
     for (int count = 1;; ++count) {
-        const Round round{objects, guard, request, hooks, registry, detours, monotonic_ns()};
+        const Round round{objects, guard, request, hooks, registry, detours, monotonic()};
         KSMS_TRY(auto leased, plan_and_lease(round, handed_over));
         KSMS_TRY(auto judged, scan_under(round, leased.planned, leased.lease));
-        const auto now = monotonic_ns();
+        const auto now = monotonic();
         const bool stopped = hooks.stop != nullptr && hooks.stop->load() != 0;
-        if (judged.detours.empty() || count == kMostRounds || stopped ||
-            (deadline != 0 && now >= deadline)) {
+        if (judged.detours.empty() || count == kMostRounds || stopped || now >= deadline) {
             add_warnings(leased.lease.undo(), judged.report.warnings);
             return std::move(judged.report);
         }
         KSMS_TRY(handed_over, leased.lease.hand_over());
         std::ranges::move(judged.detours, std::back_inserter(detours));
-        if (deadline != 0) request.deadline = std::chrono::nanoseconds(deadline - now);
+        if (deadline != kNever) request.deadline = deadline - now;
     }
 }
 
@@ -75,23 +70,23 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest requ
 
 Result<Report> run_scan(const Objects& objects, Guard& guard, const ScanRequest& request,
                         const ScanHooks& hooks) {
-    const auto started = monotonic_ns();
+    const auto started = monotonic();
     KSMS_CHECK(require_capabilities("a scan"));
     KSMS_TRY(const auto undone, reconcile(objects));
     auto result = run_rounds(objects, guard, request, hooks);
     if (!result) return result;
     add_warnings(undone, result->warnings);
-    result->timing.total = milliseconds(started, monotonic_ns());
+    result->timing.total = monotonic() - started;
     return result;
 }
 
 Result<Report> run_scan(const PinRoot& root, const ScanRequest& request, const ScanHooks& hooks) {
-    const auto started = monotonic_ns();
+    const auto started = monotonic();
     KSMS_CHECK(require_capabilities("a scan"));
     KSMS_TRY(const auto objects, Objects::open(root));
     KSMS_TRY(auto guard, Guard::start(objects));
     auto result = run_scan(objects, guard, request, hooks);
-    if (result) result->timing.total = milliseconds(started, monotonic_ns());
+    if (result) result->timing.total = monotonic() - started;
     return result;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "bpf/objects.hpp"
 #include "evidence/collector.hpp"
@@ -39,7 +40,7 @@ struct Round {
     const ScanHooks& hooks;
     const Registry& registry;
     const std::vector<Detour>& detours;  ///< what earlier rounds have seen
-    std::uint64_t started_ns{0};         ///< on CLOCK_MONOTONIC
+    Instant started;
 
     void tell(const char* stage, std::size_t probes, std::size_t sent = 0,
               std::size_t accounted = 0) const;

@@ -55,7 +55,7 @@ Result<std::size_t> KeptTaps::keep(const Netns& netns) {
 
     auto& router = routers_[netns.inode()];
     router.cookie = netns.cookie();
-    router.asked_ns = monotonic_ns();
+    router.asked = monotonic();
     std::vector<Place> gone;
     for (const auto& [place, tap] : router.taps)
         if (std::ranges::find(wanted, place.ifindex, &Link::ifindex) == wanted.end())
@@ -152,7 +152,7 @@ Status KeptTaps::make_room(std::uint32_t inode, std::size_t taps) {
         auto oldest = routers_.end();
         for (auto each = routers_.begin(); each != routers_.end(); ++each)
             if (each->first != inode &&
-                (oldest == routers_.end() || each->second.asked_ns < oldest->second.asked_ns))
+                (oldest == routers_.end() || each->second.asked < oldest->second.asked))
                 oldest = each;
         if (oldest == routers_.end()) return {};
         KSMS_CHECK(release(oldest->first));
@@ -170,7 +170,7 @@ Result<std::size_t> KeptTaps::release(std::uint32_t inode) {
     return count;
 }
 
-Result<std::size_t> KeptTaps::release_idle(std::uint64_t now) {
+Result<std::size_t> KeptTaps::release_idle(Instant now) {
     std::vector<std::uint32_t> idle;
     for (const auto& [inode, router] : routers_) {
         bool gone = true;
@@ -178,7 +178,7 @@ Result<std::size_t> KeptTaps::release_idle(std::uint64_t now) {
             KSMS_TRY(const bool attached, link_attached(tap.link_id));
             gone &= !attached;
         }
-        if (gone || now - std::min(now, router.asked_ns) >= limits_.idle_ns) idle.push_back(inode);
+        if (gone || now - router.asked >= limits_.idle) idle.push_back(inode);
     }
     std::size_t released = 0;
     for (const auto inode : idle) {

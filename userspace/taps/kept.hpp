@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "bpf/objects.hpp"
@@ -19,8 +20,8 @@ namespace ksms {
 /// How much may be kept at once; beyond it the router goes that was asked for longest ago.
 struct KeptLimits {
     std::size_t routers{256};
-    std::size_t taps{4096};                  ///< each is a descriptor, and one of KSMS_MAX_TAPS
-    std::uint64_t idle_ns{600'000'000'000};  ///< not asked for as long: see release_idle()
+    std::size_t taps{4096};                      ///< each is a descriptor, and one of KSMS_MAX_TAPS
+    nanoseconds idle{std::chrono::minutes(10)};  ///< not asked for as long: see release_idle()
 };
 
 /// Scans find these as they find the taps of `tap attach`, and hold the links that they use: a
@@ -50,11 +51,10 @@ public:
     /// @param inode  of the namespace, Netns::inode()
     /// @return taps let go; 0 where none were kept
     Result<std::size_t> release(std::uint32_t inode);
-    /// Lets routers go that nobody has asked for within KeptLimits::idle_ns, and those whose
+    /// Lets routers go that nobody has asked for within KeptLimits::idle, and those whose
     /// interfaces are all gone.
-    /// @param now  monotonic_ns()
     /// @return taps let go
-    Result<std::size_t> release_idle(std::uint64_t now);
+    Result<std::size_t> release_idle(Instant now);
 
     [[nodiscard]] std::size_t size() const;  ///< taps held
     [[nodiscard]] std::size_t routers() const { return routers_.size(); }
@@ -71,7 +71,7 @@ private:
     };
     struct Router {
         std::uint64_t cookie{0};
-        std::uint64_t asked_ns{0};
+        Instant asked;
         std::map<Place, Tap> taps;
     };
 

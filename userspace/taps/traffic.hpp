@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "os/netlink.hpp"
 #include "taps/taps.hpp"
@@ -28,7 +29,7 @@ public:
 private:
     using Place = std::pair<std::uint32_t, std::uint32_t>;  ///< inode of the namespace, ifindex
     std::map<Place, std::uint64_t> sent_;
-    std::uint64_t looked_ns_{0};  ///< when the last look() was over
+    Instant looked_;  ///< when the last look() was over
 };
 
 }  // namespace ksms

@@ -8,6 +8,7 @@
 #include "cli/backup_file.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -36,7 +37,7 @@ TEST_CASE("backup: what the predecessor wrote is read") {
     CHECK(lease.pid == 77);
     CHECK_FALSE(lease.start);
     CHECK_FALSE(lease.expires_at);
-    CHECK(lease.allocated_at == 1763900000'500'000'000);
+    CHECK(lease.allocated_at == WallTime(1'763'900'000'500ms));
 }
 
 TEST_CASE("backup: what is not so is refused, and says what") {

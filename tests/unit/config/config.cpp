@@ -7,6 +7,7 @@
 #include "config/json_lines.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -29,9 +30,9 @@ TEST_CASE("config: the documented file") {
     CHECK(config->limits.dscp_min == 34);
     CHECK(config->limits.dscp_max == 60);
     CHECK(config->limits.max_jobs == 8);
-    CHECK(config->limits.ttl_ns == 60'000'000'000);
+    CHECK(config->limits.ttl == 60s);
     CHECK(config->limits.excluded == (std::uint64_t{1} << 36 | std::uint64_t{1} << 44));
-    CHECK(config->cleanup_interval_s == 30);
+    CHECK(config->cleanup_interval == 30s);
     CHECK(config->max_parallel_fast_jobs == 4);
     CHECK(config->utilization_warning == 0.5);
     CHECK(config->warnings.empty());
@@ -43,7 +44,7 @@ TEST_CASE("config: what is absent keeps its default") {
     CHECK(config->limits.dscp_min == 32);
     CHECK(config->limits.dscp_max == 63);
     CHECK(config->limits.max_jobs == 32);
-    CHECK(config->limits.ttl_ns == 3600'000'000'000);
+    CHECK(config->limits.ttl == 1h);
     CHECK(config->max_parallel_fast_jobs == 8);
 }
 
@@ -111,14 +112,14 @@ TEST_CASE("config: what users who are not root may have of the registry") {
     CHECK(limits.root_reserve == 0);
     CHECK(limits.user_leases == 2);
     CHECK(limits.user_waiters == 3);
-    CHECK(limits.longest_ns == 7200'000'000'000);
+    CHECK(limits.longest == 2h);
     limits = limits_of(R"({"dscp_registry":{"max_concurrent_jobs":16}})");
     CHECK(limits.root_reserve == 2);
     CHECK(limits.user_leases == 8);
     CHECK(limits.user_waiters == 16);
-    CHECK(limits.longest_ns == 86'400'000'000'000);
+    CHECK(limits.longest == 24h);
     limits = limits_of(R"({"dscp_registry":{"allocation_timeout":100000}})");
-    CHECK(limits.longest_ns == 100'000'000'000'000);
+    CHECK(limits.longest == 100'000s);
     CHECK(limits_of(R"({"dscp_registry":{"enabled":false}})").root_reserve == 0);
     CHECK(error_of("{\"ksms\":\n{\"root_reserve\": 32}}") ==
           "c.json:2: ksms.root_reserve: 32 is not a whole number from 0 to 31");

@@ -32,7 +32,7 @@ ScanRequest unusual() {
     request.dscp = 40;
     request.user = "anna";
     request.wait = 1ns;
-    request.limits = {33, 62, 1ULL << 63, 9, 10, 11, 12, 13, ~0ULL};
+    request.limits = {33, 62, 1ULL << 63, 9, 10ns, 11, 12, 13, nanoseconds::max()};
     request.way = AttachWay::tcx;
     request.drops = false;
     request.sudo_uid = 1000;
@@ -62,7 +62,7 @@ TEST_CASE("order: every member of it reaches the worker") {
     REQUIRE(read);
     CHECK(line_of(*read) == line);
     CHECK(read->request.services == order.request.services);
-    CHECK(read->request.limits.longest_ns == ~0ULL);
+    CHECK(read->request.limits.longest == nanoseconds::max());
     CHECK(read->namespaces == order.namespaces);
     const auto usual = read_order(line_of({"", "", false, {}, {}}));
     REQUIRE(usual);

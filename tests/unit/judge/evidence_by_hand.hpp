@@ -52,7 +52,7 @@ inline Sighting seen(std::uint64_t at, std::uint32_t ifindex) {
     Sighting sighting;
     sighting.packets = 1;
     sighting.bytes = 60;
-    sighting.first_ns = sighting.last_ns = at;
+    sighting.first = sighting.last = instant(at);
     sighting.ifindex = ifindex;
     sighting.seen_dscp = 33;
     return sighting;
@@ -67,7 +67,7 @@ inline KernelWords& words() {
 inline Drop drop(std::uint64_t at, std::string_view reason, std::string_view place = "somewhere") {
     Drop result;
     result.count = 1;
-    result.at_ns = at;
+    result.at = instant(at);
     result.reason = words().add(reason);
     result.place = words().add(place);
     result.is = classify_drop(reason, place);

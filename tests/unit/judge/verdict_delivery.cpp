@@ -100,7 +100,7 @@ TEST_CASE("verdict: at the router that is the destination, drops and answers tel
     CHECK(verdict.reached == false);
     CHECK(verdict.notes == Words{"local", "rejected"});
     auto again = dropped_at_first(plan, "NETFILTER_DROP", kNone);
-    again.routers[0].in.last_ns = 500;  // it came once more, and was not dropped
+    again.routers[0].in.last = instant(500);  // it came once more, and was not dropped
     CHECK(told(plan, again).result == Verdict::yes);
     auto reset = dropped_at_first(plan, nullptr, kReset);
     verdict = told(plan, reset, blind);  // a firewall's, or nobody's

@@ -75,10 +75,10 @@ TEST_CASE(
             seen_at.in = seen(100 + router, 1);
             seen_at.out = seen(110 + router, 2);
             seen_at.in.packets = seen_at.out.packets = 31;
-            seen_at.in.last_ns = seen_at.out.last_ns = 1000 + router;
+            seen_at.in.last = seen_at.out.last = instant(1000 + router);
         }
         evidence.routers[stops].in.packets = 32;
-        evidence.routers[stops].in.last_ns = 2000;
+        evidence.routers[stops].in.last = instant(2000);
         evidence.routers[stops].drop = drop(2001, "IP_INHDR");
         const auto verdict = told(plan, evidence);
         INFO("stops at router " << stops);

@@ -42,7 +42,7 @@ TEST_CASE("verdict: passed first and stopped at the second try is YES too") {
     auto evidence = tried_twice(plan);
     passes(evidence, 0, 100);
     evidence.routers[0].in.packets = 2;
-    evidence.routers[0].in.last_ns = 300;
+    evidence.routers[0].in.last = instant(300);
     evidence.routers[0].drop = drop(301, "NETFILTER_DROP");
     evidence.routers[1].in = seen(110, 1);
     evidence.routers[1].drop = drop(111, "NETFILTER_DROP");

@@ -20,6 +20,7 @@
 #include "written.hpp"
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -48,7 +49,7 @@ std::vector<ksms_lease> three_leases() {
             lease(40, "for-ever", 99, 0)};
 }
 
-constexpr Moment kNow{11'000'000'000, 1'763'900'010'500'000'000};
+constexpr Moment kNow{Instant(11s), WallTime(1'763'900'010'500ms)};
 
 TapRow tap(bool standing) {
     TapRow row;

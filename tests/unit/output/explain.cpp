@@ -90,7 +90,7 @@ Explanation example() {
     Explanation result;
     result.source = *Address::parse("10.1.1.100");
     result.destination = *Address::parse("10.2.5.100");
-    result.total_ms = 41.4;
+    result.total = Milliseconds(41.4);
     ServiceExplanation service;
     ReportBuilder builder({"br-gw", "br-core"});
     builder.add(IPPROTO_TCP, 25, "N-", "NETFILTER_DROP");

@@ -151,7 +151,7 @@ TEST_CASE("odd names: every text is printable, every document is JSON") {
         const std::vector<Removed> removed{{7, names.next(), names.next()}};
         const Error error{Code::failed, 0, names.next(), names.next()};
         const ProgramStats stats(KSMS_STATS, 1);
-        const Moment now{1, 2};
+        const Moment now{instant(1), WallTime(WallTime::duration(2))};
         for (const auto& text :
              {scan_text(view_of(report), {.details = true}), explain_text(explanation, 100),
               leases_text(leases, now, 100), taps_text(taps, 100),

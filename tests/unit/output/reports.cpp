@@ -8,6 +8,8 @@
 
 namespace ksms {
 
+using namespace std::chrono_literals;
+
 ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
                              const std::vector<std::string>& entries) {
     report.source = *Address::parse("10.1.1.100");
@@ -15,7 +17,7 @@ ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
     report.entries = entries;
     report.job = "7f3a";
     report.dscp = 33;
-    report.timing = {2, 5, 8, 5.5, 20.5};
+    report.timing = {2ms, 5ms, 8ms, Milliseconds(5.5), Milliseconds(20.5)};
     for (const auto& entry : entries) {
         std::uint32_t hop = 0;
         for (const auto& name : routers) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 using namespace ksms;
+using namespace std::chrono_literals;
 
 TEST_CASE("registry limits: which DSCPs may be given out") {
     RegistryLimits limits;
@@ -15,10 +16,10 @@ TEST_CASE("registry limits: which DSCPs may be given out") {
     CHECK(capacity(limits) == 30);
     limits.max_jobs = 8;
     CHECK(capacity(limits) == 8);
-    CHECK(range_mask({0, 63, 0, 64, 1}) == ~0ull);
-    CHECK(range_mask({40, 40, 0, 64, 1}) == 1ull << 40);
-    CHECK(capacity({40, 40, 1ull << 40, 64, 1}) == 0);
-    CHECK(range_mask({60, 200, 0, 64, 1}) == 0xf000'0000'0000'0000);
+    CHECK(range_mask({0, 63, 0, 64, 1ns}) == ~0ull);
+    CHECK(range_mask({40, 40, 0, 64, 1ns}) == 1ull << 40);
+    CHECK(capacity({40, 40, 1ull << 40, 64, 1ns}) == 0);
+    CHECK(range_mask({60, 200, 0, 64, 1ns}) == 0xf000'0000'0000'0000);
 }
 
 TEST_CASE("registry limits: an eighth is root's, the highest, where there is more than one") {
@@ -47,7 +48,7 @@ TEST_CASE("registry limits: what the kernel has is what was set") {
     limits.root_reserve = 3;
     limits.user_leases = 2;
     limits.user_waiters = 5;
-    limits.longest_ns = 7'000'000'000;
+    limits.longest = 7s;
     const auto back = kernel_limits(from_kernel(kernel_limits(limits)));
     const auto before = kernel_limits(limits);
     CHECK(std::memcmp(&back, &before, sizeof before) == 0);

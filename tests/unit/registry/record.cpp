@@ -19,7 +19,7 @@ ksms_lease lease(std::uint32_t pid, std::uint64_t start, std::uint64_t expires) 
 
 /// At 1,000 ns, with one process: PID 7, started at 70.
 Surroundings surroundings() {
-    return {[] { return std::uint64_t{1000}; },
+    return {[] { return instant(1000); },
             [](const ProcessId& process) { return process == ProcessId{7, 70}; }};
 }
 

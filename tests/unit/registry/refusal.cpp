@@ -87,5 +87,5 @@ TEST_CASE("refusals: a limit is named with the key that sets it") {
     CHECK(of(EACCES).code == Code::not_allowed);
     CHECK(of(EACCES).message == "web-1: names that begin with ksmsd: are the service's");
     CHECK(of(EOPNOTSUPP).code == Code::not_allowed);
-    CHECK(too_long(KSMS_LONGEST_NS + 1, limits).code == Code::usage);
+    CHECK(too_long(from_ns(KSMS_LONGEST_NS + 1), limits).code == Code::usage);
 }
