@@ -41,7 +41,7 @@ static __always_inline __u16 ksms_checksum(__u32 sum) {
     return ~ksms_words(sum);
 }
 
-/* Where userspace/scan/probe_packet.cpp puts them. */
+/* Where userspace/probe/probe_packet.cpp puts them. */
 static __always_inline void ksms_finish_tcp(__u8 *tcp, __u32 port, __u32 token, __u32 sum) {
     ksms_put16(tcp + 2, port);
     ksms_put32(tcp + 4, token);

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-// So long a job waits in the kernel's line for a DSCP, before ksmsd asks anew.
+// How long a job waits in the kernel's queue for a DSCP, before ksmsd asks anew.
 constexpr std::chrono::seconds kLeaseWait{10};
 
 constexpr std::array<const char*, 6> kHow{"done",    "failed",  "stopped",
@@ -148,7 +148,7 @@ Result<Order> read_order(std::string_view line) {
         unpack(json::parse(line), order);
         return order;
     } catch (const json::exception& wrong) {
-        return fail(Code::failed, std::string("an order that is none: ") + wrong.what());
+        return fail(Code::failed, std::string("not a valid order: ") + wrong.what());
     }
 }
 
@@ -199,7 +199,7 @@ std::string shortage(const Error& error) {
 std::string error_object(const Error& error) {
     return dump({{"code", name_of(error.code)},
                  {"message", valid_utf8(error.text())},
-                 {"hint", error.hint.empty() ? json(nullptr) : json(error.hint)}});
+                 {"hint", error.hint.empty() ? json(nullptr) : json(valid_utf8(error.hint))}});
 }
 
 }  // namespace ksms

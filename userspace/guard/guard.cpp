@@ -165,8 +165,15 @@ void Guard::State::leave(std::vector<Undone>& failures) {
 }
 
 std::vector<Undone> Guard::undo_all() {
-    std::vector<Undone> failures;
+    auto failures = undo_but_leases();
     state_->undo_if([](const ksms_journal_entry&) { return true; }, failures);
+    return failures;
+}
+
+std::vector<Undone> Guard::undo_but_leases() {
+    std::vector<Undone> failures;
+    state_->undo_if([](const ksms_journal_entry& entry) { return entry.kind != KSMS_DID_LEASE; },
+                    failures);
     state_->leave(failures);
     state_->undoer.forget_namespaces();  // a guard may live on for the next scan
     return failures;

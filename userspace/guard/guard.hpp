@@ -69,6 +69,8 @@ public:
     /// Undoes everything of this process, last first. Idempotent. What could not be undone is in
     /// the result and stays in the journal.
     std::vector<Undone> undo_all();
+    /// The same for everything but leases, which are held on: a scan is about to look once more.
+    std::vector<Undone> undo_but_leases();
     /// Undoes only entries of this kind.
     std::vector<Undone> undo(ksms_journal_kind kind);
 

@@ -54,8 +54,10 @@ void end_to_end(const Plan& plan, std::size_t probe, const ProbeEvidence& eviden
         (path.end == PathEnd::local || plan.routers[verdict.walk.back().router].owns_destination);
     auto& arrival = verdict.arrival;
     if (at_router) {
-        if (arrival.by == Arrival::By::nobody) arrival.by = Arrival::By::cause;
-        arrival.reached = verdict.result == Verdict::yes;
+        if (arrival.by == Arrival::By::nobody) {
+            arrival.by = Arrival::By::cause;
+            arrival.reached = verdict.result == Verdict::yes;
+        }
     } else if (evidence.destination.packets > 0 || evidence.destination_drop.count > 0) {
         at_destination(plan, evidence, context.drops_seen, verdict);
     } else if (!plan.destination_hosts.empty()) {

@@ -42,12 +42,12 @@ using NetworkAnswers = std::map<NetworkQuestion, bool>;
 [[nodiscard]] Departure departure_from(std::size_t router, std::uint32_t service,
                                        const RouterEvidence& seen, std::uint8_t dscp);
 
-/// Did it leave the router as its path ends there? It was not translated, and somebody waits for it
-/// at that end.
+/// Did it leave the router where its path ends, untranslated, to somebody who takes it?
 [[nodiscard]] bool left_as_planned(const PlanPath& path, std::size_t router,
                                    const RouterEvidence& seen);
 
 /// The router that saw it last; one of its copies may be behind the others, so by the first sight.
+/// The first router where none saw it; nothing without routers.
 [[nodiscard]] const RouterEvidence* last_to_see(const ProbeEvidence& evidence);
 
 }  // namespace ksms

@@ -114,9 +114,8 @@ struct PlanEntry {
 struct PlanNeighbour {
     PlanNetns netns;  ///< an entry or a router of this plan
     PlanInterface interface;
-    Address address;                      ///< gateway, or the destination itself
-    bool is_destination{false};           ///< may be faked where nobody answers; a gateway never
-    std::vector<std::uint8_t> protocols;  ///< for information
+    Address address;             ///< gateway, or the destination itself
+    bool is_destination{false};  ///< may be faked where nobody answers; a gateway never
 };
 
 struct Plan {

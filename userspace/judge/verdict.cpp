@@ -203,7 +203,7 @@ private:
         note(row, Note::local);
         const auto delivery = delivery_of(seen.in, seen.drop, seen.reply, context_.drops_seen);
         if (evidence_.tried_again > 0 && seen.in.packets > seen.drop.count) {
-            row.answer.result = Verdict::yes;
+            accepted(step, seen, delivery == Delivery::refused ? Delivery::taken : delivery, row);
             limit_note(seen, row);
         } else if (delivery == Delivery::refused) {
             no(row, step, seen.drop);
@@ -212,14 +212,19 @@ private:
         } else if (delivery == Delivery::unknown) {
             if (unknown(row, Why::no_word)) verdict_.cause.reply = seen.reply;
         } else {
-            row.answer.result = Verdict::yes;
+            accepted(step, seen, delivery, row);
             if (delivery == Delivery::unheard) note(row, Note::no_listener);
-            verdict_.cause = {};
-            verdict_.cause.why = Why::delivered;
-            verdict_.cause.router = static_cast<RouterIndex>(step.router);
-            verdict_.arrival = {Arrival::By::router, true,       delivery,
-                                site_of(seen.drop),  seen.reply, 0};
         }
+    }
+
+    void accepted(const WalkStep& step, const RouterEvidence& seen, Delivery delivery,
+                  ProbeVerdict::AtRouter& row) {
+        row.answer.result = Verdict::yes;
+        verdict_.arrival = {Arrival::By::router, true, delivery, site_of(seen.drop), seen.reply, 0};
+        // A router before it of which nothing is known keeps the service UNKNOWN, and says why.
+        if (verdict_.cause.why != Why::nothing) return;
+        verdict_.cause.why = Why::delivered;
+        verdict_.cause.router = static_cast<RouterIndex>(step.router);
     }
 
     void never_came(ProbeVerdict::AtRouter& row, bool seen_behind) {
@@ -233,8 +238,9 @@ private:
             taps_gone(row);
         } else if (seen_behind) {
             unknown(row, Why::past_its_taps);
-        } else if (entry_ < context_.source_gateway_missing.size() &&
-                   context_.source_gateway_missing[entry_] && first) {
+        } else if (first && evidence_.source.packets == 0 &&
+                   entry_ < context_.source_gateway_missing.size() &&
+                   context_.source_gateway_missing[entry_]) {
             note(row, Note::next_hop_missing);
             if (unknown(row, Why::source_next_hop_missing))
                 verdict_.netns = plan_.entries[entry_].netns.name();

@@ -64,7 +64,7 @@ constexpr Field kFields[] = {
      kind::Text{0, kAny, put<&Asked::inject>}, true},
     {"tap", "tc|xdp|netfilter", "hooks that count packets (tc)", kScans,
      kind::Choice{put<&Asked::hooks>}},
-    {"timeout", "SECONDS", "wait after the last packet of a probe (1; 0: 0.05)", kEverywhere,
+    {"timeout", "SECONDS", "wait after the last packet of a probe (1; at least 0.05)", kEverywhere,
      kind::Seconds{0, kDay, put<&Asked::timeout>}},
     {"tcp-timeout", "SECONDS", nullptr, kScans, kind::Seconds{0, kDay, put<&Asked::timeout>}, false,
      "timeout"},

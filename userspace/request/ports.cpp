@@ -120,7 +120,7 @@ Result<Range> numeric_range(std::string_view element, std::string_view what,
 /// @return none: it is no protocol; "icmp" has no ports, "tcp" needs one
 std::optional<Error> about_protocol(std::string_view element, const std::string& name) {
     if (name == "tcp" || name == "udp")
-        return wrong(element, name + " is a protocol, and no port of it is named",
+        return wrong(element, name + " is a protocol; name a port",
                      fmt::format("80/{0}, or {1}:- for all of its ports", name,
                                  name == "tcp" ? "T" : "U"))
             .error();
@@ -262,8 +262,7 @@ Result<std::vector<Service>> exclude(const std::vector<Service>& services,
     std::vector<Service> left;
     std::ranges::copy_if(services, std::back_inserter(left),
                          [&](const Service& service) { return !without.contains(service); });
-    if (left.empty())
-        return fail(Code::usage, "no port is left: --exclude-ports takes all of them away");
+    if (left.empty()) return fail(Code::usage, "no port is left: all of them are excluded");
     return left;
 }
 

@@ -17,8 +17,8 @@
 namespace ksms {
 namespace {
 
-// What a timeout of 0 means: as long as a router needs that is not busy, and local delivery to be
-// certain (kLocalSettle, scan/accounting.cpp).
+// No timeout is shorter, and 0 means this: as long as an idle router needs, and local delivery to
+// be certain (kLocalSettle in retry/retry.cpp).
 constexpr std::chrono::milliseconds kShortestTimeout{50};
 
 /// One value of a field, read by the field's kind.
@@ -155,11 +155,10 @@ Status Reading::check_way() const {
                     fmt::format("{} is for {}", name("inject"),
                                 phrase("mode", is_line() ? "isolated" : "\"isolated\"")));
     if (asked_.isolated && asked_.hooks == TapHooks::xdp)
-        return fail(
-            Code::usage,
-            fmt::format("{} does not see what {} gives the routers", said("tap"), said("mode")),
-            fmt::format("it comes in behind XDP; {}, the default, does",
-                        phrase("tap", is_line() ? "tc" : "\"tc\"")));
+        return fail(Code::usage,
+                    fmt::format("{} cannot see probes that {} injects", said("tap"), said("mode")),
+                    fmt::format("they enter behind XDP; use {}, the default",
+                                phrase("tap", is_line() ? "tc" : "\"tc\"")));
     return {};
 }
 
@@ -181,7 +180,7 @@ Status Reading::make_services() {
     if (asked_.max_services && count > *asked_.max_services)
         return fail(Code::usage,
                     fmt::format("{}: {} services are asked for", said("max-services"), count),
-                    "none is dropped silently; omit the option");
+                    "raise or omit it; ksms drops no service silently");
     if (!asked_.range_limit || asked_.force) return {};
     KSMS_TRY(const auto written, longest_range(asked_.ports));
     if (written <= *asked_.range_limit) return {};
@@ -195,7 +194,7 @@ Result<Asked> Reading::finish() {
     KSMS_CHECK(check_presence());
     KSMS_CHECK(check_way());
     KSMS_CHECK(make_services());
-    if (asked_.timeout.count() == 0) asked_.timeout = kShortestTimeout;
+    asked_.timeout = std::max<std::chrono::nanoseconds>(asked_.timeout, kShortestTimeout);
     return std::move(asked_);
 }
 

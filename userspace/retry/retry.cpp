@@ -130,8 +130,8 @@ void RetryLoop::report(const char* stage) {
 bool RetryLoop::stopped() {
     if (hooks_.stop != nullptr && hooks_.stop->load() != 0) accounts_.interrupted = true;
     if (monotonic() >= patience_.deadline) accounts_.out_of_time = true;
-    if (lease_lost_) lease_lost_ = lease_.keep();
-    return accounts_.interrupted || accounts_.out_of_time || !lease_lost_;
+    if (lease_held_) lease_held_ = lease_.keep();
+    return accounts_.interrupted || accounts_.out_of_time || !lease_held_;
 }
 
 Why RetryLoop::why_it_ended() const {
@@ -330,7 +330,7 @@ Result<SendRecord> RetryLoop::run() {
     KSMS_CHECK(wait_until(monotonic() + patience_.timeout));
     KSMS_CHECK(look_again());
     quota_.clear();
-    KSMS_CHECK(lease_lost_);
+    KSMS_CHECK(lease_held_);
     // Answers of the last taps may be a softirq behind.
     if (!accounts_.interrupted) pause_for(200us);
     accounts_.packets = sent_;

@@ -111,7 +111,7 @@ private:
     RetryHooks hooks_;
     LeaseKeeper& lease_;
     SoFar& so_far_;
-    Status lease_lost_;        ///< an error once the lease is gone
+    Status lease_held_;        ///< an error once it is not
     std::vector<Goal> goals_;  ///< one a path
     std::vector<std::uint32_t> pending_;
     SendRecord accounts_;

@@ -7,16 +7,6 @@
 #include "route/tracer.hpp"
 
 namespace ksms {
-namespace {
-
-bool same(const Detour& a, const Detour& b) {
-    return a.netns == b.netns && a.egress == b.egress && a.question.iif == b.question.iif &&
-           a.question.destination == b.question.destination &&
-           a.question.protocol == b.question.protocol;
-}
-
-}  // namespace
-
 RouteQuestion question_behind(const ScanRequest& request, std::uint16_t source_port,
                               const Departure& departure) {
     const auto& service = request.services[departure.service];
@@ -39,22 +29,38 @@ Result<std::size_t> number_of(Network& network, ino_t inode) {
 }
 
 DetourLook::DetourLook(Network& network, const Plan& plan, const ScanRequest& request,
-                       std::uint8_t tos, std::uint16_t source_port,
-                       const std::vector<Detour>& known)
-    : network_(network),
-      plan_(plan),
-      request_(request),
-      tos_(tos),
-      source_port_(source_port),
-      known_(known) {}
+                       std::uint16_t source_port, const std::vector<Detour>& known)
+    : network_(network), plan_(plan), request_(request), source_port_(source_port), known_(known) {}
 
-bool DetourLook::was_known(const Detour& detour) const {
-    return std::ranges::any_of(known_, [&](const Detour& each) { return same(each, detour); });
+Result<bool> DetourLook::look_at_ports() {
+    for (std::size_t number = 0; number < network_.size(); ++number) {
+        KSMS_TRY(const auto* rules, network_.rules(number, request_.source.family));
+        if (std::ranges::any_of(*rules,
+                                [](const RoutingRule& rule) { return rule.port_last != 0; }))
+            return true;
+    }
+    return false;
+}
+
+/// 65,535 services that go one way are one question, unless a route may tell their ports apart.
+Result<DetourLook::Key> DetourLook::key_of(const Detour& detour) {
+    if (!by_port_) {
+        KSMS_TRY(by_port_, look_at_ports());
+    }
+    const auto& question = detour.question;
+    return Key{detour.netns,
+               detour.egress,
+               question.iif,
+               question.destination,
+               question.protocol,
+               question.tos,
+               *by_port_ ? question.destination_port : std::uint16_t{0}};
 }
 
 Result<bool> DetourLook::look(const Detour& detour) {
     KSMS_TRY(const auto from, number_of(network_, detour.netns));
-    Tracer tracer(network_, request_.source, request_.destination, tos_, source_port_);
+    constexpr std::uint8_t no_tos = 0;  // the detour's question has it
+    Tracer tracer(network_, request_.source, request_.destination, no_tos, source_port_);
     KSMS_CHECK(tracer.explore_detour(from, detour));
     for (const auto number : tracer.routers()) {
         const auto inode = network_.netns(number).inode();
@@ -69,11 +75,15 @@ Result<bool> DetourLook::look(const Detour& detour) {
 Result<bool> DetourLook::leads_to_unwatched(const Departure& departure) {
     const Detour detour{plan_.routers[departure.router].netns.inode(), departure.egress,
                         question_behind(request_, source_port_, departure)};
-    const Key key{departure.router, detour.egress, detour.question.iif, detour.question.destination,
-                  detour.question.protocol};
+    KSMS_TRY(const auto key, key_of(detour));
     if (const auto known = looked_up_.find(key); known != looked_up_.end()) return known->second;
     KSMS_TRY(const bool unwatched, look(detour));
-    if (unwatched && !was_known(detour)) found_.push_back(detour);
+    bool new_one = unwatched;
+    for (const auto& each : known_) {
+        KSMS_TRY(const auto other, key_of(each));
+        new_one = new_one && other != key;
+    }
+    if (new_one) found_.push_back(detour);
     return looked_up_[key] = unwatched;
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -35,7 +36,7 @@ struct Detour {
 class DetourLook {
 public:
     /// @param known  those that `plan` was made with
-    DetourLook(Network& network, const Plan& plan, const ScanRequest& request, std::uint8_t tos,
+    DetourLook(Network& network, const Plan& plan, const ScanRequest& request,
                std::uint16_t source_port, const std::vector<Detour>& known);
     /// Did it leave for a router that no tap was on?
     Result<bool> leads_to_unwatched(const Departure& departure);
@@ -43,16 +44,19 @@ public:
     [[nodiscard]] std::vector<Detour> take() { return std::move(found_); }
 
 private:
-    using Key = std::tuple<std::size_t, std::uint32_t, std::uint32_t, Address, std::uint8_t>;
+    /// Where it left, and what routes may look at.
+    using Key = std::tuple<ino_t, std::uint32_t, std::uint32_t, Address, std::uint8_t, std::uint8_t,
+                           std::uint16_t>;
+    Result<Key> key_of(const Detour& detour);
+    Result<bool> look_at_ports();
     Result<bool> look(const Detour& detour);
-    [[nodiscard]] bool was_known(const Detour& detour) const;
 
     Network& network_;
     const Plan& plan_;
     const ScanRequest& request_;
-    std::uint8_t tos_;
     std::uint16_t source_port_;
     const std::vector<Detour>& known_;
+    std::optional<bool> by_port_;  ///< some namespace has a rule that looks at ports
     std::map<Key, bool> looked_up_;
     std::vector<Detour> found_;
 };

@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "base/dscp.hpp"
 #include "judge/summary.hpp"
 #include "judge/verdict.hpp"
 #include "registry/record.hpp"
@@ -107,8 +106,9 @@ void describe(const Round& round, const Plan& plan, const ScanLease& lease, cons
     report.dscp = lease.dscp();
     for (const auto* warnings : {&plan.warnings, &tapped.warnings, &sent.warnings})
         std::ranges::copy(*warnings, std::back_inserter(report.warnings));
-    if (sent.interrupted) report.state = ScanState::interrupted;
-    if (sent.out_of_time) {
+    if (sent.interrupted) {
+        report.state = ScanState::interrupted;
+    } else if (sent.out_of_time) {
         report.state = ScanState::partial;
         report.warnings.emplace_back("the deadline expired before every probe was accounted for");
     }
@@ -135,9 +135,9 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     context.taps_before_neighbours = round.request.hooks == TapHooks::netfilter;
     KSMS_TRY(context.broken_routers, broken_routers(plan, tapped));
 
-    DetourLook detours(*planned.network, plan, round.request, Dscp(lease.dscp()).tos(),
-                       planned.source_port, round.detours);
-    NextHopLook next_hops(*planned.network, plan, round.request, planned.source_port);
+    const auto source_port = probed.store.header().source_port;
+    DetourLook detours(*planned.network, plan, round.request, source_port, round.detours);
+    NextHopLook next_hops(*planned.network, plan, round.request, source_port);
     const Collector collector(plan, tapped.slots, probed.store, names);
     Judging judging(plan, round.request.services, collector, sent);
     // An answer can make another question worth asking; each probe has two at most.
@@ -146,7 +146,7 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
         probes = judging.judge_these(probes, context, questions);
         KSMS_CHECK(answer(questions, detours, next_hops, context.answers));
     }
-    Judged judged{judging.finish(names.words()), detours.take()};
+    Judged judged{judging.finish(names.words()), detours.take(), context.cut_short()};
     describe(round, plan, lease, tapped, sent, context, judged.report);
     return judged;
 }

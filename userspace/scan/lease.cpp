@@ -38,26 +38,14 @@ Result<ScanLease> ScanLease::take(const Registry& registry, Guard& guard,
         return ScanLease(registry, guard, *borrowed, true);
     }
     KSMS_TRY(const auto allocated, allocate(registry, request, hooks.stop, avoid, wait));
-    KSMS_CHECK(guard.will(claim_of(allocated)));
+    if (const auto noted = guard.will(claim_of(allocated)); !noted) {
+        static_cast<void>(registry.release(allocated.dscp, allocated.generation));
+        return std::unexpected(noted.error());
+    }
     ScanLease lease(registry, guard, allocated, false);
     if (hooks.leased) hooks.leased(allocated.dscp);
     KSMS_CHECK(registry.occupy(allocated));
     return lease;
-}
-
-Result<ScanLease> ScanLease::take_over(const Registry& registry, Guard& guard,
-                                       const Lease& handed_over) {
-    KSMS_CHECK(guard.will(claim_of(handed_over)));
-    ScanLease lease(registry, guard, handed_over, false);
-    KSMS_CHECK(registry.occupy(handed_over));
-    return lease;
-}
-
-Result<std::optional<Lease>> ScanLease::hand_over() {
-    if (borrowed_) return std::nullopt;
-    KSMS_CHECK(registry_->vacate(lease_));
-    KSMS_CHECK(guard_->forget(claim_of(lease_)));
-    return lease_;
 }
 
 ScanLease::ScanLease(ScanLease&& other) noexcept

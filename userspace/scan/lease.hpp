@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -25,9 +24,6 @@ public:
     static Result<ScanLease> take(const Registry& registry, Guard& guard,
                                   const ScanRequest& request, const ScanHooks& hooks,
                                   std::uint64_t avoid, nanoseconds wait);
-    /// One that an earlier round handed over.
-    static Result<ScanLease> take_over(const Registry& registry, Guard& guard, const Lease& lease);
-
     ScanLease(ScanLease&& other) noexcept;
     ScanLease& operator=(ScanLease&&) = delete;
     ~ScanLease();
@@ -37,10 +33,10 @@ public:
     [[nodiscard]] std::uint32_t generation() const {
         return static_cast<std::uint32_t>(lease_.generation);
     }
-    /// For the next round: it is not given back with this object. Nothing of one that the user held
-    /// before, which take() finds again.
-    Result<std::optional<Lease>> hand_over();
-    /// Undoes what was done under it. What could not be undone is in the result, and tried again.
+    /// Undoes what was done under it, and holds it for another round. What could not be undone is
+    /// in the result, and tried again.
+    std::vector<Undone> undo_round() { return guard_->undo_but_leases(); }
+    /// The same, and gives it back.
     std::vector<Undone> undo() { return guard_->undo_all(); }
 
 private:

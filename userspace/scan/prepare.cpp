@@ -60,10 +60,8 @@ Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t 
     return planned;
 }
 
-Result<ScanLease> lease_round(const Round& round, const Plan& plan,
-                              const std::optional<Lease>& handed_over) {
+Result<ScanLease> lease_for(const Round& round, const Plan& plan) {
     round.tell("lease", plan.path_of.size());
-    if (handed_over) return ScanLease::take_over(round.registry, round.guard, *handed_over);
     // A dead scan's DSCP is free at once, its taps are gone a millisecond later.
     const auto avoid = plan.routed_dscps | round.objects.config.values()[0].active_scans;
     // --wait, but the deadline is for the whole scan.

@@ -14,56 +14,69 @@ namespace {
 
 constexpr int kMostRounds = 8;
 
-struct Leased {
-    Planned planned;
-    ScanLease lease;
-};
-
-Result<Leased> plan_and_lease(const Round& round, const std::optional<Lease>& handed_over) {
-    KSMS_TRY(auto planned, plan_round(round));
-    KSMS_TRY(auto lease, lease_round(round, planned.plan, handed_over));
-    KSMS_TRY(planned, plan_for_dscp(round, std::move(planned), lease.dscp()));
-    if (round.hooks.planned) KSMS_CHECK(round.hooks.planned(planned.plan, *planned.network));
-    return Leased{std::move(planned), std::move(lease)};
-}
-
-Result<Judged> scan_under(const Round& round, const Planned& planned, const ScanLease& lease) {
+/// All but plan and lease.
+Result<Judged> scan_under(const Round& round, Planned planned, const ScanLease& lease,
+                          Instant started) {
+    KSMS_TRY(const auto plan, plan_for_dscp(round, std::move(planned), lease.dscp()));
+    if (round.hooks.planned) KSMS_CHECK(round.hooks.planned(plan.plan, *plan.network));
     const auto planned_at = monotonic();
-    KSMS_TRY(const auto tapped, attach_taps(round, planned, lease.dscp()));
+    KSMS_TRY(const auto tapped, attach_taps(round, plan, lease.dscp()));
     const auto attached_at = monotonic();
     KernelNames names(round.objects);
-    KSMS_TRY(const auto probed, probe_services(round, planned, lease, tapped, names));
+    KSMS_TRY(const auto probed, probe_services(round, plan, lease, tapped, names));
     const auto settled_at = monotonic();
-    KSMS_TRY(auto judged, judge_probes(round, planned, lease, tapped, probed, names));
+    KSMS_TRY(auto judged, judge_probes(round, plan, lease, tapped, probed, names));
     const auto sent_at = probed.sent.all_sent;
-    judged.report.timing = {.plan = planned_at - round.started,
+    judged.report.timing = {.plan = planned_at - started,
                             .attach = attached_at - planned_at,
                             .probe = sent_at - attached_at,
                             .settle = settled_at - sent_at};
     return judged;
 }
 
+Result<Judged> another_round(const Round& round, const ScanLease& lease) {
+    const auto started = monotonic();
+    KSMS_TRY(auto planned, plan_round(round));
+    return scan_under(round, std::move(planned), lease, started);
+}
+
+/// What a round found stands where the one after it does not come to its end.
+/// @return whether there may be one more
+bool take_next(Result<Judged> next, Judged& judged) {
+    auto& report = judged.report;
+    if (next && !next->cut_short) {
+        auto warnings = std::move(report.warnings);
+        judged = std::move(*next);
+        for (auto& warning : warnings)
+            if (std::ranges::find(report.warnings, warning) == report.warnings.end())
+                report.warnings.push_back(std::move(warning));
+        return true;
+    }
+    const auto why = !next ? next.error().text() : "it was cut short";
+    report.state = next ? next->report.state : ScanState::partial;
+    report.warnings.push_back("probes went on to routers without taps, and a second look failed: " +
+                              why);
+    return false;
+}
+
 /// A round more where probes went on to routers that had no taps, until none does.
-Result<Report> run_rounds(const Objects& objects, Guard& guard, ScanRequest request,
+Result<Report> run_rounds(const Objects& objects, Guard& guard, const ScanRequest& request,
                           const ScanHooks& hooks) {
     const Registry registry(objects.registry, request.limits);
-    const auto deadline = deadline_of(request, monotonic());
     std::vector<Detour> detours;
-    std::optional<Lease> handed_over;
-    for (int count = 1;; ++count) {
-        const Round round{objects, guard, request, hooks, registry, detours, monotonic()};
-        KSMS_TRY(auto leased, plan_and_lease(round, handed_over));
-        KSMS_TRY(auto judged, scan_under(round, leased.planned, leased.lease));
-        const auto now = monotonic();
-        const bool stopped = hooks.stop != nullptr && hooks.stop->load() != 0;
-        if (judged.detours.empty() || count == kMostRounds || stopped || now >= deadline) {
-            add_warnings(leased.lease.undo(), judged.report.warnings);
-            return std::move(judged.report);
-        }
-        KSMS_TRY(handed_over, leased.lease.hand_over());
+    const Round round{objects, guard, request, hooks, registry, detours, monotonic()};
+    KSMS_TRY(auto planned, plan_round(round));
+    KSMS_TRY(auto lease, lease_for(round, planned.plan));
+    KSMS_TRY(auto judged, scan_under(round, std::move(planned), lease, round.started));
+    bool more = !judged.cut_short;
+    for (int count = 1; more && !judged.detours.empty() && count < kMostRounds; ++count) {
+        add_warnings(lease.undo_round(), judged.report.warnings);
         std::ranges::move(judged.detours, std::back_inserter(detours));
-        if (deadline != kNever) request.deadline = deadline - now;
+        judged.detours.clear();
+        more = take_next(another_round(round, lease), judged);
     }
+    add_warnings(lease.undo(), judged.report.warnings);
+    return std::move(judged.report);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ struct ScanHooks {
     std::function<void(const ScanProgress&)> progress;
     /// A service whose probes are all accounted for, while others are not yet: one service with its
     /// routers, judged as if the scan ended now. It may still change (a second try where a firewall
-    /// limits rates, a late drop); see scan/so_far.hpp.
+    /// limits rates, a late drop); see evidence/so_far.hpp.
     std::function<void(const Report&)> so_far;
     /// The scan holds this DSCP from now on.
     std::function<void(std::uint8_t dscp)> leased;

@@ -2,11 +2,12 @@
 // The stages of a scan. Each takes what those before it have made and returns what it adds:
 //
 //     plan -> lease -> plan for its DSCP -> taps -> probes -> verdicts
+//
+// Where probes went on to routers without taps, all but the lease is done again in another round.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,9 +59,7 @@ Result<Planned> plan_round(const Round& round);
 /// another way by it.
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp);
 
-/// @param handed_over  by an earlier round
-Result<ScanLease> lease_round(const Round& round, const Plan& plan,
-                              const std::optional<Lease>& handed_over);
+Result<ScanLease> lease_for(const Round& round, const Plan& plan);
 
 /// Gone, it lets its links go; filters are the guard's to undo.
 struct Tapped {
@@ -83,6 +82,7 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
 struct Judged {
     Report report;
     std::vector<Detour> detours;  ///< ways that nobody knew: routers behind them had no taps
+    bool cut_short{false};        ///< by a signal or the deadline
 };
 Result<Judged> judge_probes(const Round& round, const Planned& planned, const ScanLease& lease,
                             const Tapped& tapped, const Probed& probed, KernelNames& names);

@@ -113,3 +113,31 @@ TEST_CASE("verdict: what left the source by another interface than a real packet
     CHECK(verdict.result == Verdict::no);
     CHECK(verdict.stopped_at == "r1");
 }
+
+TEST_CASE("verdict: accepted behind a router of which nothing is known is UNKNOWN for its reason") {
+    const auto plan = chain(2, true);
+    auto evidence = nothing(plan);
+    evidence.routers[1].in = seen(200, 1);
+    JudgeContext context;
+    auto verdict = told(plan, evidence, context);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "lost");
+    CHECK(verdict.reached == true);
+    context.broken_routers = {"the ingress filter on in0 was removed", ""};
+    verdict = told(plan, evidence, context);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "not_sent:taps-gone");
+    CHECK(verdict.why.starts_with("r1: "));
+    CHECK(verdict.reached == true);
+}
+
+TEST_CASE("verdict: of several next hops of the source a dead one concerns what it was sent to") {
+    const auto plan = chain(1);
+    auto evidence = nothing(plan);
+    JudgeContext context;
+    context.source_gateway_missing = {true};
+    CHECK(told(plan, evidence, context).notes == std::vector<std::string>{"next-hop-missing"});
+    evidence.source = seen(50, 1);
+    evidence.segment_drop = drop(60, "NETFILTER_DROP");
+    CHECK(told(plan, evidence, context).notes == std::vector<std::string>{"dropped-before-router"});
+}

@@ -91,7 +91,7 @@ TEST_CASE("what is wrong with a job's request is named") {
         {{{"user", 7}}, "\"user\": 7: not a string"},
         {{{"inject", "r1:eth0"}}, "\"inject\" is for \"mode\": \"isolated\""},
         {{{"mode", "isolated"}, {"tap", "xdp"}},
-         "\"tap\": \"xdp\" does not see what \"mode\": \"isolated\" gives the routers"},
+         "\"tap\": \"xdp\" cannot see probes that \"mode\": \"isolated\" injects"},
         {{{"timeout", 1}, {"tcp_timeout", 2}}, "\"tcp_timeout\" and \"timeout\" are the same"},
         {{{"destination", "fd00::1"}}, "\"source\": \"10.0.0.1\" and \"destination\": \"fd00::1\""},
         {{{"services", "1-150"}, {"range_limit", 100}}, "\"range_limit\": 100: a range of 150"},

@@ -86,7 +86,7 @@ TEST_CASE("ports: a protocol is no port, and one without ports is not supported 
         CHECK(says(error.message, "not supported yet"));
         CHECK_FALSE(says(error.hint, "did you mean"));
     }
-    CHECK(says(error_of("tcp").message, "no port of it is named"));
+    CHECK(says(error_of("tcp").message, "name a port"));
     CHECK(error_of("udp").hint == "80/udp, or U:- for all of its ports");
 }
 

@@ -114,7 +114,7 @@ TEST_CASE("scan: what is missing or wrong is named") {
           "-s 10.0.0.1 and -d fd00::1: one is IPv4, the other IPv6");
     CHECK(error_of(request({"--mode", "isolate"})) == "--mode isolate: it is path or isolated");
     CHECK(error_of(request({"--mode", "isolated", "--tap", "xdp"})) ==
-          "--tap xdp does not see what --mode isolated gives the routers");
+          "--tap xdp cannot see probes that --mode isolated injects");
     CHECK(error_of(request({"--inject", "r1:eth0"})) == "--inject is for --mode isolated");
     CHECK(error_of(request({"--tap", "nftables"})) ==
           "--tap nftables: it is tc or xdp or netfilter");
