@@ -34,9 +34,7 @@ public:
 
     [[nodiscard]] const Lease& lease() const { return lease_; }
     [[nodiscard]] std::uint8_t dscp() const { return lease_.dscp; }
-    [[nodiscard]] std::uint32_t generation() const {
-        return static_cast<std::uint32_t>(lease_.generation);
-    }
+    [[nodiscard]] std::uint32_t generation() const { return lease_.generation.low(); }
     /// For the next round: it is not given back with this object. Nothing of one that the user held
     /// before, which take() finds again.
     Result<std::optional<Lease>> hand_over();
