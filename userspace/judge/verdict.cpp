@@ -218,7 +218,7 @@ private:
             verdict_.cause.why = Why::delivered;
             verdict_.cause.router = static_cast<RouterIndex>(step.router);
             verdict_.arrival = {Arrival::By::router, true,       delivery,
-                                site_of(seen.drop),  seen.reply, 0};
+                                site_of(seen.drop),  seen.reply, kNoText};
         }
     }
 
