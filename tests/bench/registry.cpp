@@ -140,7 +140,7 @@ void killed(const Registry& registry) {
         const auto lease = must(registry.find_job("killed"));
         const auto from = monotonic();
         kill(child, SIGKILL);
-        while (must(registry.holds(static_cast<std::uint8_t>(lease.dscp), lease.state >> 8))) {
+        while (must(registry.holds(static_cast<std::uint8_t>(lease.dscp), generation_of(lease)))) {
         }
         took.push_back(monotonic() - from);
         waitpid(child, nullptr, 0);

@@ -117,7 +117,8 @@ TEST_CASE("failure 23: one id has one owner, and only he can release it") {
     const auto theirs = value(bench.registry.find_job("shared"));
     const auto mine = value(bench.registry.allocate(Bench::request("mine")));
     CHECK(value(bench.registry.release(mine.dscp, mine.generation)));
-    CHECK(value(bench.registry.holds(static_cast<std::uint8_t>(theirs.dscp), theirs.state >> 8)));
+    CHECK(
+        value(bench.registry.holds(static_cast<std::uint8_t>(theirs.dscp), generation_of(theirs))));
 }
 
 TEST_CASE("failure 24: the 33rd job runs when the first ends") {
@@ -143,7 +144,7 @@ TEST_CASE("failure 25: a killed owner's DSCP is free at once, with nobody alloca
     const auto lease = value(bench.registry.find_job("killed"));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
     owner.kill();  // returns when it is reaped: the exit hook ran before
-    CHECK_FALSE(value(bench.registry.holds(dscp, lease.state >> 8)));
+    CHECK_FALSE(value(bench.registry.holds(dscp, generation_of(lease))));
     CHECK(value(bench.registry.list()).empty());
     CHECK(value(bench.registry.figures()).reaped_exit == 1);
 }

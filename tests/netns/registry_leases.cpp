@@ -157,7 +157,7 @@ TEST_CASE("registry: a lease ends on the second, with nobody running") {
     Instant gone;
     REQUIRE(eventually([&] {
         gone = monotonic();
-        return !value(bench.registry.holds(32, 1));
+        return !value(bench.registry.holds(32, Generation(1)));
     }));
     CHECK(gone >= expires);
     CHECK(gone - expires < 1s);

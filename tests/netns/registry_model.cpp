@@ -68,7 +68,7 @@ private:
         if (event.kind == Kind::allocate) return allocate(event);
         const auto chosen = held_.begin() + static_cast<long>(random_() % held_.size());
         event.dscp = chosen->dscp;
-        event.generation = chosen->generation;
+        event.generation = chosen->generation.value();
         if (event.kind == Kind::renew) {
             event.answer = registry_.renew(chosen->dscp, chosen->generation, std::chrono::hours(1))
                                ? Answer::done
@@ -88,7 +88,7 @@ private:
                                                              : Answer::wrong;
         if (!lease) return;
         event.dscp = lease->dscp;
-        event.generation = lease->generation;
+        event.generation = lease->generation.value();
         held_.push_back(*lease);
     }
 

@@ -167,11 +167,12 @@ private:
 
     void add_unknown(const Service& service, Why why, const std::string& text = {}) {
         ServiceExplanation none;
-        none.scan.texts.push_back(text);
+        const TextIndex number{1};
+        none.scan.texts = {"", text};
         none.scan.services.resize(1);
         none.scan.services.front().service = service;
         none.scan.services.front().cause.why = why;
-        none.scan.services.front().cause.text = 1;
+        none.scan.services.front().cause.text = number;
         none.scan.unknown = 1;
         result_.services.push_back(std::move(none));
     }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/generation.hpp"
 #include "bpf/attach.hpp"
 
 namespace ksms {
@@ -164,7 +165,7 @@ Status Undoer::clear_slot(const JournalItem& item) const {
     if (!taken) {
         KSMS_TRY(const auto lease, objects_.registry.leases.lookup(entry.dscp));
         const bool held = lease && (lease->state & 0xff) != KSMS_LEASE_FREE;
-        if (held && static_cast<std::uint32_t>(lease->state >> 8) != entry.generation) return {};
+        if (held && Generation::of_state(lease->state).low() != entry.generation) return {};
     }
     return clear_scan(objects_, entry.dscp, entry.generation);
 }

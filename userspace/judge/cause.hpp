@@ -49,9 +49,12 @@ struct DropSite {
 /// route, TTL) is the kernel's own, and no firewall's.
 [[nodiscard]] bool is_rejected(const DropSite& dropped, const Reply& reply);
 
-using RouterIndex = std::uint16_t;  ///< into Plan::routers, and Report::router_names
-using TextIndex = std::uint16_t;    ///< into Report::texts; 0: none
-inline constexpr RouterIndex kNoRouter = 0xffff;
+/// Into Plan::routers, and Report::router_names.
+enum class RouterIndex : std::uint16_t {};
+inline constexpr RouterIndex kNoRouter{0xffff};
+/// Into Report::texts.
+enum class TextIndex : std::uint16_t {};
+inline constexpr TextIndex kNoText{0};
 
 struct Cause {
     Why why{Why::nothing};
@@ -62,9 +65,9 @@ struct Cause {
     Reply reply{};  ///< of the router that it ended at
     /// What the kind of cause needs: the route that refused it ("blackhole (10.2.0.0/16)"), the tap
     /// that is gone, why it was not sent, the planned interface.
-    TextIndex text{0};
-    TextIndex iface{0};  ///< the interface that it is about
-    TextIndex netns{0};  ///< the source's namespace, where it is about that
+    TextIndex text{kNoText};
+    TextIndex iface{kNoText};  ///< the interface that it is about
+    TextIndex netns{kNoText};  ///< the source's namespace, where it is about that
     bool operator==(const Cause&) const = default;
 };
 
@@ -90,7 +93,7 @@ struct Arrival {
     Delivery delivery{Delivery::unknown};
     DropSite dropped{};
     Reply reply{};
-    TextIndex host{0};  ///< name of the host that dropped it
+    TextIndex host{kNoText};  ///< name of the host that dropped it
     /// Is it known whether the destination was reached?
     [[nodiscard]] bool known() const { return by != By::nobody; }
     bool operator==(const Arrival&) const = default;

@@ -33,7 +33,7 @@ void at_destination(const Plan& plan, const ProbeEvidence& evidence, bool drops_
     const auto& reply = evidence.destination_reply;
     const auto delivery = delivery_of(evidence.destination, drop, reply, drops_seen);
     verdict.arrival = {
-        Arrival::By::host, delivery != Delivery::refused, delivery, site_of(drop), reply, 0};
+        Arrival::By::host, delivery != Delivery::refused, delivery, site_of(drop), reply, kNoText};
     const auto host = evidence.destination_host;
     verdict.host = host < plan.destination_hosts.size()
                        ? std::string_view(plan.destination_hosts[host].name())

@@ -9,6 +9,7 @@
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/indexed.hpp"
 #include "base/service.hpp"
 #include "judge/cause.hpp"
 #include "judge/note.hpp"
@@ -30,9 +31,9 @@ struct ServiceAtRouter {
     Why why{Why::nothing};
     RouterIndex stopped_by{kNoRouter};  ///< of Why::stopped_before
     DropSite dropped{};
-    Reply reply{};       ///< what it sent back where it did not pass it on
-    TextIndex text{0};   ///< as Cause::text
-    TextIndex iface{0};  ///< where this service left, if it differs from the router's
+    Reply reply{};             ///< what it sent back where it did not pass it on
+    TextIndex text{kNoText};   ///< as Cause::text
+    TextIndex iface{kNoText};  ///< where this service left, if it differs from the router's
     Notes notes;
     std::uint32_t change{0};  ///< index into Report::changes; 0: none
     std::uint32_t ingress_packets{0}, ingress_bytes{0};
@@ -40,6 +41,7 @@ struct ServiceAtRouter {
     std::uint32_t strangers{0};
     [[nodiscard]] bool stopped_before() const { return why == Why::stopped_before; }
 };
+static_assert(sizeof(ServiceAtRouter) <= 52);
 
 /// A router once per entry, in path order.
 struct RouterReport {
@@ -86,9 +88,9 @@ struct Report {
     std::vector<std::string> warnings;  ///< for standard error and JSON's "warnings"
 
     // What services name by index, so that 65,535 of them own no memory.
-    std::vector<std::string> router_names;
+    Indexed<RouterIndex, std::string> router_names;
     KernelWords words;
-    std::vector<std::string> texts{""};
+    Indexed<TextIndex, std::string> texts{""};
     std::vector<Change> changes{{}};
     std::vector<std::vector<ChangeAt>> change_lists{{}};
 

@@ -52,7 +52,8 @@ Summary::Row& Summary::row(std::size_t entry, const ProbeVerdict::AtRouter& at) 
 TextIndex Summary::text(std::string_view text) {
     const auto known = text_numbers_.find(text);
     if (known != text_numbers_.end()) return known->second;
-    if (texts_.size() > std::numeric_limits<TextIndex>::max()) return 0;
+    if (texts_.size() > std::numeric_limits<std::underlying_type_t<TextIndex>>::max())
+        return kNoText;
     const auto number = static_cast<TextIndex>(texts_.size());
     texts_.emplace_back(text);
     text_numbers_.emplace(text, number);
@@ -153,7 +154,7 @@ void Summary::finish(const KernelWords& words, Report& report) {
             different.insert(key.second);
             finish_row(row);
             for (auto& answer : row.report.services)
-                if (answer.iface == text(row.report.iface)) answer.iface = 0;
+                if (answer.iface == text(row.report.iface)) answer.iface = kNoText;
             order.push_back(&row);
         }
         std::ranges::stable_sort(order, {}, [](const Row* row) { return row->report.hop; });

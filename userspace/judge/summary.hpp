@@ -49,10 +49,10 @@ private:
     std::map<std::pair<std::size_t, std::size_t>, Row> rows_;  ///< (entry, router)
     std::vector<ServiceReport> ends_;
     std::vector<bool> filled_;
-    std::vector<std::string> texts_{""};
+    Indexed<TextIndex, std::string> texts_{""};
     std::vector<Change> changes_{{}};
     std::vector<std::vector<ChangeAt>> change_lists_{{}};
-    std::map<std::string, TextIndex, std::less<>> text_numbers_{{"", 0}};
+    std::map<std::string, TextIndex, std::less<>> text_numbers_{{"", kNoText}};
     std::map<Change, std::uint32_t> change_numbers_;
     std::map<std::vector<ChangeAt>, std::uint32_t> list_numbers_;
 };

@@ -48,7 +48,7 @@ void at_router(JsonWriter& json, const Report& report, const ServiceAtRouter& an
     json.key("reason").text_or_null(reason_text(report, answer));
     dropped_at(json, report, answer.dropped, answer.result == Verdict::no);
     json.key("answer").text_or_null(reply_text(answer.reply));
-    if (answer.iface != 0) json.field("iface", report.texts[answer.iface]);
+    if (answer.iface != kNoText) json.field("iface", report.texts[answer.iface]);
     if (answer.strangers > 0) json.field("strangers", answer.strangers);
     json.key("notes").strings(notes_text(report, answer));
     json.end_object();

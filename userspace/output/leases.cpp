@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "base/dscp.hpp"
+#include "base/generation.hpp"
 #include "output/layout.hpp"
 
 namespace ksms {
@@ -137,7 +138,8 @@ void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) 
         json.null();
     else
         json.value(date(instant(lease.expires_ns), now), kEpochDecimals);
-    json.field("status", status_of(lease, now)).field("generation", lease.state >> 8);
+    json.field("status", status_of(lease, now))
+        .field("generation", Generation::of_state(lease.state).value());
     json.end_object();
 }
 

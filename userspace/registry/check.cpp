@@ -21,10 +21,6 @@ namespace {
 constexpr std::chrono::milliseconds kFirstLook{50}, kNextLook{20};
 constexpr int kLooks = 50;
 
-std::uint64_t state_of(std::uint64_t generation, ksms_lease_state what) {
-    return generation << 8 | what;
-}
-
 template <std::size_t N>
 bool is_padded(const char (&text)[N]) {
     const auto length = strnlen(text, N);
@@ -130,14 +126,15 @@ private:
         return [this, dscp, to, mend] {
             auto& lease = leases_.values()[dscp];
             auto seen = now_[dscp].state;
-            const auto busy = state_of(seen >> 8, KSMS_LEASE_CHANGING);
+            const auto was = Generation::of_state(seen);
+            const auto busy = was.state(KSMS_LEASE_CHANGING);
             if (!__atomic_compare_exchange_n(&lease.state, &seen, busy, false, __ATOMIC_SEQ_CST,
                                              __ATOMIC_SEQ_CST))
                 return false;
             const bool mended = mend(lease);
             // What is freed begins a new generation: whatever was sent under the old one is stale.
-            const auto generation = (seen >> 8) + (to == KSMS_LEASE_FREE ? 1 : 0);
-            __atomic_store_n(&lease.state, state_of(generation, to), __ATOMIC_SEQ_CST);
+            const auto generation = to == KSMS_LEASE_FREE ? was.next() : was;
+            __atomic_store_n(&lease.state, generation.state(to), __ATOMIC_SEQ_CST);
             now_[dscp] = lease;
             return mended;
         };

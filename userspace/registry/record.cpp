@@ -21,8 +21,8 @@ bool is_held(const ksms_lease& lease) {
     return what == KSMS_LEASE_HELD || what == KSMS_LEASE_CHANGING;
 }
 
-std::uint64_t generation_of(const ksms_lease& lease) {
-    return lease.state >> 8;
+Generation generation_of(const ksms_lease& lease) {
+    return Generation::of_state(lease.state);
 }
 
 std::string job_of(const ksms_lease& lease) {
@@ -36,7 +36,7 @@ std::string user_of(const ksms_lease& lease) {
 ksms_lease record_of(const ksms_registry_call& given) {
     const auto& asked = given.request;
     ksms_lease lease{};
-    lease.state = given.generation << 8 | KSMS_LEASE_HELD;
+    lease.state = Generation(given.generation).state(KSMS_LEASE_HELD);
     lease.owner_start = asked.owner_start;
     lease.owner_pid = asked.owner_pid;
     lease.uid = asked.uid;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.hpp"
+#include "base/generation.hpp"
 #include "ksms/abi.h"
 #include "os/process.hpp"
 
@@ -19,7 +20,7 @@ struct Surroundings {
 };
 
 [[nodiscard]] bool is_held(const ksms_lease& lease);
-[[nodiscard]] std::uint64_t generation_of(const ksms_lease& lease);
+[[nodiscard]] Generation generation_of(const ksms_lease& lease);
 [[nodiscard]] std::string job_of(const ksms_lease& lease);
 [[nodiscard]] std::string user_of(const ksms_lease& lease);
 /// What the table says of a lease that was given just now.

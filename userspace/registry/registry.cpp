@@ -24,10 +24,10 @@ constexpr int kReads = 1000;
 
 constexpr const char* kListHint = "`ksmsctl registry list` shows all";
 
-ksms_registry_call call_for(std::uint32_t dscp, std::uint64_t generation, ksms_registry_op op) {
+ksms_registry_call call_for(std::uint32_t dscp, Generation generation, ksms_registry_op op) {
     ksms_registry_call call{};
     call.dscp = dscp;
-    call.generation = generation;
+    call.generation = generation.value();
     call.op = op;
     return call;
 }
@@ -151,11 +151,11 @@ Result<Lease> Registry::answer(const LeaseRequest& request, const ksms_registry_
         return std::unexpected(not_given(request, call.result, limits_));
     Lease lease;
     lease.dscp = static_cast<std::uint8_t>(call.dscp);
-    lease.generation = call.generation;
+    lease.generation = Generation(call.generation);
     lease.found = call.result == EEXIST;
     if (lease.found) {
         KSMS_TRY(const auto record, read(call.dscp));
-        if (!record || generation_of(*record) != call.generation)
+        if (!record || generation_of(*record) != lease.generation)
             return fail(Code::no_dscp,
                         fmt::format("the lease of DSCP {} for the job {} ended at once", call.dscp,
                                     request.job),
@@ -180,7 +180,7 @@ Result<Lease> Registry::allocate(const LeaseRequest& request, nanoseconds wait,
     return answer(request, call);
 }
 
-Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, nanoseconds ttl) const {
+Status Registry::renew(std::uint8_t dscp, Generation generation, nanoseconds ttl) const {
     auto call = call_for(dscp, generation, KSMS_OP_RENEW);
     call.ttl_ns = in_ns(ttl);
     KSMS_TRY(const auto result, transact(call));
@@ -191,12 +191,13 @@ Status Registry::renew(std::uint8_t dscp, std::uint64_t generation, nanoseconds 
             fmt::format("no process owns the lease of DSCP {}: it needs a time to live", dscp));
     if (result == ERANGE) return std::unexpected(too_long(ttl, limits_));
     if (result == EPERM) return std::unexpected(others_lease(dscp));
-    return fail(Code::not_found,
-                fmt::format("DSCP {} is not held under generation {} any more", dscp, generation),
-                kListHint);
+    return fail(
+        Code::not_found,
+        fmt::format("DSCP {} is not held under generation {} any more", dscp, generation.value()),
+        kListHint);
 }
 
-Result<bool> Registry::release(std::uint8_t dscp, std::uint64_t generation) const {
+Result<bool> Registry::release(std::uint8_t dscp, Generation generation) const {
     auto call = call_for(dscp, generation, KSMS_OP_RELEASE);
     KSMS_TRY(const auto result, transact(call));
     if (result == EPERM) return std::unexpected(others_lease(dscp));
@@ -225,7 +226,7 @@ Status Registry::vacate(const Lease& lease) const {
     return {};
 }
 
-Result<bool> Registry::holds(std::uint8_t dscp, std::uint64_t generation) const {
+Result<bool> Registry::holds(std::uint8_t dscp, Generation generation) const {
     KSMS_TRY(const auto lease, pins_.leases.lookup(dscp));
     return lease && is_held(*lease) && generation_of(*lease) == generation;
 }

@@ -14,6 +14,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/generation.hpp"
 #include "bpf/registry_pins.hpp"
 #include "ksms/abi.h"
 #include "os/process.hpp"
@@ -34,7 +35,7 @@ struct LeaseRequest {
 
 struct Lease {
     std::uint8_t dscp{0};
-    std::uint64_t generation{0};
+    Generation generation{0};
     ksms_lease record{};
     bool found{false};  ///< the same owner held it for this job already
 };
@@ -69,16 +70,16 @@ public:
     /// is longer than may be)
     /// @return Code::not_found where it is not held under this generation any more;
     /// Code::not_allowed where it is another user's
-    Status renew(std::uint8_t dscp, std::uint64_t generation, nanoseconds ttl) const;
+    Status renew(std::uint8_t dscp, Generation generation, nanoseconds ttl) const;
     /// @return false: it was not held under this generation any more; Code::not_allowed where it is
     /// another user's
-    Result<bool> release(std::uint8_t dscp, std::uint64_t generation) const;
+    Result<bool> release(std::uint8_t dscp, Generation generation) const;
     /// One scan at a time under a lease: this process, until it vacates it or ends.
     /// @return Code::no_dscp where another scan runs under it
     Status occupy(const Lease& lease) const;
     Status vacate(const Lease& lease) const;
     /// Is it held under this generation still?
-    [[nodiscard]] Result<bool> holds(std::uint8_t dscp, std::uint64_t generation) const;
+    [[nodiscard]] Result<bool> holds(std::uint8_t dscp, Generation generation) const;
 
     /// Frees the leases of dead owners and those past their time that the kernel did not: where its
     /// hook was missing. Root only.

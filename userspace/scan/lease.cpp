@@ -11,7 +11,7 @@ namespace ksms {
 namespace {
 
 ksms_journal_entry claim_of(const Lease& lease) {
-    return did_lease(lease.dscp, static_cast<std::uint32_t>(lease.generation));
+    return did_lease(lease.dscp, lease.generation.low());
 }
 
 Result<Lease> allocate(const Registry& registry, const ScanRequest& request,

@@ -30,9 +30,7 @@ public:
 
     [[nodiscard]] const Lease& lease() const { return lease_; }
     [[nodiscard]] std::uint8_t dscp() const { return lease_.dscp; }
-    [[nodiscard]] std::uint32_t generation() const {
-        return static_cast<std::uint32_t>(lease_.generation);
-    }
+    [[nodiscard]] std::uint32_t generation() const { return lease_.generation.low(); }
     /// Undoes what was done under it, and holds it for another round. What could not be undone is
     /// in the result, and tried again.
     std::vector<Undone> undo_round() { return guard_->undo_but_leases(); }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/generation.hpp"
 #include "bpf/attach.hpp"
 
 namespace ksms {
@@ -51,7 +52,7 @@ Result<std::uint32_t> TapTable::add(const TapPlace& place, std::uint32_t link, s
     auto tap = describe(place, link, dscp, guard == nullptr);
     if (place.kind == KSMS_TAP_CLSACT) {
         KSMS_TRY(const auto lease, objects_.registry.leases.lookup(dscp));
-        if (lease) tap.generation = static_cast<std::uint32_t>(lease->state >> 8);
+        if (lease) tap.generation = Generation::of_state(lease->state).low();
     }
     for (std::uint32_t attempt = 0; attempt < KSMS_MAX_TAPS; ++attempt) {
         const auto id = __atomic_fetch_add(&config.next_tap, 1u, __ATOMIC_RELAXED) % KSMS_MAX_TAPS;

@@ -58,7 +58,7 @@ TEST_CASE(
     CHECK(report.routers[0].name == "r2");
     CHECK(report.routers[0].iface == "x");
     CHECK(report.texts[report.routers[0].services[2].iface] == "other");
-    CHECK(report.routers[0].services[0].iface == 0);
+    CHECK(report.routers[0].services[0].iface == kNoText);
     CHECK(report.routers[1].name == "r1");
     CHECK_FALSE(report.routers[1].services[2].on_path);
     CHECK(report.routers[2].entry == "b");
@@ -73,11 +73,11 @@ TEST_CASE("summary: of several entries the worst answer counts") {
     ProbeVerdict no = passing({{0, ""}});
     no.result = no.walk[0].answer.result = Verdict::no;
     no.cause.why = Why::dropped;
-    no.cause.router = 0;
+    no.cause.router = RouterIndex{0};
     ProbeVerdict lost = passing({{1, ""}});
     lost.result = lost.walk[0].answer.result = Verdict::unknown;
     lost.cause.why = Why::lost;
-    lost.cause.router = 1;
+    lost.cause.router = RouterIndex{1};
     summary.add(0, 0, no, 1);
     summary.add(0, 1, passing({{0, "e"}}), 1);
     summary.add(1, 0, lost, 4);
@@ -101,7 +101,7 @@ TEST_CASE("summary: the planned interface stands where no service has a verdict"
     stopped.result = stopped.walk[0].answer.result = Verdict::no;
     stopped.walk[1].answer.result = Verdict::unknown;
     stopped.walk[1].answer.why = Why::stopped_before;
-    stopped.walk[1].answer.stopped_by = 0;
+    stopped.walk[1].answer.stopped_by = RouterIndex{0};
     summary.add(0, 0, stopped, 1);
     Report report;
     summary.finish({}, report);

@@ -126,7 +126,7 @@ TEST_CASE("documents: scans", "[documents]") {
     report.routers[0].services[0].change = static_cast<std::uint32_t>(report.changes.size() - 1);
     for (std::uint8_t note = 0; note < kNotes; ++note)
         report.routers[0].services[0].notes.add(static_cast<Note>(note));
-    report.services[0].arrival = {Arrival::By::host, true, Delivery::taken, {}, {}, 0};
+    report.services[0].arrival = {Arrival::By::host, true, Delivery::taken, {}, {}, kNoText};
     report.warnings = {"something"};
     keep("scan-other", write(false));
     report.routers.clear();

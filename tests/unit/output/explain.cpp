@@ -82,7 +82,7 @@ HopReport unreached_hop() {
     hop.entry = "ts-hq";
     hop.hop = 2;
     hop.answer.why = Why::stopped_before;
-    hop.answer.stopped_by = 0;
+    hop.answer.stopped_by = RouterIndex{0};
     return hop;
 }
 

@@ -95,7 +95,7 @@ TEST_CASE("JSON: a router that is not on a service's path omits that service") {
 
 TEST_CASE("JSON: destination_reached is true, false or null") {
     auto report = example_report();
-    report.services[0].arrival = {Arrival::By::host, true, Delivery::unknown, {}, {}, 0};
+    report.services[0].arrival = {Arrival::By::host, true, Delivery::unknown, {}, {}, kNoText};
     report.services[1].arrival.by = Arrival::By::elsewhere;
     report.routers[0].iface.clear();
     report.state = ScanState::interrupted;

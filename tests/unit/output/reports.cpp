@@ -30,7 +30,7 @@ ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
             report.routers.push_back(std::move(router));
         }
     }
-    report.router_names = routers;
+    report.router_names.assign(routers.begin(), routers.end());
     report.router_count = static_cast<std::uint32_t>(routers.size());
 }
 
@@ -109,7 +109,7 @@ ReportBuilder& ReportBuilder::changed(RouterIndex router, const Change& change) 
     auto& service = report.services.back();
     service.changes = service.all_changes =
         static_cast<std::uint32_t>(report.change_lists.size() - 1);
-    report.routers[router].services.back().change = number;
+    report.routers[std::to_underlying(router)].services.back().change = number;
     return *this;
 }
 
@@ -120,7 +120,7 @@ Report example_report() {
     builder.add(IPPROTO_TCP, 22, "YYY")
         .add(IPPROTO_TCP, 25, "YN-", "NETFILTER_DROP")
         .add(IPPROTO_TCP, 80, "YYY")
-        .changed(2, change)
+        .changed(RouterIndex{2}, change)
         .add(IPPROTO_UDP, 514, "???", "lost")
         .sent(4)
         .add(IPPROTO_TCP, 3306, "Y.Y");

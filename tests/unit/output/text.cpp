@@ -176,7 +176,7 @@ TEST_CASE("text: a router that stops services is named, also where it was not as
     auto& service = builder.report.services[0];
     service.result = Verdict::no;
     service.cause.why = Why::dropped;
-    service.cause.router = builder.report.routers[0].services[0].stopped_by = 1;
+    service.cause.router = builder.report.routers[0].services[0].stopped_by = RouterIndex{1};
     builder.report.no = 1;
     CHECK(contains(scan_text(view_of(builder.report), {}), "1 stops (r1 1)"));
 }

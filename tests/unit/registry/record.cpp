@@ -39,7 +39,7 @@ TEST_CASE("lease records: over when the owner has ended or the time has") {
 TEST_CASE("lease records: held also while it is renewed, not before all is written") {
     auto record = lease(7, 70, 0);
     CHECK(is_held(record));
-    CHECK(generation_of(record) == 9);
+    CHECK(generation_of(record) == Generation(9));
     for (const auto& [state, held] : {std::pair{KSMS_LEASE_FREE, false},
                                       {KSMS_LEASE_BUSY, false},
                                       {KSMS_LEASE_CLAIMED, false},
