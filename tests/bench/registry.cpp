@@ -16,7 +16,6 @@
 #include "base/clock.hpp"
 #include "bpf/install.hpp"
 #include "bpf/objects.hpp"
-#include "bpf/uninstall.hpp"
 #include "registry/registry.hpp"
 
 namespace {
@@ -191,5 +190,5 @@ int main() {
         killed(registry);
         exit_hook(root);
     }
-    return remove_installed(root, [](const PinRoot&) { return Status{}; }) ? 0 : 1;
+    return uninstall(root) ? 0 : 1;
 }

@@ -107,6 +107,31 @@ TEST_CASE("hostile: no time to live is so long that it wraps round to none, or t
     CHECK(as(kMember, [&] { return ask(bench, asking("a-day", limits.longest_ns)); }) == 0);
 }
 
+TEST_CASE("hostile: a check sees what a member could have been given before there were limits") {
+    const RegistryBench bench;
+    auto lease = value(bench.registry.allocate(RegistryBench::request("made"))).record;
+    lease.uid = kMember;
+    lease.owner_pid = 0;
+    lease.owner_start = 0;
+    lease.expires_ns = kEvery / 2;
+    ok(bench.objects.registry.leases.update(32, lease));
+    const auto check = [&](bool repair) {
+        return value(check_leases(bench.objects.registry, RegistryLimits{}, repair));
+    };
+    const auto found = check(false);
+    REQUIRE_FALSE(found.empty());
+    CHECK(found.front().what.find("86400 s is the longest") != std::string::npos);
+    check(true);
+    CHECK(check(false).empty());
+    const auto now = value(bench.registry.find_dscp(32));
+    CHECK(now.expires_ns - monotonic_ns() <= RegistryLimits{}.longest_ns);
+    // With neither an owner nor an end it is over.
+    lease.expires_ns = 0;
+    ok(bench.objects.registry.leases.update(32, lease));
+    CHECK(value(bench.registry.reap()).size() == 1);
+    CHECK(value(bench.registry.list()).empty());
+}
+
 TEST_CASE("hostile: the limits are the configuration's, whoever asks, and root's to change") {
     const RegistryBench bench;
     RegistryLimits narrow;

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "bpf/keeper.hpp"
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/leftovers.hpp"
@@ -17,6 +18,10 @@ namespace {
 
 bool is_there(const std::string& path) {
     return std::filesystem::exists(path);
+}
+
+std::string cgroup_of(const Lab& lab) {
+    return ksms::keeper_path(ksms::PinRoot{lab.pin_root()});
 }
 
 /// Programs of this lab's root on a tracepoint: the exit hook.
@@ -32,12 +37,13 @@ void install(const Lab& lab) {
 }
 
 bool is_gone(const Lab& lab) {
-    return !is_there(lab.pin_root()) && !hook_runs(lab);
+    return !is_there(lab.pin_root()) && !hook_runs(lab) &&
+           (cgroup_of(lab).empty() || !is_there(cgroup_of(lab)));
 }
 
 }  // namespace
 
-TEST_CASE("uninstall: pins and exit hook go, and come again with the next command") {
+TEST_CASE("uninstall: pins, exit hook and cgroup go, and come again with the next command") {
     const Lab lab;
     install(lab);
     const auto planned = run(ksmsctl(lab, {"uninstall", "--dry-run"}));
@@ -124,4 +130,19 @@ TEST_CASE("uninstall: what a killed scan left goes first, for only the journal k
     CHECK(is_gone(lab));
     install(lab);
     CHECK(difference(before, full_state(lab)).find("clsact") == std::string::npos);
+}
+
+TEST_CASE("uninstall: pins that were removed by hand leave the cgroup, which goes too") {
+    const Lab lab;
+    install(lab);
+    if (cgroup_of(lab).empty()) {
+        WARN("SKIP: no cgroup v2 is mounted here");
+        return;
+    }
+    std::filesystem::remove_all(lab.pin_root());
+    REQUIRE(is_there(cgroup_of(lab)));
+    const auto done = run(ksmsctl(lab, {"uninstall"}));
+    INFO(done.out << done.err);
+    CHECK(done.exit == 0);
+    CHECK(is_gone(lab));
 }

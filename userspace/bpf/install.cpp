@@ -28,8 +28,11 @@
 
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
+#include "bpf/keeper.hpp"
 #include "bpf/load.hpp"
+#include "bpf/mend.hpp"
 #include "bpf/open_map.hpp"
+#include "bpf/uninstall.hpp"
 #include "bpf/version.hpp"
 
 namespace ksms {
@@ -92,8 +95,9 @@ Status pin_maps(const ksms_bpf& skeleton, const std::string& root) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton.obj) {
         const std::string name = bpf_map__name(map);
-        if (name.find('.') == std::string::npos)
-            KSMS_CHECK(pin(bpf_map__fd(map), root + "/" + name));
+        const auto path = root + "/" + name;
+        if (name.find('.') == std::string::npos && access(path.c_str(), F_OK) != 0)
+            KSMS_CHECK(pin(bpf_map__fd(map), path));
     }
     return {};
 }
@@ -151,11 +155,14 @@ Result<Fd> lock_root(const PinRoot& root) {
 
 /// Programs of another build: new ones over the same maps. Taps that stand keep running the old
 /// ones until they are attached again; the ABI is the same.
-Status replace_programs(const PinRoot& root) {
+enum class Replace { if_other, always };
+
+Status replace_programs(const PinRoot& root, Replace when) {
     KSMS_TRY(const auto lock, lock_root(root));
     KSMS_TRY(const auto raw, open_pin(root.path + "/config"));
     KSMS_TRY(const auto config, MappedArray<ksms_config>::map(raw.get(), 1, "config"));
-    if (config.values()[0].object_hash == object_hash()) return {};  // the one before us did it
+    if (when == Replace::if_other && config.values()[0].object_hash == object_hash())
+        return {};  // the one before us did it
     KSMS_TRY(const auto skeleton, load_object(root.path));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj) {
@@ -172,10 +179,15 @@ Status replace_programs(const PinRoot& root) {
     return {};
 }
 
+/// Everything that is not pinned in the directory yet.
 Status install_in(const std::string& directory, const PinRoot& root) {
+    const auto is_new = [&](const char* name) {
+        return access((directory + "/" + name).c_str(), F_OK) != 0;
+    };
+    const bool config_is_new = is_new("config"), registry_is_new = is_new("registry");
     KSMS_TRY(const auto skeleton, load_object(directory));
-    KSMS_CHECK(fill_config(*skeleton, root));
-    KSMS_CHECK(fill_registry(*skeleton, root));
+    if (config_is_new) KSMS_CHECK(fill_config(*skeleton, root));
+    if (registry_is_new) KSMS_CHECK(fill_registry(*skeleton, root));
     fill_reasons(*skeleton);
     KSMS_CHECK(pin_maps(*skeleton, directory));
     KSMS_CHECK(pin_programs(*skeleton, directory));
@@ -210,9 +222,11 @@ private:
 
 Status install(const PinRoot& root) {
     KSMS_TRY(const auto beside, Beside::make(root));
+    // Somebody may still run on an installation whose pins are gone: its leases are in use.
+    KSMS_CHECK(adopt_orphans(root, beside.path()));
     KSMS_CHECK(install_in(beside.path(), root));
     KSMS_CHECK(open_to_group(beside.path()));
-    if (rename(beside.path().c_str(), root.path.c_str()) == 0) return {};
+    if (rename(beside.path().c_str(), root.path.c_str()) == 0) return ensure_kept(root);
     if (errno == ENOTEMPTY || errno == EEXIST)
         return {};  // another was faster: its objects are as good
     return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
@@ -260,8 +274,6 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
     KSMS_CHECK(check_root(root));
     KSMS_TRY(bool there, check_abi(root, installed_hash));
     if (!there) {
-        if (access((root.path + "/registry").c_str(), F_OK) == 0)
-            return lacks_pins("there is no pin " + root.path + "/config");
         if (!may_install)
             return fail(Code::not_found, "nothing is installed under " + root.path,
                         "any scan installs it");
@@ -273,15 +285,34 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
             hook_was_missing = true;
             KSMS_TRY(there, check_abi(root, installed_hash));
         }
-        if (!there) return lacks_pins("there is no pin " + root.path + "/config");
+        if (!there)
+            return fail(Code::failed, root.path + " lacks pins: somebody removed them",
+                        "`ksmsctl registry check --repair` finds what they named");
     }
     if (!may_install) return false;
     if (installed_hash != object_hash()) {
-        KSMS_CHECK(replace_programs(root));
+        KSMS_CHECK(replace_programs(root, Replace::if_other));
         hook_was_missing = true;
     }
     KSMS_TRY(const bool missing, ensure_exit_hook(root));
+    KSMS_CHECK(ensure_kept(root));
     return hook_was_missing || missing;
+}
+
+Status ensure_kept(const PinRoot& root) {
+    const auto program = open_pin(root.path + "/" + name_of(Program::keep));
+    if (!program) return {};  // `registry check` names the missing pin
+    KSMS_TRY(const auto id, program_id(program->get()));
+    // Where it cannot be looked at nothing is put in its place, and where the kernel refuses it the
+    // pins alone hold the maps; `ksmsctl doctor` says so.
+    const auto missing = [&] {
+        const auto kept = kept_program(root);
+        return kept && *kept != id;
+    };
+    if (keeper_path(root).empty() || !missing()) return {};
+    KSMS_TRY(const auto lock, lock_root(root));
+    if (missing()) (void)keep(root, program->get());
+    return {};
 }
 
 Result<bool> ensure_exit_hook(const PinRoot& root) {
@@ -293,6 +324,33 @@ Result<bool> ensure_exit_hook(const PinRoot& root) {
     KSMS_TRY(const auto exit, open_pin(root.path + "/" + name_of(Program::exit)));
     KSMS_CHECK(start_registry(root.path, setup.get(), exit.get()));
     return true;
+}
+
+Status reinstall_programs(const PinRoot& root) {
+    return replace_programs(root, Replace::always);
+}
+
+Status uninstall(const PinRoot& root) {
+    KSMS_TRY(const auto objects, Objects::open(root, Objects::Missing::fail));
+    if (objects.config.values()[0].active_scans != 0)
+        return fail(Code::failed, "a scan uses the maps under " + root.path);
+    bool standing = false;
+    std::uint32_t keeper = 0;
+    KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t&, const ksms_tap& tap) {
+        standing |= tap.owner_pid == 0;
+        const auto link = link_by_id(tap.link);
+        const bool held = link || link.error().code != Code::not_found;
+        if (tap.dscp == KSMS_EVERY_SCAN && held) keeper = tap.owner_pid;
+    }));
+    if (keeper != 0)
+        return fail(
+            Code::failed,
+            fmt::format("the process {} keeps taps that use the maps under {}", keeper, root.path),
+            "end it first");
+    if (standing)
+        return fail(Code::failed, "taps stand that use the maps under " + root.path,
+                    "`ksmsctl tap detach` them first");
+    return remove_installed(root, [](const PinRoot&) { return Status{}; });
 }
 
 }  // namespace ksms

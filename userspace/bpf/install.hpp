@@ -7,9 +7,6 @@
 
 namespace ksms {
 
-/// The pin of the link on the end of processes.
-constexpr const char* kExitHook = "exit_hook";
-
 /// Where a BPF file system lets everybody make directories (mode 1777, the kernel's default) a
 /// stranger may have been first.
 /// @return Code::not_allowed where the pin root, or the directory that it is in, is not root's
@@ -28,8 +25,14 @@ Status ensure_bpf_fs(const PinRoot& root);
 /// Runs ksms_setup: the timers of the leases, and what a pidfd is.
 Status set_up(int program);
 
+/// New programs over the maps that are pinned, the exit hook and the timers with them.
+Status reinstall_programs(const PinRoot& root);
+
 /// Where the group `ksms` exists, its members may open what the registry's users need.
 Status open_to_group(const std::string& path);
+
+/// The hold on the registry's maps that needs no pin: put back where it is missing.
+Status ensure_kept(const PinRoot& root);
 
 /// The hook that frees a dead owner's lease: attached and pinned, once. Who finds it missing puts
 /// it back.

@@ -15,6 +15,8 @@
 
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
+#include "bpf/keeper.hpp"
+#include "bpf/mend.hpp"
 
 namespace ksms {
 namespace {
@@ -127,6 +129,10 @@ Result<Skeleton> load_object(const std::string& maps) {
         return fail_errno(err, fmt::format("load the BPF programs ({})", words.text()),
                           "`ksmsctl doctor` says what this kernel lacks");
     }
+    std::vector<int> kept;
+    for (const char* name : kRegistryMaps)
+        kept.push_back(bpf_object__find_map_fd_by_name(skeleton->obj, name));
+    KSMS_CHECK(bind_maps(bpf_program__fd(skeleton->progs.ksms_keep), kept));
     return skeleton;
 }
 

@@ -15,7 +15,6 @@
 #include "bpf/attach.hpp"
 #include "bpf/install.hpp"
 #include "bpf/open_map.hpp"
-#include "bpf/version.hpp"
 
 namespace ksms {
 namespace {
@@ -46,6 +45,7 @@ const char* name_of(Program program) {
         case Program::lease: return "ksms_lease";
         case Program::setup: return "ksms_setup";
         case Program::exit: return "ksms_exit";
+        case Program::keep: return "ksms_keep";
         case Program::thread_id: return "ksms_thread_id";
         case Program::inject: return "ksms_inject";
         case Program::symbol: return "ksms_symbol";
@@ -95,14 +95,6 @@ std::string Objects::pin_path(const std::string& name) const {
 
 Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
     KSMS_TRY(const bool unwatched, ensure_installed(root, missing == Missing::install));
-    auto objects = open_pins(root);
-    if (objects) objects->registry.unwatched.set(unwatched);
-    if (!objects && objects.error().code == Code::not_found)
-        return lacks_pins(objects.error().message);
-    return objects;
-}
-
-Result<Objects> Objects::open_pins(const PinRoot& root) {
     Objects objects;
     objects.root_ = root;
     const auto& at = root.path;
@@ -114,6 +106,7 @@ Result<Objects> Objects::open_pins(const PinRoot& root) {
         objects.object_hash_ = objects.config.values()[0].object_hash;
     }
     KSMS_TRY(objects.registry, RegistryPins::open_installed(root, false));
+    objects.registry.unwatched.set(unwatched);
     KSMS_CHECK(open_typed(at, "scans", objects.scans));
     KSMS_CHECK(open_typed(at, "scan_routers", objects.scan_routers));
     KSMS_CHECK(open_typed(at, "services", objects.services));

@@ -30,6 +30,7 @@ enum class Program {
     lease,      ///< SEC("syscall"), context struct ksms_registry_call
     setup,      ///< SEC("syscall"): the timers of the leases
     exit,       ///< tp_btf/sched_process_exit: a dead owner's lease is free
+    keep,       ///< SEC("cgroup/sysctl"): never run, see bpf/keeper.hpp
     thread_id,  ///< SEC("syscall"): its return value is the caller's thread, as injections has it
     inject,     ///< SEC("xdp"), run with live frames
     symbol,     ///< SEC("syscall"), context struct ksms_symbol_call
@@ -82,8 +83,6 @@ public:
     MappedArray<ksms_config> config;  ///< one element; shared with every process and the programs
 
 private:
-    static Result<Objects> open_pins(const PinRoot& root);
-
     PinRoot root_;
     std::uint64_t inode_{0};  ///< of the pin of config
     std::uint64_t object_hash_{0};
@@ -111,5 +110,9 @@ Status begin_scan(const Objects& objects, std::uint32_t dscp, const ksms_scan& s
 /// drops, dense maps. Idempotent; only if scans[dscp].generation is `generation` or the slot is not
 /// active.
 Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t generation);
+
+/// Removes the pins of this root and the directory. Refused (Code::failed) while a scan or a
+/// standing tap uses them.
+Status uninstall(const PinRoot& root);
 
 }  // namespace ksms

@@ -142,7 +142,8 @@ Result<RegistryPins> RegistryPins::open(const PinRoot& root, Missing missing) {
         auto pins = open_installed(root, false);
         if (pins) pins->unwatched.set(unwatched);
         if (pins || pins.error().code != Code::not_found) return pins;
-        return lacks_pins(pins.error().message);
+        return fail(Code::failed, pins.error().message,
+                    "`ksmsctl registry check --repair` finds what it named");
     }
     return open_as_member(root);
 }

@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
+
+#include "bpf/keeper.hpp"
 
 namespace ksms {
 namespace {
@@ -46,6 +49,13 @@ Status remove_pins(const Installed& found) {
 Result<Installed> find_installed(const PinRoot& root) {
     Installed found;
     KSMS_CHECK(find_pins(root.path, found));
+    const auto cgroup = keeper_path(root);
+    struct stat status{};
+    if (cgroup.empty()) return found;
+    if (stat(cgroup.c_str(), &status) == 0)
+        found.cgroup = cgroup;
+    else if (errno != ENOENT)
+        return fail_errno(errno, "look at the cgroup " + cgroup);
     return found;
 }
 
@@ -56,14 +66,18 @@ Status remove_installed(const PinRoot& root,
     if (rename(root.path.c_str(), aside.path.c_str()) != 0)
         return fail_errno(errno, "put the pins aside: " + root.path);
     if (auto free = is_free(aside); !free) {
+        // Who installed meanwhile has taken over the same maps, and needs these pins no more.
         if (renameat2(AT_FDCWD, aside.path.c_str(), AT_FDCWD, root.path.c_str(),
-                      RENAME_NOREPLACE) != 0)
+                      RENAME_NOREPLACE) != 0 &&
+            errno != EEXIST)
             return fail_errno(errno, fmt::format("put the pins back from {}", aside.path));
         return free;
     }
     Installed found;
     KSMS_CHECK(find_pins(aside.path, found));
-    return remove_pins(found);
+    KSMS_CHECK(remove_pins(found));
+    KSMS_TRY([[maybe_unused]] const bool let, let_go(root));
+    return {};
 }
 
 }  // namespace ksms

@@ -42,10 +42,4 @@ std::unexpected<Error> other_version(const PinRoot& root, std::uint32_t abi) {
                 "version; or name another --pin-root");
 }
 
-std::unexpected<Error> lacks_pins(const std::string& message) {
-    return fail(Code::failed, message + ": somebody removed it",
-                "once nothing of ksms runs, `ksmsctl uninstall --force`: the next command installs "
-                "anew, and DSCPs that are held are free then");
-}
-
 }  // namespace ksms

@@ -17,7 +17,4 @@ Result<std::optional<std::uint32_t>> installed_abi(const PinRoot& root);
 /// What to say where `abi` is not KSMS_ABI_VERSION.
 [[nodiscard]] std::unexpected<Error> other_version(const PinRoot& root, std::uint32_t abi);
 
-/// What to say where an installation lacks a pin, which somebody must have removed.
-[[nodiscard]] std::unexpected<Error> lacks_pins(const std::string& message);
-
 }  // namespace ksms

@@ -10,7 +10,8 @@
 #include <string_view>
 
 #include "bpf/attach.hpp"
-#include "bpf/objects.hpp"
+#include "bpf/keeper.hpp"
+#include "bpf/mend.hpp"
 #include "bpf/registry_pins.hpp"
 #include "cli/command.hpp"
 #include "os/process.hpp"
@@ -138,11 +139,18 @@ void registry_checks(const PinRoot& root, std::vector<HealthCheck>& checks) {
                                               : "its members cannot pass " + closed,
                                "chmod o+x " + closed));
     }
-    const auto objects = Objects::open(root, Objects::Missing::fail);
-    const bool whole = objects || objects.error().code == Code::not_found;
+    const auto keeper = keeper_path(root);
+    checks.push_back(check("registry", "cgroup v2", !keeper.empty(), Health::limited,
+                           keeper.empty() ? "leases do not outlive the removal of all pins"
+                                          : "keeps the leases where all pins are removed",
+                           "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"));
+    const auto missing = mend_pins(root, false);
+    const bool whole = missing && missing->empty();
     checks.push_back(check("registry", "pins", whole, Health::limited,
-                           whole ? "none is missing" : objects.error().text(),
-                           whole ? "" : objects.error().hint));
+                           whole     ? "none is missing"
+                           : missing ? missing->front().name + " is missing"
+                                     : missing.error().text(),
+                           "ksmsctl registry check --repair"));
 }
 
 void tool_checks(std::vector<HealthCheck>& checks) {
@@ -172,7 +180,8 @@ Result<int> doctor(Context& context, const Arguments&) {
     tool_checks(report.checks);
     auto& console = context.console;
     if (console.json())
-        write_health_json(report, console.pretty(), console.sink());
+        write_health_json(report, console.pretty(),
+                          [&console](std::string_view piece) { console.write(piece); });
     else
         console.write(health_text(report, console.color(), console.width()));
     return report.can_scan() ? 0 : static_cast<int>(Code::failed);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
+#include "bpf/mend.hpp"
 #include "cli/command.hpp"
 #include "guard/guard.hpp"
 #include "os/process.hpp"
@@ -14,7 +15,11 @@ namespace {
 Result<std::vector<Removed>> collect(const Context& context) {
     std::vector<Removed> removed;
     const auto objects = Objects::open(context.root, Objects::Missing::fail);
-    if (!objects && objects.error().code == Code::not_found) return removed;
+    if (!objects && objects.error().code == Code::not_found) {
+        KSMS_TRY(const bool dropped, drop_unused(context.root));
+        if (dropped) removed.push_back({0, "the maps of a registry without pins", ""});
+        return removed;
+    }
     if (!objects) return std::unexpected(objects.error());
     KSMS_TRY(const auto undone, reconcile(*objects));
     for (const auto& each : undone) removed.push_back({each.owner.pid, each.what, each.error});
@@ -34,7 +39,8 @@ Result<int> gc(Context& context, const Arguments&) {
     KSMS_TRY(const auto removed, collect(context));
     auto& console = context.console;
     if (console.json())
-        write_removed_json(removed, console.pretty(), console.sink());
+        write_removed_json(removed, console.pretty(),
+                           [&console](std::string_view piece) { console.write(piece); });
     else
         console.write(removed_text(removed));
     for (const auto& each : removed)

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "bpf/mend.hpp"
+#include "bpf/version.hpp"
 #include "cli/backup_file.hpp"
 #include "cli/output_file.hpp"
 #include "cli/registry_command.hpp"
@@ -32,13 +34,34 @@ Result<int> run_reap(Context& context, const Arguments&) {
     return 0;
 }
 
+/// What is wrong with the pins, in the words of a finding.
+Status add_pins(const PinRoot& root, bool repair, std::vector<Finding>& findings) {
+    KSMS_TRY(const auto pins, mend_pins(root, repair));
+    for (const auto& pin : pins)
+        findings.push_back({fmt::format("the pin {}/{} is missing", root.path, pin.name),
+                            pin.name == kExitHook ? "nobody frees a DSCP whose owner ends"
+                                                  : "who opens the registry does not find it",
+                            pin.lost_words.empty() ? "pinned again" : pin.lost_words, pin.mended});
+    return {};
+}
+
 Result<int> run_check(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_root("check"));
     const bool repair = arguments.has("repair");
-    KSMS_TRY(const auto pins, RegistryPins::open(context.root));
-    KSMS_TRY(const auto findings, check_leases(pins, context.config.limits, repair));
+    std::vector<Finding> findings;
+    KSMS_TRY(const auto abi, installed_abi(context.root));
+    if (abi && *abi != KSMS_ABI_VERSION) return other_version(context.root, *abi);
+    KSMS_CHECK(add_pins(context.root, repair, findings));
+    if (repair || findings.empty()) {
+        KSMS_TRY(const auto pins, RegistryPins::open(context.root));
+        KSMS_TRY(auto more, check_leases(pins, context.config.limits, repair));
+        findings.insert(findings.end(), more.begin(), more.end());
+        // Whatever was written by hand has no timer: setting them up anew makes each look again.
+        if (repair && !more.empty()) KSMS_CHECK(set_timers(context.root));
+    }
     if (context.console.json())
-        write_findings_json(findings, repair, context.console.pretty(), context.console.sink());
+        write_findings_json(findings, repair, context.console.pretty(),
+                            [&](std::string_view piece) { context.console.write(piece); });
     else
         context.console.write(findings_text(findings, repair));
     const bool left =

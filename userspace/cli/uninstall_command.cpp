@@ -8,7 +8,8 @@
 #include <set>
 
 #include "bpf/attach.hpp"
-#include "bpf/install.hpp"
+#include "bpf/keeper.hpp"
+#include "bpf/mend.hpp"
 #include "bpf/uninstall.hpp"
 #include "bpf/version.hpp"
 #include "cli/command.hpp"
@@ -80,7 +81,7 @@ public:
 
     Status look() {
         KSMS_TRY(installed_, find_installed(root_));
-        if (installed_.pins.empty()) return {};
+        if (installed_.directories.empty()) return look_at_cgroup();
         KSMS_TRY(const auto abi, installed_abi(root_));
         if (abi && *abi != KSMS_ABI_VERSION) {
             held_.push_back(
@@ -90,11 +91,8 @@ public:
             return {};
         }
         auto objects = Objects::open(root_, Objects::Missing::fail);
-        if (!objects && objects.error().err == 0) {
-            // A pin is missing or another program's.
-            held_.push_back(objects.error().message + ", so nobody can tell who holds a DSCP");
-            return {};
-        }
+        if (!objects && objects.error().code == Code::not_found)
+            return {};  // no maps, only remains
         if (!objects) return std::unexpected(objects.error());
         objects_ = std::move(*objects);
         KSMS_TRY(held_, holders(*objects_, context_.config.limits));
@@ -110,6 +108,10 @@ public:
     }
 
     Status remove() {
+        if (installed_.directories.empty()) {
+            KSMS_TRY([[maybe_unused]] const bool let, let_go(root_));
+            return {};
+        }
         return remove_installed(root_, [this](const PinRoot&) { return is_free(); });
     }
 
@@ -133,6 +135,14 @@ public:
     void force() { context_forced_ = true; }
 
 private:
+    /// The pins were removed by hand.
+    Status look_at_cgroup() {
+        if (installed_.cgroup.empty()) return {};
+        KSMS_TRY(const bool unused, is_unused(root_));
+        if (!unused) held_.emplace_back("DSCPs are held in maps whose pins somebody removed");
+        return {};
+    }
+
     /// Between the first look and now somebody may have come.
     Status is_free() {
         if (objects_) {
@@ -157,13 +167,15 @@ std::vector<Removed> parts_of(const Installed& installed, const PinRoot& root) {
     if (std::ranges::find(installed.pins, hook) != installed.pins.end())
         parts.push_back({0, "the program on the end of processes", ""});
     if (!installed.directories.empty()) parts.push_back({0, "the directory " + root.path, ""});
+    if (!installed.cgroup.empty()) parts.push_back({0, "the cgroup " + installed.cgroup, ""});
     return parts;
 }
 
 void tell(Console& console, const Uninstall& work, const PinRoot& root, bool dry_run) {
     const auto parts = parts_of(work.installed(), root);
     if (console.json()) {
-        write_uninstalled_json(parts, work.held(), dry_run, console.pretty(), console.sink());
+        write_uninstalled_json(parts, work.held(), dry_run, console.pretty(),
+                               [&console](std::string_view piece) { console.write(piece); });
         return;
     }
     if (parts.empty()) console.write(fmt::format("nothing is installed under {}\n", root.path));
@@ -201,8 +213,8 @@ constexpr Option kOptions[] = {
 
 std::span<const Command> uninstall_commands() {
     static const Command commands[] = {{"uninstall", "[--dry-run] [--force]",
-                                        "Remove the pins and the exit hook", kOptions, 0, 0, false,
-                                        uninstall_command}};
+                                        "Remove the pins, the exit hook and the cgroup", kOptions,
+                                        0, 0, false, uninstall_command}};
     return commands;
 }
 

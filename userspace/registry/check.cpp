@@ -5,26 +5,46 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <set>
+#include <cstring>
+#include <functional>
+#include <map>
 
+#include "bpf/map.hpp"
 #include "registry/registry.hpp"
+
+#include "base/clock.hpp"
 
 namespace ksms {
 namespace {
 
 // What a program of the kernel's does in microseconds is stuck if it is the same all this time. One
 // that a busy machine took off its processor in between is not: who looks stuck is watched longer.
-constexpr int kLook = 20;  // ms
+constexpr int kFirstLook = 50, kNextLook = 20;  // ms
 constexpr int kLooks = 50;
+
+std::uint64_t state_of(std::uint64_t generation, ksms_lease_state what) {
+    return generation << 8 | what;
+}
+
+template <std::size_t N>
+bool is_padded(const char (&text)[N]) {
+    const auto length = strnlen(text, N);
+    return std::all_of(text + length, text + N, [](char c) { return c == 0; });
+}
 
 bool is_between_steps(const ksms_lease& lease) {
     const auto what = lease.state & 0xff;
     return what == KSMS_LEASE_BUSY || what == KSMS_LEASE_CLAIMED || what == KSMS_LEASE_CHANGING;
 }
+bool is_between_steps(const ksms_waiter& waiter) {
+    const auto what = waiter.state & 0xff;
+    return what == KSMS_WAITER_WRITING || what == KSMS_WAITER_SERVING;
+}
 
 /// Whatever changes meanwhile is no longer as it was before.
 /// @return whether anything is still stuck
-bool forget_changed(std::vector<ksms_lease>& before, const std::vector<ksms_lease>& now) {
+template <typename V>
+bool forget_changed(std::vector<V>& before, const std::vector<V>& now) {
     constexpr std::uint64_t kChanged = ~std::uint64_t{0};  // a state that none has
     bool stuck = false;
     for (std::size_t i = 0; i < now.size(); ++i) {
@@ -34,84 +54,327 @@ bool forget_changed(std::vector<ksms_lease>& before, const std::vector<ksms_leas
     return stuck;
 }
 
-/// What the kernel goes by, against what is configured.
-Status check_limits(const RegistryPins& pins, const RegistryLimits& limits, bool repair,
-                    std::vector<Finding>& found) {
-    KSMS_TRY(const auto now, pins.limits.lookup(0));
-    // Installed just now: nobody has been given anything.
-    if (!now || now->dscps == 0) return repair ? set_limits(pins, limits) : Status();
-    KSMS_TRY(const bool same, limits_in_force(pins, limits));
-    if (same) return {};
-    found.push_back(
-        {"the limits in the kernel are not the configured ones",
-         "root has set others, or none: what may be given out, to whom and for how long",
-         "set right", repair && set_limits(pins, limits).has_value()});
-    return {};
-}
+class Checker {
+public:
+    Checker(const RegistryPins& pins, const RegistryLimits& limits, bool repair,
+            const Surroundings& surroundings)
+        : pins_(pins), limits_(limits), repair_(repair), surroundings_(surroundings) {}
 
-/// Leases that the kernel's hook should have freed.
-Status check_ended(const RegistryPins& pins, const RegistryLimits& limits, bool repair,
-                   const Surroundings& surroundings, std::vector<Finding>& found) {
-    const Registry registry(pins, limits, surroundings);
-    KSMS_TRY(auto over, registry.list());
-    std::erase_if(over, [&](const auto& lease) { return !is_over(lease, surroundings); });
-    if (over.empty()) return {};
-    std::vector<ksms_lease> reaped;
-    if (repair) {
-        KSMS_TRY(reaped, registry.reap());
+    Result<std::vector<Finding>> run() {
+        KSMS_CHECK(map_memory());
+        KSMS_TRY(before_, pins_.leases.array());
+        KSMS_TRY(waiters_before_, pins_.waiters.array());
+        KSMS_TRY(const auto figures, pins_.figures.lookup(0));
+        KSMS_CHECK(watch());
+        KSMS_CHECK(check_limits());
+        for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+            check_state(dscp);
+            if (is_held(now_[dscp])) check_held(dscp);
+        }
+        check_jobs();
+        check_users();
+        KSMS_CHECK(check_used());
+        KSMS_CHECK(check_waiters(figures.value_or(ksms_registry{})));
+        return std::move(found_);
     }
-    for (const auto& lease : over)
-        found.push_back(
-            {fmt::format("DSCP {} ({}): its owner has ended, or its time is over", lease.dscp,
-                         holder_of(lease)),
-             "the kernel's hook did not see it: it was missing, or the entry was written by hand",
-             "freed", std::ranges::find(reaped, lease.dscp, &ksms_lease::dscp) != reaped.end()});
-    return {};
-}
 
-/// Why an entry cannot be true, "" where it can.
-std::string fault_of(const ksms_lease& lease, std::uint32_t dscp, bool stuck,
-                     std::set<std::string>& jobs) {
-    if ((lease.state & 0xff) > KSMS_LEASE_CHANGING) return "its state is none";
-    if (stuck) return "somebody has begun to change it and never ended";
-    if (!is_held(lease)) return {};
-    if (lease.dscp != dscp) return fmt::format("the entry says DSCP {}", lease.dscp);
-    if (!is_job_name(job_of(lease))) return "its job has no proper name";
-    return jobs.insert(job_of(lease)).second ? "" : "its job holds another DSCP, too";
-}
+private:
+    using Mend = std::function<bool(ksms_lease&)>;
 
-/// Entries that no program of the kernel's leaves so.
-Status check_entries(const RegistryPins& pins, std::vector<Finding>& found) {
-    KSMS_TRY(auto before, pins.leases.array());
-    auto now = before;
-    for (int look = 0; look < kLooks && forget_changed(before, now); ++look) {
-        poll(nullptr, 0, kLook);
-        KSMS_TRY(now, pins.leases.array());
+    Status map_memory() {
+        if (!repair_) return {};
+        KSMS_TRY(leases_,
+                 MappedArray<ksms_lease>::map(pins_.leases.raw().fd(), KSMS_DSCPS, "leases"));
+        KSMS_TRY(owners_, MappedArray<ksms_owners>::map(pins_.owners.raw().fd(), 1, "owners"));
+        KSMS_TRY(waiters_,
+                 MappedArray<ksms_waiter>::map(pins_.waiters.raw().fd(), KSMS_WAITERS, "waiters"));
+        KSMS_TRY(figures_,
+                 MappedArray<ksms_registry>::map(pins_.figures.raw().fd(), 1, "registry"));
+        return {};
     }
-    std::set<std::string> jobs;
-    for (std::uint32_t dscp = 0; dscp < now.size(); ++dscp) {
-        const auto& lease = now[dscp];
-        const bool stuck = before[dscp].state == lease.state && is_between_steps(lease);
-        const auto fault = fault_of(lease, dscp, stuck, jobs);
-        if (fault.empty()) continue;
-        found.push_back(
-            {fmt::format("DSCP {}: {}", dscp, fault),
-             "the entry was written by hand: nobody can have this DSCP, or give it back",
-             "nothing; `ksmsctl uninstall --force` once no scan runs, and the next "
-             "command installs anew"});
+
+    Status watch() {
+        poll(nullptr, 0, kFirstLook);
+        for (int look = 0; look < kLooks; ++look) {
+            KSMS_TRY(now_, pins_.leases.array());
+            KSMS_TRY(const auto waiters, pins_.waiters.array());
+            const bool leases_stuck = forget_changed(before_, now_);
+            if (!forget_changed(waiters_before_, waiters) && !leases_stuck) break;
+            poll(nullptr, 0, kNextLook);
+        }
+        return {};
     }
-    return {};
-}
+
+    /// What the kernel goes by, against what is configured.
+    Status check_limits() {
+        KSMS_TRY(const auto now, pins_.limits.lookup(0));
+        // Installed just now: nobody has been given anything.
+        if (!now || now->dscps == 0) return repair_ ? set_limits(pins_, limits_) : Status();
+        KSMS_TRY(const bool same, limits_in_force(pins_, limits_));
+        if (same) return {};
+        find("the limits in the kernel are not the configured ones",
+             "root has set others, or none: what may be given out, to whom and for how long",
+             "set right", [this] { return set_limits(pins_, limits_).has_value(); });
+        return {};
+    }
+
+    /// Enters it, and mends it where that is wanted.
+    void find(std::string what, std::string why, std::string remedy,
+              const std::function<bool()>& mend) {
+        Finding finding{std::move(what), std::move(why), std::move(remedy), false};
+        if (repair_ && mend) finding.repaired = mend();
+        found_.push_back(std::move(finding));
+    }
+
+    /// Changes a lease as a program would: by its state word, so that nobody else does meanwhile.
+    std::function<bool()> on_lease(std::uint32_t dscp, ksms_lease_state to, const Mend& mend) {
+        return [this, dscp, to, mend] {
+            auto& lease = leases_.values()[dscp];
+            auto seen = now_[dscp].state;
+            const auto busy = state_of(seen >> 8, KSMS_LEASE_CHANGING);
+            if (!__atomic_compare_exchange_n(&lease.state, &seen, busy, false, __ATOMIC_SEQ_CST,
+                                             __ATOMIC_SEQ_CST))
+                return false;
+            const bool mended = mend(lease);
+            // What is freed begins a new generation: whatever was sent under the old one is stale.
+            const auto generation = (seen >> 8) + (to == KSMS_LEASE_FREE ? 1 : 0);
+            __atomic_store_n(&lease.state, state_of(generation, to), __ATOMIC_SEQ_CST);
+            now_[dscp] = lease;
+            return mended;
+        };
+    }
+    std::function<bool()> freeing(std::uint32_t dscp) {
+        return on_lease(dscp, KSMS_LEASE_FREE, [this, dscp](ksms_lease& lease) {
+            __atomic_fetch_and(&figures_.values()[0].in_use, ~(std::uint64_t{1} << dscp),
+                               __ATOMIC_SEQ_CST);
+            lease.owner_pid = 0;
+            lease.owner_start = 0;
+            lease.expires_ns = 0;
+            lease.scanning = 0;
+            std::memset(lease.job, 0, sizeof lease.job);
+            std::memset(lease.user, 0, sizeof lease.user);
+            return true;
+        });
+    }
+
+    void check_state(std::uint32_t dscp) {
+        const auto& lease = now_[dscp];
+        const auto what = lease.state & 0xff;
+        const bool same = before_[dscp].state == lease.state;
+        if (what > KSMS_LEASE_CHANGING) {
+            find(fmt::format("DSCP {}: its state {} is none", dscp, what),
+                 "it is neither free nor held: nobody can have it", "freed", freeing(dscp));
+        } else if (same && (what == KSMS_LEASE_BUSY || what == KSMS_LEASE_CLAIMED)) {
+            find(fmt::format("DSCP {}: somebody has begun to take it and never ended", dscp),
+                 "a program of the kernel's ends in microseconds: this was written by hand; nobody "
+                 "can have it",
+                 "freed", freeing(dscp));
+        } else if (same && what == KSMS_LEASE_CHANGING) {
+            find(fmt::format("DSCP {}: somebody has begun to change it and never ended", dscp),
+                 "it can be neither renewed nor released", "held again",
+                 on_lease(dscp, KSMS_LEASE_HELD, [](ksms_lease&) { return true; }));
+        }
+    }
+
+    void check_held(std::uint32_t dscp) {
+        const auto& lease = now_[dscp];
+        const auto name = fmt::format("DSCP {} ({})", dscp, holder_of(lease));
+        check_names(dscp, name);
+        if (lease.dscp != dscp)
+            find(fmt::format("{}: the entry says DSCP {}", name, lease.dscp),
+                 "who reads it takes it for another", "set right",
+                 on_lease(dscp, KSMS_LEASE_HELD, [dscp](ksms_lease& held) {
+                     held.dscp = dscp;
+                     return true;
+                 }));
+        if (lease.owner_pid == 0 && lease.expires_ns == 0) {
+            find(name + ": no process owns it and no time ends it", "it would be held for ever",
+                 "freed", freeing(dscp));
+            return;
+        }
+        if (is_over(lease, surroundings_)) {
+            find(name + (lease.expires_ns != 0 && lease.expires_ns <= surroundings_.monotonic()
+                             ? ": its time is over"
+                             : ": its owner has ended"),
+                 "the kernel's hook did not see it: it was missing, or the entry was written by "
+                 "hand",
+                 "freed", freeing(dscp));
+            return;
+        }
+        check_time(dscp, name);
+        check_hooks(dscp, name);
+        if ((range_mask(limits_) >> dscp & 1) == 0)
+            find(name + ": it is outside of the configured range",
+                 "other settings were in force when it was given out",
+                 "nothing: it ends with its owner or its time", nullptr);
+    }
+
+    /// A time that no caller could be given today.
+    void check_time(std::uint32_t dscp, const std::string& name) {
+        const auto& lease = now_[dscp];
+        const auto now = surroundings_.monotonic();
+        const auto longest = lease.uid == 0 ? std::uint64_t{KSMS_LONGEST_NS} : limits_.longest_ns;
+        if (lease.expires_ns <= now || lease.expires_ns - now <= longest) return;
+        find(fmt::format("{}: it is held for {} s more, {} s is the longest", name,
+                         (lease.expires_ns - now) / kSecond, longest / kSecond),
+             "other limits were in force when it was given out", "it ends after the longest time",
+             on_lease(dscp, KSMS_LEASE_HELD, [end = now + longest](ksms_lease& held) {
+                 held.expires_ns = end;
+                 return true;
+             }));
+    }
+
+    /// Others than root, who hold more than one may.
+    void check_users() {
+        std::map<std::uint32_t, std::uint32_t> leases;
+        for (const auto& lease : now_)
+            if (is_held(lease) && lease.uid != 0) ++leases[lease.uid];
+        for (const auto& [uid, number] : leases)
+            if (number > limits_.user_leases)
+                find(fmt::format("user {} holds {} DSCPs, {} is the most of one", uid, number,
+                                 limits_.user_leases),
+                     "other limits were in force when they were given out",
+                     "nothing: they end with their owners or their time", nullptr);
+    }
+
+    void check_names(std::uint32_t dscp, const std::string& name) {
+        const auto& lease = now_[dscp];
+        if (is_job_name(job_of(lease)) && is_padded(lease.job) && is_padded(lease.user)) return;
+        find(name + ": its job has no proper name", "it cannot be named to renew or release it",
+             fmt::format("named repaired.{}", dscp),
+             on_lease(dscp, KSMS_LEASE_HELD, [dscp](ksms_lease& held) {
+                 rename(held, fmt::format("repaired.{}", dscp));
+                 return true;
+             }));
+    }
+
+    static void rename(ksms_lease& lease, const std::string& job) {
+        std::memset(lease.job, 0, sizeof lease.job);
+        job.copy(lease.job, sizeof lease.job - 1);
+        const auto length = strnlen(lease.user, sizeof lease.user - 1);
+        std::memset(lease.user + length, 0, sizeof lease.user - length);
+    }
+
+    /// What the exit hook and the scan word go by.
+    void check_hooks(std::uint32_t dscp, const std::string& name) {
+        const auto& lease = now_[dscp];
+        const auto owners = pins_.owners.lookup(0);
+        if (owners && *owners && (*owners)->lease[dscp] != lease.owner_pid)
+            find(
+                name + ": the exit hook does not know its owner",
+                "its DSCP would stay taken after the owner's end; an entry written by hand is like "
+                "that",
+                "told it", [this, dscp, pid = lease.owner_pid] {
+                    owners_.values()[0].lease[dscp] = pid;
+                    return true;
+                });
+        const auto pid = ksms_process_word_pid(lease.scanning);
+        if (lease.scanning != 0 && !surroundings_.alive({pid, lease.scanning >> 22}))
+            find(fmt::format("{}: the scan under it, process {}, has ended", name, pid),
+                 "no other scan can use it", "cleared",
+                 on_lease(dscp, KSMS_LEASE_HELD, [](ksms_lease& held) {
+                     held.scanning = 0;
+                     return true;
+                 }));
+    }
+
+    void check_jobs() {
+        std::map<std::string, std::uint32_t> first;
+        for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+            const auto& lease = now_[dscp];
+            if (!is_held(lease)) continue;
+            const auto [known, is_new] = first.emplace(job_of(lease), dscp);
+            if (is_new) continue;
+            const auto job = fmt::format("{}.{}", job_of(lease).substr(0, 58), dscp);
+            find(fmt::format("DSCP {} and {}: both are held by the job {}", known->second, dscp,
+                             job_of(lease)),
+                 "one of them can be neither renewed nor released by its name",
+                 "the second is named " + job,
+                 on_lease(dscp, KSMS_LEASE_HELD, [job](ksms_lease& held) {
+                     rename(held, job);
+                     return true;
+                 }));
+        }
+    }
+
+    /// By which an allocation knows where to look for the job it is asked for.
+    Status check_used() {
+        KSMS_TRY(const auto figures, pins_.figures.lookup(0));
+        KSMS_TRY(const auto after, pins_.leases.array());
+        for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
+            const auto slot = std::uint64_t{1} << dscp;
+            // Marked before it is held, until after: held before and after we looked.
+            if (!is_held(now_[dscp]) || after[dscp].state != now_[dscp].state ||
+                (figures.value_or(ksms_registry{}).in_use & slot) != 0)
+                continue;
+            find(fmt::format("DSCP {} ({}): it is not marked as in use", dscp,
+                             holder_of(now_[dscp])),
+                 "its job could be given a second DSCP; an entry written by hand is like that",
+                 "marked", [this, slot] {
+                     __atomic_fetch_or(&figures_.values()[0].in_use, slot, __ATOMIC_SEQ_CST);
+                     return true;
+                 });
+        }
+        return {};
+    }
+
+    /// Calls that wait, and the count of them by which a release decides to look for them.
+    Status check_waiters(const ksms_registry& before) {
+        KSMS_TRY(const auto now, pins_.waiters.array());
+        KSMS_TRY(const auto read, pins_.figures.lookup(0));
+        const auto figures = read.value_or(ksms_registry{});
+        std::uint64_t waiting = 0;
+        for (std::uint32_t slot = 0; slot < KSMS_WAITERS; ++slot) {
+            const auto what = now[slot].state & 0xff;
+            const bool same = now[slot].state == waiters_before_[slot].state;
+            const ProcessId process{ksms_process_word_pid(now[slot].process),
+                                    now[slot].process >> 22};
+            const bool in_use = what != KSMS_WAITER_FREE;
+            const bool stuck = same && (what > KSMS_WAITER_ANSWERED ||
+                                        what == KSMS_WAITER_WRITING || what == KSMS_WAITER_SERVING);
+            if (in_use && same && (stuck || !surroundings_.alive(process)))
+                find(fmt::format("waiter {}: process {} does not wait any more", slot, process.pid),
+                     "those behind it are passed over", "its place is free", [this, slot] {
+                         auto& state = waiters_.values()[slot].state;
+                         __atomic_store_n(&state, ((state >> 8) + 1) << 8, __ATOMIC_SEQ_CST);
+                         return true;
+                     });
+            else if (what >= KSMS_WAITER_WAITING)
+                ++waiting;
+        }
+        if (figures.serving != 0 && figures.serving == before.serving)
+            find("somebody has begun to serve those who wait and never ended",
+                 "nobody who waits would be served", "set right", [this] {
+                     __atomic_store_n(&figures_.values()[0].serving, 0, __ATOMIC_SEQ_CST);
+                     return true;
+                 });
+        if (figures.waiting != waiting && figures.waiting == before.waiting)
+            find(fmt::format("{} are counted as waiting, {} wait", figures.waiting, waiting),
+                 "a release looks for those who wait by that count", "set right", [this, waiting] {
+                     __atomic_store_n(&figures_.values()[0].waiting, waiting, __ATOMIC_SEQ_CST);
+                     return true;
+                 });
+        return {};
+    }
+
+    const RegistryPins& pins_;
+    const RegistryLimits& limits_;
+    bool repair_;
+    const Surroundings& surroundings_;
+    std::vector<ksms_lease> before_, now_;
+    std::vector<ksms_waiter> waiters_before_;
+    MappedArray<ksms_lease> leases_;
+    MappedArray<ksms_owners> owners_;
+    MappedArray<ksms_waiter> waiters_;
+    MappedArray<ksms_registry> figures_;
+    std::vector<Finding> found_;
+};
 
 }  // namespace
 
 Result<std::vector<Finding>> check_leases(const RegistryPins& pins, const RegistryLimits& limits,
                                           bool repair, const Surroundings& surroundings) {
-    std::vector<Finding> found;
-    KSMS_CHECK(check_limits(pins, limits, repair, found));
-    KSMS_CHECK(check_ended(pins, limits, repair, surroundings, found));
-    KSMS_CHECK(check_entries(pins, found));
-    return found;
+    return Checker(pins, limits, repair, surroundings).run();
 }
 
 }  // namespace ksms

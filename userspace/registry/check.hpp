@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Does the table say what can be true? The limits, leases that are over, and entries that no
-// program of the kernel's leaves so.
+// Does the table say what can be true? Every entry against every other, the processes, and what the
+// kernel's hooks go by.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct Finding {
     bool repaired{false};
 };
 
-/// @param repair  set the limits and free what is over, without giving up a DSCP that is in use;
-/// root only
+/// @param repair  put right what can be put right, without giving up a DSCP that is in use; root
+/// only
 Result<std::vector<Finding>> check_leases(const RegistryPins& pins, const RegistryLimits& limits,
                                           bool repair, const Surroundings& surroundings = {});
 

@@ -61,6 +61,7 @@ void Lab::start_janitor() {
     }
     remove_namespaces(prefix_);
     remove_tree(pin_root_);
+    remove_cgroups(prefix_);
     remove_tree(directory_);
     ::_exit(0);
 }

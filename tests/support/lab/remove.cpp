@@ -41,6 +41,13 @@ void remove_namespaces(const std::string& prefix) {
     }
 }
 
+void remove_cgroups(const std::string& prefix) {
+    std::error_code ignored;
+    for (const char* place : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
+        for (const auto& entry : fs::directory_iterator(place, ignored))
+            if (entry.path().filename().string().starts_with(prefix)) ::rmdir(entry.path().c_str());
+}
+
 void remove_tree(const std::string& directory) {
     std::error_code ignored;
     fs::remove_all(directory, ignored);
@@ -48,10 +55,13 @@ void remove_tree(const std::string& directory) {
 
 void remove_labs_of_the_dead() {
     std::set<std::string> dead;
-    for (const char* place : {"/run/netns", "/sys/fs/bpf", "/tmp"}) collect_dead(place, dead);
+    for (const char* place :
+         {"/run/netns", "/sys/fs/bpf", "/tmp", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
+        collect_dead(place, dead);
     for (const auto& prefix : dead) {
         remove_namespaces(prefix);
         remove_tree("/sys/fs/bpf/" + prefix + "pins");
+        remove_cgroups(prefix);
         remove_tree("/tmp/" + prefix + "files");
     }
 }
