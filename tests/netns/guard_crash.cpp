@@ -67,10 +67,7 @@ Status everything(const GuardBench& bench, Guard& guard) {
     scan.active = 1;
     scan.generation = 1;
     scan.owner_pid = static_cast<std::uint32_t>(getpid());
-    KSMS_CHECK(begin_scan(bench.objects, kDscp, scan));
-    KSMS_CHECK(guard.will(did_pin("guard_test")));
-    return pin(bench.objects.program(Program::clsact_ingress),
-               bench.objects.pin_path("guard_test"));
+    return begin_scan(bench.objects, kDscp, scan);
 }
 
 /// What is there beside what standing() shows.
@@ -82,11 +79,10 @@ Texts objects_left(const GuardBench& bench) {
     if (value(objects.services.lookup({kDscp, 6, 80}))) left.emplace_back("service");
     if (value(objects.scans.lookup(kDscp))->active != 0) left.emplace_back("scan");
     if (objects.config.values()[0].active_scans != 0) left.emplace_back("active scans");
-    if (access(objects.pin_path("guard_test").c_str(), F_OK) == 0) left.emplace_back("pin");
     return left;
 }
 
-const Texts kAllObjects{"lease", "tap", "service", "scan", "active scans", "pin"};
+const Texts kAllObjects{"lease", "tap", "service", "scan", "active scans"};
 
 bool all_clean_soon(const GuardBench& bench) {
     return bench.clean_soon() &&
@@ -131,12 +127,11 @@ TEST_CASE("the scan and its watcher killed: reconcile undoes everything, and say
     const auto router = bench.lab.netns("r1");
     const auto four = value(Address::parse(bench.lab.address(4, 0, 6))).text();
     const auto six = value(Address::parse(bench.lab.address(6, 0, 6))).text();
-    CHECK(said == Texts{"pin guard_test", "scan under DSCP 32", "tap 17",
-                        "neighbour " + six + " on eth0 in " + router,
-                        "neighbour " + four + " on eth0 in " + router,
-                        "filter on eth0 (egress) in " + router,
-                        "filter on eth0 (ingress) in " + router, "lease of DSCP 32",
-                        "clsact on eth0 in " + router});
+    CHECK(said ==
+          Texts{"scan under DSCP 32", "tap 17", "neighbour " + six + " on eth0 in " + router,
+                "neighbour " + four + " on eth0 in " + router,
+                "filter on eth0 (egress) in " + router, "filter on eth0 (ingress) in " + router,
+                "lease of DSCP 32", "clsact on eth0 in " + router});
     CHECK(bench.standing() == Texts{});
     CHECK(objects_left(bench) == Texts{});
     CHECK(bench.journal_entries() == 0);

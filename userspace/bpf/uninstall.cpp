@@ -65,7 +65,7 @@ Status remove_installed(const PinRoot& root,
     const PinRoot aside{fmt::format("{}_new_{}", root.path, getpid())};
     if (rename(root.path.c_str(), aside.path.c_str()) != 0)
         return fail_errno(errno, "put the pins aside: " + root.path);
-    if (const auto free = is_free(aside); !free) {
+    if (auto free = is_free(aside); !free) {
         // Who installed meanwhile has taken over the same maps, and needs these pins no more.
         if (renameat2(AT_FDCWD, aside.path.c_str(), AT_FDCWD, root.path.c_str(),
                       RENAME_NOREPLACE) != 0 &&

@@ -40,8 +40,7 @@ Result<int> explain(Context& context, const Arguments& arguments) {
     console.end_progress();
     for (const auto& warning : result.warnings) console.warn(warning);
     if (console.json())
-        write_explain_json(result, console.pretty(),
-                           [&console](std::string_view piece) { console.write(piece); });
+        write_explain_json(result, console.pretty(), console.sink());
     else
         console.write(explain_text(result, console.width()));
     return status_of(context, result);

@@ -21,8 +21,7 @@ Result<RegistryAccess> open_registry(const Context& context) {
 void print_leases(Context& context, const std::vector<ksms_lease>& leases,
                   const std::string& text) {
     if (context.console.json())
-        write_leases_json(leases, Moment::now(), context.console.pretty(),
-                          [&](std::string_view piece) { context.console.write(piece); });
+        write_leases_json(leases, Moment::now(), context.console.pretty(), context.console.sink());
     else
         context.console.write(text);
 }
@@ -65,8 +64,7 @@ Result<int> run_status(Context& context, const Arguments&) {
             fmt::format("{} of {} DSCPs are in use (utilization_warning is {:.0f} %)", use.in_use,
                         use.capacity, 100 * context.config.utilization_warning));
     if (context.console.json())
-        write_use_json(use, context.console.pretty(),
-                       [&](std::string_view piece) { context.console.write(piece); });
+        write_use_json(use, context.console.pretty(), context.console.sink());
     else
         context.console.write(use_text(use));
     return 0;

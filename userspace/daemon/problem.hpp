@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "http/problem.hpp"
 #include "http/service.hpp"
 
 namespace ksms {
@@ -26,9 +27,7 @@ inline Problem problem_of(const Error& error) {
         case Code::not_allowed: return problem(403, "Not allowed", error.text(), error.hint);
         default: break;
     }
-    auto result = problem(503, "Not possible now", error.text(), error.hint);
-    result.retry_after = 5;
-    return result;
+    return not_now(5, error.text(), error.hint);
 }
 
 }  // namespace ksms

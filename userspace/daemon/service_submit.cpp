@@ -70,11 +70,8 @@ void KsmsService::find_owner(const Caller& caller, const std::string& user,
 }
 
 void KsmsService::submit(const Caller& caller, const std::string& text, Then<SubmittedJob> then) {
-    if (board_.is_stopping()) {
-        auto why = problem(503, "Shutting down", "ksmsd is being stopped");
-        why.retry_after = 5;
-        return then(rejected("shutting_down", std::move(why)));
-    }
+    if (board_.is_stopping())
+        return then(rejected("shutting_down", not_now(5, "ksmsd is being stopped", {})));
     // Before it is read: also what is refused costs time.
     if (!caller.trusted && is_too_fast(caller.uid)) return then(rejected("rate_limit", too_fast()));
     const auto body = parse_json_body(text);

@@ -81,11 +81,4 @@ ksms_journal_entry did_tap(std::uint32_t id) {
     return entry;
 }
 
-ksms_journal_entry did_pin(const std::string& name) {
-    ksms_journal_entry entry{};
-    entry.kind = KSMS_DID_PIN;
-    if (name.size() < sizeof entry.name) std::ranges::copy(name, entry.name);
-    return entry;
-}
-
 }  // namespace ksms

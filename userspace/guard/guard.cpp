@@ -100,8 +100,6 @@ Status Guard::will(const ksms_journal_entry& entry) {
                     fmt::format("claim something in namespace {}: it may not be entered, and could "
                                 "not be found again",
                                 entry.netns));
-    if (entry.kind == KSMS_DID_PIN && entry.name[0] == '\0')
-        return fail(Code::failed, "claim a pin: its name has none or more than 31 characters");
     const JournalItem item{
         {.start = state_->self.start, .pid = state_->self.pid, .number = next_number()}, entry};
     KSMS_CHECK(state_->objects.journal.update(item.key, item.entry, Update::create));

@@ -92,7 +92,6 @@ private:
 /// link (several scans may hold it) only when nobody holds that; the id's entry in tap_ids goes
 /// too.
 [[nodiscard]] ksms_journal_entry did_tap(std::uint32_t id);
-[[nodiscard]] ksms_journal_entry did_pin(const std::string& name);
 
 /// Undoes what processes left that are gone (whose watcher is gone too, or had 100 ms). Every
 /// command that changes something calls it first; it costs one pass over the journal, which is

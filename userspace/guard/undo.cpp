@@ -3,11 +3,9 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 
 #include "base/generation.hpp"
@@ -59,10 +57,6 @@ Result<bool> is_held(std::uint32_t link) {
     const auto held = link_by_id(link);
     if (!held && held.error().code != Code::not_found) return std::unexpected(held.error());
     return held.has_value();
-}
-
-std::string pin_name(const ksms_journal_entry& entry) {
-    return {entry.name, strnlen(entry.name, sizeof entry.name)};
 }
 
 const char* direction_name(std::uint8_t direction) {
@@ -149,7 +143,6 @@ Status Undoer::take_back(const JournalItem& item) {
         case KSMS_DID_SCAN: return clear_slot(item);
         case KSMS_DID_LEASE: return release_lease(entry);
         case KSMS_DID_TAP: return free_tap(item);
-        case KSMS_DID_PIN: return unpin(entry);
         default: return fail(Code::failed, fmt::format("undo a deed of kind {}", entry.kind));
     }
 }
@@ -202,12 +195,6 @@ Status Undoer::free_tap(const JournalItem& item) const {
     return {};
 }
 
-Status Undoer::unpin(const ksms_journal_entry& entry) const {
-    const auto path = objects_.pin_path(pin_name(entry));
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-    return fail_errno(errno, "remove " + path);
-}
-
 std::string Undoer::interface_in(const ksms_journal_entry& entry, std::string& netns) {
     auto number = fmt::format("interface {}", entry.ifindex);
     const auto place = find(entry);
@@ -258,7 +245,6 @@ Undone Undoer::describe(const Outcome& outcome) {
         case KSMS_DID_SCAN: undone.what = fmt::format("scan under DSCP {}", entry.dscp); break;
         case KSMS_DID_LEASE: undone.what = fmt::format("lease of DSCP {}", entry.dscp); break;
         case KSMS_DID_TAP: undone.what = fmt::format("tap {}", entry.handle); break;
-        case KSMS_DID_PIN: undone.what = "pin " + pin_name(entry); break;
         default: undone.what = fmt::format("deed of kind {}", entry.kind);
     }
     return undone;

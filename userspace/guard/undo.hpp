@@ -66,7 +66,6 @@ private:
     Status clear_slot(const JournalItem& item) const;
     Status release_lease(const ksms_journal_entry& entry) const;
     Status free_tap(const JournalItem& item) const;
-    Status unpin(const ksms_journal_entry& entry) const;
     std::string interface_in(const ksms_journal_entry& entry, std::string& netns);
 
     const Objects& objects_;

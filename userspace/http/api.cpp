@@ -100,36 +100,34 @@ std::vector<HttpRoute> HttpApi::routes() {
         };
     };
     return {
-        {"POST", "/v1/jobs", json_type, false, true,
+        {"POST", "/v1/jobs", false, true,
          [this](const auto& call, const auto& respond) { submit(call, respond); }},
-        {"GET", "/v1/jobs", json_type, false, false,
+        {"GET", "/v1/jobs", false, false,
          [this](const auto& call, const auto& respond) { list(call, respond); }},
-        {"GET", "/v1/jobs/{id}", json_type, false, false,
+        {"GET", "/v1/jobs/{id}", false, false,
          [this](const auto& call, const auto& respond) { show(call, respond); }},
-        {"DELETE", "/v1/jobs/{id}", json_type, false, false,
+        {"DELETE", "/v1/jobs/{id}", false, false,
          [this](const auto& call, const auto& respond) { cancel(call, respond); }},
-        {"GET", "/v1/jobs/{id}/events", event_type, false, false,
+        {"GET", "/v1/jobs/{id}/events", false, false,
          [](const auto& call, const auto& respond) { respond(events(call)); }},
-        {"GET", "/v1/registry", json_type, false, false,
-         plain([this](const auto& call, const auto& respond) {
+        {"GET", "/v1/registry", false, false, plain([this](const auto& call, const auto& respond) {
              service_.registry(call.caller, [respond](Answer<std::string> answer) {
                  respond(json_or_problem(std::move(answer)));
              });
          })},
-        {"GET", "/v1/status", json_type, true, false,
-         plain([this](const auto& call, const auto& respond) {
+        {"GET", "/v1/status", true, false, plain([this](const auto& call, const auto& respond) {
              service_.status(call.caller, [respond](Answer<std::string> answer) {
                  respond(json_or_problem(std::move(answer)));
              });
          })},
-        {"GET", "/healthz", json_type, true, false,
+        {"GET", "/healthz", true, false,
          [this](const auto& call, const auto& respond) {
              service_.health(call.caller, [respond](Answer<ServiceHealth> health) {
                  if (!health) return respond(response_of(health.error()));
                  respond(json_response(std::move(health->json), health->healthy ? 200 : 503));
              });
          }},
-        {"GET", "/metrics", "text/plain", true, false,
+        {"GET", "/metrics", true, false,
          [this](const auto& call, const auto& respond) {
              service_.metrics(call.caller, [this, respond](Answer<std::string> text) {
                  if (!text) return respond(response_of(text.error()));
@@ -137,7 +135,7 @@ std::vector<HttpRoute> HttpApi::routes() {
                      200, "text/plain; version=0.0.4; charset=utf-8", {}, *text + own_metrics_()});
              });
          }},
-        {"GET", "/", "text/html", true, false,
+        {"GET", "/", true, false,
          [this](const auto&, const auto& respond) {
              respond(HttpResponse{200,
                                   "text/html; charset=utf-8",
@@ -157,26 +155,16 @@ std::expected<Admitted, HttpResponse> HttpApi::admit(const Caller& caller,
     if (!target) return std::unexpected(response_of(target.error()));
     if (auto response = check_origin(caller, request, *target))
         return std::unexpected(std::move(*response));
-    if (caller.anonymous && target->asterisk) return std::unexpected(forbidden_here());
-    if (target->asterisk) {
-        if (request.method == "OPTIONS")
-            return Admitted{*target, {}, "GET, HEAD, POST, DELETE, OPTIONS"};
-        return std::unexpected(refused(400, "* is a target of OPTIONS only"));
-    }
     auto match = router_.match(request.method, *target);
     if (caller.anonymous && !(match && match->route->anonymous))
         return std::unexpected(forbidden_here());
     if (!match) {
         if (!match.error().known_path)
             return std::unexpected(refused(404, "there is no " + target->path));
-        if (request.method == "OPTIONS") return Admitted{*target, {}, match.error().allow};
         auto response = refused(405, request.method + " is not for " + target->path);
         response.headers.emplace_back("Allow", match.error().allow);
         return std::unexpected(std::move(response));
     }
-    if (!accepts(request, match->route->produces))
-        return std::unexpected(refused(
-            406, target->path + " is " + match->route->produces + ", which Accept refuses"));
     if (match->route->submits) {
         if (!caller.may_submit)
             return std::unexpected(refused(403, "user " + caller.user + " may not submit jobs",
@@ -185,13 +173,11 @@ std::expected<Admitted, HttpResponse> HttpApi::admit(const Caller& caller,
     } else if (has_body(request)) {
         return std::unexpected(refused(413, request.method + " takes no body here"));
     }
-    return Admitted{std::move(*target), std::move(*match), {}};
+    return Admitted{std::move(*target), std::move(*match)};
 }
 
 void HttpApi::run(const Caller& caller, const HttpRequest& request, const Admitted& admitted,
                   const HttpRespond& respond) const {
-    if (admitted.match.route == nullptr)
-        return respond(HttpResponse{204, "", {{"Allow", admitted.allow}}, ""});
     admitted.match.route->handler(HttpCall{caller, request, admitted.target, admitted.match.id},
                                   respond);
 }

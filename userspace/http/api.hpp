@@ -17,8 +17,7 @@ namespace ksms {
 /// A request that was let in by its headers.
 struct Admitted {
     HttpTarget target;
-    HttpMatch match;  ///< no route: OPTIONS, answered from `allow`
-    std::string allow;
+    HttpMatch match;
 };
 
 class HttpApi {
@@ -29,7 +28,7 @@ public:
     HttpApi(JobService& service, HttpPage page, const HttpLimits& limits,
             std::function<std::string()> own_metrics);
 
-    /// Before the body is read: framing, target, who may, route, Accept, Content-Type.
+    /// Before the body is read: framing, target, who may, route, Content-Type.
     [[nodiscard]] std::expected<Admitted, HttpResponse> admit(const Caller& caller,
                                                               const HttpRequest& request) const;
     /// @param request  with its body

@@ -3,53 +3,30 @@
 
 namespace ksms {
 
-ConnectionBook::Admission ConnectionBook::ask(uid_t uid) const {
-    const bool root = uid == 0;
+bool ConnectionBook::may_connect(uid_t uid) const {
+    const auto taken = entries_.size();
+    if (uid == 0) return taken < limits_.connections + limits_.reserved_for_root;
+    const bool crowded = taken >= limits_.connections / 2;
+    const auto share = crowded ? limits_.connections_per_uid / 8 : limits_.connections_per_uid;
     const auto user = users_.find(uid);
-    const auto of_all = limits_.connections + (root ? limits_.reserved_for_root : 0);
-    const auto of_uid = root ? of_all : limits_.connections_per_uid;
-    if (user != users_.end() && user->second.connections >= of_uid) {
-        if (user->second.waiting.empty()) return {};
-        return {true, user->second.waiting.begin()->second};
-    }
-    if (entries_.size() < of_all) return {true, std::nullopt};
-    if (waiting_.empty()) return {};
-    return {true, waiting_.begin()->second};
+    const auto own = user == users_.end() ? 0 : user->second.connections;
+    return taken < limits_.connections && own < share;
 }
 
 ConnectionBook::Id ConnectionBook::add(uid_t uid) {
-    const Id id = next_++;
-    entries_.emplace(id, Entry{uid});
+    entries_.emplace(next_, Entry{uid});
     ++users_[uid].connections;
-    waits(id);
-    return id;
+    return next_++;
 }
 
 void ConnectionBook::remove(Id id) {
     const auto entry = entries_.find(id);
     if (entry == entries_.end()) return;
-    works(id);
     end_stream(id);
     holds(id, 0);
     const auto user = users_.find(entry->second.uid);
     if (--user->second.connections == 0) users_.erase(user);
     entries_.erase(entry);
-}
-
-void ConnectionBook::waits(Id id) {
-    works(id);
-    auto& entry = entries_.at(id);
-    entry.since = next_++;
-    waiting_.emplace(entry.since, id);
-    users_.at(entry.uid).waiting.emplace(entry.since, id);
-}
-
-void ConnectionBook::works(Id id) {
-    auto& entry = entries_.at(id);
-    if (entry.since == 0) return;
-    waiting_.erase({entry.since, id});
-    users_.at(entry.uid).waiting.erase({entry.since, id});
-    entry.since = 0;
 }
 
 bool ConnectionBook::begin_stream(Id id) {
@@ -79,7 +56,7 @@ void ConnectionBook::holds(Id id, std::size_t bytes) {
     entry.bytes = bytes;
 }
 
-bool ConnectionBook::may_answer(Id id) const {
+bool ConnectionBook::has_room(Id id) const {
     const auto& entry = entries_.at(id);
     const bool in_all = bytes_ < limits_.bytes || entry.uid == 0;
     return in_all && users_.at(entry.uid).bytes < limits_.bytes_per_uid;

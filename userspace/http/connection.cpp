@@ -45,11 +45,6 @@ Problem problem_of(const boost::system::error_code& error, bool in_body, bool ha
     return make_problem(400, "this is no request of HTTP/1.1: " + error.message());
 }
 
-HttpResponse no_room() {
-    return response_of(
-        not_now(1, "unread answers fill the memory for answers", "read them, or ask again later"));
-}
-
 }  // namespace
 
 Connection::Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller caller)
@@ -127,7 +122,6 @@ void Connection::next_request() {
     admitted_.reset();
     request_ = {};
     head_only_ = false;
-    core_->book.waits(id_);
     if (buffer_.size() > 0) return read_header();
     buffer_.clear();
     buffer_.shrink_to_fit();
@@ -220,8 +214,7 @@ void Connection::read_failed(Error error, bool in_body) {
 void Connection::run() {
     disarm();
     asked_ = std::chrono::steady_clock::now();
-    core_->book.works(id_);
-    if (!core_->book.may_answer(id_)) return answer(no_room());
+    if (!core_->book.has_room(id_)) return answer(no_room());
     const auto respond = reply();
     try {
         core_->api.run(caller_, request_, *admitted_, respond);
@@ -246,12 +239,17 @@ void Connection::replied(HttpReply reply) {
     if (auto* wait = std::get_if<WaitForJob>(&reply)) return wait_for_job(*wait);
     if (auto* wanted = std::get_if<StreamEvents>(&reply)) return stream(*wanted);
     // Others were answered since it was asked.
-    answer(core_->book.may_answer(id_) ? std::move(std::get<HttpResponse>(reply)) : no_room());
+    answer(core_->book.has_room(id_) ? std::move(std::get<HttpResponse>(reply)) : no_room());
 }
 
 HttpResponse Connection::late() {
     return response_of(not_now(5, "the service has not answered in time",
                                "ask again later; `ksmsctl doctor` and /healthz may say why"));
+}
+
+HttpResponse Connection::no_room() {
+    return response_of(not_now(1, "answers that nobody takes fill the memory for answers",
+                               "take them, or ask again later"));
 }
 
 void Connection::service_timed_out() {

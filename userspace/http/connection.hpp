@@ -51,7 +51,6 @@ struct HttpCore {
     std::function<void()> emptied;  ///< called when the last connection has gone
     HttpApi api;
 
-    void evict(ConnectionBook::Id id);
     [[nodiscard]] std::string metrics() const;
 };
 
@@ -99,6 +98,8 @@ private:
     void service_timed_out();
     /// What is answered where the service has not answered in time.
     [[nodiscard]] static HttpResponse late();
+    /// … and where answers that nobody takes fill the memory.
+    [[nodiscard]] static HttpResponse no_room();
 
     void answer(HttpResponse response, bool close_after = false);
     void count_answer(int status);
@@ -155,7 +156,6 @@ private:
     std::optional<EventBuffer> events_;
     bool replaying_{false};
     bool woken_{false};  ///< write_events() is on its way
-    bool cut_off_{false};
     bool hangup_is_watched_{false};
 };
 

@@ -62,7 +62,6 @@ std::string header_text(const HttpResponse& response, bool has_length, bool clos
 }  // namespace
 
 void Connection::answer(HttpResponse response, bool close_after) {
-    core_->book.works(id_);
     count_answer(response.status);
     close_after_ = close_after || !keep_alive_ || core_->stopping;
     // The header of a stream's HEAD, and of 204, tells no length.
@@ -137,7 +136,6 @@ void Connection::linger() {
     boost::system::error_code error;
     static_cast<void>(socket_.shutdown(Socket::shutdown_send, error));
     if (error || core_->stopping) return close();
-    core_->book.waits(id_);
     parser_.reset();
     buffer_.clear();
     drained_ = 0;

@@ -73,7 +73,7 @@ void Connection::wait_is_over() {
 
 void Connection::stream(const StreamEvents& wanted) {
     if (!begin_stream()) return;
-    events_.emplace(core_->limits);
+    events_.emplace();
     replaying_ = true;
     arm(core_->limits.service, &Connection::stream_timed_out);
     watch_for_hangup();
@@ -97,10 +97,10 @@ void Connection::stream_timed_out() {
 void Connection::begin_events(Answer<Subscription> subscription) {
     disarm();
     replaying_ = false;
-    if (!subscription) {
+    if (!subscription || !core_->book.has_room(id_)) {
         events_.reset();
         core_->book.end_stream(id_);
-        return answer(response_of(subscription.error()));
+        return answer(subscription ? no_room() : response_of(subscription.error()));
     }
     subscription_ = std::move(*subscription);
     count_answer(200);
@@ -112,14 +112,13 @@ void Connection::begin_events(Answer<Subscription> subscription) {
 }
 
 void Connection::event(const JobEvent& event) {
-    if (!events_->push(event, !replaying_)) cut_off_ = true;
+    events_->push(event);
     if (std::exchange(woken_, true)) return;
     asio::post(core_->io, guarded([this] {
                    woken_ = false;
                    if (!events_ || replaying_) return;  // the header goes first
                    core_->book.holds(id_, head_.size() + body_.size() + events_->bytes());
-                   const bool no_room = writing_ && core_->book.bytes() >= core_->limits.bytes;
-                   if (cut_off_ || no_room) return write_timed_out();
+                   if (writing_ && !core_->book.has_room(id_)) return write_timed_out();
                    if (!writing_) write_events();
                }));
 }

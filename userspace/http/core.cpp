@@ -12,7 +12,7 @@ namespace ksms {
 namespace {
 
 constexpr std::array<const char*, static_cast<std::size_t>(HttpRejected::count_)> reasons{
-    "too_many_connections", "too_large", "too_slow", "malformed", "evicted", "not_taken"};
+    "too_many_connections", "too_large", "too_slow", "malformed", "not_taken"};
 
 }  // namespace
 
@@ -22,14 +22,6 @@ HttpCore::HttpCore(boost::asio::io_context& context, JobService& service, HttpPa
       limits(given),
       book(limits),
       api(service, std::move(page), limits, [this] { return metrics(); }) {}
-
-void HttpCore::evict(ConnectionBook::Id id) {
-    const auto found = connections.find(id);
-    if (found == connections.end()) return;
-    ++figures.rejected(HttpRejected::evicted);
-    const auto connection = found->second;
-    connection->close();
-}
 
 std::string HttpCore::metrics() const {
     MetricsText text;

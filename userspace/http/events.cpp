@@ -3,14 +3,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
 
 namespace ksms {
 namespace {
 
 constexpr std::size_t longest_event = 16 * 1024 * 1024;
-/// A live event may be large: together they are at most this much times the events that may wait.
-constexpr std::size_t bytes_an_event = 2048;
 
 }  // namespace
 
@@ -28,38 +25,25 @@ std::string event_text(const JobEvent& event) {
     return text + "\n\n";
 }
 
-void EventBuffer::drop(const std::deque<Waiting>::iterator& event) {
-    bytes_ -= event->text.size();
-    if (event->live) {
-        --live_;
-        live_bytes_ -= event->text.size();
-    }
-    events_.erase(event);
-}
-
-bool EventBuffer::push(const JobEvent& event, bool live) {
-    if (ended_) return true;
+void EventBuffer::push(const JobEvent& event) {
+    if (ended_) return;
     const bool progress = event.name == "progress";
-    if (progress && !events_.empty() && events_.back().progress) drop(std::prev(events_.end()));
-    events_.push_back({event_text(event), live, progress});
-    const std::size_t size = events_.back().text.size();
-    bytes_ += size;
-    if (live) {
-        ++live_;
-        live_bytes_ += size;
+    if (progress && last_is_progress_ && !events_.empty()) {
+        bytes_ -= events_.back().size();
+        events_.pop_back();
     }
+    last_is_progress_ = progress;
+    bytes_ += events_.emplace_back(event_text(event)).size();
     ended_ = event.name == "end";
-    return live_ <= limits_.events && live_bytes_ <= limits_.events * bytes_an_event &&
-           bytes_ - live_bytes_ <= limits_.replayed_bytes;
 }
 
 std::string EventBuffer::take(std::size_t most) {
     std::string text;
-    while (!events_.empty() &&
-           (text.empty() || text.size() + events_.front().text.size() <= most)) {
-        text += events_.front().text;
-        drop(events_.begin());
+    while (!events_.empty() && (text.empty() || text.size() + events_.front().size() <= most)) {
+        text += events_.front();
+        events_.pop_front();
     }
+    bytes_ -= text.size();
     return text;
 }
 

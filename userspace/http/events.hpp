@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include "http/limits.hpp"
 #include "http/service.hpp"
 
 namespace ksms {
@@ -21,11 +20,7 @@ inline constexpr std::string_view heartbeat_text = ":\n\n";
 /// What a subscriber has not taken yet. Of several progress events in a row only the last is kept.
 class EventBuffer {
 public:
-    explicit EventBuffer(const HttpLimits& limits) : limits_(limits) {}
-
-    /// False where the subscriber is too far behind: the stream is to be closed.
-    /// @param live  not one of those that were there before the subscription
-    [[nodiscard]] bool push(const JobEvent& event, bool live);
+    void push(const JobEvent& event);
     /// The next text to be sent, whole events, about `most` bytes; "" where there is none.
     [[nodiscard]] std::string take(std::size_t most);
     /// The event `end` was pushed: nothing follows.
@@ -34,18 +29,9 @@ public:
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
 private:
-    struct Waiting {
-        std::string text;
-        bool live;
-        bool progress;
-    };
-    void drop(const std::deque<Waiting>::iterator& event);
-
-    HttpLimits limits_;
-    std::deque<Waiting> events_;
+    std::deque<std::string> events_;
     std::size_t bytes_{0};
-    std::size_t live_{0};
-    std::size_t live_bytes_{0};
+    bool last_is_progress_{false};
     bool ended_{false};
 };
 

@@ -20,7 +20,6 @@ enum class HttpRejected {
     too_large,  ///< line, headers or body
     too_slow,   ///< a request that did not come to its end
     malformed,  ///< no HTTP/1.1, or not clear where it ends
-    evicted,    ///< closed while it said nothing, to make room
     not_taken,  ///< who does not take what was sent
     count_
 };

@@ -21,24 +21,6 @@ bool any_part(std::string_view list, char separator, F see) {
     }
 }
 
-/// How well a media range fits: 0 not at all, 1 "*/*", 2 "type/*", 3 exactly.
-int fit(std::string_view range, std::string_view type) {
-    if (same_token(range, type)) return 3;
-    if (range == "*/*") return 1;
-    const auto slash = type.find('/');
-    return range.ends_with("/*") &&
-                   same_token(range.substr(0, range.size() - 1), type.substr(0, slash + 1))
-               ? 2
-               : 0;
-}
-
-/// "q=0", "q=0.000".
-bool says_never(std::string_view parameter) {
-    if (!same_token(parameter.substr(0, 2), "q=")) return false;
-    const auto value = parameter.substr(2);
-    return !value.empty() && value.find_first_not_of("0.") == std::string_view::npos;
-}
-
 }  // namespace
 
 std::optional<Problem> check_framing(const HttpRequest& request) {
@@ -65,25 +47,6 @@ bool has_body(const HttpRequest& request) {
     if (request.header("Transfer-Encoding") != nullptr) return true;
     const auto* length = request.header("Content-Length");
     return length != nullptr && trimmed(*length).find_first_not_of('0') != std::string_view::npos;
-}
-
-bool accepts(const HttpRequest& request, std::string_view media_type) {
-    int best = 0;
-    bool taken = false;
-    bool any = false;
-    for (const auto& [name, value] : request.headers) {
-        if (!same_token(name, "Accept")) continue;
-        any = true;
-        any_part(value, ',', [&](std::string_view entry) {
-            const auto range = trimmed(entry.substr(0, entry.find(';')));
-            if (const int how = fit(range, media_type); how > best) {
-                best = how;
-                taken = !any_part(entry, ';', says_never);
-            }
-            return false;
-        });
-    }
-    return !any || taken;
 }
 
 std::optional<Problem> check_json_type(const HttpRequest& request) {

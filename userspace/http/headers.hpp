@@ -18,9 +18,6 @@ namespace ksms {
 /// Whether a body follows.
 [[nodiscard]] bool has_body(const HttpRequest& request);
 
-/// Whether the client takes this media type, by Accept (RFC 9110, 12.5.1); without one it does.
-[[nodiscard]] bool accepts(const HttpRequest& request, std::string_view media_type);
-
 /// 415 where the body is not said to be JSON in UTF-8 as it is.
 [[nodiscard]] std::optional<Problem> check_json_type(const HttpRequest& request);
 

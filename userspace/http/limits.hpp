@@ -17,15 +17,13 @@ struct HttpLimits {
     std::size_t reserved_for_root{8};     ///< above `connections`
     std::size_t streams_per_uid{48};  ///< event streams and waits; the rest is for short answers
 
-    std::size_t bytes{128 * 1024 * 1024};         ///< of answers that are not taken yet, in all
-    std::size_t bytes_per_uid{32 * 1024 * 1024};  ///< … of one uid; one answer may be more
-
-    std::size_t events{1024};                      ///< behind for a subscriber: then it is cut off
-    std::size_t replayed_bytes{32 * 1024 * 1024};  ///< of the events before a subscription
+    // Of answers and events that are not taken yet; one answer may be more.
+    std::size_t bytes{128 * 1024 * 1024};  ///< in all
+    std::size_t bytes_per_uid{32 * 1024 * 1024};
 
     std::chrono::milliseconds names{3'000};     ///< for who the client is
     std::chrono::milliseconds request{10'000};  ///< from the first byte of a request to its last
-    std::chrono::milliseconds idle{60'000};     ///< between requests
+    std::chrono::milliseconds idle{15'000};     ///< between requests
     std::chrono::milliseconds service{30'000};  ///< for what the service asks a disk
     std::chrono::milliseconds write{30'000};    ///< without a byte of the answer taken
     std::chrono::milliseconds answer{600'000};  ///< for one answer as a whole

@@ -48,7 +48,7 @@ std::expected<HttpMatch, HttpMiss> HttpRouter::match(std::string_view method,
         miss.known_path = true;
         miss.allow += route.method == "GET" ? "GET, HEAD, " : route.method + ", ";
     }
-    if (miss.known_path) miss.allow += "OPTIONS";
+    if (miss.known_path) miss.allow.resize(miss.allow.size() - 2);  // the last separator
     return std::unexpected(std::move(miss));
 }
 

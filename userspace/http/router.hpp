@@ -24,7 +24,6 @@ struct HttpCall {
 struct HttpRoute {
     std::string method;     ///< HEAD is GET without the body
     std::string pattern;    ///< "/v1/jobs/{id}": an id is 1 to 63 characters of [A-Za-z0-9._:@+-]
-    std::string produces;   ///< media type of the good answer
     bool anonymous{false};  ///< also for the loopback port
     bool submits{false};    ///< takes a JSON body, and only from those who may submit
     std::function<void(const HttpCall&, const HttpRespond&)> handler;

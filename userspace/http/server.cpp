@@ -34,13 +34,11 @@ struct HttpServer::State {
 
     /// False where it cannot be let in.
     bool welcome(Fd& client, const Caller& caller) {
-        const auto admission = core->book.ask(caller.uid);
-        if (core->stopping || !admission.admitted) {
+        if (core->stopping || !core->book.may_connect(caller.uid)) {
             ++core->figures.rejected(HttpRejected::too_many_connections);
             turn_away(client.get());
             return false;
         }
-        if (admission.evict) core->evict(*admission.evict);
         int family = AF_UNSPEC;
         socklen_t size = sizeof family;
         ::getsockopt(client.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);

@@ -2,9 +2,9 @@
 #include "http/target.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <optional>
 
+#include "base/text.hpp"
 #include "http/message.hpp"
 #include "http/problem.hpp"
 
@@ -51,44 +51,15 @@ std::unexpected<Problem> refuse() {
     return std::unexpected(make_problem(400, "the target of the request is malformed"));
 }
 
-/// The rest of a character of several bytes; 0 where it is none. @param text  from its first byte
-std::size_t sequence_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const std::uint8_t first = byte(0);
-    const std::size_t length = first >= 0xf0 && first <= 0xf4   ? 4
-                               : first >= 0xe0                  ? 3
-                               : first >= 0xc2 && first <= 0xdf ? 2
-                                                                : 0;
-    if (length == 0 || first > 0xf4 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    const std::uint8_t second = byte(1);
-    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool surrogate = first == 0xed && second > 0x9f;
-    const bool too_high = first == 0xf4 && second > 0x8f;
-    return overlong || surrogate || too_high ? 0 : length;
-}
-
 }  // namespace
 
 bool is_plain_text(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const auto byte = static_cast<std::uint8_t>(text[i]);
-        if (byte < 0x20 || byte == 0x7f) return false;
-        const std::size_t length = byte < 0x80 ? 1 : sequence_length(text.substr(i));
-        if (length == 0) return false;
-        i += length;
-    }
-    return true;
+    const auto steers = [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; };
+    return std::ranges::none_of(text, steers) && valid_utf8(text) == text;
 }
 
 Answer<HttpTarget> parse_target(std::string_view target) {
     HttpTarget parsed;
-    if (target == "*") {
-        parsed.asterisk = true;
-        parsed.path = "*";
-        return parsed;
-    }
     if (constexpr std::string_view scheme = "http://";
         same_token(target.substr(0, scheme.size()), scheme)) {
         target.remove_prefix(scheme.size());

@@ -13,7 +13,6 @@ namespace ksms {
 
 struct HttpTarget {
     std::string authority;                                   ///< of the absolute form, else empty
-    bool asterisk{false};                                    ///< "*": the server itself
     std::string path;                                        ///< as it came, for messages
     std::vector<std::string> segments;                       ///< decoded; none for "/"
     std::vector<std::pair<std::string, std::string>> query;  ///< decoded, in order

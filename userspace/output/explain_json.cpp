@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "output/explain.hpp"
+#include "output/json.hpp"
 #include "output/words.hpp"
 
 namespace ksms {
 namespace {
 
-template <typename T>
-void number_or_null(JsonWriter& json, const char* name, const std::optional<T>& number) {
-    json.key(name);
-    if (number)
-        json.value(*number);
-    else
-        json.null();
-}
-
 void rule_object(JsonWriter& json, const FirewallRule& rule) {
     json.begin_object();
     json.field("firewall", name_of(rule.firewall)).field("family", rule.family);
     json.field("table", rule.table).field("chain", rule.chain).field("policy", rule.policy);
-    number_or_null(json, "number", rule.number);
-    number_or_null(json, "handle", rule.handle);
+    json.field("number", rule.number);
+    json.field("handle", rule.handle);
     json.field("verdict", rule.verdict);
     json.key("text").text_or_null(rule.text);
     json.key("hook").text_or_null(rule.hook);
@@ -66,8 +58,8 @@ void hook_object(JsonWriter& json, const HookReport& hook) {
     json.begin_object();
     json.field("hook", hook.hook).field("result", name_of(hook.passage));
     json.key("device").text_or_null(hook.device);
-    number_or_null(json, "packets", hook.packets);
-    number_or_null(json, "bytes", hook.bytes);
+    json.field("packets", hook.packets);
+    json.field("bytes", hook.bytes);
     rules(json, "chains", hook.chains);
     json.end_object();
 }
@@ -106,27 +98,18 @@ void service_object(JsonWriter& json, const ServiceExplanation& service) {
     const auto& end = service.end();
     const bool dropped = end.result == Verdict::no;
     json.begin_object();
-    json.field("port", end.service.port);
-    json.field("protocol", protocol_name(end.service.protocol));
+    service_fields(json, end.service);
     json.field("result", name_of(end.result));
     json.key("stopped_at").text_or_null(stopped_at(scan, end));
     json.key("reason").text_or_null(reason_text(scan, end));
-    json.key("place").text_or_null(dropped ? scan.words[end.cause.dropped.place] : "");
-    json.key("hook").text_or_null(dropped ? hook_name(end.cause.dropped.hook) : "");
+    place_and_hook(json, scan, end.cause.dropped, dropped);
     json.key("why").text_or_null(why_text(scan, end));
     json.key("notes").strings(notes_text(scan, end));
     json.field("sent", end.sent);
-    json.key("reached");
-    if (end.arrival.known())
-        json.value(end.arrival.reached);
-    else
-        json.null();
+    json.field("reached", reached(end));
     json.key("job").text_or_null(scan.job);
     json.key("dscp");
-    if (scan.job.empty())
-        json.null();
-    else
-        json.value(scan.dscp);
+    scan.job.empty() ? json.null() : json.value(scan.dscp);
     json.key("entries").strings(scan.entries);
     json.key("hops").begin_array();
     for (const auto& hop : service.hops) hop_object(json, scan, hop);

@@ -5,18 +5,21 @@
 #include "output/words.hpp"
 
 namespace ksms {
-namespace {
-
 void service_fields(JsonWriter& json, const Service& service) {
     json.field("port", service.port);
     json.field("protocol", protocol_name(service.protocol));
 }
 
-/// Where the kernel dropped it; null for what was not dropped there.
-void dropped_at(JsonWriter& json, const Report& report, const DropSite& dropped, bool here) {
+void place_and_hook(JsonWriter& json, const Report& report, const DropSite& dropped, bool here) {
     json.key("place").text_or_null(here ? report.words[dropped.place] : "");
     json.key("hook").text_or_null(here ? hook_name(dropped.hook) : "");
 }
+
+std::optional<bool> reached(const ServiceReport& service) {
+    return service.arrival.known() ? std::optional(service.arrival.reached) : std::nullopt;
+}
+
+namespace {
 
 void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& service) {
     json.begin_object();
@@ -25,7 +28,7 @@ void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& ser
     const bool dropped = service.result == Verdict::no;
     json.key("stopped_at").text_or_null(stopped_at(report, service));
     json.key("reason").text_or_null(reason_text(report, service));
-    dropped_at(json, report, service.cause.dropped, dropped);
+    place_and_hook(json, report, service.cause.dropped, dropped);
     json.key("answer").text_or_null(dropped ? reply_text(service.cause.reply) : "");
     json.key("why").text_or_null(why_text(report, service));
     json.key("notes").strings(notes_text(report, service));
@@ -46,7 +49,7 @@ void at_router(JsonWriter& json, const Report& report, const ServiceAtRouter& an
     counted(json, "ingress", answer.ingress_packets, answer.ingress_bytes);
     counted(json, "egress", answer.egress_packets, answer.egress_bytes);
     json.key("reason").text_or_null(reason_text(report, answer));
-    dropped_at(json, report, answer.dropped, answer.result == Verdict::no);
+    place_and_hook(json, report, answer.dropped, answer.result == Verdict::no);
     json.key("answer").text_or_null(reply_text(answer.reply));
     if (answer.iface != kNoText) json.field("iface", report.texts[answer.iface]);
     if (answer.strangers > 0) json.field("strangers", answer.strangers);
@@ -66,14 +69,10 @@ void router(JsonWriter& json, const Report& report, const RouterReport& at) {
     json.end_array().end_object();
 }
 
-void reached(JsonWriter& json, const Report& report, const ServiceReport& service) {
+void arrival(JsonWriter& json, const Report& report, const ServiceReport& service) {
     json.begin_object();
     service_fields(json, service.service);
-    json.key("reached");
-    if (service.arrival.known())
-        json.value(service.arrival.reached);
-    else
-        json.null();
+    json.field("reached", reached(service));
     const auto why = arrival_text(report, service);
     if (!why.empty()) json.field("why", why);
     json.end_object();
@@ -124,7 +123,7 @@ void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
     for (const auto& at : report.routers) router(json, report, at);
     json.end_array();
     json.key("destination_reached").begin_array();
-    for (const auto& service : report.services) reached(json, report, service);
+    for (const auto& service : report.services) arrival(json, report, service);
     json.end_array();
     figures(json, report);
     json.key("warnings").strings(report.warnings);

@@ -2,6 +2,7 @@
 // The documents: tests/schema/ has the shape of each.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -9,6 +10,13 @@
 #include "output/json_writer.hpp"
 
 namespace ksms {
+
+// What several documents say of a service.
+void service_fields(JsonWriter& json, const Service& service);
+/// Where the kernel dropped it; null for what was not dropped there.
+void place_and_hook(JsonWriter& json, const Report& report, const DropSite& dropped, bool here);
+/// None where the destination is not on this machine.
+[[nodiscard]] std::optional<bool> reached(const ServiceReport& service);
 
 /// ksms.scan/1, piece after piece into `sink`.
 void write_scan_json(const Report& report, bool pretty, const Sink& sink);

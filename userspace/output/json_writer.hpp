@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,11 @@ public:
             return signed_value(number);
         else
             return unsigned_value(number);
+    }
+    /// null for none.
+    template <typename T>
+    JsonWriter& value(const std::optional<T>& content) {
+        return content ? value(*content) : null();
     }
     /// null for "".
     JsonWriter& text_or_null(std::string_view text) { return text.empty() ? null() : value(text); }

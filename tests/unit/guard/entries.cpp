@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <set>
 
 #include "guard/guard.hpp"
@@ -65,11 +64,4 @@ TEST_CASE("entries of a scan, a lease and a tap") {
     CHECK(did_lease(33, 8).generation == 8);
     CHECK(did_tap(17).kind == KSMS_DID_TAP);
     CHECK(did_tap(17).handle == 17);
-}
-
-TEST_CASE("the name of a pin is kept whole or not at all") {
-    CHECK(std::strcmp(did_pin("links/tap-17").name, "links/tap-17") == 0);
-    const std::string longest(31, 'x');
-    CHECK(did_pin(longest).name == longest);
-    CHECK(did_pin(longest + 'x').name[0] == '\0');
 }

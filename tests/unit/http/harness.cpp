@@ -180,14 +180,19 @@ std::string TestServer::raw(const std::string& text) const {
     return receive(socket.get());
 }
 
-std::string TestServer::raw_tcp(const std::string& text) const {
+Fd TestServer::connect_tcp() const {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port_));
-    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) < 0)
         throw std::runtime_error("connect to the loopback port");
+    return socket;
+}
+
+std::string TestServer::raw_tcp(const std::string& text) const {
+    const auto socket = connect_tcp();
     send_all(socket.get(), text);
     return receive(socket.get());
 }

@@ -101,6 +101,7 @@ public:
     /// The same on the loopback port.
     [[nodiscard]] std::string raw_tcp(const std::string& text) const;
     [[nodiscard]] Fd connect() const;
+    [[nodiscard]] Fd connect_tcp() const;
 
     static std::string own_group();
 
