@@ -248,8 +248,8 @@ HttpResponse Connection::late() {
 }
 
 HttpResponse Connection::no_room() {
-    return response_of(not_now(1, "answers that nobody takes fill the memory for answers",
-                               "take them, or ask again later"));
+    return response_of(
+        not_now(1, "unread answers fill the memory for answers", "read them, or ask again later"));
 }
 
 void Connection::service_timed_out() {

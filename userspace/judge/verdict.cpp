@@ -220,7 +220,8 @@ private:
     void accepted(const WalkStep& step, const RouterEvidence& seen, Delivery delivery,
                   ProbeVerdict::AtRouter& row) {
         row.answer.result = Verdict::yes;
-        verdict_.arrival = {Arrival::By::router, true, delivery, site_of(seen.drop), seen.reply, 0};
+        verdict_.arrival = {Arrival::By::router, true,       delivery,
+                            site_of(seen.drop),  seen.reply, kNoText};
         // A router before it of which nothing is known keeps the service UNKNOWN, and says why.
         if (verdict_.cause.why != Why::nothing) return;
         verdict_.cause.why = Why::delivered;

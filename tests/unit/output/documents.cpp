@@ -89,7 +89,7 @@ Plan small_plan() {
                   {{first}, PathEnd::no_route, "hq-gw has no route to 10.2.5.100"}};
     plan.path_of = {0, 0, 1};
     plan.neighbours.push_back(
-        {plan.routers[0].netns, {3, "wg0"}, *Address::parse("10.0.0.2"), true, {}});
+        {plan.routers[0].netns, {3, "wg0"}, *Address::parse("10.0.0.2"), true});
     plan.warnings = {"--router x is on no path"};
     return plan;
 }
