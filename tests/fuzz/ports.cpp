@@ -42,6 +42,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (services->size() > few) return 0;
     holds(std::set<Service>(services->begin(), services->end()).size() == services->size());
     holds(parse_ports(list_of(*services), IPPROTO_UDP) == *services);
-    holds(!exclude(*services, *services));
+    holds(exclude(*services, *services).empty());
     return 0;
 }

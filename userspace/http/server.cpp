@@ -21,7 +21,7 @@ namespace {
 void turn_away(int socket) {
     static constexpr std::string_view text =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-        "Content-Length: 107\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
+        "Content-Length: 97\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
         R"({"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many connections"})";
     (void)!::send(socket, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -256,13 +256,12 @@ Result<std::size_t> longest_range(std::string_view spec) {
     return parser.longest_range();
 }
 
-Result<std::vector<Service>> exclude(const std::vector<Service>& services,
-                                     const std::vector<Service>& excluded) {
+std::vector<Service> exclude(const std::vector<Service>& services,
+                             const std::vector<Service>& excluded) {
     const std::set<Service> without(excluded.begin(), excluded.end());
     std::vector<Service> left;
     std::ranges::copy_if(services, std::back_inserter(left),
                          [&](const Service& service) { return !without.contains(service); });
-    if (left.empty()) return fail(Code::usage, "no port is left: all of them are excluded");
     return left;
 }
 

@@ -19,19 +19,18 @@ namespace ksms {
 /// and "-22" are open ranges as nmap has them. Names come from the services database
 /// (getservbyname); one that exists only for the other protocol than the element's is that
 /// protocol's if the element did not say which. "dns", "smb", "rdp" and "https-alt" are known
-/// where the database lacks them. Duplicates count once, the order of first mention
-/// is kept.
+/// where the database lacks them. Duplicates count once, the order of first mention is kept.
 /// @return Code::usage that quotes the element, says what is wrong with it (port 0, above 65535,
-/// range backwards, a letter
-///         for a digit, unknown name with the nearest one) and how it is written
+/// range backwards, a letter for a digit, unknown name with the nearest one) and how it is written
 Result<std::vector<Service>> parse_ports(std::string_view spec, std::uint8_t default_protocol);
 
 /// How many ports the longest range has that is written in the list ("22-25": 4; a single port is a
-/// range of 1, however many of them follow each other). @return what parse_ports() says is wrong
+/// range of 1, however many of them follow each other).
+/// @return what parse_ports() says is wrong
 Result<std::size_t> longest_range(std::string_view spec);
 
-/// `services` without those in `excluded`; Code::usage if nothing is left.
-Result<std::vector<Service>> exclude(const std::vector<Service>& services,
-                                     const std::vector<Service>& excluded);
+/// `services` without those in `excluded`, in their order.
+std::vector<Service> exclude(const std::vector<Service>& services,
+                             const std::vector<Service>& excluded);
 
 }  // namespace ksms

@@ -169,7 +169,9 @@ Status Reading::make_services() {
     KSMS_TRY(asked_.services, parse_ports(asked_.ports, protocol));
     if (has("exclude-ports")) {
         KSMS_TRY(const auto excluded, parse_ports(asked_.exclude_ports, protocol));
-        KSMS_TRY(asked_.services, exclude(asked_.services, excluded));
+        asked_.services = exclude(asked_.services, excluded);
+        if (asked_.services.empty())
+            return fail(Code::usage, said("exclude-ports") + ": no port is left");
     }
     const auto count = asked_.services.size();
     if ((place_ == in_explain || asked_.detailed) && count > kMostExplained)

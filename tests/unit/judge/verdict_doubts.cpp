@@ -121,7 +121,7 @@ TEST_CASE("verdict: accepted behind a router of which nothing is known is UNKNOW
     JudgeContext context;
     auto verdict = told(plan, evidence, context);
     CHECK(verdict.result == Verdict::unknown);
-    CHECK(verdict.reason == "lost");
+    CHECK(verdict.reason == "not_sent:past-its-taps");
     CHECK(verdict.reached == true);
     context.broken_routers = {"the ingress filter on in0 was removed", ""};
     verdict = told(plan, evidence, context);
