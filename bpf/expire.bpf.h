@@ -44,10 +44,16 @@ static int ksms_expire(KSMS_UNUSED void *map, ksms_u32 *dscp, struct ksms_lease_
     return 0;
 }
 
-static long ksms_set_timer(ksms_u32 dscp, KSMS_UNUSED void *context) {
+/* From Linux 6.18 on bpf_timer_init() takes its memory without waiting for a lock, and has none where
+ * another processor allocates at that moment (kmalloc_nolock). */
+static long ksms_set_timer(ksms_u32 dscp, ksms_u32 *failed) {
     struct ksms_lease_timer *timer = bpf_map_lookup_elem(&lease_timers, &dscp);
     if (!timer) return 0;
-    bpf_timer_init(&timer->timer, &lease_timers, 1 /* CLOCK_MONOTONIC */);
+    long err = bpf_timer_init(&timer->timer, &lease_timers, 1 /* CLOCK_MONOTONIC */);
+    if (err && err != -EBUSY /* it is there */) {
+        ++*failed;
+        return 0;
+    }
     bpf_timer_set_callback(&timer->timer, ksms_expire);
     /* Whatever end an earlier build's timer waits for: this one looks for itself. */
     ksms_u64 now = bpf_ktime_get_ns();

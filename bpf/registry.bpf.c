@@ -133,10 +133,13 @@ int ksms_lease(struct ksms_registry_call *context) {
     return 0;
 }
 
-/* Run once by who installs the programs: the timers, what they call, and what a pidfd is. */
+/* Run once by who installs the programs: the timers, what they call, and what a pidfd is. EAGAIN: not
+ * all timers had memory; what there is stays as it is. */
 SEC("syscall")
 int ksms_setup(struct ksms_setup_call *context) {
-    bpf_loop(KSMS_TIMERS, ksms_set_timer, NULL, 0);
+    ksms_u32 failed = 0;
+    bpf_loop(KSMS_TIMERS, ksms_set_timer, &failed, 0);
+    if (failed) return EAGAIN;
     return ksms_learn_pidfd(context->pidfd) ? 0 : EBADF;
 }
 

@@ -26,6 +26,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/keeper.hpp"
@@ -39,6 +40,7 @@ namespace ksms {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
+constexpr int kSetUpAttempts = 1000;  // one a millisecond
 
 Status fill_config(const ksms_bpf& skeleton, const PinRoot& root) {
     ksms_config config{};
@@ -263,9 +265,14 @@ Status set_up(int program) {
     if (!self) return fail_errno(errno, "open a pidfd");
     ksms_setup_call call{};
     call.pidfd = static_cast<std::uint32_t>(self.get());
-    KSMS_TRY(const auto result, call_program(program, &call, sizeof call));
-    if (result != 0) return fail_errno(static_cast<int>(result), "tell the kernel what a pidfd is");
-    return {};
+    for (int attempt = 0; attempt < kSetUpAttempts; ++attempt) {
+        KSMS_TRY(const auto result, call_program(program, &call, sizeof call));
+        if (result == 0) return {};
+        if (result != EAGAIN)
+            return fail_errno(static_cast<int>(result), "tell the kernel what a pidfd is");
+        pause_for(std::chrono::milliseconds(1));
+    }
+    return fail_errno(ENOMEM, "set up the timers that end leases");
 }
 
 Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
