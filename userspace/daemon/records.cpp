@@ -43,7 +43,7 @@ Status finish(JobStore& store, const Job& job) {
     const auto finished = [&] {
         return store.finished(job.id, job.state, job.result, job.error, job.finished_at);
     };
-    const auto written = finished();
+    auto written = finished();
     if (written || written.error().code != Code::not_found) return written;
     KSMS_CHECK(enter(store, job));
     return finished();
