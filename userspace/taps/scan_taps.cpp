@@ -202,7 +202,7 @@ Status ScanTaps::State::ensure_clsact(const TapSite& site, Netlink& netlink) {
         if (there) continue;
         const auto claim = did_qdisc(*site.netns, ifindex);
         KSMS_CHECK(guard.will(claim));
-        const auto added = add_clsact(netlink, ifindex);
+        auto added = add_clsact(netlink, ifindex);
         if (added) continue;
         // It is another's. After any other failure, as that of the acknowledgement, it may be ours.
         if (added.error().err != EEXIST) return added;
