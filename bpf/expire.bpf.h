@@ -44,8 +44,8 @@ static int ksms_expire(KSMS_UNUSED void *map, ksms_u32 *dscp, struct ksms_lease_
     return 0;
 }
 
-/* From Linux 6.18 on bpf_timer_init() takes its memory without waiting for a lock, and has none where
- * another processor allocates at that moment (kmalloc_nolock). */
+/* From Linux 6.18 on bpf_timer_init() takes its memory without waiting for a lock, and has none
+ * where another processor allocates at that moment (kmalloc_nolock). */
 static long ksms_set_timer(ksms_u32 dscp, ksms_u32 *failed) {
     struct ksms_lease_timer *timer = bpf_map_lookup_elem(&lease_timers, &dscp);
     if (!timer) return 0;

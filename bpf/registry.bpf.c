@@ -133,8 +133,8 @@ int ksms_lease(struct ksms_registry_call *context) {
     return 0;
 }
 
-/* Run once by who installs the programs: the timers, what they call, and what a pidfd is. EAGAIN: not
- * all timers had memory; what there is stays as it is. */
+/* Run once by who installs the programs: the timers, what they call, and what a pidfd is. EAGAIN:
+ * not all timers had memory; what there is stays as it is. */
 SEC("syscall")
 int ksms_setup(struct ksms_setup_call *context) {
     ksms_u32 failed = 0;
