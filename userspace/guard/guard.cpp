@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -164,7 +165,8 @@ void Guard::State::leave(std::vector<Undone>& failures) {
 
 std::vector<Undone> Guard::undo_all() {
     auto failures = undo_but_leases();
-    state_->undo_if([](const ksms_journal_entry&) { return true; }, failures);
+    auto leases = undo(KSMS_DID_LEASE);
+    std::ranges::move(leases, std::back_inserter(failures));
     return failures;
 }
 

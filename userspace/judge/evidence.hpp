@@ -33,6 +33,7 @@ struct RouterEvidence {
     Sighting in, out;
     Drop drop;
     Reply reply;  ///< what the router itself sent back
+    [[nodiscard]] bool saw() const { return in.packets > 0 || out.packets > 0; }
     bool operator==(const RouterEvidence&) const = default;
 };
 

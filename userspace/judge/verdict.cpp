@@ -35,10 +35,8 @@ public:
         }
         for (std::size_t at = 0; at < steps.size(); ++at) {
             const bool later_seen = std::any_of(
-                steps.begin() + static_cast<long>(at) + 1, steps.end(), [&](const WalkStep& step) {
-                    const auto& later = evidence_.routers[step.router];
-                    return later.in.packets > 0 || later.out.packets > 0;
-                });
+                steps.begin() + static_cast<long>(at) + 1, steps.end(),
+                [&](const WalkStep& step) { return evidence_.routers[step.router].saw(); });
             judge_router(steps[at],
                          later_seen ||
                              (plan_.isolated && seen_beside(evidence_, steps[at].router)) ||
@@ -98,11 +96,10 @@ private:
     void judge_router(const WalkStep& step, bool seen_behind, bool last) {
         auto row = row_of(step);
         const auto& seen = evidence_.routers[step.router];
-        const bool came = seen.in.packets > 0 || seen.out.packets > 0;
         if (stopped_by_ != kNoRouter && !(in_circles_ && seen.out.packets > 0)) {
             row.answer.why = Why::stopped_before;
             row.answer.stopped_by = stopped_by_;
-        } else if (came) {
+        } else if (seen.saw()) {
             came_in(step, seen, seen_behind, last, row);
         } else if (seen.drop.count > 0) {
             no(row, step, seen.drop);
@@ -340,9 +337,8 @@ private:
     bool leads_to_unwatched() {
         if (plan_.isolated || verdict_.result == Verdict::no) return false;
         const auto rows = std::ranges::reverse_view(verdict_.walk);
-        const auto last = std::ranges::find_if(rows, [](const auto& row) {
-            return row.answer.ingress_packets > 0 || row.answer.egress_packets > 0;
-        });
+        const auto last = std::ranges::find_if(
+            rows, [&](const auto& row) { return evidence_.routers[row.router].saw(); });
         if (last == rows.end()) return false;
         const auto& seen = evidence_.routers[last->router];
         return seen.out.packets > 0 && !left_as_planned(path_, last->router, seen) &&

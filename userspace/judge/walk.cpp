@@ -11,7 +11,7 @@ bool holds(const std::vector<std::size_t>& routers, std::size_t router) {
 }
 
 bool touched(const RouterEvidence& router) {
-    return router.in.packets > 0 || router.out.packets > 0 || router.drop.count > 0;
+    return router.saw() || router.drop.count > 0;
 }
 
 Instant first_touch(const RouterEvidence& router) {
@@ -123,9 +123,7 @@ void add_unseen_tail(const Plan& plan, const PlanPath& path, const ProbeEvidence
 
 bool seen_beside(const ProbeEvidence& evidence, std::size_t router) {
     for (std::size_t i = 0; i < evidence.routers.size(); ++i)
-        if (i != router &&
-            (evidence.routers[i].in.packets > 0 || evidence.routers[i].out.packets > 0))
-            return true;
+        if (i != router && evidence.routers[i].saw()) return true;
     return false;
 }
 

@@ -32,29 +32,26 @@ DetourLook::DetourLook(Network& network, const Plan& plan, const ScanRequest& re
                        std::uint16_t source_port, const std::vector<Detour>& known)
     : network_(network), plan_(plan), request_(request), source_port_(source_port), known_(known) {}
 
-Result<bool> DetourLook::look_at_ports() {
+/// A namespace that cannot be asked may look at them.
+bool DetourLook::routed_by_port() {
     for (std::size_t number = 0; number < network_.size(); ++number) {
-        KSMS_TRY(const auto* rules, network_.rules(number, request_.source.family));
-        if (std::ranges::any_of(*rules,
-                                [](const RoutingRule& rule) { return rule.port_last != 0; }))
-            return true;
+        const auto rules = network_.rules(number, request_.source.family);
+        if (!rules || looks_at_ports(**rules)) return true;
     }
     return false;
 }
 
 /// 65,535 services that go one way are one question, unless a route may tell their ports apart.
-Result<DetourLook::Key> DetourLook::key_of(const Detour& detour) {
-    if (!by_port_) {
-        KSMS_TRY(by_port_, look_at_ports());
-    }
+DetourLook::Key DetourLook::key_of(const Detour& detour) {
+    if (!by_port_) by_port_ = routed_by_port();
     const auto& question = detour.question;
-    return Key{detour.netns,
-               detour.egress,
-               question.iif,
-               question.destination,
-               question.protocol,
-               question.tos,
-               *by_port_ ? question.destination_port : std::uint16_t{0}};
+    return {detour.netns,
+            detour.egress,
+            question.iif,
+            question.destination,
+            question.protocol,
+            question.tos,
+            *by_port_ ? question.destination_port : std::uint16_t{0}};
 }
 
 Result<bool> DetourLook::look(const Detour& detour) {
@@ -75,15 +72,12 @@ Result<bool> DetourLook::look(const Detour& detour) {
 Result<bool> DetourLook::leads_to_unwatched(const Departure& departure) {
     const Detour detour{plan_.routers[departure.router].netns.inode(), departure.egress,
                         question_behind(request_, source_port_, departure)};
-    KSMS_TRY(const auto key, key_of(detour));
+    const auto key = key_of(detour);
     if (const auto known = looked_up_.find(key); known != looked_up_.end()) return known->second;
     KSMS_TRY(const bool unwatched, look(detour));
-    bool new_one = unwatched;
-    for (const auto& each : known_) {
-        KSMS_TRY(const auto other, key_of(each));
-        new_one = new_one && other != key;
-    }
-    if (new_one) found_.push_back(detour);
+    const bool known =
+        std::ranges::any_of(known_, [&](const Detour& each) { return key_of(each) == key; });
+    if (unwatched && !known) found_.push_back(detour);
     return looked_up_[key] = unwatched;
 }
 

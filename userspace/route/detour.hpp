@@ -47,8 +47,8 @@ private:
     /// Where it left, and what routes may look at.
     using Key = std::tuple<ino_t, std::uint32_t, std::uint32_t, Address, std::uint8_t, std::uint8_t,
                            std::uint16_t>;
-    Result<Key> key_of(const Detour& detour);
-    Result<bool> look_at_ports();
+    Key key_of(const Detour& detour);
+    bool routed_by_port();
     Result<bool> look(const Detour& detour);
 
     Network& network_;

@@ -178,6 +178,10 @@ bool Interfaces::owns_on(const Address& address, std::uint32_t ifindex) const {
     });
 }
 
+bool looks_at_ports(const std::vector<RoutingRule>& rules) {
+    return std::ranges::any_of(rules, [](const RoutingRule& rule) { return rule.port_last != 0; });
+}
+
 Result<std::optional<std::size_t>> host_of(Network& network, const Address& address) {
     for (std::size_t number = 0; number < network.size(); ++number) {
         const auto interfaces = network.interfaces(number);

@@ -51,6 +51,9 @@ public:
     [[nodiscard]] virtual std::string left_out() const { return {}; }
 };
 
+/// Does one of the rules tell ports apart?
+[[nodiscard]] bool looks_at_ports(const std::vector<RoutingRule>& rules);
+
 /// A namespace that owns the address and does not forward; nothing where there is none. Those that
 /// we may not enter are passed over.
 Result<std::optional<std::size_t>> host_of(Network& network, const Address& address);

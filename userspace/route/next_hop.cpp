@@ -92,8 +92,7 @@ Result<NextHopLook::Key> NextHopLook::key_of(const Departure& departure,
                                              const RouteQuestion& question) {
     const auto netns = plan_.routers[departure.router].netns.number();
     KSMS_TRY(const auto* rules, network_.rules(netns, question.destination.family));
-    const bool by_port =
-        std::ranges::any_of(*rules, [](const RoutingRule& rule) { return rule.port_last != 0; });
+    const bool by_port = looks_at_ports(*rules);
     return Key{{departure.router, departure.egress},
                question.iif,
                question.destination,

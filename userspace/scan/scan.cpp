@@ -45,11 +45,7 @@ Result<Judged> another_round(const Round& round, const ScanLease& lease) {
 bool take_next(Result<Judged> next, Judged& judged) {
     auto& report = judged.report;
     if (next && !next->cut_short) {
-        auto warnings = std::move(report.warnings);
         judged = std::move(*next);
-        for (auto& warning : warnings)
-            if (std::ranges::find(report.warnings, warning) == report.warnings.end())
-                report.warnings.push_back(std::move(warning));
         return true;
     }
     const auto why = !next ? next.error().text() : "it was cut short";
@@ -70,7 +66,8 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, const ScanReques
     KSMS_TRY(auto judged, scan_under(round, std::move(planned), lease, round.started));
     bool more = !judged.cut_short;
     for (int count = 1; more && !judged.detours.empty() && count < kMostRounds; ++count) {
-        add_warnings(lease.undo_round(), judged.report.warnings);
+        // What could not be undone is tried again in the end, and told then.
+        static_cast<void>(lease.undo_round());
         std::ranges::move(judged.detours, std::back_inserter(detours));
         judged.detours.clear();
         more = take_next(another_round(round, lease), judged);
