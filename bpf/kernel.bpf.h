@@ -56,7 +56,7 @@ struct sk_buff {
     unsigned int len;
     unsigned int tail; /* offset from head on 64-bit machines */
     unsigned int end;  /* as tail */
-    unsigned char *head;
+    unsigned char *head, *data;
     char cb[48];
 };
 

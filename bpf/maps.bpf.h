@@ -148,6 +148,37 @@ struct {
     __type(value, struct ksms_drop);
 } drops __weak SEC(".maps");
 
+/* key: DSCP. value: how far its trail goes. `limit` is written by the scan, `events` by the
+ * programs. Cannot be full. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, KSMS_DSCPS);
+    __type(key, ksms_u32);
+    __type(value, struct ksms_trail_end);
+} trail_ends __weak SEC(".maps");
+
+/* key: DSCP and number. value: what happened to a probe. Written by the programs of trail.bpf.c,
+ * read and emptied by the scan. Full: KSMS_STAT_TRAIL_FULL, and a number is missing. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, KSMS_HASH_EVENTS);
+    __type(key, struct ksms_trail_key);
+    __type(value, struct ksms_event);
+} trail __weak SEC(".maps");
+
+/* key: address of a buffer whose packet was seen. value: whose it is, also while another header is
+ * in front of it. Written by the programs of trail.bpf.c, which take it out when the buffer is
+ * free; emptied by the scan. Full: a tunnel's packet is not followed. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, KSMS_HASH_EVENTS);
+    __type(key, ksms_u64);
+    __type(value, struct ksms_followed);
+} followed __weak SEC(".maps");
+
 /* key: id, 0 to KSMS_MAX_TAPS - 1. value: where the tap is and what passed it. Written by whoever
  * attaches; its figures by the tap. Full: the attachment fails. */
 struct {

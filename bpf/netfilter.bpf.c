@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The taps of a whole router, at its first and its last hook of netfilter. They hand every packet
  * on. Not loaded unless asked for: the program type came with Linux 6.4. */
+#include "event.bpf.h"
 #include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -118,4 +119,31 @@ int ksms_nf_egress(struct bpf_nf_ctx *context) {
     if (ksms_idle()) return KSMS_NF_ACCEPT;
     if (context->skb->skb_iif == 0) ksms_watch_own(context);
     return ksms_watch_leaving(context);
+}
+
+/* Behind every rule for what is meant for this namespace: only its transport is left. */
+static __noinline int ksms_note_accepted(const struct bpf_nf_ctx *context) {
+    const struct nf_hook_state *state = context->state;
+    const struct sk_buff *skb = context->skb;
+    struct ksms_packet packet = {.segments = 1};
+    struct ksms_probe probe = {};
+    __u32 network = skb->network_header, tail = skb->tail;
+    if (network >= tail) return KSMS_NF_ACCEPT;
+    bool ipv4 = state->pf == KSMS_NFPROTO_IPV4;
+    struct ksms_reader from = {.how = KSMS_FROM_KERNEL,
+                               .context = (void *)BPF_CORE_READ(skb, head) + network,
+                               .limit = tail - network,
+                               .whole = skb->len,
+                               .ether_type = ipv4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6)};
+    if (!ksms_find_followed(skb, true, &from, &packet, &probe)) return KSMS_NF_ACCEPT;
+    struct ksms_happened what = {.kind = KSMS_EVENT_ACCEPTED,
+                                 .netns = state->net->ns.inum,
+                                 .ifindex = state->in ? state->in->ifindex : 0};
+    ksms_record(skb, &packet, &probe, &what);
+    return KSMS_NF_ACCEPT;
+}
+
+SEC("?netfilter")
+int ksms_nf_local_in(struct bpf_nf_ctx *context) {
+    return ksms_note_accepted(context);
 }

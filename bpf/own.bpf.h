@@ -59,6 +59,15 @@ static __always_inline bool ksms_find_service(struct ksms_probe *probe) {
     return ksms_asked(probe);
 }
 
+/* Who sends a datagram's content back, as an echo service does, sends our token. A datagram to the
+ * scan's source or from its destination is an answer. */
+static __always_inline bool ksms_is_echo(const struct ksms_packet *packet,
+                                         const struct ksms_scan *scan) {
+    return packet->protocol == IPPROTO_UDP &&
+           (ksms_same_address(packet->source, scan->destination) ||
+            ksms_same_address(packet->destination, scan->source));
+}
+
 static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ksms_probe *probe) {
     __u32 zero = 0;
     const struct ksms_config *installed = bpf_map_lookup_elem(&config, &zero);
@@ -68,6 +77,7 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
     probe->probe = ksms_token_probe(token);
     const struct ksms_scan *scan = probe->scan = ksms_active_scan(probe->dscp);
     if (!scan || packet->family != scan->family || probe->probe >= scan->probes) return false;
+    if (ksms_is_echo(packet, scan)) return false;
     bool source = ksms_same_address(packet->source, scan->source);
     bool destination = ksms_same_address(packet->destination, scan->destination);
     if (ksms_token_check(token) != (scan->generation & 0xff)) {

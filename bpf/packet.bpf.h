@@ -48,6 +48,7 @@ struct ksms_packet {
     bool error;         /* ICMP; the two below say which */
     __u8 icmp_type, icmp_code;
     __u32 transport; /* of TCP and ICMP: offset of the header */
+    bool wrapped;    /* it is in another packet, which was not looked into */
 };
 
 enum ksms_parsed {

@@ -26,7 +26,7 @@ typedef __u64 ksms_u64;
     _Static_assert(offsetof(type, field) == (at), #type "." #field)
 #endif
 
-#define KSMS_ABI_VERSION 5u
+#define KSMS_ABI_VERSION 6u
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
@@ -39,7 +39,9 @@ enum ksms_limits {
         16384, /* attached at once, all scans; a tap id is a u16 (the filter's classid) */
     KSMS_HASH_PROBES = 65536, /* room in the hashes, all scans that use them together */
     KSMS_HASH_COUNTERS = 262144,
-    KSMS_HASH_LIMIT = 4096, /* probes x routers x 2 from which on a scan takes dense maps */
+    KSMS_HASH_LIMIT = 4096,   /* probes x routers x 2 from which on a scan takes dense maps */
+    KSMS_HASH_EVENTS = 16384, /* of all scans that record trails at the same time */
+    KSMS_SCAN_EVENTS = 2048,  /* of one of them, that it has not read yet */
     KSMS_NAME_LENGTH = 64,
     KSMS_JOB_LENGTH = 72, /* 63 characters behind "ksmsd:", rounded up to 8 */
     KSMS_JOURNAL_ENTRIES = 65536,
@@ -357,6 +359,63 @@ enum ksms_hook {
 };
 /* The dense form: inner map of dense_drops, struct ksms_drop: [slot * probes + probe] */
 
+/* trail_ends: array[64], index = DSCP. trail: hash, {dscp, number} -> what happened to a probe, in
+ * the order of the numbers. Recorded while a scan looks closely at single probes, and for all
+ * namespaces of the machine. */
+struct ksms_trail_end {
+    ksms_u64 events; /* the number of the next; counts up */
+    ksms_u64 limit;  /* none from this number on is recorded; 0: nobody records */
+};
+struct ksms_trail_key {
+    ksms_u32 dscp;
+    ksms_u32 pad;
+    ksms_u64 number;
+};
+enum ksms_event_kind {
+    KSMS_EVENT_NONE = 0,
+    KSMS_EVENT_IN = 1,       /* netif_receive_skb: it came in by a device */
+    KSMS_EVENT_OUT = 2,      /* net_dev_start_xmit: a device sends it, behind its queue */
+    KSMS_EVENT_DROPPED = 3,  /* kfree_skb; the buffer is free from here on */
+    KSMS_EVENT_CONSUMED = 4, /* consume_skb; likewise */
+    KSMS_EVENT_ACCEPTED = 5, /* it passed all of LOCAL_IN (Linux 6.4) */
+};
+enum ksms_event_flags {
+    KSMS_EVENT_MADE_HERE = 1,   /* it came into this namespace by no device */
+    KSMS_EVENT_HAS_SOCKET = 2,  /* it still belongs to the socket that sent it */
+    KSMS_EVENT_FOR_ANOTHER = 4, /* PACKET_OTHERHOST: a frame that was flooded */
+    KSMS_EVENT_WRAPPED = 8,     /* in another packet; addresses and ports are zeros */
+};
+struct ksms_event {
+    ksms_u64 at_ns; /* CLOCK_MONOTONIC */
+    ksms_u64 skb;   /* the buffer's address: who it is, until it is free */
+    ksms_u64 head;  /* the data's address: clones share it */
+    ksms_u64 place; /* of a drop, as in ksms_drop */
+    ksms_u32 netns; /* inode */
+    ksms_u32 ifindex;
+    ksms_u32 probe;
+    ksms_u32 reason; /* of a drop */
+    ksms_u8 kind;    /* enum ksms_event_kind */
+    ksms_u8 flags;   /* enum ksms_event_flags */
+    ksms_u8 hook;    /* of a drop, enum ksms_hook */
+    ksms_u8 dscp;    /* that the packet carries, like all below */
+    ksms_u8 ttl;
+    ksms_u8 family;
+    ksms_u16 source_port;
+    ksms_u16 destination_port;
+    ksms_u8 pad[6];
+    ksms_u8 source[16];
+    ksms_u8 destination[16];
+};
+struct ksms_followed {
+    ksms_u32 dscp;
+    ksms_u32 probe;
+};
+KSMS_ASSERT_SIZE(struct ksms_followed, 8);
+KSMS_ASSERT_SIZE(struct ksms_trail_end, 16);
+KSMS_ASSERT_SIZE(struct ksms_trail_key, 16);
+KSMS_ASSERT_SIZE(struct ksms_event, 96);
+KSMS_ASSERT_OFFSET(struct ksms_event, source, 64);
+
 /* taps: hash, id -> where it is and what passed it.
  * */
 struct ksms_tap_id_key {
@@ -398,6 +457,7 @@ enum ksms_stat {
     KSMS_STAT_NO_TAP,   /* a program ran that no tap entry describes */
     KSMS_STAT_NO_STORE, /* a probe of a scan without a store */
     KSMS_STAT_STALE,    /* a token of an earlier lease */
+    KSMS_STAT_TRAIL_FULL,
     KSMS_STATS,
 };
 

@@ -51,9 +51,10 @@ Result<Fd> create_netfilter(int program, const NetfilterPlace& where) {
     attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
     attributes.link_create.attach_type = kNetfilter;
     std::memcpy(&attributes.link_create.target_btf_id, &where, sizeof where);  // of one union
-    return create_link(attributes, fmt::format("attach a netfilter link ({})",
-                                               where.hook == NF_INET_PRE_ROUTING ? "PRE_ROUTING"
-                                                                                 : "POST_ROUTING"));
+    const char* hook = where.hook == NF_INET_PRE_ROUTING ? "PRE_ROUTING"
+                       : where.hook == NF_INET_LOCAL_IN  ? "LOCAL_IN"
+                                                         : "POST_ROUTING";
+    return create_link(attributes, fmt::format("attach a netfilter link ({})", hook));
 }
 
 Result<Fd> create_tracing(int program, std::uint64_t cookie) {
@@ -163,6 +164,12 @@ Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, s
                 : std::numeric_limits<std::int32_t>::max() - 1 - place,
         0};
     return create_netfilter(program, where);
+}
+
+Result<Fd> attach_local_in(int program, int family, std::int32_t place) {
+    return create_netfilter(
+        program, {static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6),
+                  NF_INET_LOCAL_IN, std::numeric_limits<std::int32_t>::max() - 1 - place, 0});
 }
 
 Result<bool> netfilter_attached(int program, std::uint32_t id) {

@@ -67,6 +67,25 @@ Status drop_dense(const Objects& objects, std::uint32_t dscp) {
     return erasures.empty() ? Status() : all_at_once(erasures);
 }
 
+/// What is left of its trail: nothing, unless it was killed meanwhile.
+Status clear_trail(const Objects& objects, std::uint32_t dscp) {
+    auto& end = objects.trail_ends.values()[dscp];
+    if (end.events == 0 && end.limit == 0) return {};
+    __atomic_store_n(&end.limit, 0, __ATOMIC_SEQ_CST);
+    std::vector<ksms_trail_key> events;
+    KSMS_CHECK(objects.trail.for_each([&](const ksms_trail_key& key, const ksms_event&) {
+        if (key.dscp == dscp) events.push_back(key);
+    }));
+    KSMS_CHECK(objects.trail.erase_batch(events));
+    std::vector<std::uint64_t> buffers;
+    KSMS_CHECK(objects.followed.for_each([&](const std::uint64_t& key, const ksms_followed& whose) {
+        if (whose.dscp == dscp) buffers.push_back(key);
+    }));
+    KSMS_CHECK(objects.followed.erase_batch(buffers));
+    __atomic_store_n(&end.events, 0, __ATOMIC_SEQ_CST);
+    return {};
+}
+
 /// Deletes every entry whose key says this DSCP.
 template <typename K, typename V, typename Dscp>
 Status erase_of(const Map<K, V>& map, std::uint32_t dscp, const Dscp& dscp_of) {
@@ -126,6 +145,7 @@ Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t gene
     }
     KSMS_CHECK(erase_of(objects.scan_routers, dscp, [](const auto& key) { return key.dscp; }));
     KSMS_CHECK(erase_of(objects.translations, dscp, [](const auto& key) { return key.dscp; }));
+    KSMS_CHECK(clear_trail(objects, dscp));
     KSMS_CHECK(drop_dense(objects, dscp));
     for (const auto* prefix : kDensePins)
         unlink(objects.pin_path(fmt::format("{}{}", prefix, dscp)).c_str());

@@ -79,7 +79,8 @@ constexpr auto kNetfilterHook = static_cast<bpf_attach_type>(45);
 /// They load only if asked for (SEC("?…")): no older kernel, and nobody else who opens the object,
 /// needs to know of them.
 void choose_netfilter(const ksms_bpf& skeleton) {
-    for (auto* program : {skeleton.progs.ksms_nf_ingress, skeleton.progs.ksms_nf_egress}) {
+    for (auto* program : {skeleton.progs.ksms_nf_ingress, skeleton.progs.ksms_nf_egress,
+                          skeleton.progs.ksms_nf_local_in}) {
         bpf_program__set_type(program, static_cast<bpf_prog_type>(kNetfilterProgram));
         bpf_program__set_expected_attach_type(program, kNetfilterHook);
         bpf_program__set_autoload(program, true);
@@ -95,7 +96,11 @@ void choose_programs(ksms_bpf& skeleton) {
         bpf_program__set_autoload(skeleton.progs.ksms_xdp_ingress, false);
     }
     if (features.netfilter_link) choose_netfilter(skeleton);
-    if (!features.drop_reasons) bpf_program__set_autoload(skeleton.progs.ksms_drop, false);
+    if (!features.drop_reasons)
+        for (auto* program :
+             {skeleton.progs.ksms_drop, skeleton.progs.ksms_trail_in, skeleton.progs.ksms_trail_out,
+              skeleton.progs.ksms_trail_consumed, skeleton.progs.ksms_trail_dropped})
+            bpf_program__set_autoload(program, false);
 }
 
 }  // namespace

@@ -41,7 +41,12 @@ const char* name_of(Program program) {
         case Program::xdp_ingress: return "ksms_xdp_ingress";
         case Program::netfilter_ingress: return "ksms_nf_ingress";
         case Program::netfilter_egress: return "ksms_nf_egress";
+        case Program::netfilter_local_in: return "ksms_nf_local_in";
         case Program::drop: return "ksms_drop";
+        case Program::trail_in: return "ksms_trail_in";
+        case Program::trail_out: return "ksms_trail_out";
+        case Program::trail_consumed: return "ksms_trail_consumed";
+        case Program::trail_dropped: return "ksms_trail_dropped";
         case Program::lease: return "ksms_lease";
         case Program::setup: return "ksms_setup";
         case Program::exit: return "ksms_exit";
@@ -105,6 +110,12 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
         KSMS_TRY(objects.config, MappedArray<ksms_config>::map(raw.fd(), 1, "config"));
         objects.object_hash_ = objects.config.values()[0].object_hash;
     }
+    {
+        KSMS_TRY(const auto raw,
+                 open_map(at, "trail_ends", sizeof(std::uint32_t), sizeof(ksms_trail_end)));
+        KSMS_TRY(objects.trail_ends,
+                 MappedArray<ksms_trail_end>::map(raw.fd(), KSMS_DSCPS, "trail_ends"));
+    }
     KSMS_TRY(objects.registry, RegistryPins::open_installed(root, false));
     objects.registry.unwatched.set(unwatched);
     KSMS_CHECK(open_typed(at, "scans", objects.scans));
@@ -114,6 +125,8 @@ Result<Objects> Objects::open(const PinRoot& root, Missing missing) {
     KSMS_CHECK(open_typed(at, "counters", objects.counters));
     KSMS_CHECK(open_typed(at, "translations", objects.translations));
     KSMS_CHECK(open_typed(at, "drops", objects.drops));
+    KSMS_CHECK(open_typed(at, "trail", objects.trail));
+    KSMS_CHECK(open_typed(at, "followed", objects.followed));
     KSMS_CHECK(open_typed(at, "taps", objects.taps));
     KSMS_CHECK(open_typed(at, "tap_ids", objects.tap_ids));
     KSMS_CHECK(open_typed(at, "injections", objects.injections));

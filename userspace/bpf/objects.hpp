@@ -26,7 +26,12 @@ enum class Program {
     xdp_ingress,        ///< needs bpf_cast_to_kern_ctx
     netfilter_ingress,  ///< BPF_PROG_TYPE_NETFILTER (6.4)
     netfilter_egress,
-    drop,       ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
+    netfilter_local_in,  ///< records what passed LOCAL_IN
+    drop,                ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
+    trail_in,            ///< tp_btf; these four record trails, with the same cookie
+    trail_out,
+    trail_consumed,
+    trail_dropped,
     lease,      ///< SEC("syscall"), context struct ksms_registry_call
     setup,      ///< SEC("syscall"): the timers of the leases
     exit,       ///< tp_btf/sched_process_exit: a dead owner's lease is free
@@ -70,6 +75,8 @@ public:
     Map<ksms_counter_key, ksms_counter> counters;
     Map<ksms_counter_key, ksms_translation> translations;
     Map<ksms_drop_key, ksms_drop> drops;
+    Map<ksms_trail_key, ksms_event> trail;
+    Map<std::uint64_t, ksms_followed> followed;
     Map<std::uint32_t, ksms_tap> taps;
     Map<ksms_tap_id_key, std::uint32_t> tap_ids;
     Map<std::uint32_t, ksms_injection> injections;
@@ -80,6 +87,7 @@ public:
     Map<std::uint32_t, std::uint32_t> dense_counters;
     Map<std::uint32_t, std::uint32_t> dense_drops;
     Map<std::uint32_t, ksms_reason_name> reasons;  ///< filled at installation
+    MappedArray<ksms_trail_end> trail_ends;        ///< one for each DSCP
     MappedArray<ksms_config> config;  ///< one element; shared with every process and the programs
 
 private:

@@ -33,10 +33,10 @@ KernelWords::Index KernelNames::place(std::uint64_t address) {
     return places_.emplace(address, words_.add(name)).first->second;
 }
 
-void KernelNames::name(const ksms_drop& seen, Drop& drop) {
-    const auto& why = reason(seen.reason);
+void KernelNames::name(std::uint32_t number, std::uint64_t address, Drop& drop) {
+    const auto& why = reason(number);
     drop.reason = why.word;
-    drop.place = place(seen.place);
+    drop.place = place(address);
     // The place alone tells where the kernel gave no reason.
     drop.is = why.is.kind == DropKind::unnamed ? classify_drop({}, words_[drop.place]) : why.is;
 }
@@ -106,6 +106,7 @@ void Collector::collect_destination(std::uint32_t probe, ProbeEvidence& evidence
 
 void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
     const auto entry = plan_.numbers().entry(probe);
+    evidence.own = evidence.held = false;
     evidence.routers.resize(plan_.routers.size());
     for (std::size_t i = 0; i < plan_.routers.size(); ++i) {
         const auto slot = slots_.router_slots[i];
@@ -114,6 +115,7 @@ void Collector::collect(std::uint32_t probe, ProbeEvidence& evidence) const {
         router.out = sighting(slot, KSMS_EGRESS, probe);
         router.drop = drop(slot, probe);
         router.reply = reply(slot, probe);
+        router.accepted = false;
     }
     evidence.source = sighting(slots_.entry_slots[entry], KSMS_EGRESS, probe);
     evidence.source_drop = drop(slots_.entry_slots[entry], probe);

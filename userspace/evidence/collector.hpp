@@ -21,7 +21,8 @@ public:
     /// What this reason means, wherever it was dropped.
     DropClass meaning(std::uint32_t number) { return reason(number).is; }
     /// Enters both words, and what they mean.
-    void name(const ksms_drop& seen, Drop& drop);
+    void name(const ksms_drop& seen, Drop& drop) { name(seen.reason, seen.place, drop); }
+    void name(std::uint32_t number, std::uint64_t address, Drop& drop);
     [[nodiscard]] const KernelWords& words() const { return words_; }
 
 private:

@@ -16,7 +16,10 @@ enum class Why : std::uint8_t {
     // UNKNOWN, reason "lost"
     lost,           ///< sent as often as allowed, and not seen
     no_word,        ///< it came in; nothing reports what became of it
+    held,           ///< it came in, and was still there when the time was over
+    redirected,     ///< the router took it for itself in the destination's place
     proxied,        ///< answered in the destination's place
+    not_looked_at,  ///< its counters prove nothing, and no time was left to follow one packet
     rate_limited,   ///< no time was left to try it alone
     before_router,  ///< dropped on the link before this router
     unwatched,      ///< it went on to routers without taps
@@ -73,10 +76,12 @@ struct Cause {
 
 /// How the destination took a probe.
 enum class Delivery : std::uint8_t {
-    unknown,  ///< nothing was seen, and drops are not
-    refused,  ///< dropped before a socket was looked for: a firewall's INPUT, reverse path, …
-    unheard,  ///< accepted, nobody listens
-    taken,    ///< accepted, a socket took it
+    unknown,   ///< nothing was seen, and drops are not
+    refused,   ///< dropped before a socket was looked for: a firewall's INPUT, reverse path, …
+    unheard,   ///< accepted, nobody listens
+    filtered,  ///< accepted, and the socket's own filter dropped it
+    no_room,   ///< accepted, and the socket's buffer was full
+    taken,     ///< accepted, a socket took it
 };
 
 /// What is known of the destination itself.

@@ -33,8 +33,10 @@ constexpr Reason kReasons[] = {
     {"TCP_CSUM", at_socket},
     {"TCP_FLAGS", at_socket},
     {"TCP_RESET", at_socket},
-    {"SOCKET_RCVBUFF", at_socket},
-    {"SOCKET_BACKLOG", at_socket},
+    {"SOCKET_FILTER", {DropKind::socket_filter, true, false, false}},
+    {"SOCKET_RCVBUFF", {DropKind::buffer_full, true, false, false}},
+    {"SOCKET_BACKLOG", {DropKind::buffer_full, true, false, false}},
+    {"PROTO_MEM", {DropKind::buffer_full, true, false, false}},
     {"TCP_LISTEN_OVERFLOW", at_socket},
     {"PKT_TOO_BIG", {DropKind::mtu}},
     {"IP_INADDRERRORS", {DropKind::forwarding_off}},
@@ -55,7 +57,6 @@ constexpr Reason kReasons[] = {
     {"CPU_BACKLOG", full},
     {"FULL_RING", full},
     {"NOMEM", full},
-    {"PROTO_MEM", full},
     {"SKB_UCOPY_FAULT", full},
 };
 

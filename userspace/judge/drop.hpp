@@ -36,6 +36,8 @@ enum class DropKind : std::uint8_t {
     ttl,
     neighbour,  ///< nobody answers for the next hop
     no_socket,
+    socket_filter,
+    buffer_full,
     mtu,
     forwarding_off,
     martian_source,
@@ -49,9 +51,9 @@ enum class DropKind : std::uint8_t {
 
 struct DropClass {
     DropKind kind{DropKind::unnamed};
-    bool no_socket{false};   ///< delivered to the transport, which had nobody to give it to
-    bool unresolved{false};  ///< neighbour resolution failed
-    bool no_room{false};     ///< a full queue or no memory: the next packet may pass
+    bool at_transport{false};  ///< the namespace took it, and its transport or socket did not
+    bool unresolved{false};    ///< neighbour resolution failed
+    bool no_room{false};       ///< a full queue or no memory: the next packet may pass
     bool operator==(const DropClass&) const = default;
 };
 

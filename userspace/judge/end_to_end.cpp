@@ -46,7 +46,8 @@ void end_to_end(const Plan& plan, std::size_t probe, const ProbeEvidence& eviden
                 const JudgeContext& context, ProbeVerdict& verdict) {
     const auto& path = plan.paths[plan.path_of[probe]];
     result_of(path, verdict);
-    if (evidence.sent - evidence.tried_again > 1) verdict.notes.add(Note::retransmitted);
+    if (evidence.sent - evidence.tried_again - evidence.looked_at > 1)
+        verdict.notes.add(Note::retransmitted);
     if (probe < plan.dscp_routed.size() && plan.dscp_routed[probe])
         verdict.notes.add(Note::dscp_routed);
     const bool at_router =

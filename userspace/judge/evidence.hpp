@@ -32,7 +32,10 @@ struct Sighting {
 struct RouterEvidence {
     Sighting in, out;
     Drop drop;
-    Reply reply;  ///< what the router itself sent back
+    Reply reply;           ///< what the router itself sent back
+    bool accepted{false};  ///< of a trail: it took the packet for itself
+    /// Of a trail: what the taps counted all the same.
+    std::uint64_t in_packets{0}, in_bytes{0}, out_packets{0}, out_bytes{0};
     [[nodiscard]] bool saw() const { return in.packets > 0 || out.packets > 0; }
     bool operator==(const RouterEvidence&) const = default;
 };
@@ -41,7 +44,13 @@ struct RouterEvidence {
 struct ProbeEvidence {
     std::uint32_t sent{0};         ///< how often
     std::uint32_t tried_again{0};  ///< of that, alone, after a firewall had stopped it
+    std::uint32_t looked_at{0};    ///< of that, alone, for its trail
+    bool out_of_looks{false};      ///< its counters prove nothing, and no time was left for a trail
+    bool own{false};   ///< from a trail: the sightings and drops are of one packet, without copies
+    bool held{false};  ///< from a trail: it came in where it was seen last, and is still there
     bool undecided{false};  ///< a firewall that limits rates stopped it; no try alone says more
+    /// How often the packets were sent that the sightings are of.
+    [[nodiscard]] std::uint32_t sent_for_sights() const { return own ? 1 : sent; }
     /// Why it never was. Why::nothing: it was; send_failed, no_way: the text says why ("No route to
     /// host"); interrupted; deadline.
     struct NotSent {

@@ -21,10 +21,11 @@ enum class Note : std::uint8_t {
     dropped_before_router,
     source_firewall,
     synproxy,
+    redirected,  ///< a socket of the router took it in the destination's place
     retransmitted,
     dscp_routed,  ///< its DSCP leads it another way than none
 };
-inline constexpr std::uint8_t kNotes = 12;
+inline constexpr std::uint8_t kNotes = 13;
 
 /// A set of notes.
 class Notes {

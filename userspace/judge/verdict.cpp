@@ -27,11 +27,12 @@ public:
           path_(plan.paths[plan.path_of[probe_]]) {}
 
     ProbeVerdict run() {
-        if (went_astray()) return nothing_judged();
+        if (evidence_.out_of_looks) return nothing_judged(Why::not_looked_at);
+        if (went_astray()) return nothing_judged(Why::another_way);
         const auto steps = walk(plan_, entry_, path_, evidence_);
         for (const auto& router : evidence_.routers) {
             last_sight_ = std::max({last_sight_, router.in.last, router.out.last});
-            in_circles_ |= router.in.packets > evidence_.sent;
+            in_circles_ |= router.in.packets > evidence_.sent_for_sights();
         }
         for (std::size_t at = 0; at < steps.size(); ++at) {
             const bool later_seen = std::any_of(
@@ -53,13 +54,16 @@ private:
                evidence_.source.ifindex != path_.leaves.ifindex;
     }
 
-    ProbeVerdict nothing_judged() {
+    ProbeVerdict nothing_judged(Why why) {
         for (const auto& hop : path_.hops) {
             if (std::ranges::find(verdict_.walk, hop.router, &ProbeVerdict::AtRouter::router) !=
                 verdict_.walk.end())
                 continue;
             auto row = row_of({hop.router, hop.ingress, hop.egress, hop.local});
-            another_way(row);
+            if (why == Why::another_way)
+                another_way(row);
+            else
+                unknown(row, why);
             verdict_.walk.push_back(std::move(row));
         }
         return conclude();
@@ -85,10 +89,12 @@ private:
         auto& answer = row.answer;
         answer.service = service_;
         const auto& seen = evidence_.routers[step.router];
-        answer.ingress_packets = static_cast<std::uint32_t>(seen.in.packets);
-        answer.ingress_bytes = static_cast<std::uint32_t>(seen.in.bytes);
-        answer.egress_packets = static_cast<std::uint32_t>(seen.out.packets);
-        answer.egress_bytes = static_cast<std::uint32_t>(seen.out.bytes);
+        const bool own = evidence_.own;
+        const auto count = [](std::uint64_t number) { return static_cast<std::uint32_t>(number); };
+        answer.ingress_packets = count(own ? seen.in_packets : seen.in.packets);
+        answer.ingress_bytes = count(own ? seen.in_bytes : seen.in.bytes);
+        answer.egress_packets = count(own ? seen.out_packets : seen.out.packets);
+        answer.egress_bytes = count(own ? seen.out_bytes : seen.out.bytes);
         answer.strangers = seen.in.strangers + seen.out.strangers;
         return row;
     }
@@ -121,6 +127,9 @@ private:
             delivered(step, seen, row);
         } else if (seen.reply.syn_ack() && seen.drop.count < seen.in.packets) {
             proxied(seen, row);
+        } else if (seen.accepted && seen.drop.count == 0) {
+            note(row, Note::redirected);
+            unknown(row, Why::redirected);
         } else if (seen.drop.count > 0 && !seen.drop.is.unresolved) {
             no(row, step, seen.drop);
         } else if (is_broken(step.router)) {
@@ -129,6 +138,8 @@ private:
             gateway_missing(row, step);
         } else if (seen.drop.count == 0 && context_.cut_short()) {
             ended_before(row);
+        } else if (seen.drop.count == 0 && evidence_.own) {
+            unknown(row, evidence_.held ? Why::held : Why::no_word);
         } else {
             no(row, step, seen.drop);
         }
@@ -148,7 +159,8 @@ private:
             gateway_missing(row, step);
             return;
         }
-        if (dropped_behind(seen, evidence_.sent, in_circles_, last_sight_, seen_behind)) {
+        if (dropped_behind(seen, evidence_.sent_for_sights(), in_circles_, last_sight_,
+                           seen_behind)) {
             no(row, step, seen.drop);
             return;
         }
@@ -160,7 +172,7 @@ private:
     }
 
     bool is_next_hop_silent(std::size_t router) {
-        return context_.taps_before_neighbours &&
+        return context_.taps_before_neighbours && !evidence_.own &&
                last_to_see(evidence_) == &evidence_.routers[router] &&
                ask(NetworkQuestion::What::silent, router);
     }
@@ -206,6 +218,8 @@ private:
             no(row, step, seen.drop);
         } else if (seen.drop.count == 0 && !seen.reply && context_.cut_short()) {
             ended_before(row);
+        } else if (evidence_.held && !seen.accepted && context_.accepted_seen) {
+            unknown(row, Why::held);
         } else if (delivery == Delivery::unknown) {
             if (unknown(row, Why::no_word)) verdict_.cause.reply = seen.reply;
         } else {

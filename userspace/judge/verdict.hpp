@@ -17,9 +17,10 @@ namespace ksms {
 
 /// What the judge must know beside the evidence.
 struct JudgeContext {
-    bool drops_seen{true};    ///< the kfree_skb hook was on
-    bool interrupted{false};  ///< a signal ended the scan before every probe had its time
-    bool out_of_time{false};  ///< its deadline did
+    bool drops_seen{true};      ///< the kfree_skb hook was on
+    bool accepted_seen{false};  ///< trails tell what a namespace takes for itself (Linux 6.4)
+    bool interrupted{false};    ///< a signal ended the scan before every probe had its time
+    bool out_of_time{false};    ///< its deadline did
     std::uint8_t dscp{0};
     /// (router, egress ifindex): the gateway there does not answer
     std::set<std::pair<std::size_t, std::uint32_t>> missing_gateways;

@@ -62,8 +62,8 @@ nanoseconds interval_of(std::uint64_t ns) {
 }
 
 bool only_notes(std::string_view target) {
-    static constexpr std::string_view names[] = {"",     "LOG",   "NFLOG",    "ULOG", "TRACE",
-                                                 "MARK", "AUDIT", "CONNMARK", "SET",  "LED"};
+    static constexpr std::string_view names[] = {"",      "LOG",   "NFLOG", "ULOG",
+                                                 "TRACE", "AUDIT", "LED"};
     return std::ranges::find(names, target) != std::end(names);
 }
 

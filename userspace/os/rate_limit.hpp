@@ -16,8 +16,8 @@
 
 namespace ksms {
 
-/// A rule that lets a packet pass, or stops it, by how many came before. Rules that only log are
-/// none.
+/// A rule that lets a packet pass, or stops it, by how many came before; also one that marks it or
+/// enters it into a set, for another rule to look at. Rules that only log are none.
 struct RateLimit {
     nanoseconds interval{0};              ///< until one more packet may pass
     std::uint8_t protocol{0};             ///< 0: any, or the rule says it in another way

@@ -12,8 +12,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "os/list.hpp"
 #include "os/message.hpp"
@@ -27,6 +29,9 @@ namespace ksms {
 namespace {
 
 constexpr std::uint64_t kProbeBytes = 80;
+/// Expressions that decide what becomes of a packet, beside verdicts.
+constexpr std::string_view kDecisions[] = {"reject", "queue", "synproxy", "dynset", "notrack",
+                                           "nat",    "masq",  "redir",    "tproxy", "fwd"};
 
 /// Asking would load it.
 bool not_loaded() {
@@ -67,6 +72,7 @@ private:
             Attributes(data, NFTA_OBJREF_MAX).be32(NFTA_OBJREF_IMM_TYPE) == NFT_OBJECT_LIMIT)
             slower(kUsualInterval);
         if (name == "payload" || name == "meta") take_load(name, data);
+        decides_ |= writes(name, data);
         if (name == "cmp") take_comparison(Attributes(data, NFTA_CMP_MAX));
         if (name == "range") take_range(Attributes(data, NFTA_RANGE_MAX));
         if (name == "target")
@@ -79,7 +85,16 @@ private:
             decides_ |= lookup[NFTA_LOOKUP_DREG] != nullptr &&
                         lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT;
         }
-        decides_ |= name == "reject" || name == "queue" || name == "synproxy";
+        decides_ |= std::ranges::find(kDecisions, name) != std::end(kDecisions);
+    }
+
+    /// Does it set a mark or the like?
+    static bool writes(const std::string& name, const nlattr* data) {
+        if (name == "meta") return Attributes(data, NFTA_META_MAX)[NFTA_META_SREG] != nullptr;
+        if (name == "ct") return Attributes(data, NFTA_CT_MAX)[NFTA_CT_SREG] != nullptr;
+        if (name == "payload")
+            return Attributes(data, NFTA_PAYLOAD_MAX)[NFTA_PAYLOAD_SREG] != nullptr;
+        return false;
     }
 
     void slower(nanoseconds interval) { limit_.interval = std::max(limit_.interval, interval); }

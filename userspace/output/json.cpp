@@ -75,6 +75,8 @@ void arrival(JsonWriter& json, const Report& report, const ServiceReport& servic
     json.field("reached", reached(service));
     const auto why = arrival_text(report, service);
     if (!why.empty()) json.field("why", why);
+    const auto delivery = delivery_name(service);
+    if (!delivery.empty()) json.field("delivery", std::string(delivery));
     json.end_object();
 }
 

@@ -77,6 +77,9 @@ std::string hint_text(const Report& report) {
         case Why::lost:
         case Why::no_word:
         case Why::proxied:
+        case Why::held:
+        case Why::not_looked_at:
+        case Why::redirected:
         case Why::rate_limited:
         case Why::before_router:
         case Why::unwatched: return look_closer(report);

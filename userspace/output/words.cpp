@@ -43,6 +43,8 @@ std::string_view kind_text(DropKind kind) {
         case DropKind::ttl: return "TTL";
         case DropKind::neighbour: return "no neighbour";
         case DropKind::no_socket: return "no socket";
+        case DropKind::socket_filter: return "socket filter";
+        case DropKind::buffer_full: return "socket buffer full";
         case DropKind::mtu: return "MTU";
         case DropKind::forwarding_off: return "forwarding is off";
         case DropKind::martian_source: return "martian source";
@@ -102,6 +104,8 @@ std::string delivery_text(const Report& report, const Arrival& arrival) {
             return drop_text(report, arrival.dropped) +
                    rejected_text(arrival.dropped, arrival.reply);
         case Delivery::unheard: return "accepted, nobody listens";
+        case Delivery::filtered: return "accepted, its socket's filter dropped it";
+        case Delivery::no_room: return "accepted, its socket's buffer was full";
         case Delivery::taken: return "accepted, a socket took it";
         case Delivery::unknown: break;
     }
@@ -186,6 +190,7 @@ std::string_view name_of(Note note) {
         case Note::dropped_before_router: return "dropped-before-router";
         case Note::source_firewall: return "source-firewall";
         case Note::synproxy: return "synproxy";
+        case Note::redirected: return "redirected";
         case Note::retransmitted: return "retransmitted";
         case Note::dscp_routed: return "dscp-routed";
     }
@@ -197,9 +202,12 @@ std::string_view reason_of(Why why) {
         case Why::lost:
         case Why::no_word:
         case Why::proxied:
+        case Why::not_looked_at:
         case Why::rate_limited:
         case Why::before_router:
         case Why::unwatched: return "lost";
+        case Why::held: return "held";
+        case Why::redirected: return "redirected";
         case Why::stopped_before: return "stopped_before";
         case Why::another_way: return "not_sent:another way";
         case Why::next_hop_missing:
@@ -249,6 +257,16 @@ std::string why_text(const Report& report, const ServiceReport& service) {
             return router() +
                    ": answered in the destination's place (a SYN proxy, or redirected to the "
                    "router itself); what is behind is not known";
+        case Why::not_looked_at:
+            return "its counters prove nothing, and no time was left to follow one packet";
+        case Why::held:
+            return router() +
+                   ": came in and was still there when the time was over (a queue, or a next hop "
+                   "that does not answer)";
+        case Why::redirected:
+            return router() +
+                   ": taken by the router itself in the destination's place; what it does with it "
+                   "is not known";
         case Why::rate_limited:
             return router() + ": its firewall limits rates; no time was left to try this one alone";
         case Why::before_router:
@@ -271,6 +289,18 @@ std::string why_text(const Report& report, const ServiceReport& service) {
         case Why::source_dropped:
             return fmt::format("{} itself dropped it: {}", netns, drop_text(report, cause.dropped));
         case Why::no_way: return text;
+    }
+    return {};
+}
+
+std::string_view delivery_name(const ServiceReport& service) {
+    switch (service.arrival.delivery) {
+        case Delivery::taken: return "accepted";
+        case Delivery::unheard: return "no-listener";
+        case Delivery::filtered: return "filtered-by-socket";
+        case Delivery::no_room: return "buffer-full";
+        case Delivery::refused:
+        case Delivery::unknown: break;
     }
     return {};
 }

@@ -20,6 +20,8 @@ std::string reason_text(const Report& report, const ServiceAtRouter& answer);
 std::string why_text(const Report& report, const ServiceReport& service);
 
 /// What the destination did with it, where that is known: "accepted, nobody listens"; "" otherwise.
+/// "no-listener"; "" where nothing is known.
+std::string_view delivery_name(const ServiceReport& service);
 std::string arrival_text(const Report& report, const ServiceReport& service);
 
 /// The router that stopped it; "": none.

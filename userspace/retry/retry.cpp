@@ -306,6 +306,7 @@ Result<SendRecord> RetryLoop::run() {
     accounts_.sent.assign(probes, 0);
     accounts_.not_sent.assign(probes, 0);
     accounts_.tried_again.assign(probes, 0);
+    accounts_.looked_at.assign(probes, 0);
     accounts_.undecided.assign(probes, false);
     started_ = reported_ = refreshed_ = monotonic();
     start_with_what_has_a_way();

@@ -43,6 +43,7 @@ struct SendRecord {
     using NotSent = ProbeEvidence::NotSent;
     std::vector<std::uint8_t> sent;         ///< per probe: how often
     std::vector<std::uint8_t> tried_again;  ///< of that, alone, after a firewall had stopped it
+    std::vector<std::uint8_t> looked_at;    ///< of that, alone, for its trail
     std::vector<bool> undecided;            ///< see ProbeEvidence::undecided
     std::vector<NotSent> not_sent_why;      ///< each once
     std::vector<std::uint8_t> not_sent;     ///< per probe: 0, or 1 + index into not_sent_why
@@ -52,8 +53,13 @@ struct SendRecord {
     std::size_t packets{0};             ///< that were sent
     std::size_t unaccounted{0};         ///< probes
     std::vector<std::string> warnings;  ///< for people
-    [[nodiscard]] NotSent why_not_sent(std::uint32_t probe) const {
-        return not_sent[probe] == 0 ? NotSent{} : not_sent_why[not_sent[probe] - 1u];
+    /// Enters what is known of this probe.
+    void tell(std::uint32_t probe, ProbeEvidence& evidence) const {
+        evidence.sent = sent[probe];
+        evidence.tried_again = tried_again[probe];
+        evidence.looked_at = looked_at[probe];
+        evidence.undecided = undecided[probe];
+        evidence.not_sent = not_sent[probe] == 0 ? NotSent{} : not_sent_why[not_sent[probe] - 1u];
     }
 };
 

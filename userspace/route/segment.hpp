@@ -15,6 +15,7 @@ struct Segment {
     struct Endpoint {
         std::size_t netns;      ///< number in the network
         std::uint32_t ifindex;  ///< an interface with addresses of its own
+        bool operator==(const Endpoint&) const = default;
     };
     std::vector<Endpoint> endpoints;   ///< all but the one it was asked from
     std::vector<std::size_t> bridges;  ///< namespaces of the bridges on the way

@@ -87,9 +87,35 @@ Result<bool> Tracer::link_is_up(std::size_t netns, std::uint32_t ifindex) {
     return link != nullptr && link->up && (link->carrier || link->loopback);
 }
 
+/// A router that answers for an address that nobody on the link owns (proxy ARP, proxy NDP).
+Result<std::optional<Segment::Endpoint>> Tracer::proxy_for(std::size_t netns, std::uint32_t egress,
+                                                           const Address& next_hop,
+                                                           const Segment& wire) {
+    std::vector<Segment::Endpoint> routers;
+    for (const auto& endpoint : wire.endpoints) {
+        KSMS_TRY(const bool forwards,
+                 network_.forwards(endpoint.netns, next_hop.family, endpoint.ifindex));
+        if (forwards && endpoint.netns != netns) routers.push_back(endpoint);
+    }
+    if (routers.empty()) return std::nullopt;
+    KSMS_TRY(const auto mac, network_.neighbour_mac(netns, egress, next_hop));
+    if (!mac) return std::nullopt;
+    return with_mac(routers, *mac);
+}
+
+Result<std::optional<Segment::Endpoint>> Tracer::with_mac(
+    const std::vector<Segment::Endpoint>& endpoints, const Mac& mac) {
+    for (const auto& endpoint : endpoints) {
+        KSMS_TRY(const auto* interfaces, network_.interfaces(endpoint.netns));
+        const auto* link = interfaces->link(endpoint.ifindex);
+        if (link != nullptr && link->mac == mac) return endpoint;
+    }
+    return std::nullopt;
+}
+
 /// Who on the link takes a packet for `next_hop`: the namespace that owns it; of several, the one
 /// that the neighbour entry names, else the one whose interface has the address. The others may
-/// answer the next question for it.
+/// answer the next question for it. Where nobody owns it, the router that answers for it.
 Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                                   std::set<std::size_t>* bridges) {
     KSMS_TRY(const auto* wire, segment(netns, egress));
@@ -106,14 +132,16 @@ Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const
     }
     Step result;
     result.leaves_sight = wire->leaves_sight;
-    if (owners.empty()) return result;
+    if (owners.empty()) {
+        KSMS_TRY(result.to, proxy_for(netns, egress, next_hop, *wire));
+        return result;
+    }
     auto taken = owners.begin();
     if (owners.size() > 1) {
         KSMS_TRY(const auto mac, network_.neighbour_mac(netns, egress, next_hop));
-        for (auto owner = owners.begin(); mac && owner != owners.end(); ++owner) {
-            KSMS_TRY(const auto* interfaces, network_.interfaces(owner->netns));
-            const auto* link = interfaces->link(owner->ifindex);
-            if (link != nullptr && link->mac == mac) taken = owner;
+        if (mac) {
+            KSMS_TRY(const auto named, with_mac(owners, *mac));
+            if (named) taken = std::ranges::find(owners, *named);
         }
     }
     result.to = *taken;

@@ -97,6 +97,11 @@ private:
                                                        const Address& destination);
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
+    Result<std::optional<Segment::Endpoint>> proxy_for(std::size_t netns, std::uint32_t egress,
+                                                       const Address& next_hop,
+                                                       const Segment& wire);
+    Result<std::optional<Segment::Endpoint>> with_mac(
+        const std::vector<Segment::Endpoint>& endpoints, const Mac& mac);
     Status meet_all_on(std::size_t netns, std::uint32_t egress, int family);
     Status meet_others(std::size_t netns, std::uint32_t egress, const Step& step);
     Result<const Segment*> segment(std::size_t netns, std::uint32_t ifindex);

@@ -34,8 +34,12 @@ Result<std::vector<std::string>> broken_routers(const Plan& plan, const Tapped& 
 class Judging {
 public:
     Judging(const Plan& plan, const std::vector<Service>& services, const Collector& collector,
-            const SendRecord& sent)
-        : plan_(plan), collector_(collector), sent_(sent), summary_(plan, services) {}
+            const SendRecord& sent, const CloserEvidence& closer)
+        : plan_(plan),
+          collector_(collector),
+          sent_(sent),
+          closer_(closer),
+          summary_(plan, services) {}
 
     /// @return those whose verdict waits for the network's answers; the others are in the summary
     std::vector<std::uint32_t> judge_these(const std::vector<std::uint32_t>& probes,
@@ -65,15 +69,19 @@ public:
 private:
     void collect(std::uint32_t probe) {
         collector_.collect(probe, evidence_);
-        evidence_.sent = sent_.sent[probe];
-        evidence_.tried_again = sent_.tried_again[probe];
-        evidence_.undecided = sent_.undecided[probe];
-        evidence_.not_sent = sent_.why_not_sent(probe);
+        sent_.tell(probe, evidence_);
+        if (const auto closer = closer_.probes.find(probe); closer != closer_.probes.end()) {
+            evidence_ = closer->second;
+            sent_.tell(probe, evidence_);
+        }
+        evidence_.out_of_looks =
+            std::ranges::find(closer_.not_looked_at, probe) != closer_.not_looked_at.end();
     }
 
     const Plan& plan_;
     const Collector& collector_;
     const SendRecord& sent_;
+    const CloserEvidence& closer_;
     Summary summary_;
     ProbeEvidence evidence_;
 };
@@ -132,6 +140,7 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
         context_beforehand(plan, probed.neighbours, lease.dscp(), static_cast<bool>(tapped.drops));
     context.interrupted = sent.interrupted;
     context.out_of_time = sent.out_of_time;
+    context.accepted_seen = probed.closer.accepted_seen;
     context.taps_before_neighbours = round.request.hooks == TapHooks::netfilter;
     KSMS_TRY(context.broken_routers, broken_routers(plan, tapped));
 
@@ -139,7 +148,7 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     DetourLook detours(*planned.network, plan, round.request, source_port, round.detours);
     NextHopLook next_hops(*planned.network, plan, round.request, source_port);
     const Collector collector(plan, tapped.slots, probed.store, names);
-    Judging judging(plan, round.request.services, collector, sent);
+    Judging judging(plan, round.request.services, collector, sent, probed.closer);
     // An answer can make another question worth asking; each probe has two at most.
     for (auto probes = probes_of(plan); !probes.empty();) {
         std::set<NetworkQuestion> questions;

@@ -65,8 +65,25 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
     RetryLoop loop(plan, *network, tapped.slots, store, *sender, resolver, names, quota,
                    patience_of(round), {round.hooks.progress, round.hooks.stop}, keeper, so_far);
     KSMS_TRY(auto sent, loop.run());
+    CloserEvidence closer;
+    if (tapped.drops && TrailRecorder::is_possible(round.objects)) {
+        const Collector collector(plan, tapped.slots, store, names);
+        const auto context = context_beforehand(plan, resolver.states(), lease.dscp(), true);
+        const auto patience = patience_of(round);
+        const std::function<bool()> stopped = [&] {
+            const auto* signal = round.hooks.stop;
+            sent.interrupted |= signal != nullptr && signal->load() != 0;
+            sent.out_of_time |= monotonic() >= patience.deadline;
+            return sent.interrupted || sent.out_of_time || !keeper.keep();
+        };
+        CloseLook look({round.objects, plan, *network, store, collector, names, *sender, patience,
+                        context, stopped},
+                       sent);
+        KSMS_TRY(closer, look.run());
+        quota.clear();
+    }
     KSMS_CHECK(keeper.look());
-    return Probed{std::move(store), resolver.states(), std::move(sent)};
+    return Probed{std::move(store), resolver.states(), std::move(sent), std::move(closer)};
 }
 
 }  // namespace ksms

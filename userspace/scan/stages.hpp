@@ -22,6 +22,7 @@
 #include "judge/report.hpp"
 #include "probe/neighbour_resolver.hpp"
 #include "registry/registry.hpp"
+#include "retry/close_look.hpp"
 #include "retry/retry.hpp"
 #include "route/detour.hpp"
 #include "route/network.hpp"
@@ -75,6 +76,7 @@ struct Probed {
     ScanStore store;
     std::vector<NeighbourState> neighbours;  ///< of plan.neighbours
     SendRecord sent;
+    CloserEvidence closer;  ///< of probes whose counters prove nothing
 };
 Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
                               const Tapped& tapped, KernelNames& names);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "judge/own_way.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <ranges>
+
+namespace ksms {
+namespace {
+
+using Kind = TrailEvent::Kind;
+
+/// What happened to one buffer while it was one packet: indices into the trail.
+struct Life {
+    std::vector<std::size_t> events;
+    bool taken{false};  ///< it is on the packet's way
+};
+
+std::vector<Life> lives_of(const Trail& trail) {
+    std::vector<Life> lives;
+    std::map<std::uint64_t, std::size_t> open;
+    for (std::size_t i = 0; i < trail.size(); ++i) {
+        const auto buffer = trail[i].packet.buffer;
+        const auto [known, fresh] = open.try_emplace(buffer, lives.size());
+        if (fresh) lives.emplace_back();
+        lives[known->second].events.push_back(i);
+        if (trail[i].ends_packet()) open.erase(known);
+    }
+    return lives;
+}
+
+class Follower {
+public:
+    Follower(const Trail& trail, const Origin& origin)
+        : trail_(trail), origin_(origin), lives_(lives_of(trail)) {}
+
+    OwnWay run() {
+        OwnWay way;
+        auto life = first_life();
+        while (life) {
+            take(*life);
+            life = next_life();
+        }
+        leave_out_what_is_anothers();
+        way.copied = std::ranges::any_of(lives_, [](const Life& each) { return !each.taken; });
+        if (own_.empty()) return way;
+        way.end = end();
+        for (const auto at : own_) add(trail_[at], way.visits);
+        return way;
+    }
+
+private:
+    [[nodiscard]] const TrailEvent& event(std::size_t at) const { return trail_[at]; }
+
+    [[nodiscard]] bool starts(const TrailEvent& event) const {
+        if (event.netns != origin_.netns) return false;
+        if (origin_.ifindex != 0)
+            return event.kind == Kind::came_in && event.ifindex == origin_.ifindex;
+        return event.kind == Kind::went_out || event.kind == Kind::dropped;
+    }
+
+    /// The socket's own packet, if one is seen: a copy has none.
+    [[nodiscard]] std::optional<std::size_t> first_life() const {
+        std::optional<std::size_t> found;
+        for (std::size_t i = 0; i < lives_.size(); ++i) {
+            const auto& first = event(lives_[i].events.front());
+            if (!starts(first)) continue;
+            if (origin_.ifindex != 0 || first.has_socket) return i;
+            if (!found) found = i;
+        }
+        return found;
+    }
+
+    /// Behind the sight of the packet that comes before the other buffer's first event.
+    void take(std::size_t life) {
+        auto& taken = lives_[life];
+        taken.taken = true;
+        const auto from = taken.events.front();
+        std::erase_if(own_, [&](std::size_t at) { return at > from || event(at).ends_packet(); });
+        own_.insert(own_.end(), taken.events.begin(), taken.events.end());
+    }
+
+    /// The buffer that goes on with the packet where the last one does not.
+    [[nodiscard]] std::optional<std::size_t> next_life() const {
+        const auto& last = event(own_.back());
+        const auto dead_end =
+            std::ranges::find_if(own_, [&](std::size_t at) { return event(at).for_another; });
+        if (dead_end != own_.end()) return sibling_of(event(*dead_end).packet.data);
+        if (last.kind != Kind::consumed || own_.size() < 2) return std::nullopt;
+        const auto& sight = event(own_[own_.size() - 2]);
+        if (sight.kind == Kind::went_out) return rebuilt(own_[own_.size() - 2]);
+        return sight.kind == Kind::came_in ? redirected(own_[own_.size() - 2]) : std::nullopt;
+    }
+
+    template <typename Wanted>
+    std::optional<std::size_t> find(const Wanted& wanted) const {
+        for (std::size_t i = 0; i < lives_.size(); ++i)
+            if (!lives_[i].taken && wanted(lives_[i])) return i;
+        return std::nullopt;
+    }
+
+    /// Of a flood, the clone that somebody takes.
+    [[nodiscard]] std::optional<std::size_t> sibling_of(std::uint64_t data) const {
+        return find([&](const Life& life) {
+            bool arrives = false, anothers = false, same = false;
+            for (const auto at : life.events) {
+                same |= event(at).packet.data == data;
+                arrives |= event(at).kind == Kind::came_in;
+                anothers |= event(at).for_another;
+            }
+            return same && arrives && !anothers;
+        });
+    }
+
+    /// It was sent, and comes in under another buffer: a driver, XDP or a process made a new one.
+    [[nodiscard]] std::optional<std::size_t> rebuilt(std::size_t sent) const {
+        return find([&](const Life& life) {
+            const auto& first = event(life.events.front());
+            return life.events.front() > sent && first.kind == Kind::came_in && !first.for_another;
+        });
+    }
+
+    /// It came in, and a clone of it was sent on in its place (TC's mirred).
+    [[nodiscard]] std::optional<std::size_t> redirected(std::size_t came) const {
+        return find([&](const Life& life) {
+            const auto& first = event(life.events.front());
+            return life.events.front() > came && first.kind == Kind::went_out && !first.made_here &&
+                   first.packet.data == event(came).packet.data;
+        });
+    }
+
+    /// A frame that nobody takes ends where it was sent.
+    void leave_out_what_is_anothers() {
+        const auto from =
+            std::ranges::find_if(own_, [&](std::size_t at) { return event(at).for_another; });
+        own_.erase(from, own_.end());
+    }
+
+    [[nodiscard]] OwnWay::End end() const {
+        bool accepted = false;
+        std::optional<Kind> sight;
+        for (const auto at : own_) {
+            if (event(at).kind == Kind::dropped) return OwnWay::End::dropped;
+            if (!event(at).is_sight()) continue;
+            sight = event(at).kind;
+            accepted = sight == Kind::accepted;
+        }
+        if (!sight) return OwnWay::End::not_begun;
+        if (accepted) return OwnWay::End::accepted;
+        if (sight == Kind::went_out) return OwnWay::End::sent_on;
+        return event(own_.back()).kind == Kind::consumed ? OwnWay::End::consumed
+                                                         : OwnWay::End::held;
+    }
+
+    static void add(const TrailEvent& event, std::vector<Visit>& visits) {
+        // A driver that gives the buffer back is nobody's stay.
+        const bool stays = visits.empty() || event.netns != visits.back().netns;
+        if (stays && event.kind == Kind::consumed && !visits.empty()) return;
+        if (stays) visits.push_back({event.netns, {}});
+        visits.back().events.push_back(event);
+    }
+
+    const Trail& trail_;
+    const Origin origin_;
+    std::vector<Life> lives_;
+    std::vector<std::size_t> own_;  ///< the packet's events
+};
+
+}  // namespace
+
+const TrailEvent* Visit::first(TrailEvent::Kind kind) const {
+    const auto found = std::ranges::find(events, kind, &TrailEvent::kind);
+    return found == events.end() ? nullptr : &*found;
+}
+
+const TrailEvent* Visit::last(TrailEvent::Kind kind) const {
+    for (const auto& event : std::views::reverse(events))
+        if (event.kind == kind) return &event;
+    return nullptr;
+}
+
+OwnWay own_way(const Trail& trail, const Origin& origin) {
+    return Follower(trail, origin).run();
+}
+
+}  // namespace ksms

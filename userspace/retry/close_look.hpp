@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Where counters alone do not prove a verdict, one packet is sent alone and followed.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "bpf/objects.hpp"
+#include "evidence/collector.hpp"
+#include "evidence/store.hpp"
+#include "evidence/trail_recorder.hpp"
+#include "judge/closer.hpp"
+#include "judge/evidence.hpp"
+#include "judge/own_way.hpp"
+#include "judge/plan.hpp"
+#include "judge/verdict.hpp"
+#include "probe/sender.hpp"
+#include "retry/retry.hpp"
+#include "route/network.hpp"
+
+namespace ksms {
+
+/// What the looks have found.
+struct CloserEvidence {
+    std::map<std::uint32_t, ProbeEvidence> probes;
+    std::vector<std::uint32_t> not_looked_at;  ///< that the time did not last for
+    bool accepted_seen{false};                 ///< see JudgeContext
+};
+
+class CloseLook {
+public:
+    /// Everything outlives it.
+    struct With {
+        const Objects& objects;
+        const Plan& plan;
+        const Network& network;
+        const ScanStore& store;
+        const Collector& collector;
+        KernelNames& names;
+        Sender& sender;
+        const Patience& patience;
+        const JudgeContext& context;
+        const std::function<bool()>& stopped;
+    };
+    CloseLook(const With& with, SendRecord& sent) : with_(with), sent_(sent) {}
+
+    Result<CloserEvidence> run();
+
+private:
+    /// Probes whose counters tell the same story.
+    struct Class {
+        ProbeVerdict verdict;  ///< of its first one, by the counters
+        std::vector<std::uint32_t> probes;
+        std::size_t looked_at{0};  ///< of the first ones
+    };
+    [[nodiscard]] ProbeEvidence counted(std::uint32_t probe) const;
+    [[nodiscard]] ProbeVerdict judged(std::uint32_t probe, const ProbeEvidence& evidence) const;
+    void sort_into_classes();
+    Status look_at_samples();
+    Status look_at_the_rest();
+    Status look_at(const std::vector<std::uint32_t>& probes);
+    Status send(std::uint32_t probe);
+    void be_quiet_until(Instant until) const;
+    Status wait_for(std::uint32_t probe, Instant until);
+    Status wait_for_all(const std::vector<std::uint32_t>& probes, Instant until);
+    [[nodiscard]] OwnWay way_of(std::uint32_t probe) const;
+    [[nodiscard]] bool is_settled(std::uint32_t probe) const;
+    [[nodiscard]] bool deserves_another(std::uint32_t probe) const;
+    void take(std::uint32_t probe);
+    [[nodiscard]] bool is_told_otherwise(std::uint32_t probe, const ProbeVerdict& counted) const;
+    [[nodiscard]] SentAs sent_as(std::uint32_t probe) const;
+
+    const With with_;
+    SendRecord& sent_;
+    std::vector<Class> classes_;
+    std::size_t probes_{0};  ///< of all classes
+    TrailRecorder* recorder_{nullptr};
+    Instant started_;
+    CloserEvidence found_;
+};
+
+}  // namespace ksms
