@@ -121,8 +121,9 @@ int ksms_nf_egress(struct bpf_nf_ctx *context) {
     return ksms_watch_leaving(context);
 }
 
-/* Behind every rule for what is meant for this namespace: only its transport is left. */
-static __noinline int ksms_note_accepted(const struct bpf_nf_ctx *context) {
+/* Behind every rule of a hook. */
+static __noinline int ksms_note_passed(const struct bpf_nf_ctx *context,
+                                       enum ksms_event_kind kind) {
     const struct nf_hook_state *state = context->state;
     const struct sk_buff *skb = context->skb;
     struct ksms_packet packet = {.segments = 1};
@@ -136,14 +137,19 @@ static __noinline int ksms_note_accepted(const struct bpf_nf_ctx *context) {
                                .whole = skb->len,
                                .ether_type = ipv4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6)};
     if (!ksms_find_followed(skb, true, &from, &packet, &probe)) return KSMS_NF_ACCEPT;
-    struct ksms_happened what = {.kind = KSMS_EVENT_ACCEPTED,
-                                 .netns = state->net->ns.inum,
-                                 .ifindex = state->in ? state->in->ifindex : 0};
+    const struct net_device *dev = kind == KSMS_EVENT_ROUTED ? state->out : state->in;
+    struct ksms_happened what = {
+        .kind = kind, .netns = state->net->ns.inum, .ifindex = dev ? dev->ifindex : 0};
     ksms_record(skb, &packet, &probe, &what);
     return KSMS_NF_ACCEPT;
 }
 
 SEC("?netfilter")
 int ksms_nf_local_in(struct bpf_nf_ctx *context) {
-    return ksms_note_accepted(context);
+    return ksms_note_passed(context, KSMS_EVENT_ACCEPTED);
+}
+
+SEC("?netfilter")
+int ksms_nf_post_routing(struct bpf_nf_ctx *context) {
+    return ksms_note_passed(context, KSMS_EVENT_ROUTED);
 }

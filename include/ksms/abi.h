@@ -378,6 +378,7 @@ enum ksms_event_kind {
     KSMS_EVENT_DROPPED = 3,  /* kfree_skb; the buffer is free from here on */
     KSMS_EVENT_CONSUMED = 4, /* consume_skb; likewise */
     KSMS_EVENT_ACCEPTED = 5, /* it passed all of LOCAL_IN (Linux 6.4) */
+    KSMS_EVENT_ROUTED = 6,   /* it passed all of POST_ROUTING (Linux 6.4) */
 };
 enum ksms_event_flags {
     KSMS_EVENT_MADE_HERE = 1,   /* it came into this namespace by no device */

@@ -70,6 +70,13 @@ bool Expecting::nothing_is_left(const Parsed& packet, const PacketSpec& sent) co
            packet.destination_port != sent.destination_port;
 }
 
+/// A datagram to where the probe was sent from, or from where it was sent to.
+bool Expecting::is_echo(const Parsed& packet, const PacketSpec& sent) {
+    return packet.protocol == IPPROTO_UDP &&
+           (packet.source == of_family(sent.destination, packet.family) ||
+            packet.destination == of_family(sent.source, packet.family));
+}
+
 std::optional<ProbeKey> Expecting::probe_of(const Parsed& packet, Expectation& to) const {
     const auto sealed = token_of(packet);
     const auto token = sealed ? tokens_.find(*sealed) : tokens_.end();
@@ -85,7 +92,8 @@ std::optional<ProbeKey> Expecting::probe_of(const Parsed& packet, Expectation& t
             packet.destination == of_family(sent.destination, packet.family);
         return std::nullopt;
     }
-    if (packet.protocol != sent.protocol || nothing_is_left(packet, sent)) return std::nullopt;
+    if (packet.protocol != sent.protocol || nothing_is_left(packet, sent) || is_echo(packet, sent))
+        return std::nullopt;
     return ProbeKey{at, probe / services, probe % services};
 }
 

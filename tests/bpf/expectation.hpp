@@ -57,6 +57,7 @@ private:
     };
     [[nodiscard]] std::optional<ProbeKey> probe_of(const Parsed& packet, Expectation& to) const;
     [[nodiscard]] std::optional<ProbeKey> stranger_of(const Parsed& packet) const;
+    [[nodiscard]] static bool is_echo(const Parsed& packet, const PacketSpec& sent);
     [[nodiscard]] bool nothing_is_left(const Parsed& packet, const PacketSpec& sent) const;
     [[nodiscard]] bool has_scan(std::uint32_t dscp) const;
     void count(Expectation& to, const Parsed& packet, const ProbeKey& key) const;

@@ -25,6 +25,7 @@ namespace {
 constexpr std::uint32_t kNetfilter = 45;      // Linux 6.4
 constexpr std::uint32_t kBefore = 1u << 3;    // BPF_F_BEFORE; relative to nothing: in front of all
 constexpr std::size_t kMostPrograms = 64;     // BPF_MPROG_MAX
+constexpr int kMostPlaces = 64;               // of a hook, that others' links may have
 constexpr std::chrono::seconds kLinkGoes{1};  // the kernel frees a link a moment later
 
 std::uint32_t tcx_hook(ksms_direction direction) {
@@ -166,10 +167,16 @@ Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, s
     return create_netfilter(program, where);
 }
 
-Result<Fd> attach_local_in(int program, int family, std::int32_t place) {
-    return create_netfilter(
-        program, {static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6),
-                  NF_INET_LOCAL_IN, std::numeric_limits<std::int32_t>::max() - 1 - place, 0});
+Result<Fd> attach_behind(int program, int family, std::uint32_t hook) {
+    NetfilterPlace where{
+        static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6), hook,
+        std::numeric_limits<std::int32_t>::max() - 1, 0};
+    auto link = create_netfilter(program, where);
+    for (int tried = 1; !link && link.error().err == EBUSY && tried < kMostPlaces; ++tried) {
+        --where.priority;
+        link = create_netfilter(program, where);
+    }
+    return link;
 }
 
 Result<bool> netfilter_attached(int program, std::uint32_t id) {

@@ -30,8 +30,8 @@ Result<Fd> attach_xdp(int program, std::uint32_t ifindex);
 /// @param family  AF_INET or AF_INET6
 /// @param place  0 for the outermost, 1 for the next one inwards, …
 Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, std::int32_t place);
-/// The same at LOCAL_IN, behind everything.
-Result<Fd> attach_local_in(int program, int family, std::int32_t place);
+/// The same behind everything at one hook (linux/netfilter.h), at the first place that is free.
+Result<Fd> attach_behind(int program, int family, std::uint32_t hook);
 /// Is the link where it was attached? Of a link that was detached (`bpftool link detach`) the
 /// kernel says nothing, but its place is free: the program is tried there. Call it inside the
 /// namespace.

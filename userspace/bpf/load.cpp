@@ -80,7 +80,7 @@ constexpr auto kNetfilterHook = static_cast<bpf_attach_type>(45);
 /// needs to know of them.
 void choose_netfilter(const ksms_bpf& skeleton) {
     for (auto* program : {skeleton.progs.ksms_nf_ingress, skeleton.progs.ksms_nf_egress,
-                          skeleton.progs.ksms_nf_local_in}) {
+                          skeleton.progs.ksms_nf_local_in, skeleton.progs.ksms_nf_post_routing}) {
         bpf_program__set_type(program, static_cast<bpf_prog_type>(kNetfilterProgram));
         bpf_program__set_expected_attach_type(program, kNetfilterHook);
         bpf_program__set_autoload(program, true);

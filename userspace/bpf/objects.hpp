@@ -27,8 +27,9 @@ enum class Program {
     netfilter_ingress,  ///< BPF_PROG_TYPE_NETFILTER (6.4)
     netfilter_egress,
     netfilter_local_in,  ///< records what passed LOCAL_IN
-    drop,                ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
-    trail_in,            ///< tp_btf; these four record trails, with the same cookie
+    netfilter_post_routing,
+    drop,      ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
+    trail_in,  ///< tp_btf; these four record trails, with the same cookie
     trail_out,
     trail_consumed,
     trail_dropped,

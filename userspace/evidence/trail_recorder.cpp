@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "evidence/trail_recorder.hpp"
 
+#include <netinet/in.h>
+// Before the kernel's own.
+#include <linux/netfilter.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,20 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr Program kRecorders[] = {Program::trail_in, Program::trail_out, Program::trail_consumed,
                                   Program::trail_dropped};
-constexpr std::int32_t kPlaces = 16;         // of LOCAL_IN, that others' links may have
 constexpr nanoseconds kNumberedFirst = 1ms;  // an event gets its number before it is written
-
-Result<Fd> watch_local_in(int program, int family, const Netns& netns) {
-    Result<Fd> link = fail(Code::failed, "no place at LOCAL_IN");
-    KSMS_CHECK(in_netns(netns, [&]() -> Status {
-        for (std::int32_t place = 0; place < kPlaces; ++place) {
-            link = attach_local_in(program, family, place);
-            if (link || link.error().err != EBUSY) break;
-        }
-        return {};
-    }));
-    return link;
-}
 
 TrailEvent::Kind kind_of(std::uint8_t kind) {
     switch (kind) {
@@ -37,6 +27,7 @@ TrailEvent::Kind kind_of(std::uint8_t kind) {
         case KSMS_EVENT_DROPPED: return TrailEvent::Kind::dropped;
         case KSMS_EVENT_CONSUMED: return TrailEvent::Kind::consumed;
         case KSMS_EVENT_ACCEPTED: return TrailEvent::Kind::accepted;
+        case KSMS_EVENT_ROUTED: return TrailEvent::Kind::routed;
         default: return TrailEvent::Kind::came_in;
     }
 }
@@ -53,7 +44,7 @@ Result<TrailRecorder> TrailRecorder::start(const Objects& objects, KernelNames& 
                                            const std::vector<const Netns*>& netns) {
     TrailRecorder recorder(objects, names, dscp, family);
     KSMS_CHECK(recorder.attach());
-    recorder.watch_accepted(netns);
+    recorder.watch_hooks(netns);
     auto& end = recorder.end();
     recorder.next_ = __atomic_load_n(&end.events, __ATOMIC_SEQ_CST);
     recorder.recording_ = true;
@@ -86,16 +77,20 @@ Status TrailRecorder::attach() {
     return {};
 }
 
-void TrailRecorder::watch_accepted(const std::vector<const Netns*>& netns) {
-    const int program = objects_->program(Program::netfilter_local_in);
-    sees_accepted_ = program >= 0;
-    if (program < 0) return;
+void TrailRecorder::watch_hooks(const std::vector<const Netns*>& netns) {
+    const int accepted = objects_->program(Program::netfilter_local_in),
+              routed = objects_->program(Program::netfilter_post_routing);
+    sees_accepted_ = accepted >= 0 && routed >= 0;
+    if (!sees_accepted_) return;
     for (const auto* each : netns) {
-        auto link = watch_local_in(program, family_, *each);
-        if (link)
-            links_.push_back(std::move(*link));
-        else
-            sees_accepted_ = false;
+        const auto done = in_netns(*each, [&]() -> Status {
+            KSMS_TRY(auto last_in, attach_behind(accepted, family_, NF_INET_LOCAL_IN));
+            links_.push_back(std::move(last_in));
+            KSMS_TRY(auto last_out, attach_behind(routed, family_, NF_INET_POST_ROUTING));
+            links_.push_back(std::move(last_out));
+            return {};
+        });
+        if (!done) sees_accepted_ = false;
     }
 }
 

@@ -20,7 +20,7 @@ namespace ksms {
 class TrailRecorder {
 public:
     /// @param names  outlives it, as the objects do
-    /// @param netns  whose LOCAL_IN is watched (Linux 6.4), as far as it may be
+    /// @param netns  whose hooks LOCAL_IN and POST_ROUTING are watched (Linux 6.4), if they may be
     /// @param family  AF_INET or AF_INET6
     static Result<TrailRecorder> start(const Objects& objects, KernelNames& names,
                                        std::uint8_t dscp, int family,
@@ -45,7 +45,7 @@ private:
     TrailRecorder(const Objects& objects, KernelNames& names, std::uint8_t dscp, int family)
         : objects_(&objects), names_(&names), dscp_(dscp), family_(family) {}
     Status attach();
-    void watch_accepted(const std::vector<const Netns*>& netns);
+    void watch_hooks(const std::vector<const Netns*>& netns);
     Result<std::uint64_t> read_until(std::uint64_t end);
     [[nodiscard]] TrailEvent event_of(const ksms_event& seen);
     [[nodiscard]] ksms_trail_end& end() const { return objects_->trail_ends.values()[dscp_]; }

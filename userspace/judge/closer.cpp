@@ -115,6 +115,10 @@ private:
         const auto* drop = visit.last(Kind::dropped);
         if (drop != nullptr) seen.drop = drop->drop;
         seen.accepted |= visit.last(Kind::accepted) != nullptr;
+        if (const auto* routed = visit.last(Kind::routed)) {
+            add(*routed, routed->ifindex, sent_, seen.out);
+            seen.out.packets = 0;  // where to, if it goes
+        }
         if (drop != nullptr || (last && way_.end != OwnWay::End::sent_on)) return true;
         const auto* out = departure(visit, plan_.routers[router].interfaces,
                                     planned == nullptr ? 0 : planned->egress.ifindex);

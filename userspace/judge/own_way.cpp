@@ -57,7 +57,7 @@ private:
         if (event.netns != origin_.netns) return false;
         if (origin_.ifindex != 0)
             return event.kind == Kind::came_in && event.ifindex == origin_.ifindex;
-        return event.kind == Kind::went_out || event.kind == Kind::dropped;
+        return event.kind != Kind::came_in && event.kind != Kind::consumed;
     }
 
     /// The socket's own packet, if one is seen: a copy has none.

@@ -24,6 +24,7 @@ struct TrailEvent {
         went_out,  ///< a device sends it, behind its queue
         dropped,
         consumed,  ///< its buffer was given back, and nobody called that a drop
+        routed,    ///< it passed every rule on its way out, to this device
         accepted,  ///< it passed every rule for what is meant for the namespace itself
     };
     Instant at;
@@ -38,9 +39,7 @@ struct TrailEvent {
     std::uint8_t dscp{0};
     Endpoint source, destination;
     Drop drop;  ///< of Kind::dropped
-    [[nodiscard]] bool is_sight() const {
-        return kind == Kind::came_in || kind == Kind::went_out || kind == Kind::accepted;
-    }
+    [[nodiscard]] bool is_sight() const { return kind != Kind::dropped && kind != Kind::consumed; }
     [[nodiscard]] bool ends_packet() const {
         return kind == Kind::dropped || kind == Kind::consumed;
     }

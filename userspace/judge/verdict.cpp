@@ -139,9 +139,21 @@ private:
         } else if (seen.drop.count == 0 && context_.cut_short()) {
             ended_before(row);
         } else if (seen.drop.count == 0 && evidence_.own) {
-            unknown(row, evidence_.held ? Why::held : Why::no_word);
+            kept(step, seen, row);
         } else {
             no(row, step, seen.drop);
+        }
+    }
+
+    /// It came in, and neither left nor was dropped.
+    void kept(const WalkStep& step, const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
+        if (evidence_.held && seen.out.ifindex != 0 &&
+            ask(NetworkQuestion::What::silent, step.router)) {
+            auto left = step;
+            left.egress.ifindex = seen.out.ifindex;
+            gateway_missing(row, left);
+        } else {
+            unknown(row, evidence_.held ? Why::held : Why::no_word);
         }
     }
 
@@ -219,7 +231,7 @@ private:
         } else if (seen.drop.count == 0 && !seen.reply && context_.cut_short()) {
             ended_before(row);
         } else if (evidence_.held && !seen.accepted && context_.accepted_seen) {
-            unknown(row, Why::held);
+            kept(step, seen, row);
         } else if (delivery == Delivery::unknown) {
             if (unknown(row, Why::no_word)) verdict_.cause.reply = seen.reply;
         } else {

@@ -11,9 +11,10 @@
 namespace ksms {
 namespace {
 
-constexpr std::array<const char*, KSMS_STATS> kStats{
-    "unparsable",        "fragments", "counters_full", "drops_full",
-    "translations_full", "no_tap",    "no_store",      "stale"};
+constexpr auto kStats =
+    std::to_array<const char*>({"unparsable", "fragments", "counters_full", "drops_full",
+                                "translations_full", "no_tap", "no_store", "stale", "trail_full"});
+static_assert(kStats.size() == KSMS_STATS);
 
 template <std::size_t N>
 std::string text_of(const char (&field)[N]) {

@@ -139,6 +139,6 @@ TEST_CASE("plain: at the destination's router only what answers or is refused") 
     other = evidence;
     other.routers[0].drop = drop(101, "NO_SOCKET");
     CHECK(is_plain(plan, 0, other));
-    other.routers[0].drop = drop(101, "SOCKET_RCVBUFF");
+    other.routers[0].drop = drop(101, "PACKET_SOCK_ERROR");
     CHECK_FALSE(is_plain(plan, 0, other));
 }
