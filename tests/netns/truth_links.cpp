@@ -37,10 +37,10 @@ void answer_for_destination(const Lab& lab) {
     lab.ip6("r2", {"neigh add proxy " + two_destination(lab, 6) + " dev eth0"});
 }
 
-void check_r2_is_on_the_way(const Lab& lab, int family, const std::vector<Asked>& ways) {
+void check_stops_23(const Lab& lab, int family, const std::string& destination,
+                    const std::vector<Asked>& ways) {
     for (const auto& asked : ways) {
-        const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
+        const auto result = scan(lab, two_source(lab, family), destination, "22,23", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "YES");
         CHECK(result.verdict("r2", "tcp", 23) == "NO");
@@ -58,7 +58,10 @@ void on_link_at_r1(const Lab& lab, int family) {
 
 }  // namespace
 
-TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy NDP)") {
+// Issue: told YES, without r2, truth that r2 stops 23/tcp, because the plan takes who owns an
+// address for who answers for it.
+TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy NDP)",
+          "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
@@ -68,10 +71,12 @@ TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy ND
         drop_23(lab, "r2");
         return observe(lab, two_destination(lab, family), kTwoPorts) == kFirstOnly;
     });
-    check_r2_is_on_the_way(lab, family, in_every_way());
+    check_stops_23(lab, family, two_destination(lab, family), in_every_way());
 }
 
-TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1.1)") {
+// Issue: told YES, without r2, truth that r2 stops 23/tcp, because of the same.
+TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1.1)",
+          "[!shouldfail]") {
     Lab lab;
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
         build_two(lab);
@@ -81,10 +86,12 @@ TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1
         drop_23(lab, "r2");
         return observe(lab, two_destination(lab, 4), kTwoPorts) == kFirstOnly;
     });
-    check_r2_is_on_the_way(lab, 4, in_every_way());
+    check_stops_23(lab, 4, two_destination(lab, 4), in_every_way());
 }
 
-TEST_CASE("truth: a permanent neighbour entry leads to another router than owns the address") {
+// Issue: told YES, without r2, truth that r2 stops 23/tcp, because of the same.
+TEST_CASE("truth: a permanent neighbour entry leads to another router than owns the address",
+          "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("22/tcp arrives, and 23/tcp stops at the router that has the MAC", [&] {
@@ -98,7 +105,7 @@ TEST_CASE("truth: a permanent neighbour entry leads to another router than owns 
                            lab.address(family, 2, 5))});
         return observe(lab, two_destination(lab, family), kTwoPorts) == kFirstOnly;
     });
-    check_r2_is_on_the_way(lab, family, in_every_way());
+    check_stops_23(lab, family, two_destination(lab, family), in_every_way());
 }
 
 namespace {
@@ -136,10 +143,21 @@ void check_dropped_below(int family, const std::vector<std::string>& drop,
 
 }  // namespace
 
-TEST_CASE("truth: dropped by the queue of the interface below a macvlan") {
-    check_dropped_below(GENERATE(4, 6),
-                        {"tc", "qdisc", "replace", "dev", "eth1", "root", "blackhole"},
-                        in_every_way());
+namespace {
+
+const std::vector<std::string> kBlackhole{"tc",   "qdisc", "replace",  "dev",
+                                          "eth1", "root",  "blackhole"};
+
+}  // namespace
+
+// Issue: told YES, truth NO, because the packet is counted at mac0 and at eth1: two went out, and
+// one was dropped.
+TEST_CASE("truth: dropped by the queue of the interface below a macvlan", "[!shouldfail]") {
+    check_dropped_below(GENERATE(4, 6), kBlackhole, only({"clsact", "TCX", "XDP", "isolated"}));
+}
+
+TEST_CASE("truth: dropped by the queue of the interface below a macvlan, by netfilter") {
+    check_dropped_below(GENERATE(4, 6), kBlackhole, only({"netfilter"}));
 }
 
 TEST_CASE("truth: dropped by a firewall at the interface below a macvlan") {
@@ -150,42 +168,63 @@ TEST_CASE("truth: dropped by a firewall at the interface below a macvlan") {
                         in_every_way());
 }
 
-TEST_CASE("truth: a foreign filter in front of ours ends the chain and hides the packet") {
-    const std::string where = GENERATE("eth0 ingress", "eth1 egress");
-    for (const int family : {4, 6}) {
-        Lab lab;
-        given("22/tcp arrives, and 23/tcp does not", [&] {
-            build_two(lab);
-            drop_23(lab, "r2");
-            const auto interface = where.substr(0, 4), direction = where.substr(5);
-            lab.in("r2", {"tc", "qdisc", "add", "dev", interface, "clsact"});
-            // 0 is TC_ACT_OK.
-            lab.in("r2", {"tc", "filter", "add", "dev", interface, direction, "pref", "1", "bpf",
-                          "bytecode", "1,6 0 0 0", "da"});
-            return observe(lab, two_destination(lab, family), kTwoPorts) == kFirstOnly;
-        });
-        INFO(where);
-        check_r2_is_on_the_way(lab, family, in_every_way());
-    }
-}
+namespace {
 
-TEST_CASE("truth: a foreign u32 filter in front of ours ends the chain") {
-    const std::string where = GENERATE("eth0 ingress", "eth1 egress");
+/// Ends the chain with TC_ACT_OK.
+const std::vector<std::string> kForeignBpf{"bpf", "bytecode", "1,6 0 0 4294967295", "flowid",
+                                           "1:1"},
+    kForeignU32{"u32", "match", "u32", "0", "0", "flowid", "1:1"};
+
+struct ForeignPlace {
+    const char *interface, *direction;
+};
+
+void check_foreign(int family, const std::vector<std::string>& filter,
+                   const std::vector<ForeignPlace>& places, const std::vector<Asked>& ways) {
     Lab lab;
     given("22/tcp arrives, and 23/tcp does not", [&] {
         build_two(lab);
         drop_23(lab, "r2");
-        const auto interface = where.substr(0, 4), direction = where.substr(5);
-        lab.in("r2", {"tc", "qdisc", "add", "dev", interface, "clsact"});
-        lab.in("r2", {"tc", "filter", "add", "dev", interface, direction, "pref", "1", "protocol",
-                      "all", "u32", "match", "u32", "0", "0", "flowid", "1:1"});
-        return observe(lab, two_destination(lab, 4), kTwoPorts) == kFirstOnly;
+        for (const auto& [interface, direction] : places) {
+            lab.in("r2", {"tc", "qdisc", "add", "dev", interface, "clsact"});
+            std::vector<std::string> add{"tc",      "filter", "add", "dev",      interface,
+                                         direction, "pref",   "1",   "protocol", "all"};
+            add.insert(add.end(), filter.begin(), filter.end());
+            lab.in("r2", add);
+        }
+        return observe(lab, unseen_destination(lab, family), kTwoPorts) == kFirstOnly;
     });
-    INFO(where);
-    check_r2_is_on_the_way(lab, 4, in_every_way());
+    check_stops_23(lab, family, unseen_destination(lab, family), ways);
 }
 
-TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall") {
+}  // namespace
+
+// Issue: told NO, truth YES, because a filter at the same preference that was there before is asked
+// first, and what it ends is taken for stopped.
+TEST_CASE("truth: a foreign filter in front of ours where packets leave", "[!shouldfail]") {
+    const auto& filter = GENERATE(kForeignBpf, kForeignU32);
+    check_foreign(GENERATE(4, 6), filter, {{"eth1", "egress"}},
+                  only({"clsact", "XDP", "isolated"}));
+}
+
+// Issue: told UNKNOWN (lost) at r2, truth YES, because of the same.
+TEST_CASE("truth: foreign filters in front of ours on both sides", "[!shouldfail]") {
+    check_foreign(GENERATE(4, 6), kForeignU32, {{"eth0", "ingress"}, {"eth1", "egress"}},
+                  only({"clsact", "XDP", "isolated"}));
+}
+
+TEST_CASE("truth: foreign filters in front of ours on both sides, by TCX and netfilter") {
+    check_foreign(GENERATE(4, 6), kForeignU32, {{"eth0", "ingress"}, {"eth1", "egress"}},
+                  only({"TCX", "netfilter"}));
+}
+
+TEST_CASE("truth: a foreign filter in front of ours where packets come in") {
+    check_foreign(GENERATE(4, 6), kForeignBpf, {{"eth0", "ingress"}}, in_every_way());
+}
+
+// Issue: told YES at r1, truth NO, because the packet was seen to leave by vx0, and the drop of
+// what carries it says nothing of the probe.
+TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall", "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("nothing arrives", [&] {
@@ -214,8 +253,8 @@ TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall") {
         return before && !eventually([&] { return there.saw("tcp", 22); }, milliseconds{50});
     });
     for (const auto& asked : in_every_way()) {
-        const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "22", asked);
+        const auto result = scan(lab, two_source(lab, family), two_destination(lab, family), "22",
+                                 asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "tcp", 22) == "NO");
         CHECK(result.result("tcp", 22) == "NO");
@@ -234,7 +273,8 @@ TEST_CASE("truth: SRv6 carries the packet past a rule that would have stopped it
         return observe(lab, two_destination(lab, 6), kTwoPorts) == std::vector<bool>{true, true};
     });
     for (const auto& asked : by_every_tap()) {
-        const auto result = scan(lab, two_source(lab, 6), two_destination(lab, 6), "22", asked);
+        const auto result =
+            scan(lab, two_source(lab, 6), two_destination(lab, 6), "22", asked, kImpatient);
         INFO(asked.name << "\n" << result.text());
         CHECK(result.result("tcp", 22) != "NO");
         for (const char* router : {"r1", "r2"}) CHECK(result.verdict(router, "tcp", 22) != "NO");
@@ -243,7 +283,8 @@ TEST_CASE("truth: SRv6 carries the packet past a rule that would have stopped it
               fmt::format("*mangle\n-A POSTROUTING -d {} -j DROP\nCOMMIT\n", segment), 6);
     Capture there(lab.netns("dst"), "eth0");
     for (const auto& asked : by_every_tap()) {
-        const auto result = scan(lab, two_source(lab, 6), two_destination(lab, 6), "23", asked);
+        const auto result =
+            scan(lab, two_source(lab, 6), two_destination(lab, 6), "23", asked, kImpatient);
         INFO(asked.name << "\n" << result.text());
         REQUIRE_FALSE(there.saw("tcp", 23));
         CHECK(result.verdict("r1", "tcp", 23) != "YES");

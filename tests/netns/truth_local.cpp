@@ -79,7 +79,8 @@ void check_redirected(Redirect how, int family) {
         return takes_plain(lab, daemon, target, 53);
     });
     for (const auto& asked : in_every_way()) {
-        const auto result = scan(lab, two_source(lab, family), target, "53/udp,54/udp", asked);
+        const auto result =
+            scan(lab, two_source(lab, family), target, "53/udp,54/udp", asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "udp", 53) != "NO");
         CHECK(result.result("udp", 53) != "NO");
@@ -130,13 +131,15 @@ void check_refused_by_socket(bool full, int family) {
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "udp", 161) == "YES");
         CHECK(result.result("udp", 161) == "YES");
+        CHECK_FALSE(result.has_note("r2", "udp", 161, "no-listener"));
     }
 }
 
 }  // namespace
 
-TEST_CASE("truth: a router that owns the destination translates to an address that nobody has") {
-    const int family = GENERATE(4, 6);
+namespace {
+
+void check_translated_to_nobody(int family, const std::vector<Asked>& ways) {
     Lab lab;
     build_two(lab);
     const auto target = lab.address(family, 2, 2);
@@ -150,7 +153,7 @@ TEST_CASE("truth: a router that owns the destination translates to an address th
                   family);
         return !connects(lab.netns("src"), target, 8080);
     });
-    for (const auto& asked : in_every_way()) {
+    for (const auto& asked : ways) {
         const auto result = scan(lab, two_source(lab, family), target, "8080,8080/udp,81", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         for (const char* protocol : {"tcp", "udp"}) {
@@ -161,22 +164,66 @@ TEST_CASE("truth: a router that owns the destination translates to an address th
     }
 }
 
-TEST_CASE("truth: REDIRECT to a daemon of the router's") {
+}  // namespace
+
+// Issue: told YES (a socket took it), truth NO, because the router owns the destination as it was
+// asked for, and no drop is reported while it still asks for the neighbour.
+TEST_CASE("truth: a router that owns the destination translates to an address that nobody has",
+          "[!shouldfail]") {
+    check_translated_to_nobody(GENERATE(4, 6), only({"clsact", "TCX", "XDP", "isolated"}));
+}
+
+TEST_CASE("truth: a destination that is translated to an address that nobody has, by netfilter") {
+    check_translated_to_nobody(GENERATE(4, 6), only({"netfilter"}));
+}
+
+// Issue: told NO (came in and did not go out), truth taken at r1, because only a router that owns
+// the destination as it was asked for can take a datagram.
+TEST_CASE("truth: REDIRECT to a daemon of the router's", "[!shouldfail]") {
     check_redirected(Redirect::redirect, GENERATE(4, 6));
 }
 
-TEST_CASE("truth: TPROXY to a daemon of the router's") {
+TEST_CASE("truth: REDIRECT of a connection to a daemon of the router's") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_two(lab);
+    const auto daemon = listen_in(lab.netns("r1"), any_address(family), "tcp", 8080);
+    const auto target = two_destination(lab, family);
+    given("the daemon answers", [&] {
+        lab.rules("r1", Firewall::iptables_legacy,
+                  "*nat\n-A PREROUTING -i eth0 -p tcp --dport 80 -j REDIRECT --to-ports 8080\n"
+                  "COMMIT\n",
+                  family);
+        return eventually([&] { return connects(lab.netns("src"), target, 80); });
+    });
+    for (const auto& asked : in_every_way()) {
+        const auto result = scan(lab, two_source(lab, family), target, "80,81", asked, kImpatient);
+        INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
+        CHECK(result.verdict("r1", "tcp", 80) != "NO");
+        CHECK(result.result("tcp", 80) != "NO");
+        CHECK(result.result("tcp", 81) == "YES");
+    }
+}
+
+// Issue: told NO, truth taken at r1, because of the same.
+TEST_CASE("truth: TPROXY to a daemon of the router's", "[!shouldfail]") {
     check_redirected(Redirect::tproxy, GENERATE(4, 6));
 }
 
-TEST_CASE("truth: DNAT to a daemon at the router's 127.0.0.1") {
+// Issue: told NO, truth taken at r1, because of the same.
+TEST_CASE("truth: DNAT to a daemon at the router's 127.0.0.1", "[!shouldfail]") {
     check_redirected(Redirect::localhost, 4);
 }
 
-TEST_CASE("truth: a socket filter refuses what the router let in") {
+// Issue: told NO (SOCKET_FILTER), truth YES at the router, because a drop by this reason is not
+// taken for the socket's own.
+TEST_CASE("truth: a socket filter refuses what the router let in", "[!shouldfail]") {
     check_refused_by_socket(false, GENERATE(4, 6));
 }
 
-TEST_CASE("truth: a socket whose receive buffer is full refuses what the router let in") {
+// Issue: told "nobody listens", truth that the buffer is full, because all drops at a socket are
+// told as NO_SOCKET is.
+TEST_CASE("truth: a socket whose receive buffer is full refuses what the router let in",
+          "[!shouldfail]") {
     check_refused_by_socket(true, GENERATE(4, 6));
 }

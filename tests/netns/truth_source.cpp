@@ -64,7 +64,9 @@ void check_dscp_route(const Lab& lab, int family) {
 
 }  // namespace
 
-TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet") {
+// Issue: told NO (with the note dscp-routed), truth YES, because the verdict is that of the mark.
+TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet",
+          "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("a packet without a mark arrives", [&] {
@@ -80,18 +82,26 @@ TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no use
     check_dscp_route(lab, family);
 }
 
-TEST_CASE("truth: an IPsec policy of the source blocks a service that a raw socket can reach") {
+// Issue: told YES, truth that the source blocks it, because a raw socket's packet is looked up
+// without protocol and ports.
+TEST_CASE("truth: an IPsec policy of the source blocks a service that a raw socket can reach",
+          "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     build_two(lab);
     const auto target = two_destination(lab, family);
-    const auto listening = listen_in(lab.netns("dst"), target, "tcp", 80);
     given("80/tcp was reached before, and is not any more", [&] {
-        const bool before = connects(lab.netns("src"), target, 80);
+        const bool before = observe(lab, target, {{"tcp", 80}}) == std::vector<bool>{true};
         lab.in("src", {"ip", "xfrm", "policy", "add", "src", two_source(lab, family), "dst", target,
                        "proto", "tcp", "dport", "80", "dir", "out", "action", "block"});
         Capture there(lab.netns("dst"), "eth0");
-        return before && !connects(lab.netns("src"), target, 80) && !there.saw("tcp", 80);
+        try {
+            send_plain(
+                {.netns = lab.netns("src"), .destination = target, .protocol = "tcp", .port = 80});
+        } catch (const std::exception&) {
+            return before && !there.saw("tcp", 80);  // EPERM
+        }
+        return false;
     });
     for (const auto& asked : by_every_tap()) {
         const auto result = scan(lab, two_source(lab, family), target, "80,81", asked);
@@ -120,7 +130,9 @@ TEST_CASE("truth: an IPsec policy of a router blocks what it forwards") {
     }
 }
 
-TEST_CASE("truth: two namespaces own the source, and each has its own answer") {
+// Issue: told NO end to end, truth NO from one and YES from the other (MIXED), because one table is
+// made of both.
+TEST_CASE("truth: two namespaces own the source, and each has its own answer", "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("22/tcp of one arrives, of the other it does not", [&] {

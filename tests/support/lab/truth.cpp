@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -42,6 +43,10 @@ const std::vector<Asked>& by_every_tap() {
     return all;
 }
 
+const Asked& by_clsact() {
+    return by_every_tap().front();
+}
+
 const Asked& in_isolated_mode() {
     static const Asked isolated{"isolated", {"--mode", "isolated"}};
     return isolated;
@@ -54,6 +59,14 @@ const std::vector<Asked>& in_every_way() {
         return ways;
     }();
     return all;
+}
+
+std::vector<Asked> only(std::initializer_list<std::string_view> names) {
+    std::vector<Asked> found;
+    for (const auto& each : in_every_way())
+        if (std::ranges::find(names, each.name) != names.end()) found.push_back(each);
+    if (found.size() != names.size()) throw std::runtime_error("no such way to ask");
+    return found;
 }
 
 Scan scan(const Lab& lab, const std::string& source, const std::string& destination,
@@ -74,6 +87,10 @@ void build_two(Lab& lab) {
     lab.default_route("dst", 3, 1);
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 2, 1);
+    lab.ip("r2", {"neigh replace " + unseen_destination(lab, 4) +
+                  " lladdr 02:00:00:00:03:02 nud permanent dev eth1"});
+    lab.ip6("r2", {"neigh replace " + unseen_destination(lab, 6) +
+                   " lladdr 02:00:00:00:03:02 nud permanent dev eth1"});
 }
 
 std::vector<bool> observe(const Lab& lab, const std::string& destination,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -25,12 +26,18 @@ struct Asked {
 };
 /// Path mode by clsact, TCX, XDP and netfilter.
 const std::vector<Asked>& by_every_tap();
-/// That, and isolated mode.
+/// The first of them.
+const Asked& by_clsact();
+/// All, and isolated mode.
 const std::vector<Asked>& in_every_way();
 const Asked& in_isolated_mode();
+/// Of all ways those that are named.
+std::vector<Asked> only(std::initializer_list<std::string_view> names);
 
 Scan scan(const Lab& lab, const std::string& source, const std::string& destination,
           const std::string& ports, const Asked& asked, std::vector<std::string> more = {});
+/// For what nobody sees again: not to wait for long, and not to send again.
+inline const std::vector<std::string> kImpatient{"--timeout", "0.2", "--retries", "0"};
 
 struct PlainService {
     const char* protocol;
@@ -44,6 +51,11 @@ inline std::string two_source(const Lab& lab, int family) {
 }
 inline std::string two_destination(const Lab& lab, int family) {
     return lab.address(family, 3, 2);
+}
+/// Comes to dst too, but dst does not own it: ksms cannot look for it there, as it cannot at a host
+/// of another machine.
+inline std::string unseen_destination(const Lab& lab, int family) {
+    return lab.address(family, 3, 6);
 }
 /// Plain packets, one of each service, from src to the address. Datagrams to 33434 and 33435 must
 /// pass.
