@@ -48,7 +48,7 @@ TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables", "[
         return eventually([&] { return connects(lab.netns("src"), service, 80); });
     });
     for (const auto& asked : by_every_tap()) {
-        const auto result = scan(lab, lab.address(family, 1, 1), service, "80", asked, kImpatient);
+        const auto result = ask(lab, lab.address(family, 1, 1), service, "80", asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("node", "tcp", 80) == "YES");
         CHECK(result.result("tcp", 80) == "YES");
@@ -70,8 +70,8 @@ TEST_CASE("truth: a drop at nft's netdev ingress is not told as PREROUTING") {
                std::vector<bool>{false, true};
     });
     for (const auto& asked : in_every_way()) {
-        const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
-                                 "22,23", asked, kImpatient);
+        const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "22,23",
+                                asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "NO");
         CHECK(result.at("r2", "tcp", 22)["hook"] == "INGRESS");
@@ -120,9 +120,9 @@ TEST_CASE("truth: a bridge between two routers drops, and that is seen", "[!shou
             return observe(lab, two_destination(lab, family), {{"tcp", 22}, {"tcp", 23}}) ==
                    std::vector<bool>{false, true};
         });
-        for (const auto& asked : by_every_tap()) {
-            const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
-                                     "22,23", asked, kImpatient);
+        for (const auto& asked : only({"clsact", "netfilter"})) {
+            const auto result = ask(lab, two_source(lab, family), two_destination(lab, family),
+                                    "22,23", asked, kImpatient);
             INFO("IPv" << family << ", " << hook << ", " << asked.name << "\n" << result.text());
             CHECK(result.verdict("r1", "tcp", 22) == "YES");
             CHECK(result.verdict("r2", "tcp", 22) == "UNKNOWN");
@@ -141,9 +141,9 @@ TEST_CASE("truth: a bridge in front of the destination drops, and it was not rea
             return observe(lab, two_destination(lab, family), {{"tcp", 22}, {"tcp", 23}}) ==
                    std::vector<bool>{false, true};
         });
-        for (const auto& asked : by_every_tap()) {
-            const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
-                                     "22,23", asked, kImpatient);
+        for (const auto& asked : only({"clsact", "netfilter"})) {
+            const auto result = ask(lab, two_source(lab, family), two_destination(lab, family),
+                                    "22,23", asked, kImpatient);
             INFO("IPv" << family << ", " << hook << ", " << asked.name << "\n" << result.text());
             CHECK(result.verdict("r2", "tcp", 22) == "YES");
             CHECK(result.verdict("r2", "tcp", 23) == "YES");
@@ -154,22 +154,24 @@ TEST_CASE("truth: a bridge in front of the destination drops, and it was not rea
 }
 
 TEST_CASE("truth: explain does not say that a route is missing where forwarding is off") {
-    const std::string path = GENERATE("ipv4/ip_forward", "ipv4/conf/eth0/forwarding");
+    const std::string path =
+        GENERATE("ipv4/ip_forward", "ipv4/conf/eth0/forwarding", "ipv6/conf/all/forwarding");
+    const int family = path[3] - '0';
     Lab lab;
     given("22/tcp stops for that, and passed before", [&] {
         build_two(lab);
         const bool before =
-            observe(lab, two_destination(lab, 4), {{"tcp", 22}}) == std::vector<bool>{true};
+            observe(lab, two_destination(lab, family), {{"tcp", 22}}) == std::vector<bool>{true};
         lab.sysctl("r2", path, "0");
         Capture there(lab.netns("dst"), "eth0");
         send_plain({.netns = lab.netns("src"),
-                    .destination = two_destination(lab, 4),
+                    .destination = two_destination(lab, family),
                     .protocol = "tcp",
                     .port = 22});
         return before && !eventually([&] { return there.saw("tcp", 22); }, milliseconds{50});
     });
-    const auto told = run(ksmsctl(
-        lab, {"explain", "-s", two_source(lab, 4), "-d", two_destination(lab, 4), "-P", "22"}));
+    const auto told = run(ksmsctl(lab, {"explain", "-s", two_source(lab, family), "-d",
+                                        two_destination(lab, family), "-P", "22"}));
     INFO(told.out << told.err);
     CHECK(told.out.find("no table has a route") == std::string::npos);
     CHECK(told.out.find("forward") != std::string::npos);

@@ -56,7 +56,7 @@ std::string with_addresses(const Lab& lab, int family, std::string text) {
 
 void check_isolated(const Lab& lab, int family, bool passes, const std::string& ports = "80") {
     const auto result =
-        scan(lab, two_source(lab, family), two_destination(lab, family), ports, in_isolated_mode());
+        ask(lab, two_source(lab, family), two_destination(lab, family), ports, in_isolated_mode());
     INFO("IPv" << family << "\n" << result.text());
     CHECK(result.verdict("r2", "tcp", 80) != (passes ? "NO" : "YES"));
     CHECK(result.result("tcp", 80) != (passes ? "NO" : "YES"));
@@ -158,7 +158,7 @@ void build_without_gateway(Lab& lab) {
 
 void check_assumed(const Lab& lab, int family, const Asked& asked) {
     const auto result =
-        scan(lab, two_source(lab, family), lab.address(family, 7, 2), "22,23", asked, kImpatient);
+        ask(lab, two_source(lab, family), lab.address(family, 7, 2), "22,23", asked, kImpatient);
     INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
     CHECK(result.exit() == 0);
     CHECK(result.verdict("r2", "tcp", 22) == "YES");
@@ -194,8 +194,8 @@ void check_gateway_missing(int family, const std::vector<Asked>& ways) {
     for (const std::string each : {"ipv4", "ipv6"})
         lab.sysctl("r2", each + "/neigh/eth1/retrans_time_ms", "20");
     for (const auto& asked : ways) {
-        const auto result = scan(lab, two_source(lab, family), lab.address(family, 7, 2), "22,23",
-                                 asked, kImpatient);
+        const auto result = ask(lab, two_source(lab, family), lab.address(family, 7, 2), "22,23",
+                                asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "UNKNOWN");
         CHECK(result.verdict("r2", "tcp", 23) == "NO");

@@ -80,7 +80,7 @@ void check_redirected(Redirect how, int family) {
     });
     for (const auto& asked : in_every_way()) {
         const auto result =
-            scan(lab, two_source(lab, family), target, "53/udp,54/udp", asked, kImpatient);
+            ask(lab, two_source(lab, family), target, "53/udp,54/udp", asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "udp", 53) != "NO");
         CHECK(result.result("udp", 53) != "NO");
@@ -127,7 +127,7 @@ void check_refused_by_socket(bool full, int family) {
         return passes_input(lab, target, 161);
     });
     for (const auto& asked : in_every_way()) {
-        const auto result = scan(lab, two_source(lab, family), target, "161/udp,162/udp", asked);
+        const auto result = ask(lab, two_source(lab, family), target, "161/udp,162/udp", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "udp", 161) == "YES");
         CHECK(result.result("udp", 161) == "YES");
@@ -154,7 +154,7 @@ void check_translated_to_nobody(int family, const std::vector<Asked>& ways) {
         return !connects(lab.netns("src"), target, 8080);
     });
     for (const auto& asked : ways) {
-        const auto result = scan(lab, two_source(lab, family), target, "8080,8080/udp,81", asked);
+        const auto result = ask(lab, two_source(lab, family), target, "8080,8080/udp,81", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         for (const char* protocol : {"tcp", "udp"}) {
             CHECK(result.verdict("r2", protocol, 8080) != "YES");
@@ -197,7 +197,7 @@ TEST_CASE("truth: REDIRECT of a connection to a daemon of the router's") {
         return eventually([&] { return connects(lab.netns("src"), target, 80); });
     });
     for (const auto& asked : in_every_way()) {
-        const auto result = scan(lab, two_source(lab, family), target, "80,81", asked, kImpatient);
+        const auto result = ask(lab, two_source(lab, family), target, "80,81", asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "tcp", 80) != "NO");
         CHECK(result.result("tcp", 80) != "NO");

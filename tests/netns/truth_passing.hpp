@@ -11,7 +11,7 @@ namespace ksms::lab {
 inline void check_all_pass(const Lab& lab, int family, const std::vector<Asked>& ways) {
     for (const auto& asked : ways) {
         const auto result =
-            scan(lab, two_source(lab, family), unseen_destination(lab, family), "22,53/udp", asked);
+            ask(lab, two_source(lab, family), unseen_destination(lab, family), "22,53/udp", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "YES");
         CHECK(result.verdict("r2", "udp", 53) == "YES");

@@ -30,7 +30,7 @@ void check_shaped(int family, const std::vector<Asked>& ways) {
                std::vector<bool>{true, true, true};
     });
     for (const auto& asked : ways) {
-        const auto result = scan(lab, two_source(lab, family), target, kManyServices, asked);
+        const auto result = ask(lab, two_source(lab, family), target, kManyServices, asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.count("no") == 0);
         CHECK(result.count("yes") == kMany);
@@ -74,8 +74,8 @@ TEST_CASE("truth: a program that accepts a packet later than the timeout stops n
         return eventually([&] { return there.saw("tcp", 80); });
     });
     for (const auto& asked : only({"clsact", "netfilter", "isolated"})) {
-        const auto result = scan(lab, two_source(lab, family), target, "80,81", asked,
-                                 {"--timeout", "0.3", "--retries", "0"});
+        const auto result = ask(lab, two_source(lab, family), target, "80,81", asked,
+                                {"--timeout", "0.3", "--retries", "0"});
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 80) != "NO");
         CHECK(result.result("tcp", 80) != "NO");
@@ -95,7 +95,7 @@ TEST_CASE("truth: a program that drops at INPUT after a while took nothing", "[!
     const auto listening = listen_in(lab.netns("r2"), target, "tcp", 80);
     given("nobody connects", [&] { return !connects(lab.netns("src"), target, 80); });
     for (const auto& asked : only({"clsact", "netfilter", "isolated"})) {
-        const auto result = scan(lab, two_source(lab, family), target, "80,81", asked);
+        const auto result = ask(lab, two_source(lab, family), target, "80,81", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 80) != "YES");
         CHECK(result.result("tcp", 80) != "YES");

@@ -54,8 +54,8 @@ void add_dscp_rule(const Lab& lab, const std::string& node, int family, std::uin
 
 void check_dscp_route(const Lab& lab, int family) {
     for (const auto& asked : in_every_way()) {
-        const auto result = scan(lab, two_source(lab, family), two_destination(lab, family), "22",
-                                 asked, {"--dscp", "32"});
+        const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "22",
+                                asked, {"--dscp", "32"});
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "YES");
         CHECK(result.result("tcp", 22) == "YES");
@@ -82,6 +82,24 @@ TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no use
     check_dscp_route(lab, family);
 }
 
+TEST_CASE("truth: a routing rule that looks at the scan's DSCP is noticed") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    given("a packet without a mark arrives", [&] {
+        build_two(lab);
+        add_dscp_rule(lab, "r2", family, 32, 254);  // the main table, as without it
+        return observe(lab, two_destination(lab, family), {{"tcp", 22}}) == std::vector<bool>{true};
+    });
+    const auto result =
+        scan(lab, two_source(lab, family), two_destination(lab, family), "22", {"--dscp", "32"});
+    INFO("IPv" << family << "\n" << result.text());
+    CHECK(result.result("tcp", 22) == "YES");
+    CHECK(result.end("tcp", 22)["notes"] == nlohmann::json::array({"dscp-routed"}));
+    const auto other =
+        scan(lab, two_source(lab, family), two_destination(lab, family), "22", {"--dscp", "33"});
+    CHECK(other.end("tcp", 22)["notes"].empty());
+}
+
 // Issue: told YES, truth that the source blocks it, because a raw socket's packet is looked up
 // without protocol and ports.
 TEST_CASE("truth: an IPsec policy of the source blocks a service that a raw socket can reach",
@@ -104,7 +122,7 @@ TEST_CASE("truth: an IPsec policy of the source blocks a service that a raw sock
         return false;
     });
     for (const auto& asked : by_every_tap()) {
-        const auto result = scan(lab, two_source(lab, family), target, "80,81", asked);
+        const auto result = ask(lab, two_source(lab, family), target, "80,81", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.result("tcp", 80) != "YES");
         CHECK(result.result("tcp", 81) == "YES");
@@ -122,7 +140,7 @@ TEST_CASE("truth: an IPsec policy of a router blocks what it forwards") {
         return observe(lab, target, {{"tcp", 80}, {"tcp", 81}}) == std::vector<bool>{false, true};
     });
     for (const auto& asked : in_every_way()) {
-        const auto result = scan(lab, two_source(lab, family), target, "80,81", asked);
+        const auto result = ask(lab, two_source(lab, family), target, "80,81", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 80) == "NO");
         CHECK(result.result("tcp", 80) == "NO");
@@ -162,7 +180,7 @@ TEST_CASE("truth: two namespaces own the source, and each has its own answer", "
     });
     for (const auto& asked : by_every_tap()) {
         const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
+            ask(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "tcp", 22, "src") == "YES");
         CHECK(result.verdict("core", "tcp", 22, "src") == "YES");

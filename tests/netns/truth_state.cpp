@@ -81,7 +81,7 @@ bool passes_alone(const Lab& lab, int family, int port) {
 void check_odd_limit(const Lab& lab, int family, const std::vector<Asked>& ways) {
     for (const auto& asked : ways) {
         const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "8001-8003", asked);
+            ask(lab, two_source(lab, family), two_destination(lab, family), "8001-8003", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.count("no") == 0);
     }
@@ -99,16 +99,15 @@ namespace {
 void check_odd(std::string_view kind) {
     for (const auto& limit : odd_limits()) {
         if (!std::string_view(limit.name).starts_with(kind)) continue;
-        for (const int family : {4, 6}) {
-            Lab lab;
-            given("a packet that comes alone passes", [&] {
-                build_two(lab);
-                install_odd(lab, limit);
-                return passes_alone(lab, family, 8001);
-            });
-            INFO(limit.name);
-            check_odd_limit(lab, family, in_two_ways());
-        }
+        const int family = limit.firewall == Firewall::iptables_legacy ? 4 : 6;
+        Lab lab;
+        given("a packet that comes alone passes", [&] {
+            build_two(lab);
+            install_odd(lab, limit);
+            return passes_alone(lab, family, 8001);
+        });
+        INFO(limit.name);
+        check_odd_limit(lab, family, in_two_ways());
     }
 }
 
@@ -190,7 +189,7 @@ TEST_CASE("truth: a port scan trap does not turn the services behind it into a N
                 return passes_alone(lab, family, 80);
             });
             const auto result =
-                scan(lab, two_source(lab, family), two_destination(lab, family), "22,23,80", asked);
+                ask(lab, two_source(lab, family), two_destination(lab, family), "22,23,80", asked);
             INFO("IPv" << family << ", " << kind << ", " << asked.name << "\n" << result.text());
             CHECK(result.result("tcp", 23) != "YES");
             for (const int port : {22, 80}) CHECK(result.result("tcp", port) != "NO");
@@ -198,6 +197,27 @@ TEST_CASE("truth: a port scan trap does not turn the services behind it into a N
             CHECK_FALSE(result.field("warnings").empty());
         }
     }
+}
+
+// Issue: told a usage error, should lock nobody out: --gentle is not there yet.
+TEST_CASE("truth: a gentle scan trips no port scan trap", "[!shouldfail]") {
+    const std::string kind = GENERATE("nft", "legacy");
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    given("from a clean state 80/tcp passes", [&] {
+        build_two(lab);
+        set_trap(lab, family, kind);
+        return passes_alone(lab, family, 80);
+    });
+    const auto result =
+        scan(lab, two_source(lab, family), two_destination(lab, family), "22,23,80", {"--gentle"});
+    INFO("IPv" << family << ", " << kind << "\n" << result.text());
+    CHECK(result.result("tcp", 23) != "YES");
+    for (const int port : {22, 80}) {
+        CHECK(result.result("tcp", port) != "NO");
+        CHECK(result.result("tcp", port) != "-");
+    }
+    CHECK(passes_alone(lab, family, 80));
 }
 
 namespace {
@@ -212,8 +232,8 @@ void check_dscp(Firewall firewall, const std::string& rules, bool passes) {
                    std::vector<bool>{passes};
         });
         for (const auto& asked : in_two_ways()) {
-            const auto result = scan(lab, two_source(lab, family), two_destination(lab, family),
-                                     "22", asked, {"--dscp", "32"});
+            const auto result = ask(lab, two_source(lab, family), two_destination(lab, family),
+                                    "22", asked, {"--dscp", "32"});
             INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
             CHECK(result.verdict("r2", "tcp", 22) == (passes ? "YES" : "NO"));
             CHECK(result.result("tcp", 22) == (passes ? "YES" : "NO"));
@@ -236,4 +256,29 @@ TEST_CASE("truth: a firewall that accepts the scan's DSCP alone lets no user pas
                "*filter\n-A FORWARD -m dscp --dscp-class CS4 -j ACCEPT\n-A FORWARD -p tcp -j DROP\n"
                "COMMIT\n",
                false);
+}
+
+// Issue: told a usage error, should be NO: --as-dscp is not there yet.
+TEST_CASE("truth: a firewall that drops the DSCP that the user's packets have", "[!shouldfail]") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    given("a packet with the mark stops, one without passes", [&] {
+        build_two(lab);
+        lab.rules("r2", Firewall::iptables_legacy,
+                  "*filter\n-A FORWARD -p tcp -m dscp --dscp 10 -j DROP\nCOMMIT\n");
+        Capture there(lab.netns("dst"), "eth0");
+        send_plain({.netns = lab.netns("src"),
+                    .destination = two_destination(lab, family),
+                    .protocol = "tcp",
+                    .port = 23,
+                    .tos = 10 << 2});
+        return passes_alone(lab, family, 22) && !there.saw("tcp", 23);
+    });
+    for (const auto& asked : in_two_ways()) {
+        const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "22",
+                                asked, {"--as-dscp", "10"});
+        INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
+        CHECK(result.verdict("r2", "tcp", 22) == "NO");
+        CHECK(result.result("tcp", 22) == "NO");
+    }
 }

@@ -71,7 +71,7 @@ TEST_CASE("truth: a copy that TEE sent to a router behind is not the packet that
     });
     for (const auto& asked : in_every_way()) {
         const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
+            ask(lab, two_source(lab, family), two_destination(lab, family), "22,23", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "tcp", 22) == "NO");
         CHECK(result.result("tcp", 22) == "NO");
@@ -114,7 +114,7 @@ TEST_CASE("truth: a way that passes one router twice, with a firewall in between
     });
     for (const auto& asked : by_every_tap()) {
         const auto result =
-            scan(lab, two_source(lab, family), two_destination(lab, family), "22-24", asked);
+            ask(lab, two_source(lab, family), two_destination(lab, family), "22-24", asked);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r1", "tcp", 22) == "YES");
         CHECK(result.verdict("fw", "tcp", 22) == "YES");

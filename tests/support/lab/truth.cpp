@@ -69,8 +69,8 @@ std::vector<Asked> only(std::initializer_list<std::string_view> names) {
     return found;
 }
 
-Scan scan(const Lab& lab, const std::string& source, const std::string& destination,
-          const std::string& ports, const Asked& asked, std::vector<std::string> more) {
+Scan ask(const Lab& lab, const std::string& source, const std::string& destination,
+         const std::string& ports, const Asked& asked, std::vector<std::string> more) {
     more.insert(more.end(), asked.options.begin(), asked.options.end());
     return scan(lab, source, destination, ports, more, asked.environment);
 }

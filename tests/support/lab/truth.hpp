@@ -34,8 +34,8 @@ const Asked& in_isolated_mode();
 /// Of all ways those that are named.
 std::vector<Asked> only(std::initializer_list<std::string_view> names);
 
-Scan scan(const Lab& lab, const std::string& source, const std::string& destination,
-          const std::string& ports, const Asked& asked, std::vector<std::string> more = {});
+Scan ask(const Lab& lab, const std::string& source, const std::string& destination,
+         const std::string& ports, const Asked& asked, std::vector<std::string> more = {});
 /// For what nobody sees again: not to wait for long, and not to send again.
 inline const std::vector<std::string> kImpatient{"--timeout", "0.2", "--retries", "0"};
 
