@@ -87,7 +87,14 @@ TEST_CASE("truth: a routing rule that looks at the scan's DSCP is noticed") {
     Lab lab;
     given("a packet without a mark arrives", [&] {
         build_two(lab);
-        add_dscp_rule(lab, "r2", family, 32, 254);  // the main table, as without it
+        lab.link({"r2", "eth2", 1}, {"dst", "eth1", 2}, 6);
+        add_dscp_rule(lab, "r2", family, 32, 100);
+        const auto other_way = fmt::format("route add {} via {} table 100", lab.subnet(family, 3),
+                                           lab.address(family, 6, 2));
+        if (family == 4)
+            lab.ip("r2", {other_way});
+        else
+            lab.ip6("r2", {other_way});
         return observe(lab, two_destination(lab, family), {{"tcp", 22}}) == std::vector<bool>{true};
     });
     const auto result =
