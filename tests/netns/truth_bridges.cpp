@@ -55,26 +55,24 @@ TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables", "[
     }
 }
 
-TEST_CASE("truth: a drop at nft's netdev ingress is not told as PREROUTING") {
+TEST_CASE("truth: a drop at nft's netdev hooks is not told as one of IP's") {
+    const std::string at = GENERATE("ingress device eth0", "egress device eth1");
+    const std::string told = at.starts_with("in") ? "INGRESS" : "EGRESS";
     const int family = GENERATE(4, 6);
     Lab lab;
     given("22/tcp stops, and 23/tcp passes", [&] {
         build_two(lab);
-        lab.nft("r2", R"(table netdev t {
-            chain i {
-                type filter hook ingress device eth0 priority 0
-                tcp dport 22 drop
-            }
-        })");
+        lab.nft("r2", "table netdev t {\nchain i {\ntype filter hook " + at +
+                          " priority 0\ntcp dport 22 drop\n}\n}\n");
         return observe(lab, two_destination(lab, family), {{"tcp", 22}, {"tcp", 23}}) ==
                std::vector<bool>{false, true};
     });
     for (const auto& asked : in_every_way()) {
         const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "22,23",
                                 asked, kImpatient);
-        INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
+        INFO(at << ", IPv" << family << ", " << asked.name << "\n" << result.text());
         CHECK(result.verdict("r2", "tcp", 22) == "NO");
-        CHECK(result.at("r2", "tcp", 22)["hook"] == "INGRESS");
+        CHECK(result.at("r2", "tcp", 22)["hook"] == told);
         CHECK(result.result("tcp", 23) == "YES");
     }
 }
@@ -156,13 +154,14 @@ TEST_CASE("truth: a bridge in front of the destination drops, and it was not rea
 TEST_CASE("truth: explain does not say that a route is missing where forwarding is off") {
     const std::string path =
         GENERATE("ipv4/ip_forward", "ipv4/conf/eth0/forwarding", "ipv6/conf/all/forwarding");
+    const std::string router = GENERATE("r1", "r2");
     const int family = path[3] - '0';
     Lab lab;
     given("22/tcp stops for that, and passed before", [&] {
         build_two(lab);
         const bool before =
             observe(lab, two_destination(lab, family), {{"tcp", 22}}) == std::vector<bool>{true};
-        lab.sysctl("r2", path, "0");
+        lab.sysctl(router, path, "0");
         Capture there(lab.netns("dst"), "eth0");
         send_plain({.netns = lab.netns("src"),
                     .destination = two_destination(lab, family),
@@ -178,13 +177,14 @@ TEST_CASE("truth: explain does not say that a route is missing where forwarding 
 }
 
 TEST_CASE("truth: explain does not say that a route is missing where rp_filter refused") {
+    const std::string strict = GENERATE("1", "2");
     Lab lab;
     given("22/tcp stops for that, and passed before", [&] {
         build_two(lab);
         const bool before =
             observe(lab, two_destination(lab, 4), {{"tcp", 22}}) == std::vector<bool>{true};
         lab.ip("r2", {"route del " + lab.subnet(4, 1)});
-        lab.sysctl("r2", "ipv4/conf/eth0/rp_filter", "1");
+        lab.sysctl("r2", "ipv4/conf/eth0/rp_filter", strict);
         Capture there(lab.netns("dst"), "eth0");
         send_plain({.netns = lab.netns("src"),
                     .destination = two_destination(lab, 4),
