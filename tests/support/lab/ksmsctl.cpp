@@ -29,9 +29,11 @@ void must_be_reason(const json& service) {
     if (service["result"] != "UNKNOWN") return;
     const auto reason =
         service["reason"].is_string() ? service["reason"].get<std::string>() : std::string();
-    for (const std::string_view known : {"stopped_before:", "not_sent:"})
+    for (const std::string_view known : {"stopped_before:", "not_sent:", "state:"})
         if (reason.starts_with(known) && reason.size() > known.size()) return;
-    if (reason != "lost" && reason != "held" && reason != "redirected") throw std::runtime_error("not a reason: " + service.dump());
+    static constexpr std::string_view whole[] = {"lost", "held", "redirected"};
+    if (std::ranges::find(whole, reason) == std::end(whole))
+        throw std::runtime_error("not a reason: " + service.dump());
 }
 
 }  // namespace
