@@ -69,7 +69,11 @@ void Lab::start_janitor() {
 /// A program with lines to read, inside a namespace.
 void Lab::feed(const std::string& netns, const std::vector<std::string>& arguments,
                const std::string& input) const {
-    must({.arguments = arguments, .netns = netns, .input = input});
+    // Of iptables-legacy there is one lock for the machine, which other labs hold too.
+    must({.arguments = arguments,
+          .netns = netns,
+          .input = input,
+          .environment = {{"XTABLES_LOCKFILE", directory_ + "/xtables.lock"}}});
     script_ += netns.empty() ? "" : fmt::format("nsenter --net=/run/netns/{} ", netns);
     script_ += fmt::format("{} <<'END'\n{}{}END\n", fmt::join(arguments, " "), input,
                            input.ends_with('\n') ? "" : "\n");
