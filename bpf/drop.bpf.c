@@ -44,7 +44,8 @@ int BPF_PROG(ksms_drop, struct sk_buff *skb, void *location, int reason) {
     __u32 wanted = 0;
     if (bpf_core_field_exists(struct bpf_raw_tp_link, cookie)) wanted = bpf_get_attach_cookie(ctx);
     /* A frame that a bridge flooded to a router that it was not for: no drop of the probe. */
-    if (BPF_CORE_READ_BITFIELD(skb, pkt_type) == PACKET_OTHERHOST) return 0;
+    if (BPF_CORE_READ_BITFIELD(skb, pkt_type) == PACKET_OTHERHOST && !ksms_is_on_bridge(skb))
+        return 0;
     if (!ksms_read_skb(skb, &from) || ksms_parse(&from, &packet) != KSMS_PARSED ||
         !ksms_own(&packet, &probe) || (wanted && wanted != probe.dscp))
         return 0;

@@ -80,6 +80,12 @@ static __always_inline enum ksms_hook ksms_hook_of(const struct sk_buff *skb,
     return from == ifindex ? KSMS_HOOK_UNKNOWN : KSMS_HOOK_POSTROUTING;
 }
 
+/* At a bridge's port every frame is for another. */
+static __always_inline bool ksms_is_on_bridge(const struct sk_buff *skb) {
+    const struct net_device *dev = skb->dev;
+    return dev && BPF_CORE_READ_BITFIELD(dev, priv_flags) & KSMS_IFF_BRIDGE_PORT;
+}
+
 /* @param network  offset of the network header from skb->head
  * @return false: there is none, or nothing behind it */
 static __always_inline bool ksms_read_from(const struct sk_buff *skb, __u32 network,

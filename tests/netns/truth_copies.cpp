@@ -120,7 +120,7 @@ void check_mirror_beside_nobody(int family, const std::vector<Asked>& ways) {
 
 // Issue: told YES, truth NO, because what leaves by any interface is taken for the packet's way
 // out.
-TEST_CASE("truth: a mirror port beside a gateway that nobody has is no way out", "[!shouldfail]") {
+TEST_CASE("truth: a mirror port beside a gateway that nobody has is no way out") {
     check_mirror_beside_nobody(GENERATE(4, 6), only({"clsact", "TCX", "XDP"}));
 }
 
@@ -174,8 +174,7 @@ void check_ifb(int family, const std::vector<Asked>& ways) {
 
 // Issue: told NO, truth YES, because the ifb counts as a way out: the router seems to have passed
 // what its limit stopped, so no second look is taken; and what comes in twice is "a routing loop".
-TEST_CASE("truth: an ifb in front of a rate limit, and what passes alone is no NO",
-          "[!shouldfail]") {
+TEST_CASE("truth: an ifb in front of a rate limit, and what passes alone is no NO") {
     check_ifb(GENERATE(4, 6), only({"clsact", "TCX", "XDP", "isolated"}));
 }
 
@@ -217,8 +216,7 @@ void check_full_mirror(const std::string& interface, const std::string& directio
 
 // Issue: told NO (PACKET_SOCK_ERROR), truth YES, because the drop of the clone that the socket was
 // to get is taken for the packet's.
-TEST_CASE("truth: a packet socket that nobody reads drops its copy and stops nothing",
-          "[!shouldfail]") {
+TEST_CASE("truth: a packet socket that nobody reads drops its copy and stops nothing") {
     check_idle_socket("eth1");
 }
 
@@ -228,8 +226,7 @@ TEST_CASE("truth: a packet socket that nobody reads where packets come in") {
 
 // Issue: told NO (QDISC_DROP), truth YES, because the drop of a mirrored clone is taken for the
 // packet's.
-TEST_CASE("truth: a mirror that is full drops its copy and stops nothing, by netfilter",
-          "[!shouldfail]") {
+TEST_CASE("truth: a mirror that is full drops its copy and stops nothing, by netfilter") {
     check_full_mirror("eth1", "egress", only({"netfilter"}));
 }
 
@@ -240,8 +237,7 @@ TEST_CASE("truth: a mirror that is full drops its copy and stops nothing") {
 
 // Issue: told NO (QDISC_DROP), truth YES, because the drop of a flooded clone is taken for the
 // packet's.
-TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothing",
-          "[!shouldfail]") {
+TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothing") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("everything arrives, by a bridge that knows no addresses", [&] {
@@ -265,8 +261,7 @@ TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothin
 
 // Issue: told NO ("a routing loop"), truth YES, because an answer that has the probe's payload is
 // taken for the probe.
-TEST_CASE("truth: an echo that a firewall drops on its way back is no drop of the probe",
-          "[!shouldfail]") {
+TEST_CASE("truth: an echo that a firewall drops on its way back is no drop of the probe") {
     const int family = GENERATE(4, 6);
     Lab lab;
     build_two(lab);

@@ -21,6 +21,7 @@ constexpr DropClass full{DropKind::other, false, false, true};
 // include/net/dropreason-core.h and dropreason-qdisc.h
 constexpr Reason kReasons[] = {
     {"NETFILTER_DROP", {DropKind::firewall}},
+    {"OTHERHOST", {DropKind::for_another}},
     {"IP_INNOROUTES", {DropKind::no_route}},
     {"IP_OUTNOROUTES", {DropKind::no_route}},
     {"IP_RPFILTER", {DropKind::reverse_path}},
@@ -60,6 +61,9 @@ constexpr Reason kReasons[] = {
     {"SKB_UCOPY_FAULT", full},
 };
 
+// net/core/neighbour.c; for IPv6 without a reason
+constexpr std::string_view kNeighbours[] = {"neigh_invalidate", "ndisc_error_report"};
+
 // net/ipv4/route.c, net/ipv6/route.c, net/core/dst.c
 constexpr std::string_view kRouting[] = {"ip_error", "dst_discard", "dst_discard_out",
                                          "ip6_pkt_discard", "ip6_pkt_prohibit"};
@@ -76,6 +80,8 @@ KernelWords::Index KernelWords::add(std::string_view word) {
 
 DropClass classify_drop(std::string_view reason, std::string_view place) {
     if (reason.empty()) {
+        if (std::ranges::find(kNeighbours, place) != std::end(kNeighbours))
+            return {DropKind::neighbour, false, true, false};
         const bool routing = std::ranges::find(kRouting, place) != std::end(kRouting);
         return {routing ? DropKind::refused_by_route : DropKind::unnamed, false, false, false};
     }

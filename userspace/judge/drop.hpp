@@ -30,6 +30,7 @@ private:
 enum class DropKind : std::uint8_t {
     unnamed,  ///< the kernel gave no reason
     firewall,
+    for_another,  ///< a frame that was flooded, to another's address
     no_route,
     refused_by_route,  ///< no reason given, but dropped by a function of the routing decision
     reverse_path,

@@ -84,9 +84,8 @@ private:
     /// The buffer that goes on with the packet where the last one does not.
     [[nodiscard]] std::optional<std::size_t> next_life() const {
         const auto& last = event(own_.back());
-        const auto dead_end =
-            std::ranges::find_if(own_, [&](std::size_t at) { return event(at).for_another; });
-        if (dead_end != own_.end()) return sibling_of(event(*dead_end).packet.data);
+        if (const auto dead_end = dead_end_of(own_))
+            return sibling_of(event(own_[*dead_end]).packet.data);
         if (last.kind != Kind::consumed || own_.size() < 2) return std::nullopt;
         const auto& sight = event(own_[own_.size() - 2]);
         if (sight.kind == Kind::went_out) return rebuilt(own_[own_.size() - 2]);
@@ -100,16 +99,30 @@ private:
         return std::nullopt;
     }
 
+    /// Where it came in for another's address, and went no further: an index into `events`. At a
+    /// bridge's port every frame is for another, and goes on or is dropped by the bridge.
+    [[nodiscard]] std::optional<std::size_t> dead_end_of(
+        const std::vector<std::size_t>& events) const {
+        std::optional<std::size_t> found;
+        for (std::size_t i = 0; i < events.size(); ++i) {
+            const auto& each = event(events[i]);
+            if (each.kind == Kind::dropped && each.drop.is.kind != DropKind::for_another)
+                return std::nullopt;
+            if (each.is_sight()) found.reset();
+            if (each.kind == Kind::came_in && each.for_another) found = i;
+        }
+        return found;
+    }
+
     /// Of a flood, the clone that somebody takes.
     [[nodiscard]] std::optional<std::size_t> sibling_of(std::uint64_t data) const {
         return find([&](const Life& life) {
-            bool arrives = false, anothers = false, same = false;
+            bool arrives = false, same = false;
             for (const auto at : life.events) {
                 same |= event(at).packet.data == data;
                 arrives |= event(at).kind == Kind::came_in;
-                anothers |= event(at).for_another;
             }
-            return same && arrives && !anothers;
+            return same && arrives && !dead_end_of(life.events);
         });
     }
 
@@ -132,9 +145,7 @@ private:
 
     /// A frame that nobody takes ends where it was sent.
     void leave_out_what_is_anothers() {
-        const auto from =
-            std::ranges::find_if(own_, [&](std::size_t at) { return event(at).for_another; });
-        own_.erase(from, own_.end());
+        if (const auto from = dead_end_of(own_)) own_.resize(*from);
     }
 
     [[nodiscard]] OwnWay::End end() const {

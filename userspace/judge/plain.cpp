@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "judge/walk.hpp"
+
 namespace ksms {
 namespace {
 
@@ -77,6 +79,10 @@ bool is_plain(const Plan& plan, std::uint32_t probe, const ProbeEvidence& eviden
         if (step == Step::stopped) return !evidence.destination.packets;
         came = seen.out.packets;
     }
+    // The packet in a tunnel has no token that a tap sees: only who got it out tells of it.
+    const auto& last = path.hops.back();
+    const bool seen_behind = evidence.destination.packets > 0 || seen_beside(evidence, last.router);
+    if (last.egress.tunnel && (!plan.isolated || !seen_behind)) return false;
     if (plan.isolated) return true;
     const bool on_this_machine =
         path.end == PathEnd::destination && !plan.destination_hosts.empty();

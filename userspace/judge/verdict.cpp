@@ -138,6 +138,8 @@ private:
             gateway_missing(row, step);
         } else if (seen.drop.count == 0 && context_.cut_short()) {
             ended_before(row);
+        } else if (evidence_.own && seen.drop.is.unresolved) {
+            next_hop_silent(step, seen, row);
         } else if (seen.drop.count == 0 && evidence_.own) {
             kept(step, seen, row);
         } else {
@@ -148,13 +150,17 @@ private:
     /// It came in, and neither left nor was dropped.
     void kept(const WalkStep& step, const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
         if (evidence_.held && seen.out.ifindex != 0 &&
-            ask(NetworkQuestion::What::silent, step.router)) {
-            auto left = step;
-            left.egress.ifindex = seen.out.ifindex;
-            gateway_missing(row, left);
-        } else {
+            ask(NetworkQuestion::What::silent, step.router))
+            next_hop_silent(step, seen, row);
+        else
             unknown(row, evidence_.held ? Why::held : Why::no_word);
-        }
+    }
+
+    void next_hop_silent(const WalkStep& step, const RouterEvidence& seen,
+                         ProbeVerdict::AtRouter& row) {
+        auto left = step;
+        if (seen.out.ifindex != 0) left.egress.ifindex = seen.out.ifindex;
+        gateway_missing(row, left);
     }
 
     /// Consumed without a drop, and answered in the destination's place: the router stopped
@@ -226,6 +232,8 @@ private:
         if (evidence_.tried_again > 0 && seen.in.packets > seen.drop.count) {
             accepted(step, seen, delivery == Delivery::refused ? Delivery::taken : delivery, row);
             limit_note(seen, row);
+        } else if (evidence_.own && seen.drop.is.unresolved) {
+            next_hop_silent(step, seen, row);
         } else if (delivery == Delivery::refused) {
             no(row, step, seen.drop);
         } else if (seen.drop.count == 0 && !seen.reply && context_.cut_short()) {

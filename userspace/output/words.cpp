@@ -54,6 +54,7 @@ std::string_view kind_text(DropKind kind) {
         case DropKind::queueing: return "queueing discipline";
         case DropKind::xdp: return "an XDP program";
         case DropKind::refused_by_route: return "refused by a route";
+        case DropKind::for_another: return "a frame to another's address";
         case DropKind::unnamed:
         case DropKind::other: break;
     }

@@ -40,11 +40,13 @@ bool RateRetry::is_by_firewall(std::uint32_t reason) const {
 /// Some copy of it got through this router.
 bool RateRetry::passes(std::size_t router, std::uint32_t probe, const ksms_drop& drop) const {
     const auto slot = slots_.router_slots[router];
-    if (store_.counter(slot, KSMS_EGRESS, probe).packets > 0) return true;
+    const auto came_in = store_.counter(slot, KSMS_INGRESS, probe).packets;
+    // A mirror, or an ifb, counts as a way out, also for what is dropped behind it.
+    if (store_.counter(slot, KSMS_EGRESS, probe).packets > 0)
+        return came_in == 0 || came_in > drop.count;
     const auto& path = plan_.paths[plan_.path_of[probe]];
     const auto hop = std::ranges::find(path.hops, router, &PlanHop::router);
-    return hop != path.hops.end() && hop->local &&
-           store_.counter(slot, KSMS_INGRESS, probe).packets > drop.count;
+    return hop != path.hops.end() && hop->local && came_in > drop.count;
 }
 
 bool RateRetry::stopped_at(std::size_t router, std::uint32_t probe) const {

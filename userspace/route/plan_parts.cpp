@@ -24,7 +24,8 @@ Result<std::vector<PlanInterface>> tap_interfaces(Network& network, std::size_t 
 Result<PlanInterface> interface_of(Network& network, std::size_t netns, std::uint32_t ifindex) {
     KSMS_TRY(const auto* interfaces, network.interfaces(netns));
     const auto* link = interfaces->link(ifindex);
-    return PlanInterface{ifindex, link == nullptr ? std::string() : link->name};
+    if (link == nullptr) return PlanInterface{ifindex, {}};
+    return PlanInterface{ifindex, link->name, is_tunnel(*link)};
 }
 
 std::uint64_t caught_dscps(const std::vector<RoutingRule>& rules) {

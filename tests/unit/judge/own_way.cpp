@@ -165,3 +165,19 @@ TEST_CASE("own way: a buffer that is used again is another packet") {
     CHECK(netns_of(way) == std::vector{net.src.inode(), net.r1.inode()});
     CHECK(way.end == End::dropped);
 }
+
+TEST_CASE("own way: at a bridge's port every frame is for another, and goes on or is dropped") {
+    const Net net;
+    const auto bridge = named("bridge");
+    TrailMaker made;
+    made.out(1, net.src).by_socket().in(1, bridge).for_another().out(1, bridge).for_another();
+    made.in(1, net.r1).out(1, net.r1);
+    const auto way = own_way(made.trail, net.origin);
+    CHECK(netns_of(way) == std::vector{net.src.inode(), bridge.inode(), net.r1.inode()});
+    made = {};
+    made.out(1, net.src).by_socket().in(1, bridge).for_another();
+    made.dropped(1, bridge, "NETFILTER_DROP").for_another();
+    const auto stopped = own_way(made.trail, net.origin);
+    CHECK(stopped.end == End::dropped);
+    CHECK(netns_of(stopped) == std::vector{net.src.inode(), bridge.inode()});
+}
