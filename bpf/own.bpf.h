@@ -59,13 +59,15 @@ static __always_inline bool ksms_find_service(struct ksms_probe *probe) {
     return ksms_asked(probe);
 }
 
-/* Who sends a datagram's content back, as an echo service does, sends our token. A datagram to the
- * scan's source or from its destination is an answer. */
+/* Who sends a datagram's content back, as an echo service does, sends our token. It goes to the
+ * scan's source, or comes from its destination, the other way round than a probe. */
 static __always_inline bool ksms_is_echo(const struct ksms_packet *packet,
                                          const struct ksms_scan *scan) {
-    return packet->protocol == IPPROTO_UDP &&
-           (ksms_same_address(packet->source, scan->destination) ||
-            ksms_same_address(packet->destination, scan->source));
+    if (packet->protocol != IPPROTO_UDP) return false;
+    if (ksms_same_address(packet->source, scan->destination))
+        return !ksms_same_address(packet->destination, scan->destination);
+    return ksms_same_address(packet->destination, scan->source) &&
+           !ksms_same_address(packet->source, scan->source);
 }
 
 static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ksms_probe *probe) {

@@ -9,23 +9,36 @@ namespace {
 
 using Kind = TrailEvent::Kind;
 
-void add(const TrailEvent& event, std::uint32_t ifindex, const SentAs& sent, Sighting& sighting) {
+/// What the packet was when it was last seen without another one around it.
+const TrailEvent* unwrapped(const Visit& visit, const TrailEvent& event) {
+    const TrailEvent* found = nullptr;
+    for (const auto& each : visit.events) {
+        if (!each.wrapped) found = &each;
+        if (&each == &event) break;
+    }
+    return found;
+}
+
+void add(const Visit& visit, const TrailEvent& event, std::uint32_t ifindex, const SentAs& sent,
+         Sighting& sighting) {
     if (sighting.packets++ == 0) {
         sighting.first = event.at;
         sighting.ifindex = ifindex;
     }
     sighting.last = event.at;
-    sighting.seen_dscp = event.dscp;
-    if (event.wrapped) return;
-    sighting.remarked = event.dscp != sent.dscp;
-    sighting.source_translated = event.source != sent.source;
-    sighting.destination_translated = event.destination != sent.destination;
+    sighting.seen_dscp = sent.dscp;
+    const auto* seen = unwrapped(visit, event);
+    if (seen == nullptr) return;
+    sighting.seen_dscp = seen->dscp;
+    sighting.remarked = seen->dscp != sent.dscp;
+    sighting.source_translated = seen->source != sent.source;
+    sighting.destination_translated = seen->destination != sent.destination;
     sighting.translated = sighting.source_translated || sighting.destination_translated;
     if (!sighting.translated) return;
-    sighting.source = event.source.address;
-    sighting.source_port = event.source.port;
-    sighting.destination = event.destination.address;
-    sighting.destination_port = event.destination.port;
+    sighting.source = seen->source.address;
+    sighting.source_port = seen->source.port;
+    sighting.destination = seen->destination.address;
+    sighting.destination_port = seen->destination.port;
 }
 
 /// The device that a packet left a router by is the one that its route names, not those below it
@@ -93,7 +106,7 @@ private:
 
     bool at_source(const Visit& visit) {
         if (const auto* out = departure(visit, entry_.interfaces, path_.leaves.ifindex))
-            add(*out, out->ifindex, sent_, evidence_.source);
+            add(visit, *out, out->ifindex, sent_, evidence_.source);
         if (const auto* drop = visit.last(Kind::dropped)) evidence_.source_drop = drop->drop;
         return true;
     }
@@ -108,15 +121,16 @@ private:
         const auto* planned = hop(router);
         const bool made_here = place == 0 && !entry_.injection;
         if (const auto* in = visit.first(Kind::came_in))
-            add(*in, in->ifindex, sent_, seen.in);
+            add(visit, *in, in->ifindex, sent_, seen.in);
         else if (!made_here && visit.last(Kind::dropped) != &visit.events.front())
-            add(visit.events.front(), planned == nullptr ? 0 : planned->ingress.ifindex, sent_,
+            add(visit, visit.events.front(), planned == nullptr ? 0 : planned->ingress.ifindex,
+                sent_,
                 seen.in);  // an upper device took it without a word (macvlan)
         const auto* drop = visit.last(Kind::dropped);
         if (drop != nullptr) seen.drop = drop->drop;
         seen.accepted |= visit.last(Kind::accepted) != nullptr;
         if (const auto* routed = visit.last(Kind::routed)) {
-            add(*routed, routed->ifindex, sent_, seen.out);
+            add(visit, *routed, routed->ifindex, sent_, seen.out);
             seen.out.packets = 0;  // where to, if it goes
         }
         if (drop != nullptr || (last && way_.end != OwnWay::End::sent_on)) return true;
@@ -125,9 +139,9 @@ private:
         if (out != nullptr) {
             // What it carries when it is out of the router; on a tunnel's own device, when it came
             // there.
-            add(*out, out->ifindex, sent_, seen.out);
+            add(visit, *out, out->ifindex, sent_, seen.out);
         } else if (!last) {
-            add(visit.events.back(), 0, sent_, seen.out);
+            add(visit, visit.events.back(), 0, sent_, seen.out);
         }
         return true;
     }
@@ -135,7 +149,8 @@ private:
     bool at_host(const Visit& visit, std::size_t host) {
         const auto& first = visit.events.front();
         evidence_.destination_host = host;
-        if (first.kind != Kind::dropped) add(first, first.ifindex, sent_, evidence_.destination);
+        if (first.kind != Kind::dropped)
+            add(visit, first, first.ifindex, sent_, evidence_.destination);
         if (const auto* drop = visit.last(Kind::dropped)) evidence_.destination_drop = drop->drop;
         return true;
     }

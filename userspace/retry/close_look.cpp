@@ -18,7 +18,12 @@ constexpr std::size_t kSamples = 4;  // else so many of each class
 constexpr nanoseconds kEach = 5ms;   // for one packet, before the next one is sent
 // What was sent on and is not seen further needs no more than a softirq to be.
 constexpr nanoseconds kSentOnSettles = 2ms;
+// A queue of the source's own may keep it for a while.
+constexpr nanoseconds kBegins = 50ms;
 constexpr int kAttempts = 4;
+// For what rate limits have stopped: so many times the timeout. Limits count in jiffies.
+constexpr int kSlowLooks = 15;
+constexpr nanoseconds kLimitMargin = 12ms;
 constexpr nanoseconds kFirstPause = 40ms;  // then 120, 360
 
 /// What a person would call another verdict.
@@ -83,6 +88,7 @@ Status CloseLook::send(std::uint32_t probe) {
         ++sent_.looked_at[probe];
     }
     ++sent_.packets;
+    last_sent_ = monotonic();
     KSMS_TRY(const auto refused,
              with_.sender.send({&probe, 1}, 0, [](std::size_t) { return false; }));
     return {};
@@ -96,7 +102,7 @@ bool CloseLook::is_settled(std::uint32_t probe) const {
     const auto way = way_of(probe);
     switch (way.end) {
         case OwnWay::End::dropped: return true;
-        case OwnWay::End::not_begun:
+        case OwnWay::End::not_begun: return monotonic() > last_sent_ + kBegins;
         case OwnWay::End::held: return false;
         case OwnWay::End::sent_on:
         case OwnWay::End::accepted:
@@ -145,7 +151,56 @@ Status CloseLook::look_at(const std::vector<std::uint32_t>& probes) {
         KSMS_CHECK(wait_for_all(open, monotonic() + with_.patience.timeout));
         std::erase_if(open, [this](std::uint32_t probe) { return !deserves_another(probe); });
     }
+    KSMS_CHECK(try_below_limits(probes));
     for (const auto probe : probes) take(probe);
+    return {};
+}
+
+bool CloseLook::is_stopped_by_firewall(std::uint32_t probe) const {
+    const auto way = way_of(probe);
+    if (way.end != OwnWay::End::dropped) return false;
+    const auto* drop = way.visits.back().last(TrailEvent::Kind::dropped);
+    return drop != nullptr && drop->drop.by_firewall();
+}
+
+const std::vector<RateLimit>& CloseLook::limits_at(std::size_t router) {
+    const auto [known, fresh] = limits_.try_emplace(router);
+    if (!fresh) return known->second;
+    const auto& netns = with_.network.netns(with_.plan.routers[router].netns.number());
+    auto limits = rate_limits(netns, with_.store.header().source.family);
+    // What cannot be read may limit anything.
+    known->second = limits ? std::move(*limits) : std::vector{RateLimit{kUsualInterval}};
+    return known->second;
+}
+
+/// What the slowest limit on the way asks to wait; 0: none may concern it.
+nanoseconds CloseLook::limit_for(std::uint32_t probe) {
+    nanoseconds slowest{0};
+    for (const auto& hop : with_.plan.paths[with_.plan.path_of[probe]].hops)
+        for (const auto& limit : limits_at(hop.router))
+            if (limit.may_concern(with_.store.service(probe)))
+                slowest = std::max(slowest, limit.interval);
+    return slowest;
+}
+
+/// What a firewall that limits rates has stopped is sent once more, as slowly as its rules ask for.
+Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
+    const auto patience = kSlowLooks * with_.patience.timeout;
+    for (const auto probe : probes) {
+        if (with_.stopped()) break;
+        if (!is_stopped_by_firewall(probe)) continue;
+        const auto limit = limit_for(probe);
+        if (limit == 0ns) continue;
+        const auto due = last_sent_ + limit + limit / 20 + kLimitMargin;
+        if (limit > patience || due > started_ + patience) {
+            undecided_.insert(probe);
+            continue;
+        }
+        with_.clear_connections();
+        be_quiet_until(due);
+        KSMS_CHECK(send(probe));
+        KSMS_CHECK(wait_for(probe, monotonic() + kFirstPause));
+    }
     return {};
 }
 
@@ -161,6 +216,7 @@ void CloseLook::take(std::uint32_t probe) {
     if (way.end == OwnWay::End::not_begun || recorder_->has_holes()) return;
     auto evidence = counted(probe);
     look_closer(with_.plan, probe, sent_as(probe), way, evidence);
+    evidence.undecided = undecided_.contains(probe);
     found_.probes.insert_or_assign(probe, std::move(evidence));
 }
 

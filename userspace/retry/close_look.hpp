@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "judge/own_way.hpp"
 #include "judge/plan.hpp"
 #include "judge/verdict.hpp"
+#include "os/rate_limit.hpp"
 #include "probe/sender.hpp"
 #include "retry/retry.hpp"
 #include "route/network.hpp"
@@ -45,6 +47,7 @@ public:
         const Patience& patience;
         const JudgeContext& context;
         const std::function<bool()>& stopped;
+        const std::function<void()>& clear_connections;  ///< that our probes have left
     };
     CloseLook(const With& with, SendRecord& sent) : with_(with), sent_(sent) {}
 
@@ -69,6 +72,10 @@ private:
     Status wait_for_all(const std::vector<std::uint32_t>& probes, Instant until);
     [[nodiscard]] OwnWay way_of(std::uint32_t probe) const;
     [[nodiscard]] bool is_settled(std::uint32_t probe) const;
+    [[nodiscard]] bool is_stopped_by_firewall(std::uint32_t probe) const;
+    Status try_below_limits(const std::vector<std::uint32_t>& probes);
+    nanoseconds limit_for(std::uint32_t probe);
+    const std::vector<RateLimit>& limits_at(std::size_t router);
     [[nodiscard]] bool deserves_another(std::uint32_t probe) const;
     void take(std::uint32_t probe);
     [[nodiscard]] bool is_told_otherwise(std::uint32_t probe, const ProbeVerdict& counted) const;
@@ -79,7 +86,9 @@ private:
     std::vector<Class> classes_;
     std::size_t probes_{0};  ///< of all classes
     TrailRecorder* recorder_{nullptr};
-    Instant started_;
+    Instant started_, last_sent_;
+    std::map<std::size_t, std::vector<RateLimit>> limits_;  ///< of each router's rules
+    std::set<std::uint32_t> undecided_;                     ///< see ProbeEvidence
     CloserEvidence found_;
 };
 

@@ -71,8 +71,10 @@ private:
         collector_.collect(probe, evidence_);
         sent_.tell(probe, evidence_);
         if (const auto closer = closer_.probes.find(probe); closer != closer_.probes.end()) {
+            const bool undecided = closer->second.undecided;
             evidence_ = closer->second;
             sent_.tell(probe, evidence_);
+            evidence_.undecided = undecided;
         }
         evidence_.out_of_looks =
             std::ranges::find(closer_.not_looked_at, probe) != closer_.not_looked_at.end();

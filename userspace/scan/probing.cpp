@@ -42,6 +42,40 @@ Patience patience_of(const Round& round) {
             round.started};
 }
 
+struct Looks {
+    const Round& round;
+    const Planned& planned;
+    const Tapped& tapped;
+    KernelNames& names;
+    const std::vector<NeighbourState>& neighbours;
+    std::uint8_t dscp;
+    Sender& sender;
+    const ScanStore& store;
+    ConntrackQuota& quota;
+    LeaseKeeper& keeper;
+};
+
+Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
+    const auto& round = with.round;
+    const auto& plan = with.planned.plan;
+    const Collector collector(plan, with.tapped.slots, with.store, with.names);
+    const auto context = context_beforehand(plan, with.neighbours, with.dscp, true);
+    const auto patience = patience_of(round);
+    const std::function<bool()> stopped = [&] {
+        const auto* signal = round.hooks.stop;
+        sent.interrupted |= signal != nullptr && signal->load() != 0;
+        sent.out_of_time |= monotonic() >= patience.deadline;
+        return sent.interrupted || sent.out_of_time || !with.keeper.keep();
+    };
+    const std::function<void()> clear = [&] { with.quota.clear(); };
+    CloseLook look({round.objects, plan, *with.planned.network, with.store, collector, with.names,
+                    with.sender, patience, context, stopped, clear},
+                   sent);
+    KSMS_TRY(auto closer, look.run());
+    clear();
+    return closer;
+}
+
 }  // namespace
 
 Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
@@ -67,20 +101,9 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
     KSMS_TRY(auto sent, loop.run());
     CloserEvidence closer;
     if (tapped.drops && TrailRecorder::is_possible(round.objects)) {
-        const Collector collector(plan, tapped.slots, store, names);
-        const auto context = context_beforehand(plan, resolver.states(), lease.dscp(), true);
-        const auto patience = patience_of(round);
-        const std::function<bool()> stopped = [&] {
-            const auto* signal = round.hooks.stop;
-            sent.interrupted |= signal != nullptr && signal->load() != 0;
-            sent.out_of_time |= monotonic() >= patience.deadline;
-            return sent.interrupted || sent.out_of_time || !keeper.keep();
-        };
-        CloseLook look({round.objects, plan, *network, store, collector, names, *sender, patience,
-                        context, stopped},
-                       sent);
-        KSMS_TRY(closer, look.run());
-        quota.clear();
+        const Looks with{round,        planned, tapped, names, resolver.states(),
+                         lease.dscp(), *sender, store,  quota, keeper};
+        KSMS_TRY(closer, look_closely(with, sent));
     }
     KSMS_CHECK(keeper.look());
     return Probed{std::move(store), resolver.states(), std::move(sent), std::move(closer)};
