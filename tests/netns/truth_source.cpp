@@ -65,7 +65,8 @@ void check_dscp_route(const Lab& lab, int family) {
 }  // namespace
 
 // Issue: told NO (with the note dscp-routed), truth YES, because the verdict is that of the mark.
-TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet") {
+TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet",
+          "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("a packet without a mark arrives", [&] {
@@ -141,7 +142,8 @@ void check_policy(int family, const std::vector<std::string>& selector) {
 
 // Issue: told YES, truth that the source blocks it, because a raw socket's packet is looked up
 // without protocol and ports.
-TEST_CASE("truth: an IPsec policy of the source blocks a service that a raw socket can reach") {
+TEST_CASE("truth: an IPsec policy of the source blocks a service that a raw socket can reach",
+          "[!shouldfail]") {
     check_policy(GENERATE(4, 6), {"proto", "tcp", "dport", "80"});
 }
 
@@ -170,7 +172,7 @@ TEST_CASE("truth: an IPsec policy of a router blocks what it forwards") {
 
 // Issue: told NO end to end, truth NO from one and YES from the other (MIXED), because one table is
 // made of both.
-TEST_CASE("truth: two namespaces own the source, and each has its own answer") {
+TEST_CASE("truth: two namespaces own the source, and each has its own answer", "[!shouldfail]") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("22/tcp of one arrives, of the other it does not", [&] {

@@ -32,7 +32,8 @@ Result<int> dry_run(Context& context, const ScanRequest& request) {
     return 0;
 }
 
-void print(Console& console, const Report& report) {
+void print(Console& console, Report& report) {
+    if (console.verbose() == 0) report.trails.clear();
     if (console.json()) {
         write_scan_json(report, console.pretty(), console.sink());
         return;
@@ -68,7 +69,7 @@ Result<int> scan(Context& context, const Arguments& arguments) {
     ScanHooks hooks;
     hooks.progress = [&line](const ScanProgress& progress) { line.show(progress); };
     hooks.stop = &context.stop;
-    KSMS_TRY(const auto report, run_scan(context.root, asked, hooks));
+    KSMS_TRY(auto report, run_scan(context.root, asked, hooks));
     context.console.end_progress();
     for (const auto& warning : report.warnings) context.console.warn(warning);
     print(context.console, report);

@@ -102,6 +102,7 @@ public:
         auto report = run_scan(bench_.objects(), bench_.guard(), request, hooks);
         if (!report) return not_run(request, report.error());
         report->job = id_;
+        report->trails.clear();  // for who asks with -v
         tell_verdicts(*report);
         std::string document;
         write_scan_json(*report, false, [&](std::string_view piece) { document += piece; });

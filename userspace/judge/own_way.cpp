@@ -89,6 +89,7 @@ private:
         if (last.kind != Kind::consumed || own_.size() < 2) return std::nullopt;
         const auto& sight = event(own_[own_.size() - 2]);
         if (sight.kind == Kind::went_out) return rebuilt(own_[own_.size() - 2]);
+        if (sight.kind == Kind::routed) return moved(own_[own_.size() - 2]);
         return sight.kind == Kind::came_in ? redirected(own_[own_.size() - 2]) : std::nullopt;
     }
 
@@ -131,6 +132,16 @@ private:
         return find([&](const Life& life) {
             const auto& first = event(life.events.front());
             return life.events.front() > sent && first.kind == Kind::came_in && !first.for_another;
+        });
+    }
+
+    /// It was too short for the header of the device that it goes to (skb_expand_head()). A copy
+    /// has its own POST_ROUTING.
+    [[nodiscard]] std::optional<std::size_t> moved(std::size_t routed) const {
+        return find([&](const Life& life) {
+            const auto& first = event(life.events.front());
+            return life.events.front() > routed && first.kind == Kind::went_out &&
+                   first.netns == event(routed).netns && first.ifindex == event(routed).ifindex;
         });
     }
 

@@ -102,6 +102,7 @@ bool wants_trail(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evi
         case Why::next_hop_missing:
         case Why::source_next_hop_missing:
         case Why::source_dropped:
+        case Why::proxied:
         case Why::rate_limited: return false;
         default: return !is_plain(plan, probe, evidence);
     }

@@ -13,6 +13,7 @@
 #include "base/service.hpp"
 #include "judge/cause.hpp"
 #include "judge/note.hpp"
+#include "judge/trail.hpp"
 
 namespace ksms {
 
@@ -57,6 +58,24 @@ struct RouterReport {
 /// A router, and what it changed.
 using ChangeAt = std::pair<RouterIndex, std::uint32_t>;  ///< index into Report::changes
 
+/// One line of a probe's trail.
+struct TrailRow {
+    Milliseconds at{0};  ///< since its first event
+    std::string router;  ///< name of the namespace; its inode where nobody has named it
+    std::string iface;
+    TrailEvent::Kind kind{TrailEvent::Kind::came_in};
+    bool copy{false};     ///< of another packet with the same token: judges nothing
+    bool wrapped{false};  ///< in another packet; the three below are not known
+    std::uint8_t dscp{0};
+    Endpoint source, destination;
+    DropSite dropped{};  ///< of Kind::dropped
+};
+struct ProbeTrail {
+    std::uint32_t service{0};  ///< index into Report::services
+    std::string entry;
+    std::vector<TrailRow> rows;
+};
+
 /// End to end.
 struct ServiceReport {
     Service service;
@@ -86,6 +105,7 @@ struct Report {
     std::uint32_t router_count{0};  ///< different ones
     Timing timing;
     std::vector<std::string> warnings;  ///< for standard error and JSON's "warnings"
+    std::vector<ProbeTrail> trails;     ///< of the probes that were followed, in their order
 
     // What services name by index, so that 65,535 of them own no memory.
     Indexed<RouterIndex, std::string> router_names;

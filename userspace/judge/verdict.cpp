@@ -60,18 +60,14 @@ private:
                 verdict_.walk.end())
                 continue;
             auto row = row_of({hop.router, hop.ingress, hop.egress, hop.local});
-            if (why == Why::another_way)
-                another_way(row);
-            else
-                unknown(row, why);
+            if (unknown(row, why) && why == Why::another_way) say_which_way();
             verdict_.walk.push_back(std::move(row));
         }
         return conclude();
     }
 
-    void another_way(ProbeVerdict::AtRouter& row) {
+    void say_which_way() {
         const auto& entry = plan_.entries[entry_];
-        if (!unknown(row, Why::another_way)) return;
         verdict_.netns = entry.netns.name();
         verdict_.text = path_.leaves.name;
         const auto by =

@@ -2,6 +2,7 @@
 #include "output/json.hpp"
 
 #include "output/scan_view.hpp"
+#include "output/trail_json.hpp"
 #include "output/words.hpp"
 
 namespace ksms {
@@ -33,6 +34,7 @@ void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& ser
     json.key("why").text_or_null(why_text(report, service));
     json.key("notes").strings(notes_text(report, service));
     json.field("sent", service.sent);
+    write_trail(json, report, static_cast<std::size_t>(&service - report.services.data()));
     json.end_object();
 }
 

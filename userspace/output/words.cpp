@@ -113,12 +113,6 @@ std::string delivery_text(const Report& report, const Arrival& arrival) {
     return {};
 }
 
-std::string endpoint_text(const Endpoint& endpoint) {
-    const auto& address = endpoint.address;
-    return address.family == AF_INET6 ? fmt::format("[{}]:{}", address.text(), endpoint.port)
-                                      : fmt::format("{}:{}", address.text(), endpoint.port);
-}
-
 void add_change_notes(const Change& change, std::vector<std::string>& notes) {
     const auto add = [&notes](std::string note) {
         if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
@@ -178,6 +172,12 @@ std::string reason_text(const Report& report, Why why, const DropSite& dropped, 
 }
 
 }  // namespace
+
+std::string endpoint_text(const Endpoint& endpoint) {
+    const auto& address = endpoint.address;
+    return address.family == AF_INET6 ? fmt::format("[{}]:{}", address.text(), endpoint.port)
+                                      : fmt::format("{}:{}", address.text(), endpoint.port);
+}
 
 std::string_view name_of(Note note) {
     switch (note) {

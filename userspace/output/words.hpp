@@ -20,6 +20,8 @@ std::string reason_text(const Report& report, const ServiceAtRouter& answer);
 std::string why_text(const Report& report, const ServiceReport& service);
 
 /// What the destination did with it, where that is known: "accepted, nobody listens"; "" otherwise.
+/// "10.0.0.1:80", "[fd00::1]:80"
+std::string endpoint_text(const Endpoint& endpoint);
 /// "no-listener"; "" where nothing is known.
 std::string_view delivery_name(const ServiceReport& service);
 std::string arrival_text(const Report& report, const ServiceReport& service);

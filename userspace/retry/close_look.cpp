@@ -7,6 +7,7 @@
 
 #include "judge/closer.hpp"
 #include "judge/plain.hpp"
+#include "judge/trail_rows.hpp"
 
 namespace ksms {
 namespace {
@@ -213,6 +214,7 @@ SentAs CloseLook::sent_as(std::uint32_t probe) const {
 
 void CloseLook::take(std::uint32_t probe) {
     const auto way = way_of(probe);
+    found_.trails.push_back(rows_of(with_.plan, probe, recorder_->of(probe), way));
     if (way.end == OwnWay::End::not_begun || recorder_->has_holes()) return;
     auto evidence = counted(probe);
     look_closer(with_.plan, probe, sent_as(probe), way, evidence);

@@ -18,6 +18,7 @@
 #include "judge/evidence.hpp"
 #include "judge/own_way.hpp"
 #include "judge/plan.hpp"
+#include "judge/report.hpp"
 #include "judge/verdict.hpp"
 #include "os/rate_limit.hpp"
 #include "probe/sender.hpp"
@@ -30,7 +31,8 @@ namespace ksms {
 struct CloserEvidence {
     std::map<std::uint32_t, ProbeEvidence> probes;
     std::vector<std::uint32_t> not_looked_at;  ///< that the time did not last for
-    bool accepted_seen{false};                 ///< see JudgeContext
+    std::vector<ProbeTrail> trails;
+    bool accepted_seen{false};  ///< see JudgeContext
 };
 
 class CloseLook {

@@ -159,6 +159,7 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     }
     Judged judged{judging.finish(names.words()), detours.take(), context.cut_short()};
     describe(round, plan, lease, tapped, sent, context, judged.report);
+    judged.report.trails = probed.closer.trails;
     return judged;
 }
 

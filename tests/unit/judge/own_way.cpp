@@ -181,3 +181,14 @@ TEST_CASE("own way: at a bridge's port every frame is for another, and goes on o
     CHECK(stopped.end == End::dropped);
     CHECK(netns_of(stopped) == std::vector{net.src.inode(), bridge.inode()});
 }
+
+TEST_CASE("own way: a packet that got a longer buffer for its next header goes on") {
+    const Net net;
+    TrailMaker made;
+    made.out(1, net.src).by_socket().in(1, net.r1);
+    made.routed(5, net.r1, 3).routed(1, net.r1).consumed(1, net.r1);
+    made.out(5, net.r1, 3).out(7, net.r1).dropped(7, net.r1, "NETFILTER_DROP");
+    const auto way = own_way(made.trail, net.origin);
+    CHECK(way.end == End::dropped);
+    CHECK(way.visits.back().last(TrailEvent::Kind::went_out)->packet.buffer == 7);
+}

@@ -36,6 +36,9 @@ public:
     TrailMaker& consumed(std::uint64_t buffer, const PlanNetns& where, std::uint64_t data = 0) {
         return add(Kind::consumed, buffer, where, 1, data);
     }
+    TrailMaker& routed(std::uint64_t buffer, const PlanNetns& where, std::uint32_t ifindex = 2) {
+        return add(Kind::routed, buffer, where, ifindex);
+    }
     TrailMaker& accepted(std::uint64_t buffer, const PlanNetns& where) {
         return add(Kind::accepted, buffer, where, 1);
     }
