@@ -77,7 +77,7 @@ TEST_CASE("explain: Ctrl-C prints the partial result and leaves nothing") {
     CHECK(difference(before, full_state(lab)) == "");
 }
 
-TEST_CASE("explain: one runs at a time; the next waits and names the holder") {
+TEST_CASE("explain: one runs at a time, the next waits and names the holder") {
     Lab lab;
     build_chain(lab);
     Child first(ksmsctl(lab, explain_arguments(lab, 4, kSixteen)));

@@ -91,7 +91,7 @@ TEST_CASE("failure 20: a living owner of another user does not count as dead") {
     CHECK(run(ksmsctl(lab, {"registry", "show", "--job", "roots"})).exit == 0);
 }
 
-TEST_CASE("failure 21: a live owner past its time is told; the next has a new generation") {
+TEST_CASE("failure 21: a live owner past its time is told, the next has a new generation") {
     const Bench bench;
     auto request = Bench::request("late");
     request.ttl = 50ms;

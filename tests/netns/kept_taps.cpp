@@ -216,7 +216,7 @@ TEST_CASE("kept taps: keeper and watcher killed: the next command removes the en
     CHECK(bench.journal() == 0);
 }
 
-TEST_CASE("kept taps: idempotent; interfaces are added, removed, and reuse an ifindex") {
+TEST_CASE("kept taps: idempotent, and interfaces are added, removed, and reuse an ifindex") {
     const Bench bench;
     const auto truth = truth_of(bench);
     const Keeping keeping(bench);

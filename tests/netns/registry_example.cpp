@@ -30,7 +30,7 @@ int example(const std::string& pin_root, int& tos_seen) {
 
 }  // namespace
 
-TEST_CASE("registry: the example of the C++ interface; a lease releases itself") {
+TEST_CASE("registry: the example of the C++ interface, and a lease that releases itself") {
     const ksms::lab::Lab lab;
     int tos = 0;
     CHECK(example(lab.pin_root(), tos) == 0);

@@ -54,7 +54,7 @@ TEST_CASE("text: one row per service, one column per router, END and the reason"
     for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 100);
 }
 
-TEST_CASE("text: width of the terminal or COLUMNS; 100 columns without a terminal") {
+TEST_CASE("text: width of the terminal or COLUMNS, 100 columns without a terminal") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     // "A (src) -> B   path   dscp …   job …   N ms": one line if it fits.

@@ -67,7 +67,7 @@ TEST_CASE("uninstall: pins, exit hook and cgroup are removed, the next command r
     CHECK(is_gone(lab));
 }
 
-TEST_CASE("uninstall: refused while a DSCP is held, names the holder; --force overrides") {
+TEST_CASE("uninstall: refused while a DSCP is held, naming the holder, unless forced") {
     const Lab lab;
     install(lab);
     const std::vector<std::string> allocate{"registry", "allocate",   "--job", "web-7", "--dscp",

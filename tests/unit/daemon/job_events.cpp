@@ -39,7 +39,7 @@ TEST_CASE("job events: a subscriber gets past and future events once and in orde
     CHECK(other.heard.empty());
 }
 
-TEST_CASE("job events: resuming replays missed events; an unknown event id replays all") {
+TEST_CASE("job events: resuming replays missed events, an unknown event id replays all") {
     JobEvents events;
     events.add("a", "state", "queued");
     events.add("a", "state", "running");

@@ -241,7 +241,7 @@ TEST_CASE("server: stop answers pending requests, closes the others and returns"
     CHECK(server.connections() == 0);
 }
 
-TEST_CASE("API: 503 if the service does not reply in time; a late reply is discarded") {
+TEST_CASE("API: 503 if the service does not reply in time, and a late reply is discarded") {
     HttpLimits limits;
     limits.service = std::chrono::milliseconds(50);
     TestServer server(limits);

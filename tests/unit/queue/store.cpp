@@ -102,7 +102,7 @@ TEST_CASE("store: a job's states, and all of them after reopening") {
     CHECK((status.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("store: acknowledged jobs survive kill -9; a second process is locked out") {
+TEST_CASE("store: acknowledged jobs survive kill -9, and a second process is locked out") {
     const Directory directory;
     int ends[2];
     REQUIRE(pipe(ends) == 0);
@@ -258,7 +258,7 @@ TEST_CASE("store: sixteen damaged databases are kept, the first fifteen and the 
     CHECK(content(directory.file(".damaged-20")) == "damage 20");
 }
 
-TEST_CASE("store: corruption found at run time replaces the database; sequences continue") {
+TEST_CASE("store: corruption at run time replaces the database, and sequences continue") {
     const Directory directory;
     {
         auto store = open(directory);
