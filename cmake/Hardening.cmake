@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What dpkg-buildflags(1) sets with hardening=+all, and what it does not set yet in Debian 12: stack clash
-# protection and CET. tests/elf/check reads the programs for it.
+# The flags that dpkg-buildflags(1) sets with hardening=+all, and two that Debian 12 does not set yet: stack
+# clash protection and CET. tests/elf/check verifies the programs.
 
 set(KSMS_SANITIZE "" CACHE STRING "sanitizers to build with: address,undefined or thread (scripts/sanitize)")
 if(KSMS_SANITIZE)
   add_compile_options(-fsanitize=${KSMS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${KSMS_SANITIZE})
-  # Their runtimes open files, map memory and make threads when they like.
+  # Sanitizer runtimes open files, map memory and create threads at any time.
   add_compile_definitions(KSMS_SANITIZED)
-  # ThreadSanitizer does not understand fences; Asio's queues are under a mutex all the same.
+  # ThreadSanitizer does not support fences; Asio's queues are protected by a mutex anyway.
   if(KSMS_SANITIZE MATCHES thread)
     add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
   endif()
@@ -21,7 +21,7 @@ add_compile_options(-fstack-protector-strong -fstack-clash-protection -Wformat -
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|i.86")
   add_compile_options(-fcf-protection=full)
 endif()
-# It needs an optimizing build; a sanitizer watches the same calls itself.
+# _FORTIFY_SOURCE needs optimization; a sanitizer checks the same calls itself.
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT KSMS_SANITIZE)
   add_compile_definitions(_FORTIFY_SOURCE=2)
 endif()

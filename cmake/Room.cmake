@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# A room is one static library, userspace/NAME, that sees the headers of the rooms it names and of no other:
-# its include path is a directory that holds links to itself and to those. An arrow that is not drawn here
-# does not compile.
+# A room is one static library, userspace/NAME. It sees only the headers of the rooms that it names: its
+# include path is a directory of symbolic links to itself and to those rooms. An include that is not
+# declared here does not compile.
 
 option(KSMS_WERROR "warnings are errors (scripts/build sets it)" OFF)
 add_library(ksms_warnings INTERFACE)
@@ -10,19 +10,19 @@ if(KSMS_WERROR)
   target_compile_options(ksms_warnings INTERFACE -Werror)
 endif()
 if(KSMS_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # What a sanitizer puts in between makes g++ 12 see what is not so, in Boost and in std::expected.
+  # With sanitizers g++ 12 gives false warnings in Boost and std::expected.
   target_compile_options(ksms_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
 
-# Most of what a file costs is in the headers of JSON, Asio and the standard library: the files of a room are
-# compiled eight at a time. They share an unnamed namespace then, and may miss an include that a neighbour has;
-# scripts/tidy compiles each alone.
+# Headers (JSON, Asio, the standard library) take most of the compile time, so a unity build compiles eight
+# files of a room at a time. These share an unnamed namespace, and an include missing in one goes unnoticed;
+# scripts/tidy compiles each file alone.
 option(KSMS_UNITY "compile the files of a room together" ON)
 
 # ksms_unity(TARGET)
 function(ksms_unity target)
   if(KSMS_UNITY)
-    # linux/in.h yields to netinet/in.h, and not the other way round.
+    # linux/in.h may follow netinet/in.h, but not precede it.
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8
       UNITY_BUILD_CODE_BEFORE_INCLUDE "#include <netinet/in.h>")
   endif()

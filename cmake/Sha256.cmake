@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# ksms_sha256_base64(OUT TEXT): the hash of a text as Content-Security-Policy has it (CSP 3, 2.3.1).
+# ksms_sha256_base64(OUT TEXT): the hash of TEXT for a Content-Security-Policy (CSP 3, 2.3.1).
 function(ksms_sha256_base64 out text)
   set(letters ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/)
   string(SHA256 hex "${text}")
-  # 64 hexadecimal digits are 10 groups of six (four letters each) and four digits over.
+  # 64 hexadecimal digits are 10 groups of six (four base64 letters each), with four digits left.
   set(result "")
   foreach(group RANGE 10)
     math(EXPR at "${group} * 6")
@@ -15,12 +15,12 @@ function(ksms_sha256_base64 out text)
       string(APPEND result ${letter})
     endforeach()
   endforeach()
-  # The last letter is of the zeros that were put behind.
+  # The last letter encodes the padding zeros.
   string(SUBSTRING ${result} 0 43 result)
   set(${out} "${result}=" PARENT_SCOPE)
 endfunction()
 
-# ksms_between(OUT TEXT OPEN CLOSE): what stands between the first OPEN and the CLOSE behind it.
+# ksms_between(OUT TEXT OPEN CLOSE): the text between the first OPEN and the next CLOSE.
 function(ksms_between out text open close)
   string(FIND "${text}" "${open}" from)
   string(LENGTH "${open}" length)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// kill -9 at twenty moments of a scan: one second later nothing of it is there.
+// kill -9 at twenty moments of a scan: one second later nothing of it is left.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -14,8 +14,8 @@ namespace {
 using namespace ksms::lab;
 
 constexpr int kMoments = 20;
-// The first half are the first 60 ms, where plan, lease, taps and neighbours come; the rest lie in
-// the second that the probes take.
+// The first half fall into the first 60 ms (plan, lease, taps, neighbours), the rest into
+// the second in which the probes are sent.
 milliseconds moment(int number) {
     return number < 10 ? milliseconds{number * 6} : milliseconds{60 + (number - 10) * 100};
 }
@@ -95,7 +95,7 @@ TEST_CASE("crash: kill -9 of scan and watcher at twenty moments, then another sc
         "tcx");
 }
 
-TEST_CASE("crash: gc leaves everybody else's alone") {
+TEST_CASE("crash: gc leaves what other programs own alone") {
     Lab lab;
     prepare(lab);
     lab.in("r1", {"tc", "qdisc", "add", "dev", "eth0", "clsact"});
@@ -114,7 +114,7 @@ TEST_CASE("crash: gc leaves everybody else's alone") {
     CHECK(difference(before, full_state(lab)) == "");
 }
 
-TEST_CASE("crash: gc takes nothing from a scan that runs") {
+TEST_CASE("crash: gc removes nothing of a running scan") {
     Lab lab;
     build_chain(lab);
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ctrl-C and its like: what is known is told, and everything is put back.
+// Ctrl-C and other signals: the partial result is printed, and everything is undone.
 #include <signal.h>
 
 #include <catch2/catch.hpp>
@@ -48,7 +48,7 @@ TEST_CASE("SIGQUIT ends with 131, a valid document and nothing left") {
     check_signal(SIGQUIT);
 }
 
-TEST_CASE("a reader that goes away ends the scan, and nothing is left") {
+TEST_CASE("EPIPE on standard output ends the scan, and nothing is left") {
     Lab lab;
     build_chain(lab);
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);

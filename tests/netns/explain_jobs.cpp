@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Detailed jobs beside each other, beside scans, beside other traffic, killed, and called wrongly.
+// Detailed jobs in parallel with each other, with scans and with other traffic; killed ones; usage
+// errors.
 #include <signal.h>
 
 #include <atomic>
@@ -23,7 +24,7 @@ bool traces(const Lab& lab, const char* node = "r3") {
     return lab.in(node, {"nft", "list", "tables"}).find("ksms_explain_") != std::string::npos;
 }
 
-/// Verdicts of the standard lab's services among those that were asked for.
+/// Verdicts of those services of the standard lab that were asked for.
 void check_chain(const Explained& result) {
     for (const auto& service : chain_services()) {
         const auto row = result.service(service.protocol, service.port);
@@ -42,7 +43,7 @@ TEST_CASE("explain: kill -9 while it traces leaves no nftables table") {
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
     const auto quick = quick_state(lab), before = full_state(lab);
     Child child(ksmsctl(lab, explain_arguments(lab, 4, kSixteen)));
-    // Stopped in the middle of it: the table is there as long as its owner lives.
+    // Killed in the middle: the table exists as long as its owner lives.
     const bool caught = eventually([&] {
         if (!traces(lab)) return false;
         child.signal(SIGSTOP);
@@ -59,7 +60,7 @@ TEST_CASE("explain: kill -9 while it traces leaves no nftables table") {
     CHECK(explain(lab, 4, "22", {"--wait", "0"}).exit() == 0);
 }
 
-TEST_CASE("explain: Ctrl-C gives what is known, and nothing stays") {
+TEST_CASE("explain: Ctrl-C prints the partial result and leaves nothing") {
     Lab lab;
     build_chain(lab);
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
@@ -76,7 +77,7 @@ TEST_CASE("explain: Ctrl-C gives what is known, and nothing stays") {
     CHECK(difference(before, full_state(lab)) == "");
 }
 
-TEST_CASE("explain: one at a time, the next waits, and is told who holds it") {
+TEST_CASE("explain: one runs at a time, the next waits and names the holder") {
     Lab lab;
     build_chain(lab);
     Child first(ksmsctl(lab, explain_arguments(lab, 4, kSixteen)));
@@ -90,7 +91,7 @@ TEST_CASE("explain: one at a time, the next waits, and is told who holds it") {
     INFO(second.text());
     CHECK(second.exit() == 0);
     CHECK(second.hop("r2", "tcp", 25)["rule"].is_object());
-    // It came in its turn: the first had ended before.
+    // It had to wait: the first ended before it started.
     CHECK(first.ended(milliseconds{1000}));
     const Explained result(lab, first.wait());
     INFO(result.text());
@@ -98,7 +99,7 @@ TEST_CASE("explain: one at a time, the next waits, and is told who holds it") {
     check_chain(result);
 }
 
-TEST_CASE("explain: fast scans beside it, and neither disturbs the other") {
+TEST_CASE("explain: fast scans run in parallel undisturbed") {
     Lab lab;
     build_chain(lab);
     Child child(ksmsctl(lab, explain_arguments(lab, 4, kSixteen)));
@@ -120,7 +121,7 @@ TEST_CASE("explain: fast scans beside it, and neither disturbs the other") {
     check_chain(result);
 }
 
-TEST_CASE("explain: other traffic on other rules of iptables-legacy, and honest about it") {
+TEST_CASE("explain: other traffic on iptables-legacy rules is reported as ambiguous") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.rules("r2", Firewall::iptables_legacy,
@@ -142,7 +143,7 @@ TEST_CASE("explain: other traffic on other rules of iptables-legacy, and honest 
         traffic.join();
         return result;
     };
-    // UDP cannot have been our TCP probe.
+    // UDP packets cannot be our TCP probe.
     const auto told_apart = with_traffic("udp");
     INFO(told_apart.text());
     REQUIRE(told_apart.hop("r2", "tcp", 25)["rule"].is_object());
@@ -158,19 +159,19 @@ TEST_CASE("explain: other traffic on other rules of iptables-legacy, and honest 
     CHECK(hop["candidates"][1]["number"] == 3);
 }
 
-TEST_CASE("explain: it says beforehand what it adds, and where") {
+TEST_CASE("explain: it announces on stderr what it adds, and where") {
     Lab lab;
     build_chain(lab);
     auto arguments = explain_arguments(lab, 4, "22");
     const auto told = run(ksmsctl(lab, arguments));
     CHECK(told.err.find("nftables table ksms_explain_") != std::string::npos);
     CHECK(told.err.find(lab.netns("r1")) != std::string::npos);
-    CHECK(told.err.find(lab.netns("r2")) == std::string::npos);  // iptables-legacy has no trace
+    CHECK(told.err.find(lab.netns("r2")) == std::string::npos);  // iptables-legacy has no tracing
     arguments.emplace_back("-q");
     CHECK(run(ksmsctl(lab, arguments)).err.empty());
 }
 
-TEST_CASE("explain: wrong calls, and who may not") {
+TEST_CASE("explain: usage errors and missing privileges") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto many = explain(lab, 4, "1-17");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Why a router does not route a probe, a loop, and drops at a device: from the kernel's evidence.
+// Why a router refuses to route a probe, a loop, and drops at a device: from kernel evidence.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -15,7 +15,7 @@ std::string route_text(const Explained& result, const std::string& node, const c
     return route.is_object() && route[part].is_string() ? route[part].get<std::string>() : "";
 }
 
-/// r2 alone stops it, by its routing decision.
+/// Only r2 stops it, by its routing decision.
 void check_refused(const Explained& result) {
     CHECK(result.exit() == 0);
     CHECK(result.verdict("r1", "tcp", 22) == "YES");
@@ -26,7 +26,7 @@ void check_refused(const Explained& result) {
     CHECK(result.text().find("no table has a route") == std::string::npos);
 }
 
-TEST_CASE("explain: forwarding is off, which is no missing route") {
+TEST_CASE("explain: disabled forwarding is told apart from a missing route") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.sysctl("r2", "ipv4/conf/eth0/forwarding", "0");
@@ -41,13 +41,13 @@ TEST_CASE("explain: forwarding is off, which is no missing route") {
     check_refused(six);
     CHECK(route_text(six, "r2", "error") == "forwarding is off");
     CHECK(route_text(six, "r2", "detail") == "net.ipv6.conf.all.forwarding is 0");
-    // Without the kernel's word on drops its answer for the route and the setting tell it.
+    // Without the kernel's drop reason, the route lookup and the sysctl tell it.
     const auto silent = explain(lab, 4, "22", {}, {{"KSMS_DROPS", "off"}});
     INFO(silent.text());
     CHECK(route_text(silent, "r2", "error") == "forwarding is off on eth0");
 }
 
-TEST_CASE("explain: rp_filter refuses, and the way back is named") {
+TEST_CASE("explain: rp_filter drops, and the reverse route is named") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.sysctl("r2", "ipv4/conf/eth0/rp_filter", "1");
@@ -68,7 +68,7 @@ TEST_CASE("explain: rp_filter refuses, and the way back is named") {
     CHECK(route_text(loose, "r2", "detail") == "there is no route back to " + chain_source(lab, 4));
 }
 
-TEST_CASE("explain: a loop is told once") {
+TEST_CASE("explain: a routing loop is shown once") {
     Lab lab;
     build_chain(lab);
     for (const int family : {4, 6}) {
@@ -92,7 +92,7 @@ TEST_CASE("explain: a loop is told once") {
                     for (std::size_t j = 0; j < i; ++j)
                         CHECK(hook["chains"][i] != hook["chains"][j]);
         }
-        CHECK(rounds == 64);  // its TTL: every router takes one
+        CHECK(rounds == 64);  // its TTL: every router decrements it
         auto arguments = explain_arguments(lab, family, "22");
         std::erase(arguments, "-j");
         const auto text = run(ksmsctl(lab, arguments));
@@ -103,7 +103,7 @@ TEST_CASE("explain: a loop is told once") {
     }
 }
 
-TEST_CASE("explain: a drop at a device is not one of IP's hooks beside it") {
+TEST_CASE("explain: a drop at a device is told apart from one at an IP hook") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto drop_at = [&](const std::string& hook, const std::string& device) {

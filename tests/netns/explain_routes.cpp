@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The route that each router chose, and the rule that led to it.
+// The route that each router chose, and the routing rule that selected its table.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -11,7 +11,7 @@ namespace {
 
 using namespace ksms::lab;
 
-/// A prefix as the kernel's tools write it.
+/// A prefix as ip(8) writes it.
 std::string written(const std::string& prefix) {
     const auto slash = prefix.find('/');
     const auto address = ksms::Address::parse(prefix.substr(0, slash));
@@ -77,7 +77,7 @@ TEST_CASE("explain: the policy routing rule that was chosen") {
     }
 }
 
-TEST_CASE("explain: no route, and a route that refuses") {
+TEST_CASE("explain: no route, and unreachable or prohibit routes") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.ip("r2",
@@ -110,10 +110,10 @@ TEST_CASE("explain: no route, and a route that refuses") {
     CHECK(by_rule["rule"]["priority"] == 110);
 }
 
-TEST_CASE("explain: a firewall's mark leads another way") {
+TEST_CASE("explain: a firewall mark selects another route") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    // A second link between r2 and r3, for what is marked.
+    // A second link between r2 and r3, for marked packets.
     lab.link({"r2", "eth2", 1}, {"r3", "eth2", 2}, 5);
     lab.rules("r2", Firewall::iptables_nft,
               "*mangle\n-A PREROUTING -p tcp --dport 80 -j MARK --set-mark 7\nCOMMIT\n");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The very rule that stops a service: each test put it there itself, between decoys.
+// The rule that stops a service: each test installs it itself, between decoys.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -81,7 +81,7 @@ constexpr const char* kPorts = "22,25,80,993,111/udp,99/udp";
 
 enum class Kind { iptables_nft, iptables_legacy, nftables };
 
-/// The router that has these rules, and nobody else has any.
+/// The router that has these rules; no other router has any.
 struct Guarded {
     const char *router, *firewall;
 };
@@ -130,7 +130,7 @@ void check_rule(const Explained& result, const Guarded& at, const Stop& stop, in
     CHECK(rule["jumps"][0]["chain"] == (nft ? "forward" : "FORWARD"));
 }
 
-/// nft's own listing has that rule at that handle.
+/// nft lists that rule with that handle.
 void check_handle(const Lab& lab, const Explained& result, const Guarded& at) {
     const auto rule = result.hop(at.router, "tcp", 25)["rule"];
     const auto listing = lab.in(
@@ -165,19 +165,19 @@ void check_all(Kind kind) {
     CHECK(difference(before, full_state(lab)) == "");
 }
 
-TEST_CASE("explain: the very rule, iptables-nft") {
+TEST_CASE("explain: the rule that drops, iptables-nft") {
     check_all(Kind::iptables_nft);
 }
 
-TEST_CASE("explain: the very rule, iptables-legacy") {
+TEST_CASE("explain: the rule that drops, iptables-legacy") {
     check_all(Kind::iptables_legacy);
 }
 
-TEST_CASE("explain: the very rule, nftables") {
+TEST_CASE("explain: the rule that drops, nftables") {
     check_all(Kind::nftables);
 }
 
-TEST_CASE("explain: three firewalls one behind the other, the rule that decides at each") {
+TEST_CASE("explain: three firewalls in a row, the deciding rule at each") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto table = [](int port) {
@@ -207,13 +207,13 @@ TEST_CASE("explain: three firewalls one behind the other, the rule that decides 
     }
 }
 
-TEST_CASE("explain: without the firewalls' tools the verdict and what the kernel itself tells") {
+TEST_CASE("explain: without nft and iptables, the verdict and the kernel's drop reason") {
     Lab lab;
     build(lab, Kind::nftables);
     lab.rules("r3", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 22 -j DROP\n"
               "COMMIT\n");
-    // Tools are looked for in fixed directories: those are empty here.
+    // Tools are searched in fixed directories, which are empty here.
     auto command = ksmsctl(lab, explain_arguments(lab, 4, "25,22", {}));
     const std::vector<std::string> shell{
         "unshare",
@@ -240,7 +240,7 @@ TEST_CASE("explain: without the firewalls' tools the verdict and what the kernel
     CHECK(legacy["rule_unknown"].get<std::string>().find("is not installed") != std::string::npos);
 }
 
-TEST_CASE("explain: the destination is the router itself, its INPUT drops") {
+TEST_CASE("explain: the destination is the router itself, and its INPUT chain drops") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.rules("r2", Firewall::iptables_nft,

@@ -64,7 +64,7 @@ TEST_CASE("failure 15: the routers are deleted halfway") {
     CHECK((result.exit() == 1 || (result.exit() == 0 && result.count("unknown") < 1000)));
 }
 
-TEST_CASE("failure 16: all that was asked is tested, a limit is an error") {
+TEST_CASE("failure 16: every service asked for is tested, a limit is an error") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto fifteen = scan(lab, chain_source(lab, 4), chain_destination(lab, 4),

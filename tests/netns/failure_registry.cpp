@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the predecessor's registry got wrong; the numbers are those of tests/README.md.
+// Failures of the predecessor's registry; the numbers are those of tests/README.md.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -18,8 +18,8 @@ namespace {
 
 using Bench = RegistryBench;
 
-/// The next process of this PID namespace gets this number (proc(5), ns_last_pid), as long as
-/// nobody else forks meanwhile.
+/// Sets the next PID of this PID namespace (proc(5), ns_last_pid), unless another process
+/// forks meanwhile.
 void next_pid_is(pid_t pid) {
     std::ofstream("/proc/sys/kernel/ns_last_pid") << pid - 1;
 }
@@ -65,7 +65,7 @@ TEST_CASE("failure 19: a PID that was used again does not keep a dead job's DSCP
         const Sleeper other;
         if (other.pid() != used) return false;
         CHECK(value(bench.registry.list()).empty());
-        // The new process of that number is another owner of the same job's name.
+        // The new process with that PID is another owner of the same job's name.
         auto again = Bench::request("dead");
         again.owner = value(process_id(static_cast<std::uint32_t>(used)));
         const auto lease = value(bench.registry.allocate(again));
@@ -76,12 +76,12 @@ TEST_CASE("failure 19: a PID that was used again does not keep a dead job's DSCP
     REQUIRE(reused);
 }
 
-TEST_CASE("failure 20: a living owner of another user's is no dead one") {
+TEST_CASE("failure 20: a living owner of another user does not count as dead") {
     const Lab lab;
     const auto held = must(ksmsctl(
         lab, {"registry", "allocate", "--job", "roots", "--pid", std::to_string(getpid())}));
     CHECK(held == "32\n");
-    // Who may not signal it cannot take its DSCP, nor delete its entry.
+    // A process that may not signal it can neither take its DSCP nor delete its entry.
     const auto other = run(as_user(
         lab, 65534, {"registry", "allocate", "--job", "mine", "--no-owner", "--ttl", "60"}));
     INFO(other.err);
@@ -91,8 +91,7 @@ TEST_CASE("failure 20: a living owner of another user's is no dead one") {
     CHECK(run(ksmsctl(lab, {"registry", "show", "--job", "roots"})).exit == 0);
 }
 
-TEST_CASE(
-    "failure 21: a live owner past its time is told, and another has a generation of its own") {
+TEST_CASE("failure 21: a live owner past its time is told, the next has a new generation") {
     const Bench bench;
     auto request = Bench::request("late");
     request.ttl = 50ms;
@@ -108,7 +107,7 @@ TEST_CASE(
     CHECK(value(bench.registry.holds(next.dscp, next.generation)));
 }
 
-TEST_CASE("failure 23: one id has one owner, and only he can release it") {
+TEST_CASE("failure 23: one id has one owner, and only the owner can release it") {
     const Bench bench;
     const Owner other([&] { value(bench.registry.allocate(Bench::request("shared"))); });
     const auto refused = bench.registry.allocate(Bench::request("shared"));
@@ -143,7 +142,7 @@ TEST_CASE("failure 25: a killed owner's DSCP is free at once, with nobody alloca
     Owner owner([&] { value(bench.registry.allocate(Bench::request("killed"))); });
     const auto lease = value(bench.registry.find_job("killed"));
     const auto dscp = static_cast<std::uint8_t>(lease.dscp);
-    owner.kill();  // returns when it is reaped: the exit hook ran before
+    owner.kill();  // returns after wait(2): the exit hook ran before
     CHECK_FALSE(value(bench.registry.holds(dscp, generation_of(lease))));
     CHECK(value(bench.registry.list()).empty());
     CHECK(value(bench.registry.figures()).reaped_exit == 1);

@@ -50,7 +50,7 @@ TEST_CASE("failure 10: others reach the same link while a destination without a 
     CHECK(result.count("yes") == 200);
 }
 
-TEST_CASE("failure 10: a missing gateway is never faked, and works the moment it appears") {
+TEST_CASE("failure 10: a missing gateway is never faked, and is used when it appears") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto gateway = lab.address(4, 3, 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Namespaces of other users: they take no part unless they are named or asked for.
+// Namespaces of other users: they are left out unless named or asked for.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ using namespace ksms::lab;
 
 namespace {
 
-/// src - r1 - dst, and a stranger who has given himself the source's address.
+/// src - r1 - dst, and a foreign namespace that has assigned itself the source's address.
 class Bench {
 public:
     Bench() : stranger(kStranger.uid) {
@@ -36,13 +36,13 @@ public:
     [[nodiscard]] std::string source() const { return lab.address(4, 1, 1); }
     [[nodiscard]] std::string destination() const { return lab.address(4, 2, 2); }
     [[nodiscard]] std::string name() const { return fmt::format("pid:{}", stranger.pid()); }
-    /// The warning that tells of namespaces that take no part; "" without.
+    /// The warning about namespaces left out, or "".
     static std::string warning(const Scan& scan) {
         for (const auto& each : scan.field("warnings"))
             if (each.get<std::string>().find("of other users") != std::string::npos) return each;
         return {};
     }
-    /// Others on this machine may have some, and not all are named then.
+    /// Other users of this machine may have some, so that the warning does not name all.
     [[nodiscard]] bool named_in(const std::string& text) const {
         return text.find(fmt::format("{} (uid {})", name(), kStranger.uid)) != std::string::npos ||
                text.find(" more; ") != std::string::npos;
@@ -60,7 +60,7 @@ public:
 
 }  // namespace
 
-TEST_CASE("foreign namespaces: whose a namespace is") {
+TEST_CASE("foreign namespaces: the owner of a namespace") {
     Bench bench;
     SKIP_UNLESS_HERE(bench);
     const auto foreign = value(Netns::open(bench.name()));
@@ -70,13 +70,13 @@ TEST_CASE("foreign namespaces: whose a namespace is") {
     CHECK_FALSE(value(router.stranger()));
     CHECK(router.has_name());
     CHECK_FALSE(value(value(Netns::open("host")).stranger()));
-    // A user namespace that root made is root's, as that of a container with userns-remap.
+    // A user namespace created by root belongs to root, like that of a container with userns-remap.
     Stranger own(0);
     REQUIRE(own.here());
     CHECK_FALSE(value(value(Netns::open(fmt::format("pid:{}", own.pid()))).stranger()));
 }
 
-TEST_CASE("foreign namespaces: one that owns the source takes no part, and that is said") {
+TEST_CASE("foreign namespaces: one that owns the source address is left out with a note") {
     Bench bench;
     SKIP_UNLESS_HERE(bench);
     const auto alone = scan(bench.lab, bench.source(), bench.destination(), "22,80");
@@ -94,7 +94,7 @@ TEST_CASE("foreign namespaces: one that owns the source takes no part, and that 
     CHECK(text.err.find("of other users") == text.err.rfind("of other users"));
 }
 
-TEST_CASE("foreign namespaces: they take part where they are named, or all are asked for") {
+TEST_CASE("foreign namespaces: they are included if named or with --all-netns") {
     Bench bench;
     SKIP_UNLESS_HERE(bench);
     const auto entries = [&](const std::vector<std::string>& more) {
@@ -111,15 +111,14 @@ TEST_CASE("foreign namespaces: they take part where they are named, or all are a
     CHECK(std::ranges::any_of(
         names, [&](const auto& each) { return each["name"] == bench.lab.netns("src"); }));
 
-    // There is nothing behind its loopback: it is asked, and says so.
+    // Nothing is behind its loopback: it is asked and reports that.
     const auto named = entries({"--source-netns", bench.name()});
     INFO(named.text());
     CHECK(named.error().find("no namespace owns") == std::string::npos);
     CHECK(named.error().find("no router is on the way") != std::string::npos);
 }
 
-TEST_CASE(
-    "foreign namespaces: where nobody else owns the source, the error says who was not asked") {
+TEST_CASE("foreign namespaces: if only they own the source, the error names them") {
     Bench bench;
     SKIP_UNLESS_HERE(bench);
     bench.lab.remove("src");

@@ -21,7 +21,7 @@ namespace {
 
 constexpr milliseconds kSecond{1000};
 
-/// The child of `parent` that calls itself ksms-watcher.
+/// The child of `parent` with the name ksms-watcher.
 pid_t watcher_of(pid_t parent) {
     for (const auto& each : std::filesystem::directory_iterator("/proc")) {
         std::ifstream stat(each.path() / "stat");
@@ -172,8 +172,9 @@ std::vector<std::string> GuardBench::standing() const {
     for (const int family : {AF_INET, AF_INET6})
         for (const auto& each : value(neighbours(netlink, family)))
             if (each.ifindex == ifindex && each.protocol == kNeighbourProtocol)
-                all.push_back(fmt::format("{} {}", each.address.text(),
-                                          each.mac ? mac_text(*each.mac) : "-"));
+                all.push_back(
+                    fmt::format("{} {}", each.address.text(),
+                                each.mac ? fmt::format("{:02x}", fmt::join(*each.mac, ":")) : "-"));
     return all;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A process that stands for a scan: it has a guard, does what it is told, and then waits for its
-// end, whichever that is.
+// A process that acts as a scan: it has a guard, runs the given function, and then waits to be
+// ended.
 #pragma once
 
 #include <sys/types.h>
@@ -20,7 +20,7 @@ namespace ksms::lab {
 class Actor {
 public:
     using Deeds = std::function<Status(Guard&)>;
-    /// Returns when the deeds are done. They run in the child, in a process group of its own.
+    /// Returns when the function has run in the child, which has its own process group.
     Actor(const Objects& objects, const Deeds& deeds);
     Actor(const Actor&) = delete;
     Actor& operator=(const Actor&) = delete;
@@ -39,7 +39,7 @@ private:
     Fd socket_, watcher_;
 };
 
-/// One router with one link, installed objects under the lab's pin root, and looks at the router.
+/// One router with one link, and installed objects under the lab's pin root.
 class GuardBench {
 public:
     GuardBench();
@@ -49,22 +49,22 @@ public:
     Netns netns;
     std::uint32_t ifindex{0};
 
-    /// What a scan does at an interface: enter, claim, create. Runs in whoever calls it.
+    /// What a scan does at an interface: enter, claim, create. Runs in the calling process.
     Status add_qdisc(Guard& guard) const;
     Status add_filter(Guard& guard, ksms_direction direction, std::uint8_t dscp) const;
     Status add_neighbour(Guard& guard, const Address& address, std::uint8_t dscp) const;
-    /// On ingress, with the name "theirs".
+    /// A filter on ingress with the name "theirs".
     void add_foreign_filter(std::uint16_t priority, std::uint32_t handle) const;
 
-    /// "clsact", "ingress 4b530020 ksms", "100.64.0.9 02:6b:…": what stands on the interface.
+    /// "clsact", "ingress 4b530020 ksms", "100.64.0.9 02:6b:…": objects on the interface.
     [[nodiscard]] std::vector<std::string> standing() const;
     [[nodiscard]] std::size_t journal_entries() const;
-    /// Waits up to a second until nothing stands there, and the journal is empty.
+    /// Waits up to a second until the interface is clean and the journal empty.
     [[nodiscard]] bool clean_soon() const;
     void tc(const std::vector<std::string>& arguments) const;
 };
 
-/// The value of a result, or a failed test.
+/// The value of a result; fails the test on an error.
 template <typename T>
 T value(Result<T> result) {
     if (!result) throw std::runtime_error(result.error().text());

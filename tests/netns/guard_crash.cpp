@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A process that dies leaves nothing: its watcher undoes what it did, and the next command where
-// the watcher died too.
+// A dead process leaves nothing: its watcher undoes what it did, or the next command if the watcher
+// died too.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ namespace {
 using Texts = std::vector<std::string>;
 constexpr std::uint8_t kDscp = 32;
 
-/// A lease whose owner stays alive: nobody but the guard gives it back.
+/// A lease whose owner stays alive: only the guard releases it.
 Status take_lease(const Objects& objects, Guard& guard) {
     KSMS_TRY(const auto owner, process_id(static_cast<std::uint32_t>(getppid())));
     ksms_registry_call call{};
@@ -47,7 +47,7 @@ bool lease_held(const Objects& objects) {
     return (value(objects.registry.leases.lookup(kDscp))->state & 0xff) == KSMS_LEASE_HELD;
 }
 
-/// A bit of everything that a scan does.
+/// One of each change that a scan makes.
 Status everything(const GuardBench& bench, Guard& guard) {
     KSMS_CHECK(take_lease(bench.objects, guard));
     KSMS_CHECK(bench.add_qdisc(guard));
@@ -70,7 +70,7 @@ Status everything(const GuardBench& bench, Guard& guard) {
     return begin_scan(bench.objects, kDscp, scan);
 }
 
-/// What is there beside what standing() shows.
+/// Objects that standing() does not show.
 Texts objects_left(const GuardBench& bench) {
     const auto& objects = bench.objects;
     Texts left;
@@ -91,7 +91,7 @@ bool all_clean_soon(const GuardBench& bench) {
 
 }  // namespace
 
-TEST_CASE("kill -9: the watcher undoes everything within a second, and is gone") {
+TEST_CASE("kill -9: the watcher undoes everything within a second and exits") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) { return everything(bench, guard); });
     CHECK(bench.standing().size() == 5);
@@ -103,7 +103,7 @@ TEST_CASE("kill -9: the watcher undoes everything within a second, and is gone")
     CHECK(actor.watcher_gone());
 }
 
-TEST_CASE("a normal end undoes everything, and lets the watcher go") {
+TEST_CASE("a normal end undoes everything, and the watcher exits") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) { return everything(bench, guard); });
     actor.end();
@@ -113,7 +113,7 @@ TEST_CASE("a normal end undoes everything, and lets the watcher go") {
     CHECK(actor.watcher_gone());
 }
 
-TEST_CASE("the scan and its watcher killed: reconcile undoes everything, and says what") {
+TEST_CASE("scan and watcher killed: reconcile undoes everything and reports it") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) { return everything(bench, guard); });
     actor.kill_with_watcher();
@@ -138,7 +138,7 @@ TEST_CASE("the scan and its watcher killed: reconcile undoes everything, and say
     CHECK(value(reconcile(bench.objects)).empty());
 }
 
-TEST_CASE("the watcher killed alone: the scan goes on, and cleans up by itself") {
+TEST_CASE("only the watcher killed: the scan continues and cleans up itself") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) { return everything(bench, guard); });
     actor.kill_watcher();
@@ -156,7 +156,7 @@ TEST_CASE("signals to a terminal's process group do not end the watcher") {
     CHECK(all_clean_soon(bench));
 }
 
-TEST_CASE("a living scan is not reconciled") {
+TEST_CASE("reconcile leaves a living scan alone") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) { return everything(bench, guard); });
     CHECK(value(reconcile(bench.objects)).empty());
@@ -164,7 +164,7 @@ TEST_CASE("a living scan is not reconciled") {
     CHECK(objects_left(bench) == kAllObjects);
 }
 
-TEST_CASE("two that reconcile the same at once do no harm") {
+TEST_CASE("two concurrent reconciles of the same entries do no harm") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) { return everything(bench, guard); });
     actor.kill_with_watcher();
@@ -211,7 +211,7 @@ TEST_CASE("the watcher holds none of the caller's pipes open") {
     actor.signal_watcher(SIGSTOP);
     writer.reset();
     actor.kill();
-    // Required: a read of a pipe that somebody still holds would never end.
+    // REQUIRE: reading a pipe that the watcher still holds open would block for ever.
     REQUIRE(readable(reader.get(), milliseconds{1000}));
     char word = 0;
     CHECK(read(reader.get(), &word, 1) == 0);
@@ -219,7 +219,7 @@ TEST_CASE("the watcher holds none of the caller's pipes open") {
     CHECK(actor.watcher_gone());
 }
 
-TEST_CASE("a tap on a link is described until the killed scan's link is gone, and no longer") {
+TEST_CASE("a tap's entry stays until the killed scan's link is gone") {
     const GuardBench bench;
     const auto& objects = bench.objects;
     const int program = objects.program(Program::tcx_ingress);
@@ -236,7 +236,7 @@ TEST_CASE("a tap on a link is described until the killed scan's link is gone, an
         }));
         ksms_tap tap{};
         KSMS_TRY(tap.link, link_id(link.get()));
-        // A dying process's descriptors are closed from the highest down: this one after the
+        // A dying process closes its descriptors from the highest down: this one after the
         // socket that wakes the watcher.
         dup2(link.get(), STDIN_FILENO);
         return objects.taps.update(19, tap);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What others put there stays, and scans side by side leave each other's things alone.
+// Foreign objects stay, and concurrent scans leave each other's objects alone.
 #include <catch2/catch.hpp>
 
 #include "guard_actor.hpp"
@@ -21,7 +21,7 @@ Actor::Deeds tap(const GuardBench& bench, std::uint8_t dscp, bool creates) {
 
 }  // namespace
 
-TEST_CASE("another program's filter keeps its place, and the clsact under it") {
+TEST_CASE("another program's filter keeps its place, and its clsact stays") {
     const GuardBench bench;
     Actor actor(bench.objects, tap(bench, 32, true));
     bench.add_foreign_filter(7, 1);
@@ -36,7 +36,7 @@ TEST_CASE("another program's filter keeps its place, and the clsact under it") {
     REQUIRE(eventually([&] { return bench.standing().size() == 2; }, milliseconds{1000}));
     CHECK(bench.standing() == Texts{"clsact", "ingress 1 theirs"});
     CHECK(actor.watcher_gone());
-    // Ours is the qdisc still: it goes when the other has left, with the next command.
+    // The qdisc is still ours: the next command removes it after the other filter is gone.
     CHECK(value(reconcile(bench.objects)).empty());
     CHECK(bench.standing().size() == 2);
     bench.tc({"filter", "del", "dev", "eth0", "ingress", "prio", "7"});
@@ -45,7 +45,7 @@ TEST_CASE("another program's filter keeps its place, and the clsact under it") {
     CHECK(bench.journal_entries() == 0);
 }
 
-TEST_CASE("a clsact that was there before stays, empty as it was") {
+TEST_CASE("a clsact that existed before stays, empty as before") {
     const GuardBench bench;
     bench.tc({"qdisc", "add", "dev", "eth0", "clsact"});
     Actor actor(bench.objects, tap(bench, 32, false));
@@ -63,7 +63,7 @@ TEST_CASE("a clsact that was there before stays, empty as it was") {
     CHECK(bench.standing() == Texts{"clsact"});
 }
 
-TEST_CASE("the last scan out takes the clsact, whoever made it") {
+TEST_CASE("the last scan removes the clsact, whichever scan created it") {
     const GuardBench bench;
     Actor first(bench.objects, tap(bench, 32, true));
     Actor second(bench.objects, tap(bench, 33, false));
@@ -98,7 +98,7 @@ TEST_CASE("the last scan out takes the clsact, whoever made it") {
     CHECK(bench.journal_entries() == 0);
 }
 
-TEST_CASE("scans that come and go together leave no clsact, and lose no filter") {
+TEST_CASE("overlapping scans leave no clsact and lose no filter") {
     const GuardBench bench;
     for (int round = 0; round < 10; ++round) {
         std::vector<std::unique_ptr<Actor>> actors;
@@ -120,7 +120,7 @@ TEST_CASE("scans that come and go together leave no clsact, and lose no filter")
     }
 }
 
-TEST_CASE("a qdisc that somebody else made first is forgotten, not removed") {
+TEST_CASE("a qdisc that another program created first is not removed") {
     const GuardBench bench;
     bench.tc({"qdisc", "add", "dev", "eth0", "clsact"});
     Actor actor(bench.objects, [&](Guard& guard) -> Status {
@@ -133,7 +133,7 @@ TEST_CASE("a qdisc that somebody else made first is forgotten, not removed") {
     CHECK(bench.standing() == Texts{"clsact"});
 }
 
-TEST_CASE("a filter at our place with another name is not ours") {
+TEST_CASE("a filter with our handle but another name is not ours") {
     const GuardBench bench;
     Actor actor(bench.objects, [&](Guard& guard) -> Status {
         KSMS_CHECK(bench.add_qdisc(guard));
@@ -146,7 +146,7 @@ TEST_CASE("a filter at our place with another name is not ours") {
     CHECK(bench.standing() == Texts{"clsact", "ingress 4b530020 theirs"});
 }
 
-TEST_CASE("a temporary neighbour that became real stays") {
+TEST_CASE("a temporary neighbour that became a real one stays") {
     const GuardBench bench;
     const auto address = bench.lab.address(4, 0, 6);
     Actor actor(bench.objects, [&](Guard& guard) -> Status {
@@ -166,7 +166,7 @@ TEST_CASE("a temporary neighbour that became real stays") {
     CHECK(shown.find("02:00:00:00:00:99") != std::string::npos);
 }
 
-TEST_CASE("a namespace that was deleted meanwhile leaves an empty journal") {
+TEST_CASE("a deleted namespace leaves an empty journal") {
     GuardBench bench;
     Actor actor(bench.objects, tap(bench, 32, true));
     bench.netns = Netns();
@@ -184,7 +184,7 @@ TEST_CASE("a namespace that was deleted meanwhile leaves an empty journal") {
     CHECK(eventually([&] { return bench.journal_entries() == 0; }, milliseconds{1000}));
 }
 
-TEST_CASE("an interface that was deleted meanwhile leaves an empty journal") {
+TEST_CASE("a deleted interface leaves an empty journal") {
     const GuardBench bench;
     Actor actor(bench.objects, tap(bench, 32, true));
     bench.lab.ip("r1", {"link del eth0"});
@@ -192,7 +192,7 @@ TEST_CASE("an interface that was deleted meanwhile leaves an empty journal") {
     CHECK(bench.journal_entries() == 0);
 }
 
-TEST_CASE("the slot of a scan that took over the DSCP is not cleared") {
+TEST_CASE("the slot of the next scan with the same DSCP is not cleared") {
     const GuardBench bench;
     const auto& objects = bench.objects;
     Actor actor(objects, [](Guard& guard) { return guard.will(did_scan(32, 1)); });
@@ -221,7 +221,7 @@ TEST_CASE("the slot of a scan that took over the DSCP is not cleared") {
     CHECK(value(objects.scans.lookup(32))->generation == successor.generation);
 }
 
-TEST_CASE("a qdisc or filter is not claimed in a namespace that was not entered") {
+TEST_CASE("a qdisc or filter is claimed only in a namespace that was entered") {
     const GuardBench bench;
     CHECK_THROWS_WITH(
         Actor(bench.objects, [&](Guard& guard) { return guard.will(did_qdisc(bench.netns, 1)); }),

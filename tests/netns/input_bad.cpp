@@ -22,7 +22,7 @@ struct Bad {
     std::vector<std::string> words;  ///< message and hint must hold them
 };
 
-/// -j: exactly one document with the error on standard output. Without it: nothing there, the
+/// With -j: exactly one document with the error on standard output. Without: nothing there, the
 /// message on standard error.
 void check_bad(const Lab& lab, const Bad& bad) {
     INFO(bad.what);
@@ -43,7 +43,7 @@ void check_bad(const Lab& lab, const Bad& bad) {
     for (const auto& word : bad.words) CHECK(text.err.find(word) != std::string::npos);
 }
 
-TEST_CASE("bad input: each a clear error, the right exit status, nothing left") {
+TEST_CASE("bad input: a clear error, the right exit status, nothing left") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto source = chain_source(lab, 4), destination = chain_destination(lab, 4);
@@ -129,7 +129,7 @@ TEST_CASE("bad input: each a clear error, the right exit status, nothing left") 
     CHECK(difference(before, full_state(lab)) == "");
 }
 
-TEST_CASE("bad input: -p for -P asks whether -P was meant") {
+TEST_CASE("bad input: -p instead of -P gives a hint") {
     Lab lab;
     const auto outcome =
         run(ksmsctl(lab, {"scan", "-s", "10.0.0.1", "-d", "10.0.0.2", "-p", "80"}));
@@ -148,7 +148,7 @@ TEST_CASE("bad input: KSMS_ATTACH is clsact or tcx") {
     CHECK(result.error().find("KSMS_ATTACH") != std::string::npos);
 }
 
-/// The program may lie in a directory that others cannot enter.
+/// The program may be in a directory that other users cannot enter.
 std::string program_for_all(const Lab& lab) {
     auto copy = lab.directory() + "/ksmsctl";
     std::filesystem::copy_file(KSMSCTL, copy);
@@ -156,7 +156,7 @@ std::string program_for_all(const Lab& lab) {
     return copy;
 }
 
-TEST_CASE("bad input: too few descriptors are named, never taken for an answer") {
+TEST_CASE("bad input: EMFILE is reported and never becomes a verdict") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     auto command = ksmsctl(
@@ -182,7 +182,7 @@ TEST_CASE("bad input: too few descriptors are named, never taken for an answer")
     CHECK(raised.exit() == 0);
 }
 
-TEST_CASE("bad input: without /proc no process is said to be gone") {
+TEST_CASE("bad input: without /proc no process counts as dead") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto refused =
@@ -218,7 +218,7 @@ TEST_CASE("bad input: without root, every command names the capabilities") {
     }
 }
 
-TEST_CASE("bad input: who is neither root nor in the group is told the group") {
+TEST_CASE("bad input: a user outside the group is told which group") {
     Lab lab;
     REQUIRE(run(ksmsctl(lab, {"registry", "list"})).exit == 0);
     const auto program = program_for_all(lab);
@@ -230,7 +230,7 @@ TEST_CASE("bad input: who is neither root nor in the group is told the group") {
     }
 }
 
-TEST_CASE("bad input: the capabilities without the rights on the pins") {
+TEST_CASE("bad input: capabilities without permissions on the pins") {
     Lab lab;
     REQUIRE(run(ksmsctl(lab, {"registry", "list"})).exit == 0);
     const auto program = program_for_all(lab);
@@ -266,7 +266,7 @@ TEST_CASE("bad input: without root, the missing capability is named") {
     CHECK((error.find("CAP_") != std::string::npos || error.find("root") != std::string::npos));
 }
 
-TEST_CASE("bad input: a pin root that is on no BPF file system") {
+TEST_CASE("bad input: a pin root outside a BPF file system") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", {},

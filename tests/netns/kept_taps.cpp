@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Taps that a process keeps: scans find them and attach nothing, and whoever dies leaves nothing.
+// Taps kept by a process: scans use them and attach none; after a crash nothing is left.
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
@@ -26,7 +26,7 @@ using Texts = std::vector<std::string>;
 const Texts kAll{"src", "r1", "r2", "r3", "dst"};
 constexpr std::size_t kChainTaps = 16;  // two on each of eight interfaces
 
-/// The chain, and a look at what hangs on its interfaces.
+/// The chain, and what is attached to its interfaces.
 struct Bench {
     explicit Bench(const ChainOptions& options = {}) {
         build_chain(lab, options);
@@ -37,7 +37,7 @@ struct Bench {
         return value(Netns::open(lab.netns(node)));
     }
 
-    /// "r1 eth0 ingress link 17", "r1 eth0 clsact": asked of the kernel alone.
+    /// "r1 eth0 ingress link 17", "r1 eth0 clsact": as the kernel reports it.
     [[nodiscard]] Texts standing(const Texts& nodes = kAll) const {
         Texts found;
         for (const auto& node : nodes) {
@@ -71,7 +71,7 @@ struct Bench {
     [[nodiscard]] bool nothing_soon() const {
         return eventually([&] { return standing().empty() && entries() == 0 && journal() == 0; });
     }
-    /// A scan is on the way: some of its probes were counted.
+    /// True when a running scan has counted some probes.
     [[nodiscard]] bool counts_soon() const {
         return eventually([&] {
             const auto rows = value(list_taps(objects));
@@ -84,7 +84,7 @@ struct Bench {
     Objects objects;
 };
 
-/// This process keeps taps.
+/// Keeps taps in this process.
 struct Keeping {
     explicit Keeping(const Bench& of, KeptLimits limits = {})
         : bench(of),
@@ -102,7 +102,7 @@ struct Keeping {
     std::unique_ptr<KeptTaps> taps;
 };
 
-/// Another process keeps them, until it is killed.
+/// Keeps taps in another process until it is killed.
 Actor::Deeds keeper(const Bench& bench, const Texts& nodes) {
     return [&bench, nodes](Guard& guard) -> Status {
         auto* taps = new KeptTaps(bench.objects, guard);
@@ -122,10 +122,10 @@ Command chain_scan(const Lab& lab, int family, const Texts& more,
                    environment);
 }
 
-/// Slow enough that something can happen meanwhile.
+/// Slow enough for events during the scan.
 const Texts kSlow{"--rate", "40"};
 
-/// What plain packets met, and each probe counted once.
+/// Verdicts equal those of plain packets, and each probe counted once.
 void check_chain(const Scan& result, const std::vector<int>& truth) {
     INFO(result.text());
     REQUIRE(result.exit() == 0);
@@ -148,7 +148,7 @@ std::vector<int> truth_of(const Bench& bench) {
 
 }  // namespace
 
-TEST_CASE("kept taps: scans find them, attach nothing, and answer what plain packets met") {
+TEST_CASE("kept taps: scans use them, attach none, and agree with plain packets") {
     const Bench bench;
     const Keeping keeping(bench);
     CHECK(keeping.keep(kAll) == kChainTaps);
@@ -171,7 +171,7 @@ TEST_CASE("kept taps: scans find them, attach nothing, and answer what plain pac
     CHECK(listed.out.find(fmt::format("kept by pid {}", getpid())) != std::string::npos);
 }
 
-TEST_CASE("kept taps: let go, nothing is left") {
+TEST_CASE("kept taps: after their release nothing is left") {
     const Bench bench;
     Keeping keeping(bench);
     CHECK(keeping.keep(kAll) == kChainTaps);
@@ -184,7 +184,7 @@ TEST_CASE("kept taps: let go, nothing is left") {
     CHECK(bench.journal() == 0);
 }
 
-TEST_CASE("kept taps: kill -9 of the keeper in a scan: right verdicts, then nothing is left") {
+TEST_CASE("kept taps: kill -9 of the keeper during a scan: right verdicts, nothing left") {
     const Bench bench;
     const auto truth = truth_of(bench);
     const bool watcher_too = GENERATE(false, true);
@@ -198,13 +198,13 @@ TEST_CASE("kept taps: kill -9 of the keeper in a scan: right verdicts, then noth
     CHECK(bench.standing(kRouters) == before);
     check_chain(Scan(bench.lab, child.wait()), truth);
     CHECK(bench.standing() == Texts{});
-    // The scan was the last to hold them.
+    // The scan was the last holder.
     CHECK(bench.entries() == 0);
     if (watcher_too) value(reconcile(bench.objects));
     CHECK(bench.nothing_soon());
 }
 
-TEST_CASE("kept taps: keeper and watcher killed: the next command takes the entries back") {
+TEST_CASE("kept taps: keeper and watcher killed: the next command removes the entries") {
     const Bench bench;
     Actor holder(bench.objects, keeper(bench, kRouters));
     REQUIRE(bench.entries() == 12);
@@ -216,7 +216,7 @@ TEST_CASE("kept taps: keeper and watcher killed: the next command takes the entr
     CHECK(bench.journal() == 0);
 }
 
-TEST_CASE("kept taps: idempotent; interfaces that come, go, and come again with their index") {
+TEST_CASE("kept taps: idempotent, and interfaces are added, removed, and reuse an ifindex") {
     const Bench bench;
     const auto truth = truth_of(bench);
     const Keeping keeping(bench);
@@ -230,7 +230,7 @@ TEST_CASE("kept taps: idempotent; interfaces that come, go, and come again with 
     CHECK(keeping.taps->size() == 8);
     bench.lab.ip("r1", {"link del x0", pair});
     CHECK(bench.standing({"r1"}) == first);
-    // Its descriptors are held still, and their entries name these very indices.
+    // Its descriptors are still open, and their entries have these ifindexes.
     const Scan result(bench.lab, run(chain_scan(bench.lab, 4, {})));
     check_chain(result, truth);
     CHECK(result.text().find("detached") == std::string::npos);
@@ -243,7 +243,7 @@ TEST_CASE("kept taps: idempotent; interfaces that come, go, and come again with 
     CHECK(bench.entries() == 4);
 }
 
-TEST_CASE("kept taps: a namespace that goes, and comes again under its name") {
+TEST_CASE("kept taps: a namespace is deleted and created again with the same name") {
     Bench bench;
     const Keeping keeping(bench);
     bench.lab.router("r9");
@@ -259,7 +259,7 @@ TEST_CASE("kept taps: a namespace that goes, and comes again under its name") {
     CHECK(bench.standing({"r9"}).size() == 4);
 }
 
-TEST_CASE("kept taps: two keepers hold the same links, and either may go") {
+TEST_CASE("kept taps: two keepers hold the same links, and either may exit") {
     const Bench bench;
     const auto truth = truth_of(bench);
     Actor other(bench.objects, keeper(bench, kAll));
@@ -280,7 +280,7 @@ TEST_CASE("kept taps: two keepers hold the same links, and either may go") {
     CHECK(bench.nothing_soon());
 }
 
-TEST_CASE("kept taps: put where a scan counts with its own, which goes on with those") {
+TEST_CASE("kept taps: attached during a scan, which goes on with its own taps") {
     const Bench bench;
     const auto truth = truth_of(bench);
     const std::string way = GENERATE("clsact", "tcx");
@@ -320,7 +320,7 @@ TEST_CASE("kept taps: `tap attach` makes them stay, `tap detach` frees the place
     CHECK(bench.nothing_soon());
 }
 
-TEST_CASE("kept taps: no more than the limits, those asked for longest ago go first") {
+TEST_CASE("kept taps: limits are kept, the least recently used go first") {
     const Bench bench;
     const Keeping two(bench, {.routers = 2, .taps = 8});
     CHECK(two.keep({"r1", "r2", "r1", "r3"}) == 12);
@@ -338,7 +338,7 @@ TEST_CASE("kept taps: no more than the limits, those asked for longest ago go fi
     CHECK(bench.nothing_soon());
 }
 
-TEST_CASE("kept taps: put there when the plan is known, before the scan looks") {
+TEST_CASE("kept taps: attached when the plan is known, before the scan looks for taps") {
     const Bench bench;
     const Keeping keeping(bench);
     ScanRequest request;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Chains that are named like commands, and rulesets that are very large.
+// Chains that are named like commands, and very large rulesets.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,8 +26,8 @@ public:
         lab.default_route("src", 1, 2);
         lab.default_route("dst", 2, 1);
     }
-    /// What no script of nft can name, its JSON can. A chain x is there too: a script that names
-    /// one that is not there does nothing at all.
+    /// An nft script cannot name this chain, its JSON can. A chain x exists too: a script that
+    /// names a missing chain does nothing at all.
     void drop_in(const std::string& chain) const {
         const json named{{"family", "inet"}, {"table", "t"}, {"chain", chain}};
         const json chain_of{{"family", "inet"},  {"table", "t"},      {"name", chain},
@@ -60,7 +60,7 @@ public:
 
 }  // namespace
 
-TEST_CASE("odd names: a chain that is named like commands of nft is a name all the same") {
+TEST_CASE("odd names: a chain named like an nft command") {
     Bench bench;
     const std::string name =
         GENERATE("x; add table inet taken; list table inet t", "x\x1b[2J\x1b[31mpasses");
@@ -84,7 +84,7 @@ TEST_CASE("odd names: a chain that is named like commands of nft is a name all t
     CHECK(bench.lab.in("r1", {"nft", "list", "tables"}).find("taken") == std::string::npos);
 }
 
-TEST_CASE("odd names: whoever calls does not choose the tools") {
+TEST_CASE("odd names: the caller's PATH does not select the tools") {
     Bench bench;
     bench.lab.nft("r1",
                   "table inet t { chain f { type filter hook forward priority 0\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// rtnetlink against what `ip` and `tc` made and say.
+// rtnetlink compared with `ip` and `tc`.
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
@@ -39,7 +39,7 @@ Link named(Netlink& netlink, const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("netlink: a veth knows its peer, and namespaces each other by id") {
+TEST_CASE("netlink: the peer of a veth, and namespace ids") {
     Pair pair;
     auto netlink = value(Netlink::open(pair.router));
     auto other = value(Netlink::open(pair.host));
@@ -61,7 +61,7 @@ TEST_CASE("netlink: a veth knows its peer, and namespaces each other by id") {
     CHECK_FALSE(value(forwards(other, AF_INET, far.ifindex)));
 }
 
-TEST_CASE("netlink: a route is asked with source, interface, protocol, port, tos and mark") {
+TEST_CASE("netlink: route lookup with source, interface, protocol, port, tos and mark") {
     Pair pair;
     pair.lab.ip("r1", {"route add blackhole 198.18.0.0/24", "route add prohibit 198.18.1.0/24",
                        "route add 198.18.2.0/24 via " + pair.lab.address(4, 0, 2),
@@ -110,7 +110,7 @@ TEST_CASE("netlink: a route is asked with source, interface, protocol, port, tos
     CHECK(at(103).source.text() == "198.18.9.0/24");
 }
 
-TEST_CASE("netlink: adding a neighbour fills what does not work and leaves what does") {
+TEST_CASE("netlink: adding a neighbour replaces a failed entry and leaves a valid one") {
     Pair pair;
     auto netlink = value(Netlink::open(pair.router));
     const auto eth0 = named(netlink, "eth0").ifindex;
@@ -140,7 +140,7 @@ TEST_CASE("netlink: adding a neighbour fills what does not work and leaves what 
     }));
 }
 
-TEST_CASE("netlink: an error names what was done, where, and the kernel's own words") {
+TEST_CASE("netlink: an error has the operation, the place and the extended ACK") {
     Pair pair;
     auto netlink = value(Netlink::open(pair.router));
     const auto failed = remove_clsact(netlink, named(netlink, "eth0").ifindex);
@@ -154,12 +154,13 @@ TEST_CASE(
     "namespaces: entered by a thread alone, found again by inode and cookie, locked without a "
     "file") {
     Pair pair;
-    const auto here = value(Netns::current());
+    const auto here = value(Netns::open_path("/proc/thread-self/ns/net", "host"));
     ok(in_netns(pair.router, [&]() -> Status {
-        CHECK(value(Netns::current()).inode() == pair.router.inode());
+        CHECK(value(Netns::open_path("/proc/thread-self/ns/net", "host")).inode() ==
+              pair.router.inode());
         return {};
     }));
-    CHECK(value(Netns::current()).inode() == here.inode());
+    CHECK(value(Netns::open_path("/proc/thread-self/ns/net", "host")).inode() == here.inode());
     CHECK(pair.router.cookie() != 0);
     CHECK(value(find_netns(pair.router.inode(), pair.router.cookie())).name() ==
           pair.lab.netns("r1"));

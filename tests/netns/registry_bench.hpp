@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A registry of its own for one test, and processes that hold leases in it.
+// A private registry for one test, and processes that hold leases in it.
 #pragma once
 
 #include <signal.h>
@@ -38,7 +38,7 @@ public:
     }
 };
 
-/// A process that does something and then waits to be killed.
+/// A process that runs a function and then waits to be killed.
 class Owner {
 public:
     explicit Owner(const std::function<void()>& deed) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry in daily use: backups, exec, limits, permissions, leases lost by a scan.
+// Everyday use of the registry: backups, exec, limits, permissions, scans that lose their lease.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -14,7 +14,7 @@ using namespace ksms::lab;
 
 namespace {
 
-/// src - r1 - dst, by links 1 and 2; r1 forwards everything.
+/// src - r1 - dst, on links 1 and 2; r1 forwards everything.
 void build_one_router(Lab& lab) {
     lab.host("src");
     lab.router("r1");
@@ -29,9 +29,9 @@ Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
     return run(ksmsctl(lab, arguments));
 }
 
-/// A machine that has the group, and a BPF file system of this mode, in a mount namespace of its
-/// own.
-/// @param script  of bash; `as UID GID ARGUMENTS` runs ksmsctl
+/// A machine with the group and a BPF file system of this mode, in a private mount
+/// namespace.
+/// @param script  for bash; `as UID GID ARGUMENTS` runs ksmsctl
 Outcome on_machine(const Lab& lab, const std::string& mode, const std::string& script) {
     const auto directory = lab.directory() + "/machine";
     std::filesystem::create_directory(directory);
@@ -67,7 +67,7 @@ void expect_in_order(const Outcome& outcome, const std::vector<std::string>& exp
 
 }  // namespace
 
-TEST_CASE("registry backup and restore: what lives comes back, what is dead is named") {
+TEST_CASE("registry backup and restore: live leases are restored, dead ones named") {
     const Lab lab;
     const auto file = lab.directory() + "/backup.json";
     const auto pid = std::to_string(getpid());
@@ -98,7 +98,7 @@ TEST_CASE("registry backup and restore: what lives comes back, what is dead is n
     CHECK(alive["dscp"] == 40);
     CHECK(alive["pid"] == getpid());
     CHECK(ksmsctl_run(lab, {"registry", "check"}).exit == 0);
-    // In the way of somebody else's: nothing is restored at all.
+    // A conflict with another lease: nothing at all is restored.
     must(ksmsctl(lab, {"registry", "release", "--job", "alive"}));
     must(ksmsctl(lab, {"registry", "release", "--job", "timed"}));
     must(ksmsctl(lab, {"registry", "allocate", "--job", "other", "--pid", pid, "--dscp", "40"}));
@@ -118,7 +118,7 @@ TEST_CASE("failure 22: a truncated backup loses nothing") {
     CHECK(ksmsctl_run(lab, {"registry", "allocate", "--job", "next", "--pid", pid}).out == "33\n");
 }
 
-TEST_CASE("registry exec: the command holds the DSCP, and its end gives it back") {
+TEST_CASE("registry exec: the command holds the DSCP and releases it at exit") {
     const Lab lab;
     const auto done = ksmsctl_run(lab, {"registry", "exec", "--job", "j1", "--", "sh", "-c",
                                         "echo $KSMS_JOB_DSCP $0; exit 7"});
@@ -132,7 +132,7 @@ TEST_CASE("registry exec: the command holds the DSCP, and its end gives it back"
     CHECK(ksmsctl_run(lab, {"registry", "exec", "--job", "j1"}).exit == 2);
 }
 
-TEST_CASE("registry: a job that holds one DSCP is not given another for the asking") {
+TEST_CASE("registry: a job that holds a DSCP does not get a second one") {
     const Lab lab;
     const auto pid = std::to_string(getpid());
     must(ksmsctl(lab, {"registry", "allocate", "--job", "j", "--pid", pid, "--dscp", "50"}));
@@ -142,7 +142,7 @@ TEST_CASE("registry: a job that holds one DSCP is not given another for the aski
     CHECK(other.err.find("holds DSCP 50 already, not 51") != std::string::npos);
 }
 
-TEST_CASE("registry allocate: what cannot be told is given back, unless it was held before") {
+TEST_CASE("registry allocate: a DSCP whose output fails is released, unless held before") {
     const Lab lab;
     const std::vector<std::string> line{"registry",   "allocate", "--job", "j",
                                         "--no-owner", "--ttl",    "600"};
@@ -155,7 +155,7 @@ TEST_CASE("registry allocate: what cannot be told is given back, unless it was h
     CHECK(ksmsctl_run(lab, line).out == "32\n");
     CHECK(ksmsctl_run(lab, untold).exit == 1);
     CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "j"}).exit == 0);
-    // A file that could be written is put in its place, once.
+    // A file that was written is renamed into place once.
     const auto file = lab.directory() + "/dscp";
     auto told = line;
     told.insert(told.end(), {"-o", file});
@@ -165,7 +165,7 @@ TEST_CASE("registry allocate: what cannot be told is given back, unless it was h
     CHECK(dscp == "32");
 }
 
-TEST_CASE("registry status: a warning from the threshold on") {
+TEST_CASE("registry status: a warning at the threshold") {
     const Lab lab;
     const auto config = lab.directory() + "/c.json";
     std::ofstream(config) << R"({"dscp_registry":{"max_concurrent_jobs":2},)"
@@ -179,7 +179,7 @@ TEST_CASE("registry status: a warning from the threshold on") {
     CHECK(status().out.find("at most 1 at once") != std::string::npos);
 }
 
-TEST_CASE("registry: members of the group ksms allocate, renew and release, and nothing else") {
+TEST_CASE("registry: members of the group ksms can only allocate, renew and release") {
     const Lab lab;
     const auto out = on_machine(lab, "0711", R"(
 as 0 0 registry allocate --job roots --no-owner --ttl 600
@@ -212,7 +212,7 @@ setpriv --reuid 4000 --regid 4242 --clear-groups bpftool map update pinned "bpf/
     CHECK(out.out.find("update 0") == std::string::npos);
 }
 
-TEST_CASE("registry: a member is told which limit refuses her, and which key sets it") {
+TEST_CASE("registry: the error names the limit and the key that sets it") {
     const Lab lab;
     const auto out = on_machine(lab, "0711", R"(
 echo '{"dscp_registry":{"dscp_range_min":40,"dscp_range_max":47},"ksms":{"max_leases_user":2}}' >c.json
@@ -252,7 +252,7 @@ as 4001 4242 registry allocate --job d --no-owner --ttl 60
                          });
 }
 
-TEST_CASE("registry: a pin root that is not root's alone is not used, by anybody") {
+TEST_CASE("registry: a pin root writable by others is not used") {
     const Lab lab;
     const auto out = on_machine(lab, "1777", R"(
 stranger() { setpriv --reuid 4001 --regid 4001 --clear-groups "$@"; }
@@ -290,7 +290,7 @@ as 0 0 registry list
                          });
 }
 
-TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {
+TEST_CASE("a scan that loses its lease says so and gives no verdict") {
     Lab lab;
     build_one_router(lab);
     const auto source = lab.address(4, 1, 1), destination = lab.address(4, 2, 2);
@@ -306,7 +306,7 @@ TEST_CASE("a scan whose lease is taken away says so, and judges nothing") {
     CHECK(outcome.out.find("the lease of DSCP 32 ended while the scan ran") != std::string::npos);
 }
 
-TEST_CASE("a scan that runs longer than its lease's time renews it") {
+TEST_CASE("a scan longer than its lease's time to live renews it") {
     Lab lab;
     build_one_router(lab);
     const auto config = lab.directory() + "/c.json";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry as another program would use it: by include/ksms/registry.hpp alone.
+// The registry used by another program, through include/ksms/registry.hpp only.
 #include "ksms/registry.hpp"
 
 #include <netinet/in.h>
@@ -13,7 +13,7 @@
 
 namespace {
 
-/// The example of the header: a socket whose packets carry a DSCP that no other job has.
+/// The example in the header: a socket whose packets carry a DSCP that no other job uses.
 int example(const std::string& pin_root, int& tos_seen) {
     const auto registry = ksms::LeaseRegistry::open(pin_root);
     if (!registry) return registry.error().exit_status;
@@ -30,7 +30,7 @@ int example(const std::string& pin_root, int& tos_seen) {
 
 }  // namespace
 
-TEST_CASE("registry: the example of the C++ interface, and a lease that gives itself back") {
+TEST_CASE("registry: the example of the C++ interface, and a lease that releases itself") {
     const ksms::lab::Lab lab;
     int tos = 0;
     CHECK(example(lab.pin_root(), tos) == 0);
@@ -39,7 +39,7 @@ TEST_CASE("registry: the example of the C++ interface, and a lease that gives it
     REQUIRE(registry);
     auto first = registry->allocate({.job = "a"});
     REQUIRE(first);
-    CHECK(first->dscp() == 32);  // the example's was given back
+    CHECK(first->dscp() == 32);  // the example's lease was released
     {
         auto second = registry->allocate({.job = "b", .ttl = std::chrono::seconds(60)});
         REQUIRE(second);

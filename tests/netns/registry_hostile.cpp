@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A member who means ill, and runs ksms_lease with arguments of his own making.
+// A hostile member of the group who runs ksms_lease with arbitrary arguments.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -19,7 +19,7 @@
 using namespace ksms;
 using namespace ksms::lab;
 
-TEST_CASE("hostile: names are text, and the service's are root's") {
+TEST_CASE("hostile: job names are text, and the prefix ksmsd: is reserved for root") {
     const RegistryBench bench;
     const auto named = [&](uid_t user, std::string_view job, std::string_view whom = "mallory") {
         return as(user, [&] {
@@ -56,7 +56,7 @@ TEST_CASE("hostile: names are text, and the service's are root's") {
     CHECK(job_of(value(bench.registry.find_dscp(held.dscp))) == service);
 }
 
-TEST_CASE("hostile: only a pidfd is taken for one, whatever other files hold in that place") {
+TEST_CASE("hostile: only a pidfd is accepted as a pidfd") {
     const RegistryBench bench;
     std::vector<Fd> files;
     for (unsigned i = 0; i < 64; ++i) files.emplace_back(eventfd(i, EFD_CLOEXEC));
@@ -92,17 +92,17 @@ TEST_CASE("hostile: only a pidfd is taken for one, whatever other files hold in 
     CHECK(owned_by(self.get(), pid) == 0);
 }
 
-TEST_CASE("hostile: a user namespace of one's own makes no users of its own") {
+TEST_CASE("hostile: a user namespace does not multiply a user's limits") {
     const RegistryBench bench;
     CHECK(as(kMember, [&] {
-              if (unshare(CLONE_NEWUSER) != 0) return std::uint32_t{EOPNOTSUPP};  // not allowed
+              if (unshare(CLONE_NEWUSER) != 0) return std::uint32_t{EOPNOTSUPP};  // not permitted
               return ask(bench, asking("in-a-box"));
           }) == EOPNOTSUPP);
 }
 
-TEST_CASE("hostile: who frees and takes without pause keeps nobody else busy with serving") {
+TEST_CASE("hostile: a release/allocate loop does not keep other processes busy") {
     const RegistryBench bench;
-    // Something to serve for, that nobody can have.
+    // A waiter that can never be served.
     const auto held = [] {
         auto request = RegistryBench::request("held");
         request.dscp = 32;
@@ -136,11 +136,10 @@ TEST_CASE("hostile: who frees and takes without pause keeps nobody else busy wit
                                                nanoseconds(after.tv_nsec - before.tv_nsec));
     }
     CAPTURE(longest.count());
-    CHECK(longest < std::chrono::milliseconds(
-                        100));  // of the processor's time; without an end it was seconds
+    CHECK(longest < std::chrono::milliseconds(100));  // CPU time; unbounded serving took seconds
 }
 
-TEST_CASE("hostile: who waits is served all the same while others free and take without pause") {
+TEST_CASE("hostile: a waiter is served despite a release/allocate loop of others") {
     const RegistryBench bench;
     auto wanted = RegistryBench::request("held");
     wanted.dscp = 32;
@@ -162,7 +161,7 @@ TEST_CASE("hostile: who waits is served all the same while others free and take 
         CHECK(fetch.result == 0);
         REQUIRE(ask(bench, release_of(fetch)) == 0);
         wanted.job = "held-" + std::to_string(round);
-        // One of the others may have it for a moment.
+        // One of the others may hold it for a moment.
         value(bench.registry.allocate(wanted, std::chrono::seconds(30)));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry's transactions against the kernel: unique for all processes, gone with their owners,
-// never another's.
+// The registry's transactions in the kernel: a DSCP has one holder, ends with its owner, and cannot
+// be released by others.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -19,13 +19,12 @@ using Bench = RegistryBench;
 
 struct SharedResults {
     int ready, go;
-    int dscp[64];  // -1: refused for want of one; -2: another error
+    int dscp[64];  // -1: refused for lack of one; -2: another error
 };
 
 }  // namespace
 
-TEST_CASE(
-    "registry: of 64 processes that allocate at the same moment 32 get a DSCP, each its own") {
+TEST_CASE("registry: of 64 concurrent allocations 32 get a DSCP, all different") {
     Bench bench;
     auto* shared = static_cast<SharedResults*>(mmap(
         nullptr, sizeof(SharedResults), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
@@ -59,7 +58,7 @@ TEST_CASE(
     for (const auto pid : children) waitpid(pid, nullptr, 0);
     munmap(shared, sizeof(SharedResults));
 
-    // All owners are dead, and nobody had to look.
+    // All owners are dead, and no process had to clean up.
     CHECK(value(bench.registry.list()).empty());
     const auto after = bench.registry.allocate(Bench::request("after"));
     REQUIRE(after);
@@ -67,7 +66,7 @@ TEST_CASE(
     CHECK(value(bench.registry.list()).size() == 1);
 }
 
-TEST_CASE("registry: two processes that take one job at the same moment never both hold it") {
+TEST_CASE("registry: two processes never both hold the same job") {
     Bench bench;
     for (int round = 0; round < 50; ++round) {
         auto* shared =
@@ -122,7 +121,7 @@ TEST_CASE(
     CHECK(refused.error().message.find("pid " + std::to_string(getpid())) != std::string::npos);
 }
 
-TEST_CASE("registry: a DSCP that somebody else holds is refused, and the holder named") {
+TEST_CASE("registry: a held DSCP is refused, and the holder named") {
     Bench bench;
     auto mine = Bench::request("holder");
     mine.dscp = 40;
@@ -138,7 +137,7 @@ TEST_CASE("registry: a DSCP that somebody else holds is refused, and the holder 
     CHECK(bench.registry.allocate(wanted).error().code == Code::usage);
 }
 
-TEST_CASE("registry: the DSCPs to avoid are given last, not never") {
+TEST_CASE("registry: DSCPs to avoid are allocated last") {
     Bench bench;
     auto request = Bench::request("careful");
     request.avoid = 1ull << 32 | 1ull << 33;
@@ -148,7 +147,7 @@ TEST_CASE("registry: the DSCPs to avoid are given last, not never") {
     CHECK(value(bench.registry.allocate(request)).dscp == 32);
 }
 
-TEST_CASE("registry: a lease ends on the second, with nobody running") {
+TEST_CASE("registry: a lease expires on time with no process running") {
     const Bench bench;
     auto request = Bench::request("brief");
     request.owner.reset();
@@ -165,7 +164,7 @@ TEST_CASE("registry: a lease ends on the second, with nobody running") {
     CHECK(value(bench.registry.reap()).empty());
 }
 
-TEST_CASE("registry: a lease that is renewed after it was found expired is not reaped") {
+TEST_CASE("registry: a lease renewed after it was seen expired is not reaped") {
     const Bench bench;
     const auto lease = value(bench.registry.allocate(Bench::request("last-moment")));
     Surroundings late;
@@ -177,7 +176,7 @@ TEST_CASE("registry: a lease that is renewed after it was found expired is not r
     CHECK(value(bench.registry.find_job("last-moment")).expires_ns > lease.record.expires_ns);
 }
 
-TEST_CASE("registry: a lease that nobody owns cannot be made endless") {
+TEST_CASE("registry: a lease without an owner cannot be endless") {
     const Bench bench;
     auto request = Bench::request("nobodys");
     request.owner.reset();
@@ -201,7 +200,7 @@ TEST_CASE("registry: a lease ends with its time to live, and renewing starts it 
     CHECK(eventually([&] { return value(bench.registry.list()).empty(); }));
 }
 
-TEST_CASE("registry: an old generation can neither release nor renew the lease after it") {
+TEST_CASE("registry: an old generation can neither release nor renew the new lease") {
     Bench bench;
     const auto old = value(bench.registry.allocate(Bench::request("old")));
     CHECK(value(bench.registry.release(old.dscp, old.generation)));

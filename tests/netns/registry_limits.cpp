@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the registry gives to whom: the limits that root sets, against members who ask for more.
+// The limits that root sets for members, against members who ask for more.
 #include <bit>
 #include <memory>
 
@@ -11,7 +11,7 @@ using namespace ksms;
 using namespace std::chrono_literals;
 using namespace ksms::lab;
 
-TEST_CASE("hostile: a call that can never be served promises nobody's DSCP to itself") {
+TEST_CASE("hostile: a request that can never be served reserves no DSCP") {
     const RegistryBench bench;
     const RegistryLimits limits;
     const Member member(kMember, [&] {
@@ -23,7 +23,7 @@ TEST_CASE("hostile: a call that can never be served promises nobody's DSCP to it
     CHECK(as(kOther, [&] { return ask(bench, asking("another-members")); }) == 0);
 }
 
-TEST_CASE("hostile: one member takes neither every DSCP nor every place to wait") {
+TEST_CASE("hostile: one member can take neither all DSCPs nor all waiting places") {
     const RegistryBench bench;
     const RegistryLimits limits;
     const Member member(kMember, [&] {
@@ -38,7 +38,7 @@ TEST_CASE("hostile: one member takes neither every DSCP nor every place to wait"
     CHECK(as(kOther, [&] { return ask(bench, asking("another-members")); }) == 0);
 }
 
-TEST_CASE("hostile: many members together leave root its DSCPs and its places to wait") {
+TEST_CASE("hostile: many members together leave root's DSCPs and waiting places") {
     const RegistryBench bench;
     std::vector<std::unique_ptr<Member>> members;
     for (uid_t user = kMember; user < kMember + 10; ++user)
@@ -57,7 +57,7 @@ TEST_CASE("hostile: many members together leave root its DSCPs and its places to
     CHECK(full.error().message.find("32 of 32 are held") != std::string::npos);
 }
 
-TEST_CASE("hostile: what is root's is not given out for the asking") {
+TEST_CASE("hostile: a member cannot ask for a DSCP reserved for root") {
     const RegistryBench bench;
     for (const std::uint64_t dscps : {1ull << 63, 1ull << 31, 0xfull << 60, 1ull})
         CHECK(as(kMember, [&] {
@@ -73,7 +73,7 @@ TEST_CASE("hostile: what is root's is not given out for the asking") {
     CHECK(value(bench.registry.list()).empty());
 }
 
-TEST_CASE("hostile: who waits for a DSCP of his own is given it, and holds nobody up") {
+TEST_CASE("hostile: a waiter for a fixed DSCP gets it and blocks nobody") {
     const RegistryBench bench;
     CHECK(as(kMember, [&] {
               auto first = asking("first");
@@ -87,7 +87,7 @@ TEST_CASE("hostile: who waits for a DSCP of his own is given it, and holds nobod
           }) == 0);
 }
 
-TEST_CASE("hostile: no time to live is so long that it wraps round to none, or to now") {
+TEST_CASE("hostile: a huge time to live does not overflow") {
     const RegistryBench bench;
     const RegistryLimits limits;
     for (const auto ttl : {in_ns(limits.longest) + 1, std::uint64_t{1} << 62, kEvery,
@@ -108,7 +108,7 @@ TEST_CASE("hostile: no time to live is so long that it wraps round to none, or t
     CHECK(as(kMember, [&] { return ask(bench, asking("a-day", in_ns(limits.longest))); }) == 0);
 }
 
-TEST_CASE("hostile: a check sees what a member could have been given before there were limits") {
+TEST_CASE("hostile: check finds leases that exceed limits set later") {
     const RegistryBench bench;
     auto lease = value(bench.registry.allocate(RegistryBench::request("made"))).record;
     lease.uid = kMember;
@@ -126,14 +126,14 @@ TEST_CASE("hostile: a check sees what a member could have been given before ther
     CHECK(check(false).empty());
     const auto now = value(bench.registry.find_dscp(32));
     CHECK(instant(now.expires_ns) - monotonic() <= RegistryLimits{}.longest);
-    // With neither an owner nor an end it is over.
+    // Without owner and expiry it is over.
     lease.expires_ns = 0;
     ok(bench.objects.registry.leases.update(32, lease));
     CHECK(value(bench.registry.reap()).size() == 1);
     CHECK(value(bench.registry.list()).empty());
 }
 
-TEST_CASE("hostile: the limits are the configuration's, whoever asks, and root's to change") {
+TEST_CASE("hostile: only root changes the limits, whichever configuration a caller has") {
     const RegistryBench bench;
     RegistryLimits narrow;
     narrow.dscp_min = 40;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A member of the group `ksms`, as the registry sees one: the program's descriptor, and a UID that
-// is not root's. What he passes is what he likes.
+// A member of the group `ksms` as the registry sees it: a descriptor of the program, and a UID
+// other than root's. The arguments are arbitrary.
 #pragma once
 
 #include <grp.h>
@@ -18,7 +18,8 @@ namespace ksms::lab {
 
 inline constexpr uid_t kMember = 4000, kOther = 4001;
 inline constexpr std::uint64_t kEvery = ~std::uint64_t{0};
-inline constexpr std::uint64_t kMembers = 0x0fff'ffffull << 32;  // 32 to 59: four are root's
+inline constexpr std::uint64_t kMembers = 0x0fff'ffffull
+                                          << 32;  // 32 to 59: four are reserved for root
 
 inline ksms_registry_call asking(std::string_view job,
                                  std::uint64_t ttl = in_ns(std::chrono::minutes(1))) {
@@ -37,7 +38,7 @@ inline ksms_registry_call waiting(std::string_view job) {
     return call;
 }
 
-/// Until it is not EAGAIN.
+/// Repeats the call while it returns EAGAIN.
 inline std::uint32_t ask(const RegistryBench& bench, ksms_registry_call& call) {
     const auto before = call;
     do {
@@ -54,7 +55,7 @@ inline void become(uid_t user) {
     if (setgroups(0, nullptr) != 0 || setgid(user) != 0 || setuid(user) != 0) _exit(200);
 }
 
-/// What a user's process finds out: an exit status below 200.
+/// Runs a function in a process of a user; returns its exit status, below 200.
 template <typename Deed>
 std::uint32_t as(uid_t user, const Deed& deed) {
     const pid_t pid = fork();
@@ -69,7 +70,7 @@ std::uint32_t as(uid_t user, const Deed& deed) {
     return static_cast<std::uint32_t>(WEXITSTATUS(status));
 }
 
-/// A user's process that has done something and stays.
+/// A process of a user that runs a function and stays alive.
 class Member : public Owner {
 public:
     template <typename Deed>
@@ -80,7 +81,7 @@ public:
           }) {}
 };
 
-/// Processes of a user that do something again and again, until the end of the scope.
+/// Processes of a user that repeat a function until the end of the scope.
 class Hammer {
 public:
     template <typename Deed>
@@ -105,7 +106,7 @@ private:
     std::vector<pid_t> pids_;
 };
 
-/// How many of these calls, one after the other, were answered so.
+/// How many of these consecutive calls got this result.
 inline std::size_t count_of(const RegistryBench& bench, int calls, std::uint32_t result,
                             bool may_wait) {
     std::size_t count = 0;

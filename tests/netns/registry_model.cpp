@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Random operations of many processes, with SIGKILLs and SIGSTOPs among them; what happened is held
-// against the sequential model of 32 slots, each of which has one holder at a time.
+// Random operations of many processes, some of them killed and stopped; the history is checked
+// against a sequential model of 32 slots, each with at most one holder.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -26,7 +26,7 @@ constexpr std::size_t kOperations = 100'000, kRoom = 2 * kOperations;
 enum class Kind : std::uint8_t { allocate, renew, release };
 enum class Answer : std::uint8_t { none, given, refused, done, gone, wrong };
 
-/// One operation: it took effect at some moment between `from` and `to`.
+/// One operation; it took effect at some time between `from` and `to`.
 struct Event {
     Instant from, to;  ///< to == Instant{}: its process was killed in it
     std::uint64_t generation{0};
@@ -41,7 +41,7 @@ struct History {
     std::array<Event, kRoom> events;
 };
 
-/// Allocates, renews and releases at random, until it is killed or all is done.
+/// Allocates, renews and releases at random until it is killed or all operations are done.
 class Worker {
 public:
     Worker(const Registry& registry, History& history, unsigned seed)
@@ -103,14 +103,14 @@ struct Span {
     Instant from, to{kNever};
 };
 
-/// One lease of a slot: taken within one span of time, over within another.
+/// One lease of a slot: taken within one interval, over within another.
 struct Hold {
     std::uint64_t generation{0};
     pid_t owner{0};
     Span taken, over{kNever, kNever};
 };
 
-/// Sorts the history by slots, and says what cannot be.
+/// Sorts the history by slot and reports contradictions.
 class Model {
 public:
     Model(const History& history, const std::map<pid_t, Span>& deaths) {
@@ -147,7 +147,7 @@ private:
         if (event.kind == Kind::release)
             released_[{event.dscp, event.generation}] = {event.from,
                                                          event.to == Instant{} ? kNever : event.to};
-        // Its owner lives, its time is an hour: nobody else may end a lease.
+        // Its owner lives and it lasts an hour: no other process may end the lease.
         if (event.kind != Kind::allocate && event.answer == Answer::gone)
             wrong_.push_back(fmt::format("DSCP {} generation {} was lost by its living owner",
                                          event.dscp, event.generation));
@@ -169,7 +169,7 @@ private:
         return 0;
     }
 
-    /// The earlier lease was over before the later was taken, at moments that their spans allow.
+    /// The intervals allow the earlier lease to end before the later one begins.
     void follow(std::uint8_t slot, const Hold& earlier, const Hold& later) {
         if (earlier.generation == later.generation)
             wrong_.push_back(
@@ -179,13 +179,14 @@ private:
                                          slot, later.generation, earlier.owner));
     }
 
-    /// Is there a moment of the call at which every slot may have been held?
+    /// True if all slots may have been held at some time during the call.
     [[nodiscard]] bool could_be_full(const Event& event) const {
         std::vector<std::pair<Instant, int>> steps;
         for (const auto& [slot, holds] : slots_) {
             Instant covered;
             for (std::size_t i = 0; i < holds.size(); ++i) {
-                // What a killed process took and nobody heard of lies in a gap of the generations.
+                // A lease of a killed process that was never reported lies in a gap of the
+                // generations.
                 const bool gap = i > 0 && holds[i].generation > holds[i - 1].generation + 1;
                 const auto from =
                     std::max(gap ? holds[i - 1].over.from : holds[i].taken.from, covered);
@@ -212,14 +213,14 @@ private:
     std::vector<std::string> wrong_;
 };
 
-/// The processes, and what is done to them.
+/// The processes, and the signals sent to them.
 class Crowd {
 public:
     Crowd(const Registry& registry, History& history) : registry_(registry), history_(history) {
         for (int i = 0; i < kProcesses; ++i) start();
     }
 
-    /// Until all operations are done, kills and stops one after the other.
+    /// Kills and stops processes in turn until all operations are done.
     void trouble() {
         std::minstd_rand random(4711);
         while (history_.begun.load() < kOperations) {
@@ -252,8 +253,8 @@ private:
         }
         workers_.push_back(pid);
     }
-    /// No worker that was left alone ended before: of the last 64 operations some process did
-    /// several, one after the other.
+    /// No undisturbed worker ended early: of the last 64 operations some process did several
+    /// in a row.
     [[nodiscard]] Instant last_operations() const {
         auto earliest = kNever;
         for (auto i = kOperations - 64; i < kOperations; ++i)
@@ -299,7 +300,7 @@ TEST_CASE(
     CHECK(model.given() > 10'000);
     CHECK(model.refused() > 0);
     CHECK(crowd.killed > 20);
-    // None is lost: all are free again.
+    // None is lost: all DSCPs are free again.
     CHECK(value(bench.registry.list()).empty());
     std::vector<Lease> all;
     for (int i = 0; i < kSlots; ++i)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Every operation at the same time, straight at the program: no DSCP and no job ever has two
-// holders, and nobody is refused while there is one DSCP for each.
+// All operations at the same time, directly on the BPF program: no DSCP and no job ever has two
+// holders, and no call is refused while there is a DSCP for each process.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -18,10 +18,10 @@ using namespace ksms::lab;
 namespace {
 
 constexpr int kRacers = 8, kRounds = 3000;
-constexpr std::uint64_t kAllowed = 0xffull << 32;  // as many as processes
+constexpr std::uint64_t kAllowed = 0xffull << 32;  // as many DSCPs as processes
 constexpr int kAttempts = 1'000'000;
 
-/// Who believes to hold what; PIDs, 0 for nobody.
+/// Who holds what in the processes' view; PIDs, 0 for nobody.
 struct Beliefs {
     int dscp[KSMS_DSCPS], job[KSMS_DSCPS];
     long wrong, refused, done;
@@ -112,7 +112,7 @@ private:
     std::minstd_rand random_;
 };
 
-/// A process that renews a lease as fast as it can, until it is killed.
+/// A process that renews a lease in a loop until it is killed.
 class Renewer {
 public:
     Renewer(const RegistryBench& bench, const Lease& lease) : pid_(fork()) {
@@ -153,13 +153,13 @@ TEST_CASE("registry: eight processes allocate, renew, reap and release at once")
     for (const auto pid : children) waitpid(pid, nullptr, 0);
     CHECK(beliefs->wrong == 0);
     CHECK(beliefs->refused == 0);
-    // The scheduler decides how many rounds find their job taken.
+    // The kernel's scheduling decides how many rounds find their job taken.
     CHECK(beliefs->done > kRounds / 10);
     CHECK(value(bench.registry.list()).empty());
     munmap(beliefs, sizeof(Beliefs));
 }
 
-TEST_CASE("registry: a lease is never overlooked while it is being renewed") {
+TEST_CASE("registry: a lease is visible while it is being renewed") {
     const RegistryBench bench;
     const auto lease = value(bench.registry.allocate(RegistryBench::request("renewed")));
     const Renewer renewer(bench, lease);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry put right: pins that were removed, entries written by hand, another ABI.
+// Repair of the registry: removed pins, entries written by hand, another ABI version.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,12 +24,12 @@ std::vector<Finding> check(const Bench& bench, bool repair = false) {
     return value(check_leases(bench.objects.registry, RegistryLimits{}, repair));
 }
 
-/// As `bpftool map update` would.
+/// Like `bpftool map update`.
 void write_lease(const Bench& bench, std::uint32_t dscp, const ksms_lease& lease) {
     ok(bench.objects.registry.leases.update(dscp, lease));
 }
 
-/// How many timers of leases are about to fire, or say so and never do.
+/// Number of lease timers that are armed, or marked so and never fire.
 std::ptrdiff_t armed(const std::string& root) {
     const auto timers = nlohmann::json::parse(
         must({.arguments = {"bpftool", "-j", "map", "dump", "pinned", root + "/lease_timers"}}));
@@ -57,7 +57,7 @@ Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
 
 }  // namespace
 
-TEST_CASE("registry check: a table that is in order, under load too, has no finding") {
+TEST_CASE("registry check: a consistent table has no finding, also under load") {
     const Bench bench;
     value(bench.registry.allocate(Bench::request("one")));
     auto brief = Bench::request("two");
@@ -67,7 +67,7 @@ TEST_CASE("registry check: a table that is in order, under load too, has no find
     CHECK(check(bench).empty());
 }
 
-TEST_CASE("registry: of many that are installed at once each has all its timers") {
+TEST_CASE("registry: concurrent installations each have all timers") {
     const Lab lab;
     std::vector<std::string> roots;
     for (int i = 0; i < 12; ++i) roots.push_back(fmt::format("{}_{}", lab.pin_root(), i));
@@ -84,7 +84,7 @@ TEST_CASE("registry: of many that are installed at once each has all its timers"
     for (const auto& root : roots) CHECK(eventually([&] { return armed(root) == 0; }));
 }
 
-TEST_CASE("registry check: each thing that cannot be is found, explained and put right") {
+TEST_CASE("registry check: each inconsistency is found, explained and repaired") {
     const Bench bench;
     const auto kept = value(bench.registry.allocate(Bench::request("kept")));
     auto lease = lease_of("by-hand", 40);
@@ -120,28 +120,29 @@ TEST_CASE("registry check: each thing that cannot be is found, explained and put
         lease.scanning = ksms_process_word(1, 1);
     }
     SECTION("an owner that the exit hook does not know, a slot that is not marked as in use") {}
-    // The timers that were set up a moment ago look once at every lease, and would be the first to
-    // see that this one is over.
-    REQUIRE(eventually([&] { return armed(bench.lab.pin_root()) <= 1; }));  // of the one kept
+    // Timers armed during installation check every lease once; they would reap this expired
+    // lease before the check sees it.
+    REQUIRE(
+        eventually([&] { return armed(bench.lab.pin_root()) <= 1; }));  // the kept lease's timer
     write_lease(bench, 40, lease);
     const auto found = check(bench);
     REQUIRE_FALSE(found.empty());
     CHECK(found.front().what.find("40") != std::string::npos);
     CHECK_FALSE(found.front().why.empty());
     CHECK_FALSE(found.front().repaired);
-    CHECK_FALSE(check(bench).empty());  // looking alone changes nothing
+    CHECK_FALSE(check(bench).empty());  // check without --repair changes nothing
     const auto repaired = check(bench, true);
     CAPTURE(repaired.front().what);
     for (const auto& finding : repaired) CHECK(finding.repaired);
     const auto after = check(bench);
     CAPTURE(after.empty() ? "" : after.front().what);
     CHECK(after.empty());
-    // Whoever held a DSCP holds it still.
+    // Held DSCPs stay held.
     CHECK(value(bench.registry.holds(kept.dscp, kept.generation)));
     CHECK(value(bench.registry.find_job("kept")).dscp == kept.dscp);
 }
 
-TEST_CASE("registry check: pins that were removed are found again, no DSCP is given out twice") {
+TEST_CASE("registry check: removed pins are restored, no DSCP is allocated twice") {
     const Lab lab;
     const auto pid = std::to_string(getpid());
     REQUIRE(ksmsctl_run(lab, {"registry", "allocate", "--job", "mine", "--pid", pid}).out ==
@@ -170,7 +171,7 @@ TEST_CASE("registry check: pins that were removed are found again, no DSCP is gi
     CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "dies"}).exit == 5);
 }
 
-TEST_CASE("registry check: where all pins are gone, what somebody still holds is found again") {
+TEST_CASE("registry check: with all pins gone, maps still in use are found") {
     const Lab lab;
     Child holder(ksmsctl(lab, {"registry", "exec", "--job", "holder", "--", "sh", "-c",
                                "echo $KSMS_JOB_DSCP; exec tail -f /dev/null"}));
@@ -188,7 +189,7 @@ TEST_CASE("registry check: where all pins are gone, what somebody still holds is
     CHECK(ksmsctl_run(lab, {"registry", "show", "--job", "holder"}).exit == 5);
 }
 
-TEST_CASE("registry check: without any pin and any process of ours, held DSCPs stay held") {
+TEST_CASE("registry check: without pins and processes, held DSCPs stay held") {
     const Lab lab;
     const auto pid = std::to_string(getpid());
     must(ksmsctl(lab, {"registry", "allocate", "--job", "mine", "--pid", pid}));
@@ -198,7 +199,7 @@ TEST_CASE("registry check: without any pin and any process of ours, held DSCPs s
     });
     std::filesystem::remove_all(lab.pin_root());
     CHECK(ksmsctl_run(lab, {"gc"}).out.starts_with("no dead process left anything"));
-    owner.reset();  // unseen: the hook went with the pins
+    owner.reset();  // unnoticed: the hook was removed with the pins
     const auto next = ksmsctl_run(lab, {"registry", "allocate", "--job", "next", "--pid", pid});
     INFO(next.err);
     CHECK(next.out == "33\n");
@@ -206,13 +207,13 @@ TEST_CASE("registry check: without any pin and any process of ours, held DSCPs s
     CHECK(ksmsctl_run(lab, {"registry", "check"}).out == "the registry is in order\n");
     for (const char* job : {"mine", "next"})
         must(ksmsctl(lab, {"registry", "release", "--job", job}));
-    // Where nobody holds one nothing is kept.
+    // Without leases nothing is kept.
     std::filesystem::remove_all(lab.pin_root());
     CHECK(ksmsctl_run(lab, {"gc"}).out.find("a registry without pins") != std::string::npos);
     CHECK(ksmsctl_run(lab, {"gc"}).out.starts_with("no dead process left anything"));
 }
 
-TEST_CASE("registry: maps of another version are left alone, and no DSCP is given out twice") {
+TEST_CASE("registry: maps of another version are left alone, no DSCP is allocated twice") {
     const Bench bench;
     const auto pid = std::to_string(getpid());
     must(ksmsctl(bench.lab, {"registry", "allocate", "--job", "mine", "--pid", pid}));
@@ -244,7 +245,8 @@ TEST_CASE("registry: maps of another version are left alone, and no DSCP is give
     CHECK(leases[0]["job_id"] == "mine");
     config.abi = KSMS_ABI_VERSION - 1U;
     CHECK(ksmsctl_run(bench.lab, {"uninstall", "--force"}).exit == 0);
-    // These maps are of this version in all but one word, and still held by us: so is DSCP 32.
+    // We still hold these maps, which differ from this version in one word only: DSCP 32 stays
+    // held.
     CHECK(must(ksmsctl(bench.lab, {"registry", "allocate", "--job", "next", "--pid", pid})) ==
           "33\n");
 }

@@ -18,7 +18,7 @@ namespace {
 
 using Bench = RegistryBench;
 
-/// One DSCP for all.
+/// A range of one DSCP.
 RegistryLimits one() {
     RegistryLimits limits;
     limits.max_jobs = 1;
@@ -32,7 +32,7 @@ bool sleeps(pid_t pid) {
     return name != std::string::npos && text[name + 2] == 'S';
 }
 
-/// A process that waits for the only DSCP, and ends with its number, or with 128 and more.
+/// A process that waits for the only DSCP and exits with its number, or with 128 and more.
 class Waiter {
 public:
     Waiter(const Bench& bench, const std::string& job) {
@@ -53,7 +53,7 @@ public:
     [[nodiscard]] bool waits() const {
         return eventually([&] { return sleeps(pid_); });
     }
-    /// The DSCP that it was given, within five seconds.
+    /// The allocated DSCP, within five seconds.
     [[nodiscard]] std::optional<int> served() {
         int status = 0;
         over_ = eventually([&] { return waitpid(pid_, &status, WNOHANG) == pid_; });
@@ -68,7 +68,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("registry: who waits is served when a living holder releases") {
+TEST_CASE("registry: a waiter is served when a living holder releases") {
     const Bench bench;
     const auto held = value(bench.registry.allocate(Bench::request("holder")));
     Waiter waiter(bench, "patient");
@@ -78,7 +78,7 @@ TEST_CASE("registry: who waits is served when a living holder releases") {
     CHECK(waiter.served() == 32);
 }
 
-TEST_CASE("registry: who waits is served when the holder dies") {
+TEST_CASE("registry: a waiter is served when the holder dies") {
     const Bench bench;
     Owner holder([&] { value(bench.registry.allocate(Bench::request("holder"))); });
     Waiter waiter(bench, "patient");
@@ -87,7 +87,7 @@ TEST_CASE("registry: who waits is served when the holder dies") {
     CHECK(waiter.served() == 32);
 }
 
-TEST_CASE("registry: who waits is served when the holder's time is over") {
+TEST_CASE("registry: a waiter is served when the holder's lease expires") {
     const Bench bench;
     auto brief = Bench::request("brief");
     const auto lease = value(bench.registry.allocate(brief));
@@ -97,7 +97,7 @@ TEST_CASE("registry: who waits is served when the holder's time is over") {
     CHECK(waiter.served() == 32);
 }
 
-TEST_CASE("registry: waiting ends with the time given, and for a stop at once") {
+TEST_CASE("registry: waiting ends at its timeout, and immediately on a stop") {
     const Bench bench;
     value(bench.registry.allocate(Bench::request("holder")));
     const Registry narrow(bench.objects.registry, one());
@@ -110,7 +110,7 @@ TEST_CASE("registry: waiting ends with the time given, and for a stop at once") 
     CHECK(monotonic() - again < 10min);
 }
 
-TEST_CASE("registry: a job that another owner holds is refused at once, however long one waits") {
+TEST_CASE("registry: a job held by another owner is refused immediately despite --wait") {
     const Bench bench;
     const Owner holder([&] { value(bench.registry.allocate(Bench::request("taken"))); });
     const auto refused = bench.registry.allocate(Bench::request("taken"), 1h);
@@ -118,7 +118,7 @@ TEST_CASE("registry: a job that another owner holds is refused at once, however 
     CHECK(refused.error().message.find(std::to_string(holder.pid())) != std::string::npos);
 }
 
-TEST_CASE("ksmsctl registry allocate --wait ends on Ctrl-C, with nothing held") {
+TEST_CASE("registry allocate: --wait ends on Ctrl-C, with nothing held") {
     const Lab lab;
     const auto allocate = [&](const std::string& job) {
         return ksmsctl(lab, {"registry", "allocate", "--job", job, "--no-owner", "--ttl", "600",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a person reads, what a script reads, and what bpftool reads while a scan runs.
+// Output for people, for scripts, and bpftool on a running scan.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -17,7 +17,7 @@ namespace {
 using namespace ksms::lab;
 using nlohmann::json;
 
-/// A wide matrix is folded by router: all its lines that begin so.
+/// A wide matrix is split by routers: all its lines that begin with this.
 std::vector<std::string> words_of_lines(const std::string& text, const std::string& beginning) {
     std::istringstream lines(text);
     std::vector<std::string> words;
@@ -34,7 +34,7 @@ Outcome scan_as_text(const Lab& lab, const std::string& ports) {
         lab, {"scan", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P", ports}));
 }
 
-TEST_CASE("text: a row a service, a column a router, the end and why") {
+TEST_CASE("text: one row per service, one column per router, END and the reason") {
     Lab lab;
     build_chain(lab);
     const auto outcome = scan_as_text(lab, "22,25,443,8080-8083,53/udp");
@@ -54,10 +54,10 @@ TEST_CASE("text: a row a service, a column a router, the end and why") {
     for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 100);
 }
 
-TEST_CASE("text: as wide as the terminal, or as COLUMNS; 100 columns where there is no terminal") {
+TEST_CASE("text: width of the terminal or COLUMNS, 100 columns without a terminal") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
-    // "A (src) -> B   path   dscp …   job …   N ms": one line where it has room.
+    // "A (src) -> B   path   dscp …   job …   N ms": one line if it fits.
     const auto command =
         ksmsctl(lab, {"scan", "-s", chain_source(lab, 4), "-d", chain_destination(lab, 4), "-P",
                       "22", "--job", std::string(50, 'j')});
@@ -72,7 +72,7 @@ TEST_CASE("text: as wide as the terminal, or as COLUMNS; 100 columns where there
         const auto outcome = run(again);
         INFO(outcome.out << outcome.err);
         REQUIRE(outcome.exit == 0);
-        // A terminal ends its lines with \r\n; what was said before it was cleared.
+        // A terminal ends lines with \r\n; earlier progress was cleared.
         const auto begin = outcome.out.find(chain_source(lab, 4) + " (");
         REQUIRE(begin != std::string::npos);
         return outcome.out.substr(begin, outcome.out.find_first_of("\r\n", begin) - begin);
@@ -109,7 +109,7 @@ TEST_CASE("JSON: exactly one document, services in the order asked, once each") 
     CHECK(document["routers"][2]["hop"] == 3);
 }
 
-TEST_CASE("the option -o writes the document to a file, and nothing but it") {
+TEST_CASE("the option -o writes only the document to a file") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto file = lab.directory() + "/scan.json";
@@ -124,7 +124,7 @@ TEST_CASE("the option -o writes the document to a file, and nothing but it") {
     CHECK(document["summary"]["yes"] == 1);
 }
 
-TEST_CASE("the option --fail-on ends with 3, and the document is there") {
+TEST_CASE("the option --fail-on exits with 3 and prints the document") {
     Lab lab;
     build_chain(lab);
     const auto result =

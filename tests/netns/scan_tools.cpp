@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The commands beside scan, as their users run them.
+// The other commands besides scan.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ json document_of(const Outcome& outcome) {
     return json::parse(outcome.out, nullptr, false);
 }
 
-TEST_CASE("registry: 64 that allocate at the same moment never share a DSCP") {
+TEST_CASE("registry: 64 concurrent allocations never share a DSCP") {
     const Lab lab;
     REQUIRE(run(ksmsctl(lab, {"registry", "list"})).exit == 0);
     std::vector<std::unique_ptr<Child>> children;
@@ -117,13 +117,13 @@ TEST_CASE("the option --deadline bounds the wait for a DSCP too") {
     CHECK(result.outcome().seconds >= 0.3);
 }
 
-TEST_CASE("tap attach that fails leaves none of its taps, and those from before") {
+TEST_CASE("tap attach that fails leaves only the taps from before") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     const auto taps = [&] { return document_of(run(ksmsctl(lab, {"tap", "list", "-j"})))["taps"]; };
     REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns("r1")})).exit == 0);
     REQUIRE(taps().size() == 4);
-    // A program of somebody else's: no link can stand beside it.
+    // A foreign program attached without a link: no link can be attached beside it.
     lab.in("r3", {"bpftool", "net", "attach", "xdpgeneric", "pinned",
                   lab.pin_root() + "/ksms_xdp_ingress", "dev", "eth1"});
     const auto refused = run(ksmsctl(
@@ -143,7 +143,7 @@ TEST_CASE("tap attach that fails leaves none of its taps, and those from before"
     CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r1")})).exit == 0);
 }
 
-TEST_CASE("tap detach under a running scan does it, and says what becomes of the scan") {
+TEST_CASE("tap detach during a running scan detaches and warns") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns("r1"), lab.netns("r2")})).exit == 0);
@@ -163,7 +163,7 @@ TEST_CASE("tap detach under a running scan does it, and says what becomes of the
     CHECK(result.verdict("r1", "tcp", 8999) == "UNKNOWN");
 }
 
-TEST_CASE("tap attach names a router without what its name would do to a terminal") {
+TEST_CASE("tap attach escapes control characters in a router's name") {
     Lab lab;
     lab.router("r1");
     const auto path = lab.directory() + "/x\x1b[31m";
@@ -177,7 +177,7 @@ TEST_CASE("tap attach names a router without what its name would do to a termina
     CHECK(detached.out.find("/x\\x1b[31m: ") != std::string::npos);
 }
 
-TEST_CASE("tap list names every tap, tap counters what passed it") {
+TEST_CASE("tap list names every tap, tap counters their packets") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     REQUIRE(run(ksmsctl(lab, {"tap", "attach", lab.netns("r1")})).exit == 0);
@@ -197,7 +197,7 @@ TEST_CASE("tap list names every tap, tap counters what passed it") {
     CHECK(run(ksmsctl(lab, {"tap", "detach", lab.netns("r1")})).exit == 0);
 }
 
-TEST_CASE("doctor finds nothing missing on this machine, gc nothing left") {
+TEST_CASE("doctor finds nothing missing, gc nothing left") {
     const Lab lab;
     const auto doctor = run(ksmsctl(lab, {"doctor", "-j"}));
     INFO(doctor.out << doctor.err);
@@ -212,7 +212,7 @@ TEST_CASE("doctor finds nothing missing on this machine, gc nothing left") {
     CHECK(document_of(gc).is_object());
 }
 
-TEST_CASE("65,535 services in one scan, none lost") {
+TEST_CASE("65,535 services in one scan, no probe lost") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     lab.nft("r2",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ksmsctl uninstall takes away what stays by design, and nothing that somebody uses.
+// ksmsctl uninstall removes what stays by design, and nothing that is in use.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -24,7 +24,7 @@ std::string cgroup_of(const Lab& lab) {
     return ksms::keeper_path(ksms::PinRoot{lab.pin_root()});
 }
 
-/// Programs of this lab's root on a tracepoint: the exit hook.
+/// BPF programs of this lab's pin root on a tracepoint: the exit hook.
 bool hook_runs(const Lab& lab) {
     return run({.arguments = {"bpftool", "-f", "link", "show"}})
                .out.find(lab.pin_root() + "/exit_hook") != std::string::npos;
@@ -43,7 +43,7 @@ bool is_gone(const Lab& lab) {
 
 }  // namespace
 
-TEST_CASE("uninstall: pins, exit hook and cgroup go, and come again with the next command") {
+TEST_CASE("uninstall: pins, exit hook and cgroup are removed, the next command restores them") {
     const Lab lab;
     install(lab);
     const auto planned = run(ksmsctl(lab, {"uninstall", "--dry-run"}));
@@ -109,7 +109,7 @@ TEST_CASE("uninstall: refused while a scan runs") {
     CHECK(is_gone(lab));
 }
 
-TEST_CASE("uninstall: what a killed scan left goes first, for only the journal knows of it") {
+TEST_CASE("uninstall: leftovers of a killed scan are removed first (only the journal knows them)") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
@@ -132,7 +132,7 @@ TEST_CASE("uninstall: what a killed scan left goes first, for only the journal k
     CHECK(difference(before, full_state(lab)).find("clsact") == std::string::npos);
 }
 
-TEST_CASE("uninstall: pins that were removed by hand leave the cgroup, which goes too") {
+TEST_CASE("uninstall: the cgroup is removed even if the pins were removed by hand") {
     const Lab lab;
     install(lab);
     if (cgroup_of(lab).empty()) {

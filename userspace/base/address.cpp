@@ -27,7 +27,7 @@ bool Address::is_link_local() const {
 
 Result<Address> Address::parse(std::string_view text) {
     const std::string owned(text);
-    const bool whole = owned.find('\0') == std::string::npos;  // else inet_pton() sees a part
+    const bool whole = owned.find('\0') == std::string::npos;  // inet_pton() stops at a NUL
     Address address;
     for (const int family : {AF_INET, AF_INET6}) {
         if (whole && inet_pton(family, owned.c_str(), address.bytes.data()) == 1) {
@@ -60,11 +60,6 @@ bool Prefix::contains(const Address& other) const {
 
 std::string Prefix::text() const {
     return fmt::format("{}/{}", address.text(), length);
-}
-
-std::string mac_text(const Mac& mac) {
-    return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
-                       mac[4], mac[5]);
 }
 
 }  // namespace ksms

@@ -37,6 +37,5 @@ struct Prefix {
 };
 
 using Mac = std::array<std::uint8_t, 6>;
-[[nodiscard]] std::string mac_text(const Mac& mac);
 
 }  // namespace ksms

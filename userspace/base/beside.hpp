@@ -6,8 +6,8 @@
 
 namespace ksms {
 
-/// Starts work on a thread of its own; where none is to be had (pthread_create(3), EAGAIN) the work
-/// is done by who asks for its result.
+/// Runs work on a new thread. If no thread can be created (pthread_create(3), EAGAIN), the caller
+/// of get() runs it.
 template <typename Work>
 [[nodiscard]] auto beside(const Work& work) {
     try {

@@ -9,7 +9,7 @@ namespace ksms {
 class Dscp {
 public:
     constexpr explicit Dscp(std::uint8_t value) : value_(value) {}
-    /// Of the whole byte that carries it.
+    /// From the whole byte.
     static constexpr Dscp of_tos(std::uint8_t tos) {
         return Dscp(static_cast<std::uint8_t>(tos >> 2));
     }

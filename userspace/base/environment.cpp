@@ -3,9 +3,9 @@
 
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdlib>
-#include <system_error>
+
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
@@ -16,15 +16,6 @@ std::optional<std::string> variable(const char* name) {
     return text;
 }
 
-std::optional<std::uint32_t> number(const std::optional<std::string>& text) {
-    if (!text) return std::nullopt;
-    std::uint32_t value = 0;
-    const auto* last = text->data() + text->size();
-    const auto [end, error] = std::from_chars(text->data(), last, value);
-    if (error != std::errc() || end != last) return std::nullopt;
-    return value;
-}
-
 }  // namespace
 
 Environment Environment::read() {
@@ -33,7 +24,8 @@ Environment Environment::read() {
     found.job_dscp = variable("KSMS_JOB_DSCP");
     found.attach = variable("KSMS_ATTACH");
     found.drops = variable("KSMS_DROPS") != "off";
-    if (getuid() == 0) found.sudo_uid = number(variable("SUDO_UID"));
+    if (getuid() == 0)
+        found.sudo_uid = parse_number<std::uint32_t>(variable("SUDO_UID").value_or(""));
     return found;
 }
 

@@ -9,7 +9,7 @@
 namespace ksms {
 namespace {
 
-/// What to do about a limit of descriptors; "" for another errno.
+/// The remedy for a lack of descriptors; "" for another errno.
 std::string limit_hint(int err) {
     if (err == ENFILE)
         return "the machine's limit of open files is reached: sysctl fs.file-max raises it";
@@ -46,10 +46,6 @@ std::unexpected<Error> fail_errno(int err, std::string message, std::string hint
     const auto code = err == EPERM || err == EACCES ? Code::not_allowed : Code::failed;
     if (hint.empty()) hint = limit_hint(err);
     return std::unexpected(Error{code, err, std::move(message), std::move(hint)});
-}
-
-bool is_out_of_descriptors(const Error& error) {
-    return error.err == EMFILE || error.err == ENFILE;
 }
 
 }  // namespace ksms

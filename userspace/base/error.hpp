@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Errors are values: what was attempted, on what, why it failed and the way out.
+// Errors are values: operation, object, cause and remedy.
 #pragma once
 
 #include <expected>
@@ -8,30 +8,30 @@
 
 namespace ksms {
 
-/// What kind of failure it is; the value is the exit status that the command line ends with.
+/// The kind of failure. Its value is the exit status of the command line.
 enum class Code : int {
-    failed = 1,       ///< it was tried and did not work
+    failed = 1,       ///< the operation failed
     usage = 2,        ///< the call is wrong
     expectation = 3,  ///< --fail-on was met
-    no_dscp = 4,      ///< no DSCP is free, or the one asked for is somebody else's
+    no_dscp = 4,      ///< no DSCP is free, or another job holds the requested one
     not_found = 5,    ///< no such job, lease, router, namespace or address
     not_allowed = 6,  ///< a capability or a group is missing
 };
 
-/// The name of a code as it stands in JSON ("usage", "not_found", …).
+/// The name of a code in JSON ("usage", "not_found", …).
 [[nodiscard]] const char* name_of(Code code);
 
 struct Error {
     Code code{Code::failed};
-    int err{0};           ///< errno, 0 where no system call failed
+    int err{0};           ///< errno; 0: no system call failed
     std::string message;  ///< operation and object: "attach a tap to eth0 in hq-gw"
-    std::string hint;     ///< the way out; may be empty
+    std::string hint;     ///< the remedy; may be empty
 
-    /// message, and strerror(err) behind it where a system call failed.
+    /// The message, followed by strerror(err) if a system call failed.
     [[nodiscard]] std::string text() const;
 };
 
-/// A value, or why there is none. std::expected, which nobody may pass over.
+/// A value or an error: std::expected, [[nodiscard]].
 template <typename T>
 class [[nodiscard]] Result : public std::expected<T, Error> {
 public:
@@ -46,16 +46,13 @@ using Status = Result<void>;
 /// An error without errno.
 [[nodiscard]] std::unexpected<Error> fail(Code code, std::string message, std::string hint = {});
 
-/// A failed system call. EPERM and EACCES become Code::not_allowed, all others Code::failed. Where
-/// descriptors ran out and no hint is given, the limit and the way out are.
+/// A failed system call. EPERM and EACCES become Code::not_allowed, all others Code::failed. For a
+/// lack of descriptors the default hint names the limit and the remedy.
 /// @param err  the errno, positive
 [[nodiscard]] std::unexpected<Error> fail_errno(int err, std::string message,
                                                 std::string hint = {});
 
-/// EMFILE or ENFILE: nothing can be concluded about what was to be opened.
-[[nodiscard]] bool is_out_of_descriptors(const Error& error);
-
-/// Runs at the end of the scope, whichever way it is left.
+/// Runs an action at the end of the scope.
 template <typename F>
 class [[nodiscard]] Defer {
 public:

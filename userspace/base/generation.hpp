@@ -7,15 +7,15 @@
 
 namespace ksms {
 
-/// Which of the leases that a DSCP had, one after the other.
+/// The number of a lease among all successive leases of its DSCP.
 class Generation {
 public:
     constexpr explicit Generation(std::uint64_t value) : value_(value) {}
-    /// Of ksms_lease::state, which carries it beside what the lease is at.
+    /// From ksms_lease::state, which has generation and state.
     static constexpr Generation of_state(std::uint64_t state) { return Generation(state >> 8); }
 
     [[nodiscard]] constexpr std::uint64_t value() const { return value_; }
-    /// As scans, taps and the journal have it; a token has eight bits of that.
+    /// As in scans, taps and the journal. A token has eight bits of it.
     [[nodiscard]] constexpr std::uint32_t low() const { return static_cast<std::uint32_t>(value_); }
     [[nodiscard]] constexpr std::uint64_t state(ksms_lease_state what) const {
         return value_ << 8 | what;

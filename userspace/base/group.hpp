@@ -10,13 +10,16 @@
 
 namespace ksms {
 
-/// Asks the databases of groups, which may take its time.
-/// @return none: there is no such group; an error where this process or this machine is short of
-/// something, so that nobody knows
+/// The group whose members use the registry and submit jobs without being root.
+inline constexpr const char* kGroup = "ksms";
+
+/// Looks a group up in the group database, which may block (LDAP).
+/// @return none: there is no such group; an error if it could not be looked up
 Result<std::optional<gid_t>> find_group(const std::string& name);
 
-/// getpwuid_r(3) and its like fail with ENOENT, ESRCH, EBADF or EPERM where there is no such name,
-/// and with others where a server far away is silent. These say nothing about it.
+/// Whether getpwuid_r(3) or a function like it failed for lack of descriptors or memory, or was
+/// interrupted. Other errors mean that there is no such name: ENOENT, ESRCH, EBADF, EPERM, and
+/// whatever a directory server that does not answer leads to.
 [[nodiscard]] bool is_shortage(int err);
 
 }  // namespace ksms

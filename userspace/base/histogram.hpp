@@ -7,7 +7,7 @@
 
 namespace ksms {
 
-/// How long things took, in seconds: cumulative buckets as Prometheus has them.
+/// Durations in seconds, in cumulative buckets like those of Prometheus.
 class Histogram {
 public:
     static constexpr std::array<double, 14> bounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
@@ -18,7 +18,7 @@ public:
         ++count_;
         sum_ += seconds;
     }
-    /// How many were at most bounds[number].
+    /// The number of durations up to bounds[number].
     [[nodiscard]] std::uint64_t bucket(std::size_t number) const { return buckets_.at(number); }
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] double sum() const { return sum_; }

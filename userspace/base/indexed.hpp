@@ -6,7 +6,7 @@
 
 namespace ksms {
 
-/// A vector that is looked into by an index of its own, an enum, and by no other.
+/// A vector whose index is an enum type of its own.
 template <typename Index, typename T>
 class Indexed : public std::vector<T> {
 public:

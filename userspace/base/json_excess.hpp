@@ -13,16 +13,15 @@ struct JsonLimits {
     std::size_t values{std::numeric_limits<std::size_t>::max()};
 };
 
-/// What must not come to nlohmann::json, and at which byte.
+/// Content that must not reach nlohmann::json, and its offset.
 struct JsonExcess {
     enum class What { nul, depth, values };
     What what;
     std::size_t at;
 };
 
-/// The first of: a NUL, which the library takes for the end of the text, passing over what stands
-/// behind it; a level or a value more than `limits`, before either costs memory or stack. Whether
-/// it is JSON at all does not matter.
+/// Finds the first NUL, which the library takes for the end of the text, or the first level or
+/// value above the limits, before they cost memory or stack. The text need not be valid JSON.
 [[nodiscard]] std::optional<JsonExcess> json_excess(std::string_view text,
                                                     const JsonLimits& limits);
 

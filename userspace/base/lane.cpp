@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-/// The thread keeps it: one that was abandoned may outlive its lane.
+/// Shared with the thread, which may outlive its lane if it was abandoned.
 struct Lane::State {
     void work() {
         std::unique_lock lock(mutex);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A thread for what may block (a disk, a directory of users), so that the thread that asks never
-// does.
+// A thread for blocking work (disk, user database), so that its caller never blocks.
 #pragma once
 
 #include <chrono>
@@ -14,10 +13,10 @@ namespace ksms {
 
 class Lane {
 public:
-    /// What the destructor does with what is queued.
+    /// What the destructor does with queued work.
     enum class AtEnd {
-        finish,   ///< waits until it is done
-        abandon,  ///< waits for nothing: what is at hand may hang, and dies with the process
+        finish,   ///< waits until all is done
+        abandon,  ///< does not wait: the running item may hang until the process ends
     };
 
     /// @param name  of the thread, at most 15 bytes (prctl(2), PR_SET_NAME)
@@ -26,12 +25,12 @@ public:
     Lane& operator=(const Lane&) = delete;
     ~Lane();
 
-    /// Queues it: one after the other, in this order, on the lane's thread. It must not throw.
+    /// Queues work. It runs on the lane's thread in the order of the calls and must not throw.
     void run(std::move_only_function<void()> work);
 
-    /// What is queued or at hand.
+    /// The number of queued and running items.
     [[nodiscard]] std::size_t pending() const;
-    /// How long what is at hand has taken; 0 where nothing is.
+    /// How long the present item has been running; 0: none.
     [[nodiscard]] std::chrono::nanoseconds busy_for() const;
 
 private:

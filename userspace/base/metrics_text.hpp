@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Prometheus' text format, version 0.0.4.
+// The text format of Prometheus, version 0.0.4.
 #pragma once
 
 #include <fmt/format.h>
@@ -23,13 +23,13 @@ public:
         text_ += labels.empty() ? fmt::format("{} {}\n", name, number)
                                 : fmt::format("{}{{{}}} {}\n", name, labels, number);
     }
-    /// Head and the only value.
+    /// A metric with a single value.
     template <typename T>
     void one(const std::string& name, const char* type, const char* help, const T& number) {
         head(name, type, help);
         value(name, "", number);
     }
-    /// The values of a histogram, without the head.
+    /// The values of a histogram, without its head.
     void histogram(const std::string& name, const std::string& labels, const Histogram& of) {
         const auto more = labels.empty() ? std::string() : labels + ",";
         for (std::size_t i = 0; i < Histogram::bounds.size(); ++i)

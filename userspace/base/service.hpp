@@ -6,7 +6,7 @@
 
 namespace ksms {
 
-/// What is probed: a transport protocol and a destination port.
+/// A transport protocol and a destination port.
 struct Service {
     std::uint8_t protocol{0};  ///< IPPROTO_TCP or IPPROTO_UDP
     std::uint16_t port{0};     ///< host byte order

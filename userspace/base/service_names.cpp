@@ -10,7 +10,7 @@
 namespace ksms {
 namespace {
 
-/// Names that people and the predecessor's callers use and services(5) of Debian does not have.
+/// Common names that services(5) of Debian lacks. Callers of ksms_tester use them.
 struct CommonName {
     const char* name;
     Service service;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The services database (services(5)) and a few names that it lacks, read in one pass the first
-// time that a name is needed.
+// The services database (services(5)) and a few names that it lacks, read once when a name is first
+// needed.
 #pragma once
 
 #include <map>
@@ -19,7 +19,7 @@ struct ServiceNames {
     static const ServiceNames& get();
 };
 
-/// The services database's name ("ssh"), "" where it has none.
+/// The name in the services database ("ssh"); "" if it has none.
 [[nodiscard]] std::string service_name(const Service& service);
 
 }  // namespace ksms

@@ -10,14 +10,14 @@
 namespace ksms {
 namespace {
 
-/// What stands at the beginning of a text: a code point, or a byte that begins none.
+/// The beginning of a text: a code point, or an invalid byte.
 struct Unit {
     std::size_t size{1};
     char32_t code{0};
     bool valid{false};
 };
 
-/// RFC 3629, section 4: shortest forms only, no surrogates, nothing behind U+10FFFF.
+/// RFC 3629, section 4: shortest forms only, no surrogates, nothing above U+10FFFF.
 Unit first_of(std::string_view text) {
     const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(text[at]); };
     const auto lead = byte(0);
@@ -49,7 +49,7 @@ void escape_bytes(std::string_view bytes, std::string& to) {
         fmt::format_to(std::back_inserter(to), "\\x{:02x}", static_cast<std::uint8_t>(byte));
 }
 
-/// @param each  takes what stands there, as text and as code point, and the text to add to
+/// @param each  gets each code point, as text and as number, and the text to append to
 template <typename Each>
 std::string rewritten(std::string_view text, const Each& each) {
     std::string result;
@@ -75,7 +75,7 @@ void escape_in_json(std::string_view piece, char32_t code, std::string& to) {
         to += piece;
 }
 
-/// The length of a sequence of ours that sets a colour, 0 where there is none (ECMA-48, SGR).
+/// The length of one of our colour sequences at the beginning (ECMA-48, SGR); 0: none.
 std::size_t color_at(std::string_view text) {
     for (const std::string_view color : {"\x1b[0m", "\x1b[31m", "\x1b[32m", "\x1b[33m"})
         if (text.starts_with(color)) return color.size();
@@ -104,7 +104,7 @@ std::string valid_utf8(std::string_view text) {
 }
 
 std::string json_string(std::string_view text) {
-    // First the bytes that are not UTF-8: their backslash is one of the text.
+    // valid_utf8() first: the backslashes that it adds must be escaped.
     return "\"" +
            rewritten(valid_utf8(text),
                      [](std::string_view piece, char32_t code, std::string& to) {
@@ -116,7 +116,7 @@ std::string json_string(std::string_view text) {
 
 std::string printable_json(std::string_view document) {
     return rewritten(document, [](std::string_view piece, char32_t code, std::string& to) {
-        // Between its strings JSON has white space, and in them no control character below U+0020.
+        // Characters below U+0020 are white space between tokens: JSON strings cannot contain them.
         if (code < 0x20)
             to += piece;
         else

@@ -8,9 +8,8 @@
 
 namespace ksms {
 
-/// Writes all of it, however many calls of write(2) that takes. Where the kernel has no memory for
-/// it (ENOBUFS, ENOMEM) it is tried again for a second.
-/// @param name  of the file, for the message; "" where nobody reads it
+/// Writes all bytes. Retries for a second if the kernel has no memory (ENOBUFS, ENOMEM).
+/// @param name  of the file, for the error message
 [[nodiscard]] Status write_all(int fd, std::string_view bytes, const std::string& name);
 
 }  // namespace ksms

@@ -18,6 +18,7 @@
 #include <optional>
 
 #include "base/clock.hpp"
+#include "bpf/open_map.hpp"
 
 namespace ksms {
 namespace {
@@ -25,14 +26,25 @@ namespace {
 constexpr std::uint32_t kNetfilter = 45;      // Linux 6.4
 constexpr std::uint32_t kBefore = 1u << 3;    // BPF_F_BEFORE; relative to nothing: in front of all
 constexpr std::size_t kMostPrograms = 64;     // BPF_MPROG_MAX
-constexpr int kMostPlaces = 64;               // of a hook, that others' links may have
-constexpr std::chrono::seconds kLinkGoes{1};  // the kernel frees a link a moment later
+constexpr int kMostPlaces = 64;               // priorities at a hook that are tried
+constexpr std::chrono::seconds kLinkGoes{1};  // the kernel frees a link asynchronously
 
 std::uint32_t tcx_hook(ksms_direction direction) {
     return direction == KSMS_INGRESS ? kTcxIngress : kTcxEgress;
 }
 
-/// A link made by the system call itself, for what libbpf 1.1 has no words for.
+Result<Fd> attach_to(std::uint32_t ifindex, int program, std::uint32_t attach_type,
+                     std::uint32_t flags, const std::string& what) {
+    bpf_link_create_opts options{};
+    options.sz = sizeof options;
+    options.flags = flags;
+    const int fd = bpf_link_create(program, static_cast<int>(ifindex),
+                                   static_cast<bpf_attach_type>(attach_type), &options);
+    if (fd < 0) return fail_errno(errno, what);
+    return Fd(fd);
+}
+
+/// BPF_LINK_CREATE with members that bpf_link_create() of libbpf 1.1 does not pass on.
 Result<Fd> create_link(const bpf_attr& attributes, const std::string& what) {
     const auto fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
     if (fd < 0) return fail_errno(errno, what);
@@ -51,7 +63,7 @@ Result<Fd> create_netfilter(int program, const NetfilterPlace& where) {
     std::memset(&attributes, 0, sizeof attributes);
     attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
     attributes.link_create.attach_type = kNetfilter;
-    std::memcpy(&attributes.link_create.target_btf_id, &where, sizeof where);  // of one union
+    std::memcpy(&attributes.link_create.target_btf_id, &where, sizeof where);  // of the same union
     const char* hook = where.hook == NF_INET_PRE_ROUTING ? "PRE_ROUTING"
                        : where.hook == NF_INET_LOCAL_IN  ? "LOCAL_IN"
                                                          : "POST_ROUTING";
@@ -66,27 +78,25 @@ Result<Fd> create_tracing(int program, std::uint64_t cookie) {
     attributes.link_create.tracing.cookie = cookie;
     auto link = create_link(attributes, "attach to a tracepoint");
     if (link || (link.error().err != EINVAL && link.error().err != ENOTSUP)) return link;
-    const int fd = bpf_raw_tracepoint_open(nullptr, program);  // before a cookie was possible
+    const int fd = bpf_raw_tracepoint_open(nullptr, program);  // kernels without cookies
     if (fd < 0) return fail_errno(errno, "attach to a tracepoint");
     return Fd(fd);
 }
 
-/// A second hold on the link that a program has already.
+/// Another descriptor of the link that the program already has.
 std::optional<Fd> link_of(int program) {
     const auto wanted = program_id(program);
     if (!wanted) return std::nullopt;
     for (std::uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
         Fd link(bpf_link_get_fd_by_id(id));
-        bpf_link_info info{};
-        std::uint32_t size = sizeof info;
-        if (link && bpf_obj_get_info_by_fd(link.get(), &info, &size) == 0 &&
-            info.type == BPF_LINK_TYPE_RAW_TRACEPOINT && info.prog_id == *wanted)
+        const auto info = info_of<bpf_link_info>(link.get(), "look at a link");
+        if (info && info->type == BPF_LINK_TYPE_RAW_TRACEPOINT && info->prog_id == *wanted)
             return link;
     }
     return std::nullopt;
 }
 
-/// The beginning of bpf_attr.query as of Linux 6.6.
+/// bpf_attr.query of Linux 6.6, the first members.
 struct Query {
     std::uint32_t interface, hook, flags, attach_flags;
     std::uint64_t programs;
@@ -111,7 +121,7 @@ Result<TcxHook> query_tcx(std::uint32_t ifindex, ksms_direction direction) {
     query.links = reinterpret_cast<std::uint64_t>(found.links.data());
     std::memcpy(&attributes.query, &query, sizeof query);
     if (syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof attributes) != 0) {
-        if (errno == EINVAL || errno == ENOENT) return TcxHook{};  // before 6.6, or none
+        if (errno == EINVAL || errno == ENOENT) return TcxHook{};  // before 6.6, or no program
         return fail_errno(errno, fmt::format("list the TCX programs of interface {}", ifindex));
     }
     std::memcpy(&query, &attributes.query, sizeof query);
@@ -120,44 +130,31 @@ Result<TcxHook> query_tcx(std::uint32_t ifindex, ksms_direction direction) {
     return found;
 }
 
-/// Where a link is attached; nothing where the link is gone.
+/// Where a link is attached; nothing if the link is gone.
 Result<std::optional<bpf_link_info>> info_by_id(std::uint32_t id) {
     const auto link = link_by_id(id);
     if (!link && link.error().code == Code::not_found) return std::nullopt;
     if (!link) return std::unexpected(link.error());
-    bpf_link_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(link->get(), &info, &size) != 0)
-        return fail_errno(errno, "read where a link is attached");
+    KSMS_TRY(const auto info, info_of<bpf_link_info>(link->get(), "read where a link is attached"));
     return info;
 }
 
 }  // namespace
 
 Result<Fd> attach_tcx(int program, std::uint32_t ifindex, ksms_direction direction) {
-    bpf_attr attributes;
-    std::memset(&attributes, 0, sizeof attributes);
-    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
-    attributes.link_create.target_ifindex = ifindex;
-    attributes.link_create.attach_type = tcx_hook(direction);
-    attributes.link_create.flags = kBefore;
-    return create_link(attributes, fmt::format("attach a TCX link to interface {} ({})", ifindex,
-                                               direction == KSMS_INGRESS ? "ingress" : "egress"));
+    return attach_to(ifindex, program, tcx_hook(direction), kBefore,
+                     fmt::format("attach a TCX link to interface {} ({})", ifindex,
+                                 direction == KSMS_INGRESS ? "ingress" : "egress"));
 }
 
 Result<Fd> attach_xdp(int program, std::uint32_t ifindex) {
-    bpf_attr attributes;
-    std::memset(&attributes, 0, sizeof attributes);
-    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
-    attributes.link_create.target_ifindex = ifindex;
-    attributes.link_create.attach_type = BPF_XDP;
-    attributes.link_create.flags = XDP_FLAGS_SKB_MODE;
-    return create_link(attributes, fmt::format("attach an XDP link to interface {}", ifindex));
+    return attach_to(ifindex, program, BPF_XDP, XDP_FLAGS_SKB_MODE,
+                     fmt::format("attach an XDP link to interface {}", ifindex));
 }
 
 Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, std::int32_t place) {
     const bool ingress = direction == KSMS_INGRESS;
-    // The outermost priorities of all are the kernel's own (bpf_nf_check_pf_and_hooks()).
+    // The kernel reserves the first and the last priority (bpf_nf_check_pf_and_hooks()).
     const NetfilterPlace where{
         static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6),
         static_cast<std::uint32_t>(ingress ? NF_INET_PRE_ROUTING : NF_INET_POST_ROUTING),
@@ -201,18 +198,12 @@ Result<Fd> attach_tracing(int program, std::uint64_t cookie) {
 }
 
 Result<std::uint32_t> link_id(int link) {
-    bpf_link_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(link, &info, &size) != 0)
-        return fail_errno(errno, "read a link's id");
+    KSMS_TRY(const auto info, info_of<bpf_link_info>(link, "read a link's id"));
     return info.id;
 }
 
 Result<std::uint32_t> program_id(int program) {
-    bpf_prog_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
-        return fail_errno(errno, "read a program's id");
+    KSMS_TRY(const auto info, info_of<bpf_prog_info>(program, "read a program's id"));
     return info.id;
 }
 
@@ -228,7 +219,7 @@ Result<Fd> link_by_id(std::uint32_t id) {
 Result<bool> link_attached(std::uint32_t id) {
     KSMS_TRY(const auto info, info_by_id(id));
     if (!info) return false;
-    // info.tcx (Linux 6.6) begins like info.xdp, with the interface.
+    // info.tcx (Linux 6.6) begins with the interface, like info.xdp.
     return info->xdp.ifindex != 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A scan's part of the maps: the slot, the arrays of big scans, and taking it all away again.
+// A scan's entries in the maps: the slot, the arrays of big scans, and their removal.
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <linux/bpf.h>
@@ -41,8 +41,8 @@ Status create_inner(const Map<std::uint32_t, std::uint32_t>& outer, const char* 
     return pin(fd.get(), pin_path);
 }
 
-/// A map of maps waits for an RCU grace period at every change (kernel/bpf/syscall.c,
-/// maybe_wait_bpf_programs), some 12 ms: those that wait together wait once.
+/// Each update of a map of maps waits for an RCU grace period (kernel/bpf/syscall.c,
+/// maybe_wait_bpf_programs), about 12 ms. Makes the changes in parallel, so that they wait once.
 Status all_at_once(const std::vector<std::function<Status()>>& changes) {
     std::vector<std::future<Status>> running;
     for (const auto& change : changes) running.push_back(beside(change));
@@ -52,7 +52,8 @@ Status all_at_once(const std::vector<std::function<Status()>>& changes) {
     return result;
 }
 
-/// A scan may have died between making them and saying so in its slot: looked for, not remembered.
+/// Removes the arrays of a scan. Does not rely on the slot: the scan may have died after creating
+/// them and before writing the slot.
 Status drop_dense(const Objects& objects, std::uint32_t dscp) {
     std::vector<std::function<Status()>> erasures;
     for (const auto* outer :
@@ -67,7 +68,7 @@ Status drop_dense(const Objects& objects, std::uint32_t dscp) {
     return erasures.empty() ? Status() : all_at_once(erasures);
 }
 
-/// What is left of its trail: nothing, unless it was killed meanwhile.
+/// Removes the trail that a killed scan left.
 Status clear_trail(const Objects& objects, std::uint32_t dscp) {
     auto& end = objects.trail_ends.values()[dscp];
     if (end.events == 0 && end.limit == 0) return {};
@@ -86,7 +87,7 @@ Status clear_trail(const Objects& objects, std::uint32_t dscp) {
     return {};
 }
 
-/// Deletes every entry whose key says this DSCP.
+/// Deletes every entry whose key has this DSCP.
 template <typename K, typename V, typename Dscp>
 Status erase_of(const Map<K, V>& map, std::uint32_t dscp, const Dscp& dscp_of) {
     std::vector<K> keys;
@@ -133,14 +134,14 @@ Status begin_scan(const Objects& objects, std::uint32_t dscp, const ksms_scan& s
 Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t generation) {
     KSMS_TRY(const auto slot, objects.scans.lookup(dscp));
     if (slot && slot->active != 0 && slot->generation != generation)
-        return {};  // it is somebody else's by now
+        return {};  // the slot has a new owner
     __atomic_fetch_and(&objects.config.values()[0].active_scans, ~(std::uint64_t{1} << dscp),
                        __ATOMIC_SEQ_CST);
     const bool hashes = !slot || slot->store != KSMS_STORE_DENSE;
     if (slot && (slot->active != 0 || slot->owner_pid != 0)) {
         auto ended = *slot;
         ended.active = 0;
-        ended.owner_pid = 0;  // nobody's: what is found here later is not of this process
+        ended.owner_pid = 0;  // later entries of the slot do not belong to this process
         KSMS_CHECK(objects.scans.update(dscp, ended));
     }
     KSMS_CHECK(erase_of(objects.scan_routers, dscp, [](const auto& key) { return key.dscp; }));

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Feature probes: each thing is tried, not concluded from a version.
+// Feature probes: test the kernel instead of its version.
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <linux/magic.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <memory>
 #include <string_view>
@@ -26,7 +23,7 @@ struct FreeBtf {
     void operator()(btf* types) const { btf__free(types); }
 };
 
-/// The parameters of a traced function, "trace_NAME"'s type in BTF being btf_trace_NAME.
+/// The number of parameters of a tracepoint function, by the BTF type btf_trace_NAME.
 int parameters_of_tracepoint(const btf* kernel, const char* name) {
     const int id = btf__find_by_name_kind(kernel, name, BTF_KIND_TYPEDEF);
     if (id < 0) return -1;
@@ -46,26 +43,19 @@ bool has_member(const btf* kernel, const char* structure, std::string_view name)
     });
 }
 
-/// A program that does nothing, of a type that needs no more than that.
+/// A program that returns 0.
 Fd trivial_program(bpf_prog_type type) {
     const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
                              {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
     return Fd(bpf_prog_load(type, "ksms_try", "GPL", code, std::size(code), nullptr));
 }
 
-/// The kernel knows an attach type if it refuses the interface and not the type.
+/// The kernel knows an attach type if it refuses the interface instead of the type.
 bool knows_link(int program, std::uint32_t attach_type) {
-    bpf_attr attributes;
-    std::memset(&attributes, 0, sizeof attributes);
-    attributes.link_create.prog_fd = static_cast<std::uint32_t>(program);
-    attributes.link_create.target_ifindex = 0x7fffffff;
-    attributes.link_create.attach_type = attach_type;
-    const auto fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
-    if (fd >= 0) {
-        close(static_cast<int>(fd));
-        return true;
-    }
-    return errno == ENODEV || errno == ENOENT;
+    constexpr int no_interface = 0x7fffffff;
+    const Fd link(
+        bpf_link_create(program, no_interface, static_cast<bpf_attach_type>(attach_type), nullptr));
+    return link || errno == ENODEV || errno == ENOENT;
 }
 
 }  // namespace
@@ -82,15 +72,15 @@ KernelFeatures probe_kernel() {
     if (kernel) {
         features.kern_ctx =
             btf__find_by_name_kind(kernel.get(), "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
-        // Its data argument, the packet, the place, and since 5.17 the reason.
+        // Parameters: data, packet, location, and since 5.17 the reason.
         features.drop_reasons = parameters_of_tracepoint(kernel.get(), "btf_trace_kfree_skb") >= 4;
-        // An XDP link answers EINVAL for an interface that is not there, like for a type that it
-        // does not know.
+        // knows_link() cannot test XDP: it returns EINVAL for a missing interface and for an
+        // unknown type.
         features.xdp_link =
             btf__find_by_name_kind(kernel.get(), "bpf_xdp_link_attach", BTF_KIND_FUNC) > 0;
         features.netfilter_link =
             btf__find_by_name_kind(kernel.get(), "bpf_nf_link_attach", BTF_KIND_FUNC) > 0;
-        // Other tracing programs have had cookies since 5.19.
+        // Other tracing programs have cookies since 5.19.
         features.attach_cookie = has_member(kernel.get(), "bpf_raw_tp_link", "cookie");
         features.user_ring_buffer =
             btf__find_by_name_kind(kernel.get(), "bpf_user_ringbuf_drain", BTF_KIND_FUNC) > 0;

@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
@@ -18,16 +17,18 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <string_view>
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/directory.hpp"
 #include "base/hash.hpp"
+#include "base/text.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/keeper.hpp"
 #include "bpf/load.hpp"
@@ -40,7 +41,7 @@ namespace ksms {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
-constexpr int kSetUpAttempts = 1000;  // one a millisecond
+constexpr int kSetUpAttempts = 1000;  // 1 ms apart
 
 Status fill_config(const ksms_bpf& skeleton, const PinRoot& root) {
     ksms_config config{};
@@ -65,7 +66,8 @@ Status fill_registry(const ksms_bpf& skeleton, const PinRoot& root) {
     return {};
 }
 
-/// Names of drop reasons from the kernel's BTF: parsed once a boot, read from the map ever after.
+/// Copies the names of the drop reasons from the kernel's BTF into a map, once per boot, because
+/// parsing the BTF is slow.
 void fill_reasons(const ksms_bpf& skeleton) {
     const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), btf__free);
     if (!kernel) return;
@@ -105,58 +107,40 @@ Status pin_maps(const ksms_bpf& skeleton, const std::string& root) {
 }
 
 void remove_tree(const std::string& path) {
-    if (DIR* directory = opendir(path.c_str())) {
-        while (const dirent* entry = readdir(directory)) {
-            const std::string name = entry->d_name;
-            if (name == "." || name == "..") continue;
-            const auto child = path + "/" + name;
-            if (entry->d_type == DT_DIR)
-                remove_tree(child);
-            else
-                unlink(child.c_str());
-        }
-        closedir(directory);
-    }
-    rmdir(path.c_str());
+    std::error_code failed;
+    std::filesystem::remove_all(path, failed);
 }
 
-/// What a killed installer left beside the root.
+/// Removes what a killed installer left beside the root.
 void remove_stale(const PinRoot& root) {
     const auto slash = root.path.rfind('/');
     const auto parent = root.path.substr(0, slash);
     const auto prefix = root.path.substr(slash + 1) + "_new_";
-    DIR* directory = opendir(parent.c_str());
-    if (directory == nullptr) return;
-    std::vector<std::string> stale;
-    while (const dirent* entry = readdir(directory)) {
-        const std::string name = entry->d_name;
+    const auto names = list_directory(parent);
+    for (const auto& name : names.value_or(std::vector<std::string>())) {
         if (!name.starts_with(prefix)) continue;
-        int pid = 0;
-        const auto* digits = name.data() + prefix.size();
-        const auto [end, error] = std::from_chars(digits, name.data() + name.size(), pid);
-        if (error != std::errc() || end != name.data() + name.size()) continue;
-        if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) stale.push_back(parent + "/" + name);
+        const auto pid =
+            parse_number<int>(std::string_view(name).substr(prefix.size())).value_or(0);
+        if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) remove_tree(parent + "/" + name);
     }
-    closedir(directory);
-    for (const auto& path : stale) remove_tree(path);
 }
 
-/// The timers of the leases, and the hook on the end of processes.
+/// Sets up the timers of the leases and attaches the exit hook.
 Status start_registry(const std::string& root, int setup, int exit) {
     KSMS_CHECK(set_up(setup));
     KSMS_TRY(const auto hook, attach_tracing(exit, 0));
     return pin(hook.get(), root + "/" + kExitHook);
 }
 
-/// One at a time changes the pins that stand. Gone with its holder.
+/// Serializes changes of existing pins. The lock ends with its holder.
 Result<Fd> lock_root(const PinRoot& root) {
     Fd lock(::open(root.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!lock || flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, "lock " + root.path);
     return lock;
 }
 
-/// Programs of another build: new ones over the same maps. Taps that stand keep running the old
-/// ones until they are attached again; the ABI is the same.
+/// Replaces the programs of another build with the same ABI, and keeps the maps. Standing taps run
+/// the old programs until they are attached again.
 enum class Replace { if_other, always };
 
 Status replace_programs(const PinRoot& root, Replace when) {
@@ -164,7 +148,7 @@ Status replace_programs(const PinRoot& root, Replace when) {
     KSMS_TRY(const auto raw, open_pin(root.path + "/config"));
     KSMS_TRY(const auto config, MappedArray<ksms_config>::map(raw.get(), 1, "config"));
     if (when == Replace::if_other && config.values()[0].object_hash == object_hash())
-        return {};  // the one before us did it
+        return {};  // another process did it
     KSMS_TRY(const auto skeleton, load_object(root.path));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj) {
@@ -181,7 +165,7 @@ Status replace_programs(const PinRoot& root, Replace when) {
     return {};
 }
 
-/// Everything that is not pinned in the directory yet.
+/// Loads and pins what is not pinned in the directory yet.
 Status install_in(const std::string& directory, const PinRoot& root) {
     const auto is_new = [&](const char* name) {
         return access((directory + "/" + name).c_str(), F_OK) != 0;
@@ -197,7 +181,7 @@ Status install_in(const std::string& directory, const PinRoot& root) {
                           bpf_program__fd(skeleton->progs.ksms_exit));
 }
 
-/// A directory beside the root, in which everything is made ready before it takes the root's place.
+/// A directory beside the root in which the pins are prepared before it is renamed to the root.
 class Beside {
 public:
     static Result<Beside> make(const PinRoot& root) {
@@ -224,17 +208,17 @@ private:
 
 Status install(const PinRoot& root) {
     KSMS_TRY(const auto beside, Beside::make(root));
-    // Somebody may still run on an installation whose pins are gone: its leases are in use.
+    // Processes may still use the maps of an installation whose pins are gone: keep its leases.
     KSMS_CHECK(adopt_orphans(root, beside.path()));
     KSMS_CHECK(install_in(beside.path(), root));
     KSMS_CHECK(open_to_group(beside.path()));
     if (rename(beside.path().c_str(), root.path.c_str()) == 0) return ensure_kept(root);
     if (errno == ENOTEMPTY || errno == EEXIST)
-        return {};  // another was faster: its objects are as good
+        return {};  // another process was faster; use its objects
     return fail_errno(errno, fmt::format("put the pins into place at {}", root.path));
 }
 
-/// @return whether config is there
+/// @return whether the map config is pinned
 Result<bool> check_abi(const PinRoot& root, std::uint64_t& installed_hash) {
     KSMS_TRY(const auto abi, installed_abi(root));
     if (!abi) return false;
@@ -285,7 +269,7 @@ Result<bool> ensure_installed(const PinRoot& root, bool may_install) {
             return fail(Code::not_found, "nothing is installed under " + root.path,
                         "any scan installs it");
         KSMS_CHECK(ensure_bpf_fs(root));
-        KSMS_TRY(there, check_abi(root, installed_hash));  // a mount may have brought it back
+        KSMS_TRY(there, check_abi(root, installed_hash));  // the mount may have made it visible
         if (!there) {
             KSMS_CHECK(install(root));
             KSMS_CHECK(check_root(root));
@@ -310,8 +294,8 @@ Status ensure_kept(const PinRoot& root) {
     const auto program = open_pin(root.path + "/" + name_of(Program::keep));
     if (!program) return {};  // `registry check` names the missing pin
     KSMS_TRY(const auto id, program_id(program->get()));
-    // Where it cannot be looked at nothing is put in its place, and where the kernel refuses it the
-    // pins alone hold the maps; `ksmsctl doctor` says so.
+    // Do nothing if the keeper cannot be examined. If the kernel refuses it, only the pins hold the
+    // maps; `ksmsctl doctor` reports that.
     const auto missing = [&] {
         const auto kept = kept_program(root);
         return kept && *kept != id;
@@ -326,7 +310,7 @@ Result<bool> ensure_exit_hook(const PinRoot& root) {
     const auto path = root.path + "/" + kExitHook;
     if (access(path.c_str(), F_OK) == 0) return false;
     KSMS_TRY(const auto lock, lock_root(root));
-    if (access(path.c_str(), F_OK) == 0) return false;  // the one before us did it
+    if (access(path.c_str(), F_OK) == 0) return false;  // another process did it
     KSMS_TRY(const auto setup, open_pin(root.path + "/" + name_of(Program::setup)));
     KSMS_TRY(const auto exit, open_pin(root.path + "/" + name_of(Program::exit)));
     KSMS_CHECK(start_registry(root.path, setup.get(), exit.get()));

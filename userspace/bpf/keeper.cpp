@@ -18,7 +18,7 @@
 namespace ksms {
 namespace {
 
-/// Unified, or beside the old hierarchies (systemd's hybrid mode).
+/// The mount of cgroup v2: unified, or beside the v1 hierarchies (hybrid mode of systemd).
 std::string cgroup_mount() {
     for (const char* place : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
         struct statfs filesystem{};

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry's maps must outlive their pins: somebody may remove those (rm, umount) while jobs
-// hold DSCPs. So a program that never runs is bound to them (BPF_PROG_BIND_MAP, Linux 5.10) and
-// attached to a cgroup without a process, where the kernel holds it without a descriptor or a pin
-// until the cgroup is removed.
+// Keeps the registry's maps if their pins are removed (rm, umount) while jobs hold DSCPs. A program
+// that never runs is bound to the maps (BPF_PROG_BIND_MAP, Linux 5.10) and attached to an empty
+// cgroup. The kernel then holds them without descriptor or pin until the cgroup is removed.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +13,18 @@
 
 namespace ksms {
 
-/// Where the cgroup of this pin root is, below the mount of cgroup v2: its last word and a hash of
-/// the whole, "ksms-1b2c3d4e". Empty where this machine has no cgroup v2 within reach.
+/// The path of the cgroup for this pin root: its name is the last component of the root and a hash
+/// of the path, "ksms-1b2c3d4e". "" if no cgroup v2 is mounted.
 [[nodiscard]] std::string keeper_path(const PinRoot& root);
 
-/// Binds the maps to the program (before it is attached anywhere).
+/// Binds the maps to the program, before it is attached.
 Status bind_maps(int program, const std::vector<int>& maps);
 
-/// Attaches the program; whatever held before for this root, holds no more.
+/// Attaches the program in place of the present keeper of this root.
 Status keep(const PinRoot& root, int program);
-/// The id of the program that holds for this root, 0: none.
+/// The id of the attached program; 0: none.
 Result<std::uint32_t> kept_program(const PinRoot& root);
-/// @return whether there was something to let go of
+/// Removes the keeper. @return whether there was one
 Result<bool> let_go(const PinRoot& root);
 
 }  // namespace ksms

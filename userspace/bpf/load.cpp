@@ -21,7 +21,7 @@
 namespace ksms {
 namespace {
 
-/// libbpf speaks to stderr; what it says of a program that was refused belongs into our error.
+/// Collects the output of libbpf for the error message of a program that the verifier rejects.
 class Words {
 public:
     void clear() { *this = Words(); }
@@ -45,7 +45,7 @@ private:
         if (line.find("PROG LOAD LOG") != std::string_view::npos) {
             in_log_ = line.find("BEGIN") != std::string_view::npos;
         } else if (in_log_) {
-            // The verifier's last words, before it says how much it has looked at.
+            // The last line of the verifier before its statistics.
             if (!line.starts_with("processed ") && !line.starts_with("arg#")) verdict_ = line;
         } else {
             if (program_.empty() && line.starts_with("prog '")) program_ = line;
@@ -59,7 +59,7 @@ thread_local Words words;
 
 int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
     if (level == LIBBPF_DEBUG) return 0;
-    // A verifier's log comes as one line of many; its end is what is asked for.
+    // A verifier log comes as one text of many lines; the last ones matter.
     va_list again;
     va_copy(again, arguments);
     const int length = vsnprintf(nullptr, 0, format, again);
@@ -72,12 +72,12 @@ int keep_words(libbpf_print_level level, const char* format, va_list arguments) 
     return length;
 }
 
-// linux/bpf.h of Linux 6.4; libbpf 1.1 does not know the section's name
+// linux/bpf.h of Linux 6.4. libbpf 1.1 does not know the section name.
 constexpr std::uint32_t kNetfilterProgram = 32;
 constexpr auto kNetfilterHook = static_cast<bpf_attach_type>(45);
 
-/// They load only if asked for (SEC("?…")): no older kernel, and nobody else who opens the object,
-/// needs to know of them.
+/// Enables the netfilter programs, which are disabled by default (SEC("?…")) for older kernels and
+/// other users of the object.
 void choose_netfilter(const ksms_bpf& skeleton) {
     for (auto* program : {skeleton.progs.ksms_nf_ingress, skeleton.progs.ksms_nf_egress,
                           skeleton.progs.ksms_nf_local_in, skeleton.progs.ksms_nf_post_routing}) {
@@ -87,7 +87,7 @@ void choose_netfilter(const ksms_bpf& skeleton) {
     }
 }
 
-/// Programs that this kernel may not be able to run; the others must load.
+/// Disables the programs that this kernel cannot run. All others must load.
 void choose_programs(ksms_bpf& skeleton) {
     const auto features = probe_kernel();
     if (!features.kern_ctx) {

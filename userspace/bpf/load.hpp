@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The linked BPF object, loaded into the kernel. For the files of this room.
+// Loads the linked BPF object into the kernel. For the files of this room.
 #pragma once
 
 #include <ksms.skel.h>
@@ -17,11 +17,11 @@ struct DestroySkeleton {
 };
 using Skeleton = std::unique_ptr<ksms_bpf, DestroySkeleton>;
 
-/// Over the linked object: whether the installed programs are this build's.
+/// A hash of the linked object. Tells whether the installed programs are of this build.
 std::uint64_t object_hash();
 
-/// Every program that this kernel can run. libbpf's own last words are in the error.
-/// @param maps  a directory whose pinned maps are to be used; what is not pinned there is made
+/// Loads all programs that this kernel can run. The error has the last output of libbpf.
+/// @param maps  a directory whose pinned maps are used; missing ones are created
 Result<Skeleton> load_object(const std::string& maps);
 
 }  // namespace ksms

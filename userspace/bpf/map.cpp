@@ -12,7 +12,7 @@ namespace ksms {
 namespace {
 
 constexpr std::uint32_t kBatch = 1024;
-// Of the first look: most maps have little in them, and memory that was never touched is slow.
+// Size of the first batch: most maps have few entries, and page faults are slow.
 constexpr std::uint32_t kFirstBatch = 64;
 
 }  // namespace
@@ -77,7 +77,7 @@ Status RawMap::update_batch(const void* keys, const void* values, std::size_t co
 }
 
 Status RawMap::erase_batch(const void* keys, std::size_t count) const {
-    // BPF_MAP_DELETE_BATCH stops at a key that is not there; these are few.
+    // BPF_MAP_DELETE_BATCH would stop at a missing key. The keys are few.
     const auto* key = static_cast<const char*>(keys);
     for (std::size_t i = 0; i < count; ++i) KSMS_CHECK(erase(key + i * key_size_));
     return {};
@@ -85,7 +85,7 @@ Status RawMap::erase_batch(const void* keys, std::size_t count) const {
 
 Status RawMap::for_each(const std::function<void(const void*, const void*)>& each) const {
     std::uint32_t room = std::min(kFirstBatch, max_entries_);
-    // Where a hash has been read to is a bucket's number; of others the key, at most as long.
+    // The position: a bucket number in a hash, a key in other maps.
     std::vector<char> at(std::max<std::size_t>(key_size_, sizeof(std::uint32_t)));
     std::vector<char> keys, values;
     for (bool first = true;;) {
@@ -95,17 +95,17 @@ Status RawMap::for_each(const std::function<void(const void*, const void*)>& eac
         const int failed = bpf_map_lookup_batch(fd(), first ? nullptr : at.data(), at.data(),
                                                 keys.data(), values.data(), &count, nullptr);
         const int err = failed == 0 ? 0 : errno;
-        if (err == ENOSPC) {  // one bucket has more
+        if (err == ENOSPC) {  // a bucket has more entries
             room *= 2;
             continue;
         }
         if (err != 0 && err != ENOENT) return fail_errno(err, "read the map " + name_);
-        // What `each` deletes or adds does not change where the next bucket is.
+        // Entries that `each` adds or deletes do not change the position of the next bucket.
         for (std::size_t i = 0; i < count; ++i)
             each(keys.data() + i * key_size_, values.data() + i * value_size_);
         if (err == ENOENT) return {};
         first = false;
-        room = std::min(std::max(room, kBatch), max_entries_);  // it is a large one
+        room = std::min(std::max(room, kBatch), max_entries_);  // a large map
     }
 }
 

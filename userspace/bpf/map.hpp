@@ -19,7 +19,7 @@ namespace ksms {
 
 enum class Update { any = 0, create = 1, existing = 2 };  // BPF_ANY, BPF_NOEXIST, BPF_EXIST
 
-/// A map without types: the system calls, with errors that name the map.
+/// An untyped map: system calls with errors that name the map.
 class RawMap {
 public:
     RawMap() = default;
@@ -34,12 +34,13 @@ public:
     Status update(const void* key, const void* value, Update how) const;
     /// @return false: there was none
     Result<bool> erase(const void* key) const;
-    /// BPF_MAP_UPDATE_BATCH; falls back to one by one.
+    /// BPF_MAP_UPDATE_BATCH; falls back to single updates.
     Status update_batch(const void* keys, const void* values, std::size_t count) const;
-    /// Keys that are not there are passed over.
+    /// Ignores missing keys.
     Status erase_batch(const void* keys, std::size_t count) const;
-    /// Every pair of a hash once, in no order (BPF_MAP_LOOKUP_BATCH, Linux 5.6), also where `each`
-    /// deletes; entries that others change meanwhile may be missing or stale.
+    /// Calls `each` once for every pair of a hash, in any order (BPF_MAP_LOOKUP_BATCH, Linux 5.6).
+    /// `each` may delete entries. Entries that other processes change meanwhile may be missing or
+    /// stale.
     Status for_each(const std::function<void(const void* key, const void* value)>& each) const;
 
     [[nodiscard]] int fd() const { return fd_.get(); }
@@ -64,7 +65,7 @@ public:
         KSMS_TRY(const bool found, raw_.lookup(&key, &value));
         return found ? std::optional<V>(value) : std::nullopt;
     }
-    /// Of an array: every value, the index is the key.
+    /// All values of an array; the index is the key.
     [[nodiscard]] Result<std::vector<V>> array() const {
         static_assert(std::is_same_v<K, std::uint32_t> && sizeof(V) % 8 == 0);
         std::vector<V> values(raw_.max_entries());
@@ -96,7 +97,7 @@ private:
     RawMap raw_;
 };
 
-/// The memory of an array map with BPF_F_MMAPABLE; the kernel's values, not copies.
+/// The memory of an array map with BPF_F_MMAPABLE, shared with the kernel.
 template <typename V>
 class MappedArray {
 public:

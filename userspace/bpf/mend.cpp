@@ -4,42 +4,41 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <ksms.skel.h>
-#include <linux/bpf.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
-#include <memory>
 #include <set>
 
 #include "base/hash.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/install.hpp"
 #include "bpf/keeper.hpp"
+#include "bpf/load.hpp"
 #include "bpf/objects.hpp"
+#include "bpf/open_map.hpp"
 
 namespace ksms {
 namespace {
 
 constexpr std::uint32_t kMostMaps = 64;  // of one program
 
-/// A program or map that the kernel holds, pinned or not.
+/// A program or map in the kernel, pinned or not.
 struct Living {
     Fd fd;
     std::string name;
     std::vector<std::uint32_t> maps;  ///< ids; of a program
 };
 
-/// The maps that one installation consists of: every program of ours shares .rodata and more with
-/// the others, so from one of them all can be found.
+/// The programs and maps of one installation. They are found by the maps that its programs share
+/// (.rodata and others).
 class Installation {
 public:
     explicit Installation(const PinRoot& root) : root_(fnv1a(root.path)) {}
 
-    /// @return an error where not every program could be looked at: nothing is known then
+    /// @return an error if a program could not be examined; then nothing is known
     Status find() {
         KSMS_CHECK(read_programs());
         std::set<std::uint32_t> own;
@@ -64,7 +63,7 @@ public:
         return {};
     }
 
-    /// The descriptor of the map or program of this name, -1 where it does not live any more.
+    /// The descriptor of the map or program with this name; -1 if it does not exist any more.
     [[nodiscard]] int operator[](const std::string& name) const {
         const auto at = found_.find(name);
         return at == found_.end() ? -1 : at->second.get();
@@ -109,16 +108,15 @@ private:
         return errno == ENOENT ? Status{} : fail_errno(errno, "list the BPF programs");
     }
 
-    /// config and registry say which root they belong to.
+    /// The maps config and registry contain a hash of their root.
     Result<bool> is_of_this_root(std::uint32_t id) {
         auto& map = maps_[id];
         if (map.fd) return false;
         map.fd = Fd(bpf_map_get_fd_by_id(id));
         if (!map.fd && errno == ENOENT) return false;
-        bpf_map_info info{};
-        std::uint32_t size = sizeof info;
-        if (!map.fd || bpf_obj_get_info_by_fd(map.fd.get(), &info, &size) != 0)
-            return fail_errno(errno, fmt::format("look at the BPF map {}", id));
+        const auto what = fmt::format("look at the BPF map {}", id);
+        if (!map.fd) return fail_errno(errno, what);
+        KSMS_TRY(const auto info, info_of<bpf_map_info>(map.fd.get(), what));
         map.name = info.name;
         if (map.name == "config") return belongs<ksms_config>(map, info);
         if (map.name == "registry") return belongs<ksms_registry>(map, info);
@@ -141,14 +139,13 @@ private:
     std::map<std::string, Fd> found_;
 };
 
-/// The names of everything that is pinned.
+/// The names of all pins.
 struct Names {
     std::vector<std::string> maps, programs;
 };
 
 Result<Names> expected_names() {
-    const std::unique_ptr<ksms_bpf, decltype(&ksms_bpf::destroy)> skeleton(ksms_bpf::open(),
-                                                                           ksms_bpf::destroy);
+    const Skeleton skeleton(ksms_bpf::open());
     if (!skeleton) return fail_errno(errno, "open the BPF object");
     Names names;
     bpf_map* map = nullptr;
@@ -161,7 +158,7 @@ Result<Names> expected_names() {
     return names;
 }
 
-/// What cannot be looked at is taken to be there: nothing is put in its place.
+/// A path that cannot be examined counts as existing, so that nothing replaces it.
 bool is_there(const std::string& path) {
     return access(path.c_str(), F_OK) == 0 || errno != ENOENT;
 }
@@ -181,7 +178,7 @@ PinFinding mend_map(const PinRoot& root, const std::string& name, const Installa
     return finding;
 }
 
-/// Is any DSCP held?
+/// Whether any DSCP is held.
 Result<bool> in_use(const Installation& living) {
     const int leases = living["leases"];
     for (std::uint32_t dscp = 0; leases >= 0 && dscp < KSMS_DSCPS; ++dscp) {
@@ -197,7 +194,7 @@ Result<bool> in_use(const Installation& living) {
 
 Result<std::vector<PinFinding>> mend_pins(const PinRoot& root, bool repair) {
     std::vector<PinFinding> findings;
-    if (!is_there(root.path)) return findings;  // not installed, or to be adopted
+    if (!is_there(root.path)) return findings;  // not installed, or adopt_orphans() will do it
     KSMS_TRY(const auto names, expected_names());
     Installation living(root);
     KSMS_CHECK(living.find());
@@ -239,8 +236,8 @@ Result<bool> drop_unused(const PinRoot& root) {
 Status adopt_orphans(const PinRoot& root, const std::string& directory) {
     Installation living(root);
     KSMS_CHECK(living.find());
-    // Its program is what its users hold. The maps alone outlive it by some milliseconds, until the
-    // kernel has let go of the exit hook; or for long, where they are kept.
+    // Users hold the lease program. Without users the maps exist for some milliseconds, until the
+    // kernel has freed the exit hook, or longer if the keeper holds them.
     const bool used = living[name_of(Program::lease)] >= 0;
     if (!used) {
         KSMS_TRY(const auto kept, kept_program(root));
@@ -248,9 +245,9 @@ Status adopt_orphans(const PinRoot& root, const std::string& directory) {
         if (kept == 0 || !held) return {};
     }
     for (const auto* name : kRegistryMaps)
-        if (living[name] < 0) return {};  // a part of it alone is of no use
+        if (living[name] < 0) return {};  // an incomplete registry is useless
     KSMS_TRY(const auto names, expected_names());
-    // A scan that runs holds them all; who only holds a lease has those of the registry.
+    // A running scan holds all maps. The owner of a lease only has those of the registry.
     bool all = true;
     for (const auto& name : names.maps) all &= living[name] >= 0;
     for (const auto& name : names.maps) {

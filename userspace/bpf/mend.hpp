@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Pins that somebody deleted: what they named lives on as long as anything else holds it, and can
-// be pinned again.
+// Restores deleted pins. Their maps and programs exist as long as something else holds them, and
+// can be pinned again.
 #pragma once
 
 #include <array>
@@ -12,37 +12,36 @@
 
 namespace ksms {
 
-/// The pin of the link on the end of processes.
+/// The pin of the link of the exit hook.
 constexpr const char* kExitHook = "exit_hook";
 
-/// The maps that say who holds which DSCP. They outlive their pins (bpf/keeper.hpp).
+/// The maps of the registry. They outlive their pins (bpf/keeper.hpp).
 constexpr std::array<const char*, 7> kRegistryMaps{"leases",       "waiters", "registry", "owners",
                                                    "lease_timers", "answers", "limits"};
 
 struct PinFinding {
     std::string name;        ///< of the pin
-    bool mended{false};      ///< it is there again, and names what it named before
-    std::string lost_words;  ///< where it could not be found again: what that means
+    bool mended{false};      ///< restored with its former content
+    std::string lost_words;  ///< if it could not be found: the consequence
 };
 
-/// What ought to be pinned under the root and is not.
-/// @param repair  pin it again
-/// @return Code::not_found where nothing of an installation is left that could be found
+/// Lists the pins that are missing under the root.
+/// @param repair  restore them
 Result<std::vector<PinFinding>> mend_pins(const PinRoot& root, bool repair);
 
-/// Every lease's timer, set up again: it looks at its lease, and waits for its end.
+/// Sets up the timers of all leases again. Each examines its lease and waits for its end.
 Status set_timers(const PinRoot& root);
 
-/// What is left of an installation for this root whose pins are all gone (removed by hand, the file
-/// system unmounted), because a process still uses it, or because DSCPs are held and the maps are
-/// kept for them (bpf/keeper.hpp). Pinned again into `directory`.
+/// If all pins of this root are gone (removed by hand, file system unmounted) but a process still
+/// uses the maps, or DSCPs are held and the keeper holds the maps (bpf/keeper.hpp), pins them in
+/// `directory`.
 Status adopt_orphans(const PinRoot& root, const std::string& directory);
 
-/// Where the pins are gone: is no DSCP held in the maps that are kept?
+/// Whether no DSCP is held in the maps of an installation whose pins are gone.
 Result<bool> is_unused(const PinRoot& root);
 
-/// Where the pins are gone and no DSCP is held, nothing needs to be kept for them.
-/// @return whether something was
+/// Removes the keeper if the pins are gone and no DSCP is held.
+/// @return whether it was removed
 Result<bool> drop_unused(const PinRoot& root);
 
 }  // namespace ksms

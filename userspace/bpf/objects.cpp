@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Opening what is installed: pins, checked against abi.h.
+// Opens the installed pins, checked against abi.h.
 #include "bpf/objects.hpp"
 
 #include <bpf/bpf.h>
@@ -24,7 +24,7 @@ bool on_bpf_fs(const std::string& path) {
     return statfs(path.c_str(), &filesystem) == 0 && filesystem.f_type == BPF_FS_MAGIC;
 }
 
-/// 0 where there is no such file.
+/// 0 if there is no such file.
 std::uint64_t inode_of(const std::string& path) {
     struct stat status{};
     return stat(path.c_str(), &status) == 0 ? status.st_ino : 0;

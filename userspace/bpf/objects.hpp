@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The installed programs and maps: pinned once under the pin root, opened from there by everybody
-// after.
+// The installed programs and maps, opened from their pins.
 #pragma once
 
 #include <array>
@@ -19,7 +18,7 @@ namespace ksms {
 
 /// The programs of the linked object, in the order of their names there.
 enum class Program {
-    clsact_ingress,  ///< SEC("tc"), told its tap by the filter's classid
+    clsact_ingress,  ///< SEC("tc"), knows its tap by the filter's classid
     clsact_egress,
     tcx_ingress,  ///< needs bpf_cast_to_kern_ctx (6.2) and TCX (6.6)
     tcx_egress,
@@ -35,9 +34,9 @@ enum class Program {
     trail_dropped,
     lease,      ///< SEC("syscall"), context struct ksms_registry_call
     setup,      ///< SEC("syscall"): the timers of the leases
-    exit,       ///< tp_btf/sched_process_exit: a dead owner's lease is free
+    exit,       ///< tp_btf/sched_process_exit: frees the leases of a dead owner
     keep,       ///< SEC("cgroup/sysctl"): never run, see bpf/keeper.hpp
-    thread_id,  ///< SEC("syscall"): its return value is the caller's thread, as injections has it
+    thread_id,  ///< SEC("syscall"): returns the caller's thread, the key of injections
     inject,     ///< SEC("xdp"), run with live frames
     symbol,     ///< SEC("syscall"), context struct ksms_symbol_call
     count_
@@ -45,26 +44,26 @@ enum class Program {
 [[nodiscard]] const char* name_of(
     Program program);  ///< its function's name, and its pin: "ksms_clsact_ingress"
 
-/// Every pinned map and program. Opening costs some 20 system calls; installing (once a boot)
+/// All pinned maps and programs. Opening takes about 20 system calls; installing (once per boot)
 /// parses the kernel's BTF.
 class Objects {
 public:
     using Missing = ksms::Missing;
 
-    /// Opens the pins. Where there are none (Missing::install) it mounts the BPF file system if
-    /// /sys/fs/bpf is none, loads the object and pins everything in a directory beside it that is
-    /// then renamed into place, so that two that install at once end with the same objects.
-    /// Programs of another build (config.object_hash) are replaced, maps kept.
-    /// @return Code::failed where config.abi differs, naming both versions and `ksmsctl gc` or a
-    /// reboot as the remedy;
-    ///         Code::not_allowed without CAP_BPF; Code::not_found with Missing::fail and nothing
-    ///         installed
+    /// Opens the pins. If there are none (Missing::install) it mounts the BPF file system if
+    /// necessary, loads the object, pins everything in a directory beside the root and renames that
+    /// into place, so that concurrent installers end up with the same objects. Replaces programs of
+    /// another build (config.object_hash) and keeps the maps.
+    /// @return Code::failed if config.abi differs, naming both versions and the remedy;
+    /// Code::not_allowed without CAP_BPF; Code::not_found with Missing::fail if nothing is
+    /// installed
     static Result<Objects> open(const PinRoot& root, Missing missing = Missing::install);
 
     [[nodiscard]] const PinRoot& root() const { return root_; }
-    /// Whether these are what is pinned now. Another build, or who takes the pins away, changes it.
+    /// Whether these are still the pinned ones. Another build or a removal of the pins changes
+    /// that.
     [[nodiscard]] bool is_current() const;
-    /// @return -1 where this kernel cannot run it
+    /// @return -1 if this kernel cannot run it
     [[nodiscard]] int program(Program which) const;
     [[nodiscard]] std::string pin_path(const std::string& name) const;
 
@@ -84,7 +83,7 @@ public:
     Map<std::uint32_t, std::uint64_t> stats;
     Map<ksms_journal_key, ksms_journal_entry> journal;
     Map<std::uint32_t, std::uint32_t>
-        dense_services;  ///< array of maps: the value read is a map id, written a descriptor
+        dense_services;  ///< array of maps: reads return a map id, writes take a descriptor
     Map<std::uint32_t, std::uint32_t> dense_counters;
     Map<std::uint32_t, std::uint32_t> dense_drops;
     Map<std::uint32_t, ksms_reason_name> reasons;  ///< filled at installation
@@ -98,9 +97,9 @@ private:
     std::array<Fd, static_cast<std::size_t>(Program::count_)> programs_;
 };
 
-/// A dense store of one scan: its three inner maps, mapped and set into the maps of maps at index
-/// `dscp`. Not pinned before the last step, so that a crash leaves nothing but what the journal
-/// names (KSMS_DID_SCAN).
+/// The dense store of a scan: three inner maps, mapped into memory and entered in the maps of maps
+/// at index `dscp`. Pinned in the last step, so that a crash leaves nothing that the journal
+/// (KSMS_DID_SCAN) does not know.
 struct DenseStore {
     MappedArray<std::uint64_t> services;  ///< see abi.h
     MappedArray<ksms_counter> counters;   ///< [(slot * 2 + direction) * probes + probe]
@@ -111,17 +110,15 @@ struct DenseStore {
                                      std::uint32_t routers);
 };
 
-/// Writes the slot, then sets the scan's bit in config.active_scans: from here on the taps count
-/// for it.
+/// Writes the slot, then sets the scan's bit in config.active_scans: the taps start to count.
 Status begin_scan(const Objects& objects, std::uint32_t dscp, const ksms_scan& scan);
 
-/// Takes every trace of a scan out of the maps: slot, routers, services, counters, translations,
-/// drops, dense maps. Idempotent; only if scans[dscp].generation is `generation` or the slot is not
-/// active.
+/// Removes all entries of a scan from the maps: slot, routers, services, counters, translations,
+/// drops, dense maps. Idempotent. Does nothing if the slot is active for another generation.
 Status clear_scan(const Objects& objects, std::uint32_t dscp, std::uint32_t generation);
 
-/// Removes the pins of this root and the directory. Refused (Code::failed) while a scan or a
-/// standing tap uses them.
+/// Removes the pins of this root and the directory. Code::failed while a scan or a standing tap
+/// uses them.
 Status uninstall(const PinRoot& root);
 
 }  // namespace ksms

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "bpf/open_map.hpp"
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
-#include <linux/bpf.h>
-
-#include <cerrno>
 
 #include "bpf/attach.hpp"
 
@@ -15,10 +11,7 @@ Result<RawMap> open_map(const std::string& root, const std::string& name, std::u
                         std::uint32_t value_size, bool read_only) {
     const auto path = root + "/" + name;
     KSMS_TRY(auto fd, open_pin(path, read_only));
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
-        return fail_errno(errno, "look at the map " + path);
+    KSMS_TRY(const auto info, info_of<bpf_map_info>(fd.get(), "look at the map " + path));
     if (info.key_size != key_size || info.value_size != value_size)
         return fail(
             Code::failed,

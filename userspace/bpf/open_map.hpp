@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Opening a pinned map, checked against abi.h. For the files of this room.
+// Opens a pinned map and checks it against abi.h. For the files of this room.
 #pragma once
 
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -10,8 +14,17 @@
 
 namespace ksms {
 
-/// A pinned map, refused if its shape is not what abi.h says: somebody else's pin, or another
-/// version's.
+/// BPF_OBJ_GET_INFO_BY_FD.
+/// @param what  for the error: "look at the map …"
+template <typename Info>
+Result<Info> info_of(int fd, const std::string& what) {
+    Info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return fail_errno(errno, what);
+    return info;
+}
+
+/// Opens a pinned map. Refuses a map with other sizes: another program or version pinned it.
 Result<RawMap> open_map(const std::string& root, const std::string& name, std::uint32_t key_size,
                         std::uint32_t value_size, bool read_only = false);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Where on the BPF file system things are pinned.
+// The directory of the pins.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 
 namespace ksms {
 
-/// Where things are pinned. Default "/sys/fs/bpf/ksms"; --pin-root and KSMS_PIN_ROOT name another
-/// directory, which must be on a BPF file system.
+/// The directory of the pins: "/sys/fs/bpf/ksms", or the one that --pin-root or KSMS_PIN_ROOT names
+/// on a BPF file system.
 struct PinRoot {
     std::string path{"/sys/fs/bpf/ksms"};
     /// @param option  the value of --pin-root, "" if it was not given
@@ -19,7 +19,7 @@ struct PinRoot {
                                   const std::optional<std::string>& environment);
 };
 
-/// What to do where nothing is pinned.
+/// What to do if nothing is pinned.
 enum class Missing { install, fail };
 
 }  // namespace ksms

@@ -2,7 +2,6 @@
 #include "bpf/registry_pins.hpp"
 
 #include <fmt/format.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/group.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/install.hpp"
 #include "bpf/open_map.hpp"
@@ -23,8 +23,8 @@ struct Opened {
     const char* name;
     mode_t mode;
 };
-// What the group may open; everything else is root's alone. A program is run by who may write its
-// pin, too.
+// What the group may open. Everything else is for root. Running a program needs write permission on
+// its pin.
 constexpr std::array kOpened{Opened{"leases", 0640},   Opened{"waiters", 0640},
                              Opened{"registry", 0640}, Opened{"answers", 0640},
                              Opened{"limits", 0640},   Opened{"ksms_lease", 0660}};
@@ -47,7 +47,7 @@ std::unexpected<Error> not_for_you(const PinRoot& root) {
                     kGroup, root.path));
 }
 
-/// @param protects  a bit of the mode that makes it harmless that others may write it
+/// @param protects  a mode bit with which write permission for others is harmless
 Status is_roots(const std::string& path, const struct stat& status, mode_t protects,
                 const std::string& remedy) {
     if (status.st_uid != 0)
@@ -60,7 +60,7 @@ Status is_roots(const std::string& path, const struct stat& status, mode_t prote
                 fmt::format("`chmod go-w {}` as root, if you trust what is pinned there", path));
 }
 
-/// Before anything else is opened, which may be of other sizes in another version.
+/// Before other maps are opened, whose sizes may differ in another version.
 Status check_version(const PinRoot& root) {
     Map<std::uint32_t, ksms_registry> map;
     KSMS_CHECK(open_typed(root.path, "registry", map, true));
@@ -99,27 +99,18 @@ Status check_root(const PinRoot& root) {
     KSMS_CHECK(is_roots(root.path, status, 0, remedy));
     const auto parent = root.path.substr(0, std::max<std::size_t>(root.path.rfind('/'), 1));
     if (stat(parent.c_str(), &status) != 0) return fail_errno(errno, "look at " + parent);
-    // In a sticky directory nobody but root renames what is root's.
+    // In a sticky directory only root can rename what root owns.
     return is_roots(parent, status, S_ISVTX, "name another --pin-root");
 }
 
-Result<gid_t> registry_group() {
-    std::array<char, 16384> buffer;
-    group entry{};
-    group* found = nullptr;
-    if (getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-        return fail(Code::not_found, fmt::format("there is no group {}", kGroup));
-    return entry.gr_gid;
-}
-
 Status open_to_group(const std::string& path) {
-    const auto group = registry_group();
+    KSMS_TRY(const auto group, find_group(kGroup));
     if (!group) return {};
     for (const auto& [name, mode] : kOpened) {
         const auto given = give(path + "/" + name, *group, mode);
         if (!given && given.error().err != ENOENT) return given;
     }
-    // Last: who comes in finds everything as it should be.
+    // Last: once the directory is open, the pins must be complete.
     return give(path, *group, 0750);
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry's own pins: all that allocating, renewing and releasing needs. Their file modes are
-// the permission: root, and the members of the group `ksms`, who may run the program and read the
-// maps.
+// The pins of the registry, which allocate, renew and release need. Their file modes allow root and
+// the group `ksms` to run the program and read the maps.
 #pragma once
 
 #include <sys/types.h>
@@ -17,13 +16,7 @@
 
 namespace ksms {
 
-/// The group whose members use the registry without being root.
-constexpr const char* kGroup = "ksms";
-
-/// @return Code::not_found where this machine has no such group
-Result<gid_t> registry_group();
-
-/// True until it is taken, by one thread.
+/// A flag that one thread can take.
 class OnceTrue {
 public:
     OnceTrue() = default;
@@ -45,16 +38,16 @@ struct RegistryPins {
     Map<std::uint32_t, ksms_registry> figures;
     Map<std::uint32_t, ksms_lease_limits> limits;  ///< written by root only
     Map<std::uint32_t, ksms_owners> owners;        ///< root only
-    Fd answers;                                    ///< polled, edge-triggered, by who waits
+    Fd answers;                                    ///< polled edge-triggered by waiting callers
     Fd program;                                    ///< ksms_lease
-    /// The exit hook was missing until now: owners may have ended unseen. Cleared by who looks.
+    /// The exit hook was missing: owners may have ended unnoticed. Cleared by whoever checks that.
     mutable OnceTrue unwatched;
 
-    /// Root installs what is missing, puts the exit hook back, and opens the pins to the group if
-    /// it was made since.
-    /// @return Code::not_allowed for who is neither root nor in the group; else as Objects::open()
+    /// As root, installs what is missing, restores the exit hook and opens the pins to the group.
+    /// @return Code::not_allowed if the caller is neither root nor in the group; else as
+    /// Objects::open()
     static Result<RegistryPins> open(const PinRoot& root, Missing missing = Missing::install);
-    /// The pins as they are, for who has made sure of them.
+    /// Opens the pins without checking the installation.
     static Result<RegistryPins> open_installed(const PinRoot& root, bool read_only);
 };
 

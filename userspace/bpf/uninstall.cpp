@@ -23,7 +23,7 @@ Status find_pins(const fs::path& directory, Installed& found) {
     fs::directory_iterator entries(directory, error);
     if (error == std::errc::no_such_file_or_directory) return {};
     for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-        // A link is no pin and no directory of ours, and leads who knows where.
+        // Do not follow symbolic links.
         if (entries->symlink_status(error).type() != fs::file_type::directory) {
             found.pins.push_back(entries->path().string());
             continue;
@@ -61,12 +61,13 @@ Result<Installed> find_installed(const PinRoot& root) {
 
 Status remove_installed(const PinRoot& root,
                         const std::function<Status(const PinRoot& aside)>& is_free) {
-    // The name of an installer's directory (install.cpp).
+    // The name of an installer's directory, which remove_stale() (install.cpp) cleans up.
     const PinRoot aside{fmt::format("{}_new_{}", root.path, getpid())};
     if (rename(root.path.c_str(), aside.path.c_str()) != 0)
         return fail_errno(errno, "put the pins aside: " + root.path);
     if (auto free = is_free(aside); !free) {
-        // Who installed meanwhile has taken over the same maps, and needs these pins no more.
+        // EEXIST: another process has installed meanwhile. It has taken over the same maps and does
+        // not need these pins.
         if (renameat2(AT_FDCWD, aside.path.c_str(), AT_FDCWD, root.path.c_str(),
                       RENAME_NOREPLACE) != 0 &&
             errno != EEXIST)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What is left behind by design, so that the next command finds it and a lease outlives its maker:
-// the pins, among them the link on the end of processes, and the keeper's cgroup.
+// Removes what stays installed by design: the pins, including the exit hook, and the keeper's
+// cgroup.
 #pragma once
 
 #include <functional>
@@ -22,10 +22,10 @@ struct Installed {
 
 Result<Installed> find_installed(const PinRoot& root);
 
-/// Takes it away: pins, directories, cgroup. While it is aside nobody can open it any more; then
-/// `is_free` looks for the last time whether somebody uses it, and where it says no (an error) it
-/// is put back. Killed half-way it is what a killed installer leaves, and the next one removes it.
-/// @param is_free  is given where the pins are now
+/// Removes pins, directories and cgroup. First moves the pin root aside, so that no process can
+/// open it any more. Then `is_free` checks for users a last time; if it returns an error, the pin
+/// root is moved back. If this process is killed meanwhile, the next installer removes the rest.
+/// @param is_free  gets the present location of the pins
 Status remove_installed(const PinRoot& root,
                         const std::function<Status(const PinRoot& aside)>& is_free);
 

@@ -3,13 +3,12 @@
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
-#include <linux/bpf.h>
 
-#include <cerrno>
 #include <cstring>
 #include <vector>
 
 #include "bpf/attach.hpp"
+#include "bpf/open_map.hpp"
 #include "ksms/abi.h"
 
 namespace ksms {
@@ -19,12 +18,10 @@ Result<std::optional<std::uint32_t>> installed_abi(const PinRoot& root) {
     const auto fd = open_pin(path);
     if (!fd && fd.error().code == Code::not_found) return std::nullopt;
     if (!fd) return std::unexpected(fd.error());
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info, abi = 0;
-    if (bpf_obj_get_info_by_fd(fd->get(), &info, &size) != 0)
-        return fail_errno(errno, "look at " + path);
+    KSMS_TRY(const auto info, info_of<bpf_map_info>(fd->get(), "look at " + path));
     std::vector<std::uint8_t> value(info.value_size);
     const std::uint32_t zero = 0;
+    std::uint32_t abi = 0;
     if (info.key_size != sizeof zero || value.size() < sizeof abi ||
         bpf_map_lookup_elem(fd->get(), &zero, value.data()) != 0)
         return fail(Code::failed, path + " is not a map of ksms",

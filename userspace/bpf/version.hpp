@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Maps of another version of ksms under the same pin root. This one neither reads nor changes them.
+// Maps of another version of ksms under the same pin root. They are neither read nor changed.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,11 @@
 
 namespace ksms {
 
-/// The ABI version of what is installed (ksms_config.abi, the first field of every version).
-/// @return none where nothing is installed
+/// The installed ABI version (ksms_config.abi, the first member in every version).
+/// @return none if nothing is installed
 Result<std::optional<std::uint32_t>> installed_abi(const PinRoot& root);
 
-/// What to say where `abi` is not KSMS_ABI_VERSION.
+/// The error for an `abi` other than KSMS_ABI_VERSION.
 [[nodiscard]] std::unexpected<Error> other_version(const PinRoot& root, std::uint32_t abi);
 
 }  // namespace ksms

@@ -23,7 +23,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
-constexpr double kLatest = 18446744073.0;  // s since the epoch: in July 2554 64 bits of ns are full
+constexpr double kLatest =
+    18446744073.0;  // seconds since the epoch; 64 bits of ns end in July 2554
 
 /// One entry, checked.
 class Entry {
@@ -106,7 +107,7 @@ Result<std::vector<std::string>> write_backup(const std::string& path,
         JsonWriter writer([&](std::string_view piece) { text += piece; }, true);
         writer.begin_object().field("version", kVersion).key("allocations").begin_object();
         for (const auto& lease : leases) {
-            // Nothing could restore it, and it would keep the others from being restored.
+            // It could not be restored, and would prevent the restore of the others.
             if (!is_job_name(job_of(lease))) {
                 left_out.push_back(
                     fmt::format("the lease of DSCP {} is left out: {} is no name of a "
@@ -132,7 +133,7 @@ Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::s
     if (!known || !root.contains("allocations") || !root["allocations"].is_object())
         return fail(Code::usage, fmt::format("{} is no backup of version {}", name, kVersion),
                     R"(it looks like {"version":1,"allocations":{"JOB":{...}}})");
-    // The library keeps the last of several, and a lease would be lost without a word.
+    // The library keeps only the last of repeated keys: a lease would be lost silently.
     const JsonLines lines(text);
     if (!lines.repeated().empty()) {
         const auto& [path, line] = lines.repeated().front();

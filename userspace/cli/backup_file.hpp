@@ -12,14 +12,14 @@
 
 namespace ksms {
 
-/// Atomically, as -o (output_file.hpp).
-/// @return what is left out, in words: leases whose name no job can have
+/// Writes the file atomically, like -o (output_file.hpp).
+/// @return descriptions of the omitted leases, whose names are not valid
 Result<std::vector<std::string>> write_backup(const std::string& path,
                                               const std::vector<ksms_lease>& leases,
                                               const Moment& now);
 
-/// @return Code::usage naming the job and what is wrong with it: an unknown version, a DSCP out of
-/// range or twice, a truncated file
+/// @return Code::usage naming the job and the cause: an unknown version, a DSCP that is out of
+/// range or given twice, a truncated file
 Result<std::vector<SavedLease>> parse_backup(std::string_view text, const std::string& name);
 Result<std::vector<SavedLease>> read_backup(const std::string& path);
 

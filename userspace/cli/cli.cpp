@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// From argv to a command, and from its result to the exit status.
+// Runs the command in argv and makes its result the exit status.
 #include "cli/cli.hpp"
 
 #include <fmt/format.h>
@@ -26,12 +26,12 @@ namespace {
 
 using Line = std::vector<std::string>;
 
-/// Is it a global option, and does the next word belong to it?
+/// Whether a word is a global option, and whether the next word is its value.
 struct GlobalWord {
     bool known{false}, takes_next{false};
 };
 
-/// "--output", "--output=FILE", "--out": as parse_arguments() takes them.
+/// "--output", "--output=FILE", "--out": as parse_arguments() accepts them.
 GlobalWord global_long(const std::string& word) {
     const bool joined = word.find('=') != std::string::npos;
     const auto said = word.substr(2, word.find('=') - 2);
@@ -47,7 +47,7 @@ GlobalWord global_long(const std::string& word) {
     return {true, meant->value != nullptr && !joined};
 }
 
-/// "-j", "-jo", "-joFILE": switches, and at most one option with a value behind them.
+/// "-j", "-jo", "-joFILE": switches, then at most one option with a value.
 GlobalWord global_bundle(const std::string& word) {
     for (std::size_t at = 1; at < word.size(); ++at) {
         const auto options = global_options();
@@ -65,8 +65,8 @@ GlobalWord global_word(const std::string& word) {
     return word.starts_with("--") ? global_long(word) : global_bundle(word);
 }
 
-/// Takes the first word that is no option out of the line; "" where there is none, or an option
-/// comes first that is not a global one.
+/// Removes the first word that is not an option from the line. "" if there is none, or if an option
+/// of a command precedes it.
 std::string take_word(Line& line) {
     for (auto at = line.begin(); at != line.end() && *at != "--"; ++at) {
         if (at->size() < 2 || at->front() != '-') {
@@ -81,7 +81,7 @@ std::string take_word(Line& line) {
     return {};
 }
 
-/// What a line asks for.
+/// The command of a line.
 struct Call {
     const Command* command{nullptr};
     std::string topic;  ///< for the help: "", "scan", "registry"
@@ -123,7 +123,7 @@ Result<Call> find_command(const std::vector<Command>& table, Line& line) {
     return call;
 }
 
-/// Words that no option took.
+/// Checks the arguments that are not options.
 Status check_words(const Command& command, const Arguments& arguments) {
     if (!command.takes_rest && !arguments.rest.empty())
         return fail(Code::usage, fmt::format("{} takes nothing behind --", command.name));
@@ -151,7 +151,7 @@ Result<int> print_information(const GlobalOptions& options, const std::string& s
     return 0;
 }
 
-/// The way out for who has the capabilities, but not the rights on the files.
+/// The hint for a caller that has the capabilities but no permission on the files.
 std::string rights_hint(const Error& error, const PinRoot& root) {
     if (error.code != Code::not_allowed || error.err != EACCES || ::geteuid() == 0) return {};
     return fmt::format(

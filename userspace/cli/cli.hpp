@@ -3,7 +3,7 @@
 
 namespace ksms {
 
-/// The whole of ksmsctl. No exception leaves it.
+/// ksmsctl. Throws no exception.
 int cli_main(int argc, char** argv);
 
 }  // namespace ksms

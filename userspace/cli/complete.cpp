@@ -17,7 +17,7 @@ std::vector<std::string> split(const std::string& line) {
     return words;
 }
 
-/// @param previous  the word before: an option whose value comes now?
+/// @param previous  the word before, possibly an option that needs a value
 std::vector<std::string> of_command(const Command& command, const std::string& previous) {
     std::vector<Option> options(command.options.begin(), command.options.end());
     std::ranges::copy(global_options(), std::back_inserter(options));

@@ -9,8 +9,8 @@
 
 namespace ksms {
 
-/// What may stand where a line ends, one a line: commands, options, or an option's choices.
-/// @param line  from the program's name to the cursor
+/// Completions for the end of a line, one per line: commands, options, or choices of an option.
+/// @param line  from the name of the program to the cursor
 [[nodiscard]] std::string completions(const std::vector<Command>& table, const std::string& line);
 
 }  // namespace ksms

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 
 #include "base/text.hpp"
@@ -30,7 +29,7 @@ bool environment_says(const char* name, std::string_view value) {
     return found != nullptr && value == found;
 }
 
-/// Of a terminal; 0 where it does not know (a serial line), or it is none.
+/// Columns of the terminal; 0 if unknown (a serial line) or not a terminal.
 std::size_t columns_of(int fd) {
     winsize size{};
     return ::ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
@@ -39,11 +38,8 @@ std::size_t columns_of(int fd) {
 }  // namespace
 
 std::size_t text_width(const char* said, std::size_t terminal) {
-    std::size_t columns = 0;
-    const std::string_view text = said == nullptr ? "" : said;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
-    if (error != std::errc() || end != text.data() + text.size() || columns == 0)
-        columns = terminal;
+    auto columns = parse_number<std::size_t>(said == nullptr ? "" : said).value_or(0);
+    if (columns == 0) columns = terminal;
     return columns == 0 ? kWidestText : std::clamp(columns, kNarrowest, kWidest);
 }
 
@@ -63,14 +59,18 @@ std::size_t Console::width() const {
     return text_width(std::getenv("COLUMNS"), columns_of(STDOUT_FILENO));
 }
 
+TextStyle Console::text_style() const {
+    return {.color = color(), .width = width(), .details = verbose() > 0, .hints = !quiet()};
+}
+
 Status Console::open() {
     if (options_.output.empty()) return {};
     KSMS_TRY(file_, OutputFile::create(options_.output));
     return {};
 }
 
-/// Who writes text makes names printable where they stand; what got past it ends here. Documents
-/// come from writers that escape.
+/// Writers of text make names printable themselves; this is a second check. Writers of documents
+/// escape.
 std::function<void(std::string_view)> Console::sink() {
     return [this](std::string_view piece) { write(piece); };
 }
@@ -112,7 +112,7 @@ void Console::abandon() {
 
 void Console::say(const std::string& line) {
     end_progress();
-    // What a name or an argument holds must not steer the terminal.
+    // Names and arguments must not control the terminal.
     put(STDERR_FILENO, printable(line) + "\n");
 }
 
@@ -135,7 +135,7 @@ void Console::note(const std::string& text) {
 
 void Console::progress(const std::string& line) {
     if (!terminal_error_ || options_.quiet) return;
-    // A line that wraps would not be written over.
+    // A line that wraps could not be overwritten.
     const auto columns = columns_of(STDERR_FILENO);
     const auto shown =
         columns < 2 ? printable(line) : wrapped(printable(line), columns - 1).front();

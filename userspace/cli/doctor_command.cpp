@@ -9,10 +9,10 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/group.hpp"
 #include "bpf/attach.hpp"
 #include "bpf/keeper.hpp"
 #include "bpf/mend.hpp"
-#include "bpf/registry_pins.hpp"
 #include "cli/command.hpp"
 #include "os/process.hpp"
 #include "os/tool.hpp"
@@ -27,8 +27,8 @@ HealthCheck check(const char* group, std::string name, bool ok, Health otherwise
             std::move(remedy)};
 }
 
-/// What is found out by loading a program that does nothing: without these the kernel's refusal
-/// says nothing of the kernel.
+/// Some features are tested by loading a program. Without these capabilities a refusal says nothing
+/// about the kernel.
 bool may_load_programs() {
     return has_capability(CAP_SYS_ADMIN) ||
            (has_capability(CAP_BPF) && has_capability(CAP_NET_ADMIN));
@@ -89,7 +89,7 @@ bool is_filesystem(const char* path, long magic) {
 
 void mount_checks(const KernelFeatures& kernel, const PinRoot& root,
                   std::vector<HealthCheck>& checks) {
-    // A scan mounts the BPF file system itself where it may.
+    // A scan mounts the BPF file system itself if it is allowed to.
     const bool may_mount = has_capability(CAP_SYS_ADMIN);
     checks.push_back(check("mounts", "/sys/fs/bpf", kernel.bpf_fs,
                            may_mount ? Health::limited : Health::missing, "the BPF file system",
@@ -113,7 +113,7 @@ void mount_checks(const KernelFeatures& kernel, const PinRoot& root,
                            "ip netns add NAME makes it; pid:N and paths work without"));
 }
 
-/// The first directory on the way to the pins that a group's members cannot pass; "": none.
+/// The first directory in the path of the pins that the group cannot enter; "": none.
 std::string closed_to(gid_t group, const std::string& path) {
     for (auto slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
@@ -127,13 +127,13 @@ std::string closed_to(gid_t group, const std::string& path) {
 }
 
 void registry_checks(const PinRoot& root, std::vector<HealthCheck>& checks) {
-    const auto group = registry_group();
-    if (!group) {
+    const auto group = find_group(kGroup);
+    if (!group || !*group) {
         checks.push_back(check("registry", "group ksms", false, Health::limited,
                                "there is none: root alone uses the registry",
                                "groupadd ksms, then `ksmsctl registry list` as root"));
     } else {
-        const auto closed = closed_to(*group, root.path);
+        const auto closed = closed_to(**group, root.path);
         checks.push_back(check("registry", "group ksms", closed.empty(), Health::limited,
                                closed.empty() ? "its members use the registry without root"
                                               : "its members cannot pass " + closed,
@@ -180,8 +180,7 @@ Result<int> doctor(Context& context, const Arguments&) {
     tool_checks(report.checks);
     auto& console = context.console;
     if (console.json())
-        write_health_json(report, console.pretty(),
-                          [&console](std::string_view piece) { console.write(piece); });
+        write_health_json(report, console.pretty(), console.sink());
     else
         console.write(health_text(report, console.color(), console.width()));
     return report.can_scan() ? 0 : static_cast<int>(Code::failed);

@@ -12,7 +12,7 @@
 namespace ksms {
 namespace {
 
-/// What a detailed job that has a result ends with: as scan does.
+/// The exit status of an explain that has a result, like that of scan.
 int status_of(Context& context, const Explanation& result) {
     if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
     const auto failure = failure_text(result);

@@ -24,7 +24,7 @@ Result<std::vector<Removed>> collect(const Context& context) {
     KSMS_TRY(const auto undone, reconcile(*objects));
     for (const auto& each : undone) removed.push_back({each.owner.pid, each.what, each.error});
     const auto leases = Registry(objects->registry, context.config.limits).reap();
-    if (!leases) {  // what was undone before is told all the same
+    if (!leases) {  // still report what was undone
         removed.push_back({0, "leases that are over", leases.error().text()});
         return removed;
     }
@@ -39,8 +39,7 @@ Result<int> gc(Context& context, const Arguments&) {
     KSMS_TRY(const auto removed, collect(context));
     auto& console = context.console;
     if (console.json())
-        write_removed_json(removed, console.pretty(),
-                           [&console](std::string_view piece) { console.write(piece); });
+        write_removed_json(removed, console.pretty(), console.sink());
     else
         console.write(removed_text(removed));
     for (const auto& each : removed)

@@ -23,7 +23,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr double kLongestWait = 31'536'000;  // seconds
-// As long as ksmsd lets one request wait.
+// Seconds of one request with `wait`.
 constexpr int kWaitEach = 60;
 
 constexpr Option kSocket = {"socket", "PATH", "socket of ksmsd (ksms.socket in the configuration)"};
@@ -66,7 +66,7 @@ Result<json> parsed(const HttpResponse& answer) {
     return document;
 }
 
-/// Words become part of a target: only what a name can be.
+/// Checks the id, because it becomes part of a target.
 Result<std::string> target_of(const std::string& id, const std::string& behind = {}) {
     if (!is_job_name(id))
         return fail(Code::usage,
@@ -83,13 +83,13 @@ std::string time_text(const json& seconds) {
                        fmt::localtime(static_cast<std::time_t>(seconds.get<double>())));
 }
 
-/// In one line.
+/// The value on one line.
 std::string text_of(const json& value) {
     if (value.is_null()) return "-";
     return printable(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
-/// A member that is text; "" where it is missing.
+/// A string member; "" if it is missing.
 std::string text_in(const json& object, const char* key) {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? text_of(*found) : "";
@@ -117,7 +117,7 @@ std::string verdict_line(const json& service) {
                        text_in(service, "result"), why.empty() ? "" : "  ", why);
 }
 
-/// The result as `ksmsctl scan` prints it; of a detailed job its services, one a line.
+/// Prints the result like `ksmsctl scan`; for a detailed job its services, one per line.
 Status print_result(Console& console, const json& job) {
     const auto& result = job["result"];
     if (console.json()) {
@@ -131,12 +131,7 @@ Status print_result(Console& console, const json& job) {
     }
     KSMS_TRY(const auto view, view_of_document(result.dump()));
     for (const auto& warning : result["warnings"]) console.warn(warning.get<std::string>());
-    TextStyle style;
-    style.color = console.color();
-    style.width = console.width();
-    style.details = console.verbose() > 0;
-    style.hints = !console.quiet();
-    console.write(scan_text(view, style));
+    console.write(scan_text(view, console.text_style()));
     return {};
 }
 
@@ -145,15 +140,15 @@ bool is_over(const json& job) {
     return state != "queued" && state != "running";
 }
 
-/// Whoever waited ends; the job does not.
+/// The error of an interrupted wait. The job continues.
 std::unexpected<Error> interrupted(const std::string& id) {
     return fail(
         Code::failed, fmt::format("interrupted; job {} goes on in ksmsd", id),
         fmt::format("`ksmsctl job wait {0}` waits again, `ksmsctl job cancel {0}` ends it", id));
 }
 
-/// @param until  none: for ever
-/// @return the job, over or not; an error where a signal came first
+/// @param until  none: no time limit
+/// @return the job, finished or not; an error after a signal
 Result<json> await_end(const Context& context, const HttpClient& http, const std::string& id,
                        std::optional<std::chrono::steady_clock::time_point> until) {
     KSMS_TRY(const auto target, target_of(id));
@@ -188,7 +183,7 @@ Error error_of_job(const json& job) {
             error["hint"].is_string() ? error["hint"].get<std::string>() : ""};
 }
 
-/// What `scan` would have ended with.
+/// The exit status that `scan` would have.
 Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdict>& fail_on) {
     if (!job["result"].is_object()) return std::unexpected(error_of_job(job));
     KSMS_CHECK(print_result(context.console, job));
@@ -206,7 +201,7 @@ Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdic
 }
 
 Result<int> submit(Context& context, const Arguments& arguments) {
-    // ksmsd checks it all the same; here errors name the options.
+    // ksmsd checks the request too, but these errors name the options.
     KSMS_TRY(const auto asked, make_scan_request(in_submit, arguments, {}, {}));
     const auto http = client(context, arguments);
     KSMS_TRY(const auto answer, ask(http, "POST", "/v1/jobs", job_body(arguments).dump()));
@@ -311,7 +306,7 @@ Result<int> watch(Context& context, const Arguments& arguments) {
             line.show(progress_of(data));
         return context.stop.load() == 0;
     };
-    const auto answer = client(context, arguments).events(target, 0, show_event);
+    const auto answer = client(context, arguments).events(target, show_event);
     const int signal = context.stop.load();
     if (!answer && signal == 0) return std::unexpected(answer.error());
     if (answer && answer->status >= 400) return std::unexpected(HttpClient::error_of(*answer));

@@ -9,17 +9,17 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <string_view>
-#include <system_error>
+
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
 
-constexpr int kAttempts = 16;  // to find a temporary name that nobody has
+constexpr int kAttempts = 16;  // to find an unused temporary name
 
 std::string directory_of(const std::string& path) {
     const auto slash = path.rfind('/');
@@ -27,23 +27,20 @@ std::string directory_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// The N of /dev/fd/N, /dev/stdout and the like, which are links to what the caller has open; -1
-/// for any other path.
+/// The N of /dev/fd/N, /dev/stdout and so on, which are links to descriptors of the caller; -1 for
+/// any other path.
 int descriptor_in(std::string_view path) {
     if (path == "/dev/stdout") return STDOUT_FILENO;
     if (path == "/dev/stderr") return STDERR_FILENO;
     for (const std::string_view before : {"/dev/fd/", "/proc/self/fd/"}) {
         if (!path.starts_with(before)) continue;
-        int number = -1;
-        const auto* digits = path.data() + before.size();
-        const auto* end = path.data() + path.size();
-        const auto [rest, error] = std::from_chars(digits, end, number);
-        if (error == std::errc() && rest == end && number >= 0) return number;
+        const auto number = parse_number<int>(path.substr(before.size()));
+        if (number && *number >= 0) return *number;
     }
     return -1;
 }
 
-/// "report.json.5f3a…": nobody who may write to the directory knows it before.
+/// "report.json.5f3a…": unpredictable for others who can write to the directory.
 std::string temporary_for(const std::string& name) {
     std::uint64_t number = 0;
     if (::getrandom(&number, sizeof number, 0) != sizeof number)
@@ -96,7 +93,7 @@ Status OutputFile::open() {
     directory_ = Fd(::open(directory_of(path_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!directory_) return cannot_write(errno);
     if (name_.empty()) return cannot_write(EISDIR);
-    // Whatever the name leads to later: this is what is looked at, and opened.
+    // Examine and open the same file, even if the name is changed meanwhile.
     const Fd there(::openat(directory_.get(), name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!there && errno == ENOENT) return open_new();
     struct stat status{};
@@ -117,8 +114,8 @@ Status OutputFile::open() {
     return open_new();
 }
 
-/// Where everybody may write a stranger's file may have been put there for us: ours takes its
-/// place.
+/// Keeps owner and mode of the replaced file, unless it is another user's file in a directory that
+/// everybody can write: that may be a trap.
 Status OutputFile::keep_owner(const struct stat& replaced) {
     struct stat directory{};
     if (::fstat(directory_.get(), &directory) != 0) return cannot_write(errno);
@@ -144,7 +141,7 @@ Status OutputFile::open_new() {
     return fd_ ? Status{} : cannot_write(errno);
 }
 
-/// Gives what has no name yet one in the directory.
+/// Links the unnamed file into the directory.
 Status OutputFile::link_to(const std::string& name) const {
     // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH (linkat(2)).
     const auto self = fmt::format("/proc/self/fd/{}", fd_.get());
@@ -155,7 +152,7 @@ Status OutputFile::link_to(const std::string& name) const {
 
 Status OutputFile::commit() {
     if (in_place_) return {};
-    // Where the owner cannot be kept, the mode is that of a file of our own.
+    // If the owner cannot be kept, the mode is not kept either.
     if (mode_ >= 0 && (::fchown(fd_.get(), uid_, gid_) == 0 || ::geteuid() == uid_))
         ::fchmod(fd_.get(), static_cast<mode_t>(mode_));
     if (::fsync(fd_.get()) != 0) return fail_errno(errno, "write " + path_);

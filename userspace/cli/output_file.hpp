@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// -o FILE: there whole or not at all.
+// -o FILE: written completely or not at all.
 #pragma once
 
 #include <sys/stat.h>
@@ -12,13 +12,13 @@
 
 namespace ksms {
 
-/// A file under construction. It has no name until it is complete (O_TMPFILE), so that nothing is
-/// left whatever happens; a file system that cannot do that gets a temporary name beside it. What
-/// is no regular file (/dev/null, a pipe) is written as it is.
+/// A file that is being written. It has no name until it is complete (O_TMPFILE), so a crash leaves
+/// nothing; on file systems without O_TMPFILE it has a temporary name. Files that are not regular
+/// (/dev/null, a pipe) are written in place.
 ///
-/// Root may write where others may, too: the directory is opened once, and its last name is never
-/// followed: a symbolic link there is refused. /dev/stdout, /dev/fd/N and the like are the caller's
-/// descriptors.
+/// Root may write in directories of other users: the directory is opened once, and a symbolic link
+/// as the last component is refused. /dev/stdout, /dev/fd/N and so on are descriptors of the
+/// caller.
 class OutputFile {
 public:
     OutputFile() = default;
@@ -29,14 +29,14 @@ public:
     }
     ~OutputFile();
 
-    /// @return Code::failed or Code::not_allowed for a directory, a symbolic link, or what may not
-    /// be written
+    /// @return Code::failed or Code::not_allowed for a directory, a symbolic link, or a file that
+    /// may not be written
     static Result<OutputFile> create(const std::string& path);
 
     explicit operator bool() const { return static_cast<bool>(fd_); }
     [[nodiscard]] int fd() const { return fd_.get(); }
-    /// Puts it on disk and in its place, with owner and permissions of the file that it replaces,
-    /// unless that is a stranger's in a directory that everybody may write to.
+    /// Syncs the file and moves it into place, with owner and permissions of the replaced file,
+    /// unless that is another user's file in a directory that everybody can write.
     Status commit();
 
 private:
@@ -48,11 +48,11 @@ private:
     [[nodiscard]] std::unexpected<Error> cannot_write(int err) const;
 
     Fd fd_, directory_;
-    std::string path_;       ///< as it was given, for messages
+    std::string path_;       ///< as given, for messages
     std::string name_;       ///< in the directory
-    std::string temporary_;  ///< in the directory, until it is complete; "": none
-    bool in_place_{false};   ///< no regular file: nothing to put anywhere
-    int mode_{-1};           ///< of the file that it replaces; -1: none to keep
+    std::string temporary_;  ///< temporary name in the directory; "": none
+    bool in_place_{false};   ///< not a regular file: written in place
+    int mode_{-1};           ///< of the replaced file; -1: do not keep
     uid_t uid_{0};
     gid_t gid_{0};
 };

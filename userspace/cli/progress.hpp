@@ -12,8 +12,8 @@ namespace ksms {
 /// "probe: 1200 of 65535 accounted for (1300 sent), 1.2 s, about 3 s left"
 [[nodiscard]] std::string progress_text(const ScanProgress& progress);
 
-/// The line that a person sees while a scan runs, from half a second on; with -v each stage as a
-/// line of its own where there is no terminal.
+/// The progress line of a scan, shown after half a second. Without a terminal, -v prints each stage
+/// on a line.
 class ProgressLine {
 public:
     explicit ProgressLine(Console& console) : console_(console) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ksmsctl registry reap|check|backup|restore: the registry kept in order.
+// ksmsctl registry reap|check|backup|restore.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ Result<int> run_reap(Context& context, const Arguments&) {
     return 0;
 }
 
-/// What is wrong with the pins, in the words of a finding.
+/// Adds a finding for each missing pin.
 Status add_pins(const PinRoot& root, bool repair, std::vector<Finding>& findings) {
     KSMS_TRY(const auto pins, mend_pins(root, repair));
     for (const auto& pin : pins)
@@ -56,12 +56,12 @@ Result<int> run_check(Context& context, const Arguments& arguments) {
         KSMS_TRY(const auto pins, RegistryPins::open(context.root));
         KSMS_TRY(auto more, check_leases(pins, context.config.limits, repair));
         findings.insert(findings.end(), more.begin(), more.end());
-        // Whatever was written by hand has no timer: setting them up anew makes each look again.
+        // An entry that was written by hand has no timer. Setting all timers up makes each examine
+        // its lease.
         if (repair && !more.empty()) KSMS_CHECK(set_timers(context.root));
     }
     if (context.console.json())
-        write_findings_json(findings, repair, context.console.pretty(),
-                            [&](std::string_view piece) { context.console.write(piece); });
+        write_findings_json(findings, repair, context.console.pretty(), context.console.sink());
     else
         context.console.write(findings_text(findings, repair));
     const bool left =

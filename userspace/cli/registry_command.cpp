@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ksmsctl registry list|status|show: leases looked at.
+// ksmsctl registry list|status|show.
 #include "cli/registry_command.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the files of `ksmsctl registry …` share.
+// Shared by the files of `ksmsctl registry …`.
 #pragma once
 
 #include <array>
@@ -17,14 +17,15 @@ std::span<const Command> registry_hold_commands();
 /// reap, check, backup, restore:
 std::span<const Command> registry_care_commands();
 
-/// The pins, and the limits that hold: root's configuration, or what root has set.
+/// The pins and the effective limits: the configuration for root, else the limits that root has
+/// set.
 struct RegistryAccess {
     RegistryPins pins;
     RegistryLimits limits;
 };
 Result<RegistryAccess> open_registry(const Context& context);
 
-/// As ksms.registry/1, or the text.
+/// Prints ksms.registry/1 or the text.
 void print_leases(Context& context, const std::vector<ksms_lease>& leases, const std::string& text);
 /// The lease that --job or --dscp names.
 Result<ksms_lease> named_lease(const Registry& registry, const Arguments& arguments);

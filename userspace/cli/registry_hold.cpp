@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ksmsctl registry allocate|exec|renew|release: leases taken and given back by hand.
+// ksmsctl registry allocate|exec|renew|release.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/types.h>
@@ -22,7 +22,7 @@ namespace {
 constexpr double kLongestTtl = 30.0 * 24 * 3600;  // seconds
 constexpr double kLongestLeaseWait = 24.0 * 3600;
 
-/// The owner is always named: the caller's parent may be a shell that is gone in a moment.
+/// The owner must be named, because the caller's parent may be a short-lived shell.
 Result<std::optional<ProcessId>> named_owner(const Arguments& arguments) {
     KSMS_TRY(const auto pid, arguments.number("pid", 1, std::numeric_limits<pid_t>::max()));
     const bool none = arguments.has("no-owner");
@@ -37,7 +37,7 @@ Result<std::optional<ProcessId>> named_owner(const Arguments& arguments) {
     return process;
 }
 
-/// What allocate and exec have in common.
+/// The common options of allocate and exec.
 Result<LeaseRequest> request_of(const char* command, const Arguments& arguments) {
     LeaseRequest request;
     const auto job = arguments.text("job");
@@ -66,13 +66,13 @@ Result<int> run_allocate(Context& context, const Arguments& arguments) {
     print_leases(context, {lease.record}, fmt::format("{}\n", lease.dscp));
     const auto told = context.console.finish();
     if (told) return 0;
-    // Nobody has learned which it is, and nobody would give it back.
+    // The caller does not know the DSCP and could not release it.
     if (!lease.found)
         KSMS_CHECK(Registry(access.pins, access.limits).release(lease.dscp, lease.generation));
     return std::unexpected(told.error());
 }
 
-/// The command takes our place and with it the lease, which ends when it does.
+/// Replaces this process by the command, which then owns the lease. The lease ends with it.
 Result<int> run_exec(Context& context, const Arguments& arguments) {
     if (arguments.rest.empty())
         return fail(Code::usage, "registry exec needs a command: --job ID -- COMMAND…");
@@ -86,7 +86,8 @@ Result<int> run_exec(Context& context, const Arguments& arguments) {
     std::vector<char*> line;
     for (const auto& word : arguments.rest) line.push_back(const_cast<char*>(word.c_str()));
     line.push_back(nullptr);
-    // It keeps the registry alive with it, should somebody remove the pins: its DSCP is in use.
+    // The inherited descriptor keeps the registry alive if the pins are removed, because the DSCP
+    // is in use.
     fcntl(access.pins.program.get(), F_SETFD, 0);
     release_signals();
     restore_descriptor_limit();

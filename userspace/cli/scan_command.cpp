@@ -38,15 +38,10 @@ void print(Console& console, Report& report) {
         write_scan_json(report, console.pretty(), console.sink());
         return;
     }
-    TextStyle style;
-    style.color = console.color();
-    style.width = console.width();
-    style.details = console.verbose() > 0;
-    style.hints = !console.quiet();
-    console.write(scan_text(view_of(report), style));
+    console.write(scan_text(view_of(report), console.text_style()));
 }
 
-/// What a scan that has a report ends with.
+/// The exit status of a scan that has a report.
 int status_of(Context& context, const Report& report, const std::set<Verdict>& fail_on) {
     if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
     if (report.all_unknown()) {

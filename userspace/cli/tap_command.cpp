@@ -32,7 +32,7 @@ Result<std::vector<TapRow>> sorted_taps(const Objects& objects) {
     return rows;
 }
 
-/// The installed objects, none where nothing was ever installed: then there are no taps.
+/// The installed objects; none if nothing is installed, so that there are no taps.
 Result<std::optional<Objects>> installed(const PinRoot& root) {
     auto objects = Objects::open(root, Objects::Missing::fail);
     if (objects) return std::optional<Objects>(std::move(*objects));
@@ -87,14 +87,14 @@ Result<TapHooks> read_hooks(const Arguments& arguments) {
                 "--tap tc is the default");
 }
 
-/// One line a router, or the list of what stands now.
+/// Prints the text, or with JSON the list of taps.
 Result<int> tell(Context& context, const std::string& text) {
     if (context.console.json()) return show(context, false);
     context.console.write(text);
     return 0;
 }
 
-/// Before anything is changed.
+/// Call it before changes.
 Status put_in_order(Console& console, const Objects& objects) {
     KSMS_TRY(const auto undone, reconcile(objects));
     std::vector<std::string> warnings;
@@ -109,13 +109,12 @@ Result<int> attach(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto routers, open_routers(arguments.words));
     KSMS_TRY(const auto objects, Objects::open(context.root));
     KSMS_CHECK(put_in_order(context.console, objects));
-    KSMS_TRY(auto guard, Guard::start(objects));
     std::string text;
     std::vector<std::uint32_t> all;
     for (const auto& router : routers) {
-        const auto added = attach_standing(objects, guard, router, hooks);
+        const auto added = attach_standing(objects, router, hooks);
         if (!added) {
-            // All or nothing: who asks again finds what was there before.
+            // All or nothing: detach the taps that were attached.
             KSMS_CHECK(detach_standing(objects, all));
             return std::unexpected(added.error());
         }
@@ -125,7 +124,7 @@ Result<int> attach(Context& context, const Arguments& arguments) {
     return tell(context, text);
 }
 
-/// A scan that finds its taps gone judges nothing there.
+/// A running scan does not judge a router whose taps are gone.
 void warn_of_scans(Console& console, const Netns& router, const std::vector<std::uint32_t>& dscps) {
     for (const auto dscp : dscps)
         console.warn(

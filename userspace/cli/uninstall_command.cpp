@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ksmsctl uninstall: what stays by design, taken away.
+// ksmsctl uninstall: removes what stays installed by design.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -29,7 +29,7 @@ constexpr const char* kRefused =
     "they "
     "lose what they hold";
 
-/// Processes that work with the maps, and do not stand in the table of leases alone.
+/// Processes that use the maps, each listed once.
 class Users {
 public:
     void add(std::uint32_t pid, const char* what) {
@@ -54,7 +54,7 @@ Status add_keepers(const Objects& objects, Users& users) {
     return looked;
 }
 
-/// Who would lose something.
+/// Users who would lose something.
 Result<Words> holders(const Objects& objects, const RegistryLimits& limits) {
     Words words;
     KSMS_TRY(const auto leases, Registry(objects.registry, limits).list());
@@ -74,10 +74,11 @@ Result<Words> holders(const Objects& objects, const RegistryLimits& limits) {
     return words;
 }
 
-/// What stands between an installation and its end.
+/// The steps of an uninstall.
 class Uninstall {
 public:
-    explicit Uninstall(const Context& context) : context_(context), root_(context.root) {}
+    Uninstall(const Context& context, bool force)
+        : context_(context), root_(context.root), force_(force) {}
 
     Status look() {
         KSMS_TRY(installed_, find_installed(root_));
@@ -92,14 +93,14 @@ public:
         }
         auto objects = Objects::open(root_, Objects::Missing::fail);
         if (!objects && objects.error().code == Code::not_found)
-            return {};  // no maps, only remains
+            return {};  // no maps, only leftovers
         if (!objects) return std::unexpected(objects.error());
         objects_ = std::move(*objects);
         KSMS_TRY(held_, holders(*objects_, context_.config.limits));
         return {};
     }
 
-    /// What only the journal knows of must go first.
+    /// Undoes what is in the journal, because only the journal knows it.
     Status put_in_order() {
         if (!objects_) return {};
         KSMS_TRY(const auto undone, reconcile(*objects_));
@@ -120,7 +121,7 @@ public:
     [[nodiscard]] const Words& not_undone() const { return not_undone_; }
 
     [[nodiscard]] Status refusal() const {
-        if (context_forced_) return {};
+        if (force_) return {};
         if (!held_.empty())
             return fail(Code::failed,
                         fmt::format("{} is in use: {}", root_.path, fmt::join(held_, "; ")),
@@ -132,7 +133,6 @@ public:
                         "remove them first (`ksmsctl gc`), or use --force");
         return {};
     }
-    void force() { context_forced_ = true; }
 
 private:
     /// The pins were removed by hand.
@@ -143,7 +143,7 @@ private:
         return {};
     }
 
-    /// Between the first look and now somebody may have come.
+    /// Checks for users again, who may have come after the first check.
     Status is_free() {
         if (objects_) {
             KSMS_TRY(held_, holders(*objects_, context_.config.limits));
@@ -156,7 +156,7 @@ private:
     Installed installed_;
     std::optional<Objects> objects_;
     Words held_, not_undone_;
-    bool context_forced_{false};
+    bool force_;
 };
 
 std::vector<Removed> parts_of(const Installed& installed, const PinRoot& root) {
@@ -174,8 +174,7 @@ std::vector<Removed> parts_of(const Installed& installed, const PinRoot& root) {
 void tell(Console& console, const Uninstall& work, const PinRoot& root, bool dry_run) {
     const auto parts = parts_of(work.installed(), root);
     if (console.json()) {
-        write_uninstalled_json(parts, work.held(), dry_run, console.pretty(),
-                               [&console](std::string_view piece) { console.write(piece); });
+        write_uninstalled_json(parts, work.held(), dry_run, console.pretty(), console.sink());
         return;
     }
     if (parts.empty()) console.write(fmt::format("nothing is installed under {}\n", root.path));
@@ -188,8 +187,7 @@ void tell(Console& console, const Uninstall& work, const PinRoot& root, bool dry
 Result<int> uninstall_command(Context& context, const Arguments& arguments) {
     KSMS_CHECK(require_capabilities("uninstall"));
     const bool dry_run = arguments.has("dry-run");
-    Uninstall work(context);
-    if (arguments.has("force")) work.force();
+    Uninstall work(context, arguments.has("force"));
     KSMS_CHECK(work.look());
     if (dry_run) {
         tell(context.console, work, context.root, true);

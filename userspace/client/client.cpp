@@ -31,7 +31,7 @@ std::unexpected<Error> cannot_connect(int error, const std::string& path) {
     if (error == EACCES || error == EPERM)
         return fail_errno(error, "connect to ksmsd at " + path,
                           "members of the group ksms may: usermod -aG ksms USER, and log in again");
-    if (error == EAGAIN)  // the queue of those who wait to be accepted is full: unix(7)
+    if (error == EAGAIN)  // the listen queue is full: unix(7)
         return fail_errno(error, "ksmsd does not accept: connect to " + path, "try again later");
     return fail_errno(error, "connect to ksmsd at " + path);
 }
@@ -43,7 +43,7 @@ Status check_path(const std::string& path) {
                 fmt::format("the path of a Unix socket is 1 to {} bytes long: {}", most, path));
 }
 
-/// One request and its answer.
+/// One request and its response.
 class Exchange {
 public:
     Exchange(const Curl& curl, const ClientOptions& options)
@@ -61,7 +61,7 @@ public:
         }
     }
 
-    /// @param event  what is called where the answer is a stream of events; may be empty
+    /// @param event  called for each event if the response is an event stream; may be empty
     Result<HttpResponse> run(const std::string& path, const std::string& method,
                              const std::string& target, const std::string& body, OnEvent event) {
         if (easy_ == nullptr) return fail_errno(ENOMEM, "ask ksmsd");
@@ -91,7 +91,7 @@ private:
         set(CURLOPT_REQUEST_TARGET, target.c_str());
         set(CURLOPT_CUSTOMREQUEST, method.c_str());
         if (method == "HEAD") set(CURLOPT_NOBODY, 1L);
-        // What libcurl would say by itself.
+        // Replace headers that libcurl would send.
         for (const char* line : {"Accept:", "Expect:", "Connection: close"}) header(line);
         if (!body.empty()) {
             header("Content-Type: application/json");
@@ -100,7 +100,7 @@ private:
         }
         set(CURLOPT_HTTPHEADER, headers_.get());
         set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-        // Neither the environment nor a file of the user's says where it goes.
+        // Ignore proxies of the environment and ~/.netrc.
         set(CURLOPT_PROXY, "");
         set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
         set(CURLOPT_PROTOCOLS_STR, "http");
@@ -114,8 +114,8 @@ private:
         set(CURLOPT_XFERINFODATA, this);
     }
 
-    /// Again while the queue of those who wait to be accepted is full: nothing tells when there is
-    /// room.
+    /// Repeats the request while the listen queue of the socket is full: the kernel does not report
+    /// when there is room.
     CURLcode perform() {
         const auto connected = Clock::now() + options_.connect;
         while (true) {
@@ -127,7 +127,7 @@ private:
         }
     }
 
-    /// libcurl keeps no errno for an EAGAIN of connect(2).
+    /// libcurl reports no errno if connect(2) returned EAGAIN.
     [[nodiscard]] bool is_full(CURLcode code) const {
         return code == CURLE_COULDNT_CONNECT && os_error() == 0;
     }
@@ -138,7 +138,7 @@ private:
         return static_cast<int>(error);
     }
 
-    /// Called whenever something happens, a signal too, and once a second.
+    /// Called on each event, after signals, and once a second.
     static int is_to_stop(void* data, curl_off_t /*size*/, curl_off_t /*got*/,
                           curl_off_t /*length*/, curl_off_t /*sent*/) {
         auto& self = *static_cast<Exchange*>(data);
@@ -231,8 +231,8 @@ private:
     std::string body_;
     std::string too_long_;
     int stopped_{0};       ///< EINTR, ETIMEDOUT
-    bool streams_{false};  ///< a piece of a stream of events came
-    bool over_{false};     ///< nobody wants more events
+    bool streams_{false};  ///< the response is an event stream
+    bool over_{false};     ///< no more events are wanted
 };
 
 }  // namespace
@@ -244,13 +244,11 @@ Result<HttpResponse> HttpClient::request(const std::string& method, const std::s
     return Exchange(*curl, options_).run(path_, method, target, body, {});
 }
 
-Result<HttpResponse> HttpClient::events(const std::string& target, std::uint64_t after,
+Result<HttpResponse> HttpClient::events(const std::string& target,
                                         const std::function<bool(const JobEvent&)>& event) const {
     KSMS_TRY(const auto* const curl, Curl::load());
     KSMS_CHECK(check_path(path_));
-    Exchange exchange(*curl, options_);
-    if (after > 0) exchange.header(("Last-Event-ID: " + std::to_string(after)).c_str());
-    return exchange.run(path_, "GET", target, {}, event);
+    return Exchange(*curl, options_).run(path_, "GET", target, {}, event);
 }
 
 Error HttpClient::error_of(const HttpResponse& response) {

@@ -8,7 +8,7 @@ namespace {
 
 Result<Curl> load_library() {
     void* library = nullptr;
-    // Debian's two builds of one interface.
+    // The two builds of libcurl in Debian.
     for (const char* name : {"libcurl-gnutls.so.4", "libcurl.so.4"})
         if (library == nullptr) library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr)

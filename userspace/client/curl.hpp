@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// libcurl, loaded when it is first used: it brings thirty libraries along, which would cost every
-// command 8 ms of its start, and most of them speak no HTTP.
+// Loads libcurl when it is first used. It depends on thirty libraries, which would add 8 ms to the
+// start of every command, and most commands do not use HTTP.
 #pragma once
 
-// Its checks of types are macros, which name the functions themselves.
+// The type checks of libcurl are macros that hide the function names.
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
@@ -11,7 +11,7 @@
 
 namespace ksms {
 
-/// Those functions of libcurl that are used, as each(NAME), without "curl_".
+/// The functions of libcurl in use, as each(NAME), without "curl_".
 #define KSMS_CURL_FUNCTIONS(each)                                                             \
     each(global_init) each(easy_init) each(easy_cleanup) each(easy_setopt) each(easy_getinfo) \
         each(easy_nextheader) each(easy_perform) each(easy_strerror) each(slist_append)       \
@@ -22,7 +22,7 @@ struct Curl {
     KSMS_CURL_FUNCTIONS(KSMS_CURL_MEMBER)
 #undef KSMS_CURL_MEMBER
 
-    /// The library, loaded once. An error where it is not installed.
+    /// Loads the library once. An error if it is not installed.
     [[nodiscard]] static Result<const Curl*> load();
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// /etc/ksms/config.json: read, checked, turned into values.
+// Reads and checks /etc/ksms/config.json.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,22 @@
 
 namespace ksms {
 
-/// What members of the group may ask of ksmsd: "ksms.allow". Root may all.
+/// What members of the group may request from ksmsd: "ksms.allow". Root may request anything.
 struct Allowance {
     std::vector<std::string> namespaces;  ///< patterns of glob(7); empty: all
     std::vector<Prefix> sources;          ///< empty: all
-    std::uint64_t rate_pps{0};            ///< probes a second of one job; 0: as many as it asks for
+    std::uint64_t rate_pps{0};            ///< probes a second of one job; 0: no limit
     bool isolated{true};
 };
 
-/// Of the service, under "ksms".
+/// The keys of ksmsd, under "ksms".
 struct ServiceConfig {
     std::string state_directory{"/var/lib/ksms"};
     std::string socket{"/run/ksms/ksmsd.sock"};
     std::uint16_t http_port{0};              ///< on 127.0.0.1; 0: none
     std::chrono::seconds keep_for{604'800};  ///< finished jobs and their results
-    std::uint64_t keep_jobs{10'000};         ///< of those, at most so many
-    std::uint64_t max_queued{10'000};        ///< jobs that are not finished
+    std::uint64_t keep_jobs{10'000};         ///< limit of finished jobs
+    std::uint64_t max_queued{10'000};        ///< unfinished jobs
     std::uint64_t max_queued_user{1'000};    ///< … of one user
     std::uint64_t keep_bytes{1ULL << 31};    ///< of results of finished jobs
     std::uint32_t max_parallel_user{0};      ///< fast jobs of one user at once; 0: three in four
@@ -44,9 +44,9 @@ struct Config {
     std::chrono::seconds cleanup_interval{300};
     bool parallel_execution{true};
     std::uint32_t max_parallel_fast_jobs{8};
-    double utilization_warning{0.8};  ///< 0 to 1: the part of the DSCPs that is held
+    double utilization_warning{0.8};  ///< 0 to 1: share of the DSCPs in use
     ServiceConfig service;
-    std::vector<std::string> warnings;  ///< keys that mean nothing to us
+    std::vector<std::string> warnings;  ///< unknown keys
 };
 
 /// @param name  of the file, for the messages

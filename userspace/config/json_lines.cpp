@@ -8,14 +8,14 @@
 namespace ksms {
 namespace {
 
-/// The end of the string literal that begins at `at`, behind its quote.
+/// The end of the string literal that begins at `at`, after its closing quote.
 std::size_t end_of_string(std::string_view text, std::size_t at) {
     for (++at; at < text.size() && text[at] != '"'; ++at)
         if (text[at] == '\\') ++at;
     return std::min(at + 1, text.size());
 }
 
-/// What a string literal says; a key may be written with escapes ("ksm\u0073").
+/// The value of a string literal; a key may contain escapes ("ksm\u0073").
 std::string string_of(std::string_view literal) {
     if (literal.find('\\') == std::string_view::npos)
         return std::string(literal.substr(1, literal.size() - 2));
@@ -31,8 +31,8 @@ bool is_key(std::string_view text, std::size_t behind_string) {
 
 JsonLines::JsonLines(std::string_view text) {
     struct Level {
-        std::string key;            ///< whose value is being read; "" inside an array
-        std::set<std::string> had;  ///< by this object
+        std::string key;            ///< present key; "" inside an array
+        std::set<std::string> had;  ///< keys of this object so far
     };
     std::vector<Level> levels;
     for (std::size_t at = 0; at < text.size(); ++at) {

@@ -9,18 +9,18 @@
 
 namespace ksms {
 
-/// The lines that the keys of a JSON text stand on, for messages.
+/// The line numbers of the keys of a JSON text, for messages.
 class JsonLines {
 public:
     /// @param text  valid JSON
     explicit JsonLines(std::string_view text);
     /// @param path  keys joined by dots: "dscp_registry.enabled"
-    /// @return the line, 1 is the first; 0 where there is no such key
+    /// @return the line, from 1; 0 if there is no such key
     [[nodiscard]] std::size_t of(const std::string& path) const;
-    /// A key that its object has had before.
+    /// A key that is repeated in its object.
     struct Repeated {
         std::string path;
-        std::size_t line{0};  ///< of the later one
+        std::size_t line{0};  ///< of the repetition
     };
     [[nodiscard]] const std::vector<Repeated>& repeated() const { return repeated_; }
 

@@ -13,10 +13,11 @@ namespace {
 
 using nlohmann::json;
 
-// What is walked recursively later (json::dump) must fit the stack.
+// Later recursive calls (json::dump) must fit the stack.
 constexpr std::size_t kDeepest = 64;
 
-/// The library names the number, not where it is: "… number overflow parsing '1e999'".
+/// The number in an error of the library: "… number overflow parsing '1e999'". The library does not
+/// report its position.
 std::string_view quoted_in(std::string_view text) {
     const auto begin = text.find('\''), end = text.rfind('\'');
     return begin == end ? std::string_view() : text.substr(begin + 1, end - begin - 1);

@@ -9,8 +9,8 @@
 
 namespace ksms {
 
-/// A JSON text of somebody else's. Whatever the library has against it (a number that no double can
-/// hold, too), and nesting deeper than 64, is Code::usage naming the line.
+/// Parses an untrusted JSON text. Errors of the library, including numbers out of range, and
+/// nesting deeper than 64 are Code::usage naming the line.
 /// @param name  of the file, for the messages
 Result<nlohmann::json> parse_json(std::string_view text, const std::string& name,
                                   const std::string& hint = {});

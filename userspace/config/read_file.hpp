@@ -7,7 +7,7 @@
 
 namespace ksms {
 
-/// A whole file of at most 1 MiB, which is more than any of ours needs (Code::usage).
+/// Reads a file of at most 1 MiB, else Code::usage.
 /// @param hint  for the error
 Result<std::string> read_file(const std::string& path, const std::string& hint = {});
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What members of the group may ask of ksmsd, which is root: "ksms.allow" of the configuration.
+// What members of the group may request from ksmsd, which runs as root: "ksms.allow" in the
+// configuration.
 #pragma once
 
 #include <string>
@@ -12,14 +13,14 @@
 
 namespace ksms {
 
-/// What the request itself shows: its source, its mode, its rate, what it names. Paths of
-/// namespaces are root's to name: a file that root opens may be anything.
+/// Checks what the request itself contains: source, mode, namespaces. Only root may name a
+/// namespace by its path, because root opens that file.
 /// @return Code::not_allowed naming the option and the key
 [[nodiscard]] Status allows(const Allowance& allowance, const ScanRequest& request);
-/// Where its probes would leave and what they would pass.
+/// Checks the namespaces that the probes leave from and pass.
 /// @param namespaces  Allowance::namespaces
 [[nodiscard]] Status allows(const std::vector<std::string>& namespaces, const Plan& plan);
-/// The request, no faster than allowed.
+/// Limits the rate of the request to what is allowed.
 void slow_down(const Allowance& allowance, ScanRequest& request);
 
 }  // namespace ksms

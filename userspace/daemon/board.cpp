@@ -22,12 +22,12 @@ using boost::system::error_code;
 
 // From SIGTERM to SIGKILL of a worker.
 constexpr std::chrono::seconds kWorkerStopTime{15};
-// From the order to the lease: planning, and ten seconds in the kernel's line for a DSCP. Nothing
-// else starts meanwhile.
+// From the order to the lease: planning, and ten seconds in the kernel's queue for a DSCP. No other
+// job starts meanwhile.
 constexpr std::chrono::seconds kStartTime{25};
-// Five seconds apart: a job whose lease's name stays somebody's fails.
+// Attempts, five seconds apart. If another lease still has the job's name then, the job fails.
 constexpr unsigned kMostNameless = 12;
-// A worker that SIGKILL does not end is waiting in the kernel: nobody waits for it.
+// A worker that SIGKILL does not end is blocked in the kernel. It is given up after this time.
 constexpr std::chrono::seconds kDeathTime{3};
 
 std::chrono::nanoseconds now() {
@@ -129,13 +129,13 @@ void JobBoard::find(const std::string& id, Records::Then<Job> then) {
 
 Subscription JobBoard::watch(const Job& job, std::uint64_t after, JobEvents::Listener listener) {
     if (events_.knows(job.id)) return events_.watch(job.id, after, std::move(listener));
-    // Over for so long that its events are not kept.
+    // Its events are no longer kept.
     listener({1, "state", job_text(job, false)});
     listener({2, "end", job_state_text(job)});
     return {};
 }
 
-/// It has been counted.
+/// The job is already counted.
 void JobBoard::enqueue(Job job, std::optional<int> wish) {
     scheduler_.add({job.id, job.sequence, job.type, job.uid, wish});
     tell_state(job);
@@ -149,7 +149,7 @@ void JobBoard::tell_state(const Job& job) {
     events_.add(job.id, "state", job_text(job, false));
 }
 
-/// One that is over already is nobody's to change.
+/// @return nullptr for a job that has ended, which must not change any more
 JobBoard::Live* JobBoard::find_live(const std::string& id) {
     const auto found = jobs_.find(id);
     return found == jobs_.end() || found->second.ending ? nullptr : &found->second;
@@ -259,7 +259,7 @@ void JobBoard::on_end(const std::string& id, const RunEnd& end) {
     } else if (end.how == RunEnd::How::no_dscp && !runs) {
         back(id, scheduler_.no_lease(id, now(), live->wish.has_value()), end);
     } else if (end.how == RunEnd::How::no_name && !runs && ++live->nameless < kMostNameless) {
-        // The others go on meanwhile.
+        // Other jobs start meanwhile.
         back(id, scheduler_.no_lease(id, now(), true), end);
     } else if (end.how == RunEnd::How::short_of) {
         back(id, scheduler_.short_of(id, end.what, now()), end);
@@ -286,7 +286,7 @@ void JobBoard::on_died(const std::string& id, const std::string& how) {
     if (live->cancelled) {
         finish(id, JobState::cancelled, "");
     } else if (!live->gave_up.empty()) {
-        // It held everybody up once: that is enough.
+        // It blocked the other jobs once. It does not run again.
         finish(id, JobState::failed,
                failure("the job " + live->gave_up,
                        "`ksmsctl doctor`, and `ksmsctl scan` with the same options, may say why"));
@@ -330,7 +330,7 @@ void JobBoard::cancel(const std::string& id, std::function<void(const Job&)> the
         finish(id, JobState::cancelled, "");
         return pump();
     }
-    // Said again, it gives the worker no more time.
+    // A second cancel does not extend the worker's time.
     if (!std::exchange(live->cancelled, true)) {
         pool_.stop(id);
         patience(id, kWorkerStopTime, "did not end when it was told to");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Jobs from their submission to their end: the queue on disk, the scheduler, the workers, and who
-// watches, held together. One thread, that of the io_context, which nothing here blocks: the disk
-// answers later (records.hpp).
+// Jobs from submission to end. Connects the queue on disk, the scheduler, the workers and the
+// watchers. Runs on the thread of the io_context and never blocks it: disk access is asynchronous
+// (records.hpp).
 //
 //     submit() -> on disk -> queued -> starting -> running -> ending -> on disk -> over
 //                              ^-----------+----------+
@@ -31,42 +31,44 @@ namespace ksms {
 
 class JobBoard {
 public:
-    /// @param store  its unfinished jobs are taken up again by recover()
+    /// @param store  recover() takes up its unfinished jobs
     JobBoard(boost::asio::io_context& io, JobStore store, const Config& config,
              std::string pin_root);
     JobBoard(const JobBoard&) = delete;
     JobBoard& operator=(const JobBoard&) = delete;
     ~JobBoard();
 
-    /// What an earlier ksmsd left: queued jobs queue again, and those that ran, too, unless they
-    /// were interrupted so often that they may be the reason.
+    /// Queues the jobs again that an earlier ksmsd left queued or running. A job that was
+    /// interrupted kMostRuns times is not run again: it may be the cause.
     Status recover();
-    /// New limits; running jobs go on as they were started.
+    /// Applies new limits. Running jobs keep the limits they were started with.
     void reload(const Config& config);
-    /// Starts no job any more and ends those that run; they queue again when the next ksmsd starts.
-    /// @param done  called once, when nothing runs; at once where nothing does
+    /// Starts no more jobs and stops the running ones; the next ksmsd queues them again.
+    /// @param done  called once, when no job runs
     void stop(std::function<void()> done);
-    /// Ends what does not want to end.
+    /// Sends SIGKILL to all workers.
     void kill_all();
 
-    /// On disk when `then` is called. Of `job`: id, type, user, uid, request, and the DSCP that it
-    /// asks for as dscp.
-    /// @param request  what was read of its request; nullptr: it is read again when it starts
+    /// The job is on disk when `then` is called.
+    /// @param job  id, type, user, uid, request, and the requested DSCP as dscp are used
+    /// @param request  the parsed request; nullptr: it is parsed again when the job starts
     void submit(Job job, std::shared_ptr<const ScanRequest> request, Records::Then<Submitted> then);
-    /// A job that is not over as it stands now, without its result; nullptr where there is none.
+    /// @return an unfinished job in its present state, without its result; nullptr if there is none
     [[nodiscard]] const Job* live(const std::string& id) const;
-    /// A job that is in memory: one that is not over, or not written down yet.
+    /// @return a job in memory: unfinished, or finished and not written to disk yet
     [[nodiscard]] std::optional<Job> remembered(const std::string& id) const;
-    /// As it stands now, without the result that is on disk; where the disk is full, later than
-    /// what is on it. Code::not_found.
+    /// The job's present state, without a result that is on disk. Code::not_found if there is none.
     void find(const std::string& id, Records::Then<Job> then);
-    /// Of a job that is live(). @param then  the job after it: on disk, where it is over by that
+    /// @param id  of a job that is live()
+    /// @param then  gets the job afterwards; if that ended the job, it is on disk
     void cancel(const std::string& id, std::function<void(const Job&)> then);
     Subscription watch(const Job& job, std::uint64_t after, JobEvents::Listener listener);
-    /// Removes jobs that are kept long enough. @param then  whether there is more to remove
+    /// Removes finished jobs beyond the retention limits. @param then  whether there are more to
+    /// remove
     void prune(std::function<void(bool more)> then);
 
-    /// Jobs that are not over, also those that are on their way to the disk, and their requests.
+    /// Unfinished jobs, including those that are being written to disk, and the bytes of their
+    /// requests.
     struct Load {
         std::uint64_t jobs{0}, bytes{0};
     };
@@ -79,7 +81,7 @@ public:
     [[nodiscard]] SchedulerMode mode() const { return scheduler_.mode(); }
     [[nodiscard]] Records& records() { return records_; }
     [[nodiscard]] const Records& records() const { return records_; }
-    /// Jobs that are over and could not be written down yet.
+    /// Finished jobs that are not on disk yet.
     [[nodiscard]] std::size_t unsaved() const { return unsaved_.size(); }
     struct Counts {
         PerType<std::uint64_t> queued{}, running{};
@@ -88,16 +90,16 @@ public:
     [[nodiscard]] Counts counts() const;
 
 private:
-    /// A job that is not over.
+    /// An unfinished job.
     struct Live {
         Job job;                                     ///< without its result
-        std::shared_ptr<const ScanRequest> request;  ///< as it was read; nullptr: it will be
+        std::shared_ptr<const ScanRequest> request;  ///< parsed; nullptr: not yet
         std::optional<int> wish;
         double asked_at{0};  ///< for its DSCP
         bool cancelled{false};
-        unsigned nameless{0};  ///< how often its lease's name was held
-        bool ending{false};    ///< it is over, and being written down
-        std::string stage;     ///< that its worker told last
+        unsigned nameless{0};  ///< how often another lease had its name
+        bool ending{false};    ///< finished, being written to disk
+        std::string stage;     ///< last one that its worker reported
         std::string gave_up;   ///< why we killed its worker
         std::string result;
         std::function<void(const Job&)> when_over;
@@ -110,14 +112,14 @@ private:
     void on_leased(Live& live, int dscp);
     void on_end(const std::string& id, const RunEnd& end);
     void on_died(const std::string& id, const std::string& how);
-    /// It goes back into the queue, unless it is over by that.
+    /// Puts the job back into the queue, or finishes it if `returned` says so.
     void back(const std::string& id, Returned returned, const RunEnd& end,
               RunEnded how = RunEnded::given_back);
     void finish(const std::string& id, JobState state, const std::string& error);
     void save(const std::string& id);
     void saved(const std::string& id, const Status& written);
     void save_later();
-    /// Its worker is killed after this time, and given up where it does not die.
+    /// Kills the worker after this time, and gives it up if it does not die.
     void patience(const std::string& id, std::chrono::seconds time, std::string why);
     [[nodiscard]] Live* find_live(const std::string& id);
     void enqueue(Job job, std::optional<int> wish);
@@ -138,11 +140,11 @@ private:
     std::map<std::string, Live> jobs_;
     Load load_;
     std::map<uid_t, Load> loads_;
-    /// Over, and not on disk yet. What could not be written is tried again.
+    /// Finished, and not on disk yet. A failed write is tried again.
     struct Over {
         std::shared_ptr<const Job> job;
         bool writing{false};
-        bool once_more{true};  ///< at the end, when nobody comes to try it later
+        bool once_more{true};  ///< one more attempt while ksmsd stops
     };
     std::map<std::string, Over> unsaved_;
     std::string mode_said_;

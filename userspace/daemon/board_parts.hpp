@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the files of the board share.
+// Shared by the files of the board.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -13,7 +13,7 @@
 
 namespace ksms {
 
-// A job whose runs were interrupted so often may be the reason for it.
+// A job that was interrupted this often may be the cause.
 inline constexpr unsigned kMostRuns = 3;
 
 struct JobBoard::Timers {
@@ -23,7 +23,7 @@ struct JobBoard::Timers {
         patience;  ///< of jobs told to stop
 };
 
-/// In a PerType.
+/// Index into a PerType.
 inline std::size_t index_of(JobType type) {
     return type == JobType::fast ? 0 : 1;
 }

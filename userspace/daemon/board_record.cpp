@@ -50,7 +50,7 @@ Status JobBoard::recover() {
     return {};
 }
 
-/// Its slot and its DSCP are free at once; it is over for others when it is on disk.
+/// Frees the job's slot and DSCP at once. Clients see it as finished when it is on disk.
 void JobBoard::finish(const std::string& id, JobState state, const std::string& error) {
     auto* live = find_live(id);
     if (live == nullptr) return;
@@ -74,7 +74,7 @@ void JobBoard::save(const std::string& id) {
     records_.finished(over.job, [this, id](const Status& written) { saved(id, written); });
 }
 
-/// What could not be written is over all the same, and kept in memory until it can.
+/// A job that could not be written is finished anyway, and kept in memory until it can be.
 void JobBoard::saved(const std::string& id, const Status& written) {
     auto& over = unsaved_.at(id);
     over.writing = false;
@@ -84,7 +84,7 @@ void JobBoard::saved(const std::string& id, const Status& written) {
         events_.end(id, job_state_text(*over.job));
         if (const auto& then = node.mapped().when_over) then(*over.job);
     }
-    // No errno: the database was reached, and it is over there, or gone.
+    // An error without errno: the database answered; the job is finished there, or gone.
     if (written || written.error().err == 0)
         unsaved_.erase(id);
     else if (stopping_ && std::exchange(over.once_more, false))

@@ -26,6 +26,7 @@
 
 #include "base/clock.hpp"
 #include "base/environment.hpp"
+#include "base/group.hpp"
 #include "config/config.hpp"
 #include "daemon/board.hpp"
 #include "daemon/health.hpp"
@@ -52,14 +53,13 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr const char* kGroup = "ksms";  // its members submit jobs
 // systemd waits longer (TimeoutStopSec=30), then kills.
 constexpr std::chrono::seconds kStopTime{20};
 constexpr std::chrono::milliseconds kLastAnswers{2000};
 constexpr std::chrono::milliseconds kLastWorkers{3000};
 constexpr unsigned kLastWrites = 5;  // seconds
 constexpr std::chrono::seconds kPruneEvery{10};
-// One go takes a few hundred jobs away at most, so that nobody waits for it.
+// One round removes at most a few hundred jobs, so that it does not delay other requests.
 constexpr std::chrono::milliseconds kPruneOn{100};
 constexpr std::chrono::seconds kLookEvery{1};
 constexpr std::chrono::seconds kTrimEvery{10};
@@ -102,14 +102,14 @@ public:
 
     Status run(Listening listening) {
         KSMS_CHECK(are_events_watched());
-        // First: it uses the database itself, before anything else asks for it on its thread.
+        // First: it uses the database on this thread, before the database thread does.
         KSMS_CHECK(board_.recover());
         for (auto& socket : listening.sockets) KSMS_CHECK(front_.listen(std::move(socket)));
         KSMS_CHECK(front_.start());
         await_signal();
         every(look_, kLookEvery, [this] { health_.watch_use(config_); });
         prune();
-        // Between what stays, malloc keeps what clients and results took at their worst.
+        // malloc keeps the memory of the largest clients and results, because it is fragmented.
         every(trim_, kTrimEvery, [] { ::malloc_trim(0); });
         check();
         beat();
@@ -120,7 +120,7 @@ public:
         service_.fronted_by(&front_);
         io_.run();
         service_.fronted_by(nullptr);
-        // What is to be written has so long; a disk that hangs has no end of its own.
+        // Time limit for the last writes, in case the disk hangs.
         std::signal(SIGALRM, end_without_writing);
         ::alarm(kLastWrites);
         service_.watched_by(nullptr);
@@ -156,7 +156,7 @@ private:
         });
     }
 
-    /// Twice in the time that the watchdog gives: who hangs is not heard.
+    /// Notifies the watchdog of systemd, twice in its timeout.
     void beat() {
         std::uint64_t microseconds = 0;
         if (::sd_watchdog_enabled(0, &microseconds) <= 0) return;
@@ -216,7 +216,7 @@ private:
         bound_.async_wait([this](error_code failed) {
             if (failed) return;
             board_.kill_all();
-            // A worker that SIGKILL does not end waits in the kernel, and nobody for it.
+            // A worker that SIGKILL does not end is blocked in the kernel. Do not wait for it.
             bound_.expires_after(kLastWorkers);
             bound_.async_wait([this](error_code ended) {
                 if (!ended) leave();
@@ -244,20 +244,20 @@ private:
     bool leaving_{false};
 };
 
-/// What workers need, and the tools that they start; systemd/ksmsd.service says for what. Before
-/// the first thread: each has capabilities of its own.
+/// Needed by workers and by the tools that they run; systemd/ksmsd.service says for what. Dropped
+/// before the first thread starts, because capabilities are per thread.
 constexpr int kCapabilities[] = {CAP_NET_ADMIN, CAP_NET_RAW,   CAP_BPF,
                                  CAP_PERFMON,   CAP_SYS_ADMIN, CAP_SYS_PTRACE};
 
-// As Nice= in systemd/ksmsd.service; a worker goes back to 0.
+// As Nice= in systemd/ksmsd.service. Workers reset it to 0.
 constexpr int kNice = -5;
 
 Status give_up_privileges() {
-    // Who answers goes before who works; where that is not allowed it is as it was.
+    // ksmsd has priority over its workers. Failure is harmless.
     ::setpriority(PRIO_PROCESS, 0, kNice);
     KSMS_CHECK(keep_capabilities(kCapabilities));
     const auto refused = refuse_what_no_scan_needs();
-    // A kernel without seccomp is no reason to run nothing.
+    // ksmsd runs without seccomp if the kernel has none.
     if (!refused) log(LogLevel::warning, refused.error().text());
     return {};
 }
@@ -278,7 +278,7 @@ Status run_daemon(const std::vector<std::string>& line) {
     for (const auto& warning : config.warnings) log(LogLevel::warning, warning);
     KSMS_CHECK(require_capabilities("ksmsd"));
     KSMS_TRY(const auto root, PinRoot::choose(options.pin_root, Environment::read().pin_root));
-    // Its pins and its socket are the group's: who is in it may give them to it without CAP_CHOWN.
+    // A member of the group can give pins and socket to the group without CAP_CHOWN.
     KSMS_CHECK(join_group(kGroup));
     if (!arguments.has("foreground") && ::daemon(0, 1) != 0) return fail_errno(errno, "daemon");
     KSMS_TRY(const auto objects, Objects::open(root));
@@ -288,7 +288,7 @@ Status run_daemon(const std::vector<std::string>& line) {
     for (const auto& warning : left) log(LogLevel::warning, warning);
     KSMS_TRY(auto store, JobStore::open(config.service.state_directory));
     if (const auto& damage = store.damage()) log_damage(*damage);
-    // Before the first worker is started, which must not inherit what systemd passed on.
+    // Before the first worker starts: it must not inherit the descriptors that systemd passed.
     KSMS_TRY(auto listening, listen_everywhere(config.service));
     KSMS_CHECK(give_up_privileges());
     const LogThread logging;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What ksmsd counts; docs/metrics.md says what each means.
+// Counters of ksmsd, described in docs/metrics.md.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 namespace ksms {
 
-/// Of each type of job: [0] fast, [1] detailed.
+/// One value for each type of job: [0] fast, [1] detailed.
 template <typename T>
 using PerType = std::array<T, 2>;
 

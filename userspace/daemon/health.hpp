@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The periodic look at registry and database, and what was found last.
+// Periodic checks of registry and database, and their last results.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace ksms {
 
-/// How the DSCPs are used, now.
+/// Present use of the DSCPs.
 struct LeaseUse {
     std::uint64_t used{0}, capacity{0}, waiting{0};
     ksms_registry figures{};
@@ -31,10 +31,9 @@ public:
     Health(boost::asio::io_context& io, const Objects& objects, JobBoard& board)
         : objects_(objects), board_(board), chores_(io, "ksmsd-check") {}
 
-    /// Begins a `registry check --repair`, as often as cleanup_interval says; what it finds is
-    /// logged.
+    /// Starts a `registry check --repair` in the background and logs its findings.
     void check_registry(const Config& config);
-    /// Says so in the log when the use passes the threshold, and when it is below again.
+    /// Logs when the utilization rises above the warning threshold and when it falls below.
     void watch_use(const Config& config);
 
     [[nodiscard]] Result<LeaseUse> use(const Config& config) const;
@@ -52,7 +51,7 @@ private:
     std::string check_error_;
     bool over_threshold_{false};
     bool checking_{false};
-    Background chores_;  ///< it looks at every process
+    Background chores_;  ///< a check examines every process
 };
 
 }  // namespace ksms

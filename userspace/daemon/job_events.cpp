@@ -13,7 +13,7 @@ constexpr std::size_t kEndedKept = 64;
 }  // namespace
 
 void JobEvents::tell(Line& line, const JobEvent& event) {
-    // A listener may go, or come, while it is called.
+    // A listener may add or remove listeners.
     std::vector<std::uint64_t> numbers;
     for (const auto& [number, listener] : line.listeners) numbers.push_back(number);
     for (const auto number : numbers) {

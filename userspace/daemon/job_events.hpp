@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What happened to each job, for who watches it, from the beginning.
+// The events of each job, for its watchers.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +19,14 @@ class JobEvents {
 public:
     using Listener = std::function<void(const JobEvent&)>;
 
-    /// Of progress only the last is kept.
+    /// Adds an event. Only the last progress event is kept.
     void add(const std::string& id, const std::string& name, std::string data);
-    /// The last event of a job; it stays known for a while.
+    /// Adds the last event of a job. The events of the last 64 jobs that ended are kept.
     void end(const std::string& id, std::string data);
-    /// It runs again: what came before is void, but the numbers go on.
+    /// The job runs again: drops its events, continues their numbers.
     void restart(const std::string& id);
     [[nodiscard]] bool knows(const std::string& id) const { return jobs_.contains(id); }
-    /// Calls it for every event behind `after`, and from then on.
+    /// Calls the listener for every kept event after number `after`, and for each new one.
     Subscription watch(const std::string& id, std::uint64_t after, Listener listener);
 
 private:

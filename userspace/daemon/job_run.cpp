@@ -25,9 +25,9 @@ namespace {
 
 using nlohmann::json;
 
-// So long a detailed job waits for one from the command line to end.
+// How long a detailed job waits for an `explain` of the command line.
 constexpr std::chrono::seconds kTurnWait{60};
-// More are in the result; a stream of events is for people.
+// Verdict events of one job. The result has all of them.
 constexpr std::size_t kMostVerdicts = kMostSoFar;
 
 RunEnd end_of(const Error& error, bool stopped) {
@@ -65,7 +65,8 @@ json verdict_of(const Report& report, const ServiceReport& service) {
             {"why", text_or_null(why_text(report, service))}};
 }
 
-/// As `ksmsctl scan` ends: nothing but UNKNOWN has failed, its document is there all the same.
+/// Like the exit status of `ksmsctl scan`: a job with only UNKNOWN has failed, but keeps its
+/// document.
 RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
     if (state == ScanState::interrupted)
         end.how = RunEnd::How::stopped;
@@ -112,7 +113,7 @@ public:
         return concluded(end, report->state, failure_text(*report));
     }
 
-    /// One DSCP for all of its scans, which find it held under the job's name.
+    /// Holds one DSCP for all scans of the job; they borrow the lease by the job's name.
     RunEnd explain(ScanRequest request) {
         const auto pins = RegistryPins::open(root_);
         if (!pins) return end_of(pins.error(), false);
@@ -148,7 +149,7 @@ public:
     }
 
 private:
-    /// Not every DSCP is held: somebody has the lease's name.
+    /// Tells a lease name that is taken (no_name) from a shortage of DSCPs (no_dscp).
     RunEnd not_run(const ScanRequest& request, const Error& error) const {
         auto end = end_of(error, stop_ != 0);
         if (end.how != RunEnd::How::no_dscp || request.dscp) return end;
@@ -186,7 +187,7 @@ private:
         for (std::size_t i = 0; i < most; ++i) tell_verdict(report, i, false);
     }
 
-    /// @param so_far  the scan runs: it may still change, and comes again in the end
+    /// @param so_far  preliminary: it may change, and is sent again at the end of the scan
     void tell_verdict(const Report& report, std::size_t service, bool so_far) {
         auto verdict = verdict_of(report, report.services[service]);
         verdict["so_far"] = so_far;

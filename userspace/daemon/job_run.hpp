@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One job from its order to its document, in a worker.
+// Runs one job in a worker.
 #pragma once
 
 #include <atomic>
@@ -13,15 +13,15 @@
 
 namespace ksms {
 
-/// Where a run tells what happens.
+/// Receives events and result of a run.
 struct RunSink {
     std::function<void(std::string_view event, const nlohmann::json& data)> event;
     std::function<void(const std::string& document)> result;
 };
 
-/// Call it while the process has one thread. Nothing of the job is left when it returns.
-/// @param stop  once it is not 0 the job is ended with what is known
-/// @param bench  made ready by it where it is not
+/// Call it while the process has one thread. Nothing of the job is left behind when it returns.
+/// @param bench  prepared by it if necessary
+/// @param stop  not 0: the job ends with the verdicts that are known
 RunEnd run_job(Order order, const RunSink& sink, Workbench& bench, const std::atomic<int>& stop);
 
 }  // namespace ksms

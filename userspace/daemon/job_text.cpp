@@ -29,7 +29,7 @@ std::string job_text(const Job& job, bool with_result) {
                     {"dscp", job.dscp ? json(*job.dscp) : json(nullptr)}};
     auto text = dump(head);
     text.pop_back();
-    // These are JSON already, and the result may be large.
+    // These are JSON texts already, and the result may be large: they are not parsed.
     const auto put = [&text](std::string_view key, std::string_view document) {
         text += ",\"";
         text += key;

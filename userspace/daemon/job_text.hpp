@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Jobs as JSON, as docs/openapi.json has them.
+// Jobs as JSON (docs/openapi.json).
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace ksms {
 [[nodiscard]] std::string job_text(const Job& job, bool with_result);
 /// {"id":…,"state":…}
 [[nodiscard]] std::string job_state_text(const Job& job);
-/// Two requests that ask the same have the same text.
+/// The request with sorted keys and no white space: equal requests have equal texts.
 [[nodiscard]] std::string canonical(const std::string& request);
 
 }  // namespace ksms

@@ -20,7 +20,7 @@ namespace ksms {
 namespace {
 
 std::atomic<LogLevel> most_said = LogLevel::info;
-// Messages that wait for whoever reads the log; what comes behind them is left out, and counted.
+// Limit of messages that wait for a slow log. Further messages are dropped and counted.
 constexpr std::chrono::seconds kLastWords{2};
 constexpr std::size_t kMostPending = 1000;
 std::atomic<Lane*> lane = nullptr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The log: to the journal with fields where systemd started us, else lines on standard error.
+// The log: journal entries with fields under systemd, else lines on standard error.
 #pragma once
 
 #include <memory>
@@ -16,12 +16,12 @@ enum class LogLevel { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
 /// KSMS_JOB, KSMS_USER, …: upper case, digits and _.
 using LogFields = std::vector<std::pair<std::string, std::string>>;
 
-/// Up to which level is it said? At first up to info.
+/// Sets the least severe level that is logged; the default is info.
 void set_log_level(LogLevel most);
 void log(LogLevel level, const std::string& message, const LogFields& fields = {});
 
-/// While it lives, messages are written by a thread of its own: a log that nobody reads stops
-/// nobody. At its end what is left is written, for two seconds at most.
+/// While it exists, a thread writes the messages, so that a log that nobody reads blocks nothing.
+/// Its destructor waits at most two seconds for the remaining messages.
 class LogThread {
 public:
     LogThread();

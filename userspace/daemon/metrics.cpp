@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/metrics.hpp"
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <memory>
 
 #include "base/clock.hpp"
+#include "base/directory.hpp"
 #include "base/metrics_text.hpp"
 #include "taps/taps.hpp"
 
@@ -144,10 +144,8 @@ std::uint64_t resident_bytes() {
 }
 
 std::uint64_t open_descriptors() {
-    std::uint64_t count = 0;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
-    while (directory && ::readdir(directory.get()) != nullptr) ++count;
-    return count < 3 ? 0 : count - 3;  // ".", ".." and this one
+    const auto found = list_directory("/proc/self/fd");
+    return found && !found->empty() ? found->size() - 1 : 0;  // without the directory's own
 }
 
 void front(MetricsText& text, const MetricsSources& from) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// GET /metrics: docs/metrics.md as text for Prometheus.
+// GET /metrics in the text format of Prometheus (docs/metrics.md).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace ksms {
 
-/// What the text is made of, beside what the process itself shows.
+/// Sources of the metrics, besides the process itself.
 struct MetricsSources {
     JobBoard& board;
     const Health& health;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/order.hpp"
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -17,14 +16,11 @@ namespace {
 
 using nlohmann::json;
 
-// How long a job waits in the kernel's queue for a DSCP, before ksmsd asks anew.
+// How long a job waits in the kernel's queue for a DSCP before ksmsd schedules it again.
 constexpr std::chrono::seconds kLeaseWait{10};
 
-constexpr std::array<const char*, 6> kHow{"done",    "failed",  "stopped",
-                                          "no_dscp", "no_name", "short_of"};
-
-// Both ends are one program, so a struct is a JSON array of its members. A member that is missing
-// here does not compile.
+// Both ends are the same program, so a struct is encoded as a JSON array of its members. A member
+// that is missing here does not compile.
 template <typename T, typename Of>
 concept Either = std::is_same_v<std::remove_const_t<T>, Of>;
 
@@ -50,11 +46,15 @@ auto members(Either<Order> auto& of) {
     auto& [id, pin_root, detailed, request, namespaces] = of;
     return std::tie(id, pin_root, detailed, request, namespaces);
 }
+auto members(Either<RunEnd> auto& of) {
+    auto& [how, error, what, yes, no, unknown, sent, resent, lost] = of;
+    return std::tie(how, error, what, yes, no, unknown, sent, resent, lost);
+}
 
 template <typename T>
 concept PackedByMembers = requires(T& value) { members(value); };
 
-/// Ports that follow each other as [protocol, first, last]: there may be 131,070.
+/// Ranges of ports as [protocol, first, last]: a request may have 131,070 services.
 json packed_services(const std::vector<Service>& services) {
     auto ranges = json::array();
     for (std::size_t first = 0, next = 0; first < services.size(); first = next) {
@@ -120,12 +120,12 @@ Result<Order> make_order(const Job& job, const ScanRequest* read, const Config& 
     auto& request = order.request;
     if (read != nullptr) {
         request = *read;
+        KSMS_CHECK(limit(request, config.limits));
     } else {
         KSMS_TRY(auto asked,
                  make_job_request(json::parse(job.request, nullptr, false), config.limits));
         request = static_cast<ScanRequest&&>(asked);
     }
-    KSMS_CHECK(limit(request, config.limits));
     if (job.uid != 0) {
         const auto& allowance = config.service.allow;
         KSMS_CHECK(allows(allowance, request));
@@ -157,31 +157,12 @@ std::string event_line(std::string_view event, const json& data) {
 }
 
 json json_of(const RunEnd& end) {
-    return {{"how", kHow.at(static_cast<std::size_t>(end.how))},
-            {"error", end.error},
-            {"what", end.what},
-            {"yes", end.yes},
-            {"no", end.no},
-            {"unknown", end.unknown},
-            {"sent", end.sent},
-            {"resent", end.resent},
-            {"lost", end.lost}};
+    return packed(end);
 }
 
 RunEnd read_end(const json& data) {
     RunEnd end;
-    const auto how = data.value("how", "failed");
-    for (std::size_t i = 0; i < kHow.size(); ++i)
-        if (how == kHow.at(i)) end.how = static_cast<RunEnd::How>(i);
-    end.error = data.value("error", "");
-    end.what = data.value("what", "");
-    const auto figure = [&data](const char* key) { return data.value(key, std::uint64_t{0}); };
-    end.yes = figure("yes");
-    end.no = figure("no");
-    end.unknown = figure("unknown");
-    end.sent = figure("sent");
-    end.resent = figure("resent");
-    end.lost = figure("lost");
+    unpack(data, end);
     return end;
 }
 

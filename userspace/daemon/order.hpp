@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What ksmsd and its workers tell each other: lines of JSON over a socket pair.
+// Messages between ksmsd and its workers: lines of JSON over a socket pair.
 //
 //     ksmsd -> worker   an order: one job
 //     worker -> ksmsd   {"event":"leased","data":{"dscp":33}}           it holds this DSCP
@@ -23,14 +23,13 @@
 
 namespace ksms {
 
-/// The name that a job's lease is under. Names with this prefix are root's, so no member of the
-/// group can take that of a job that waits.
+/// The name of a job's lease. Only root may use this prefix, so no member of the group can block a
+/// queued job by taking its name.
 [[nodiscard]] inline std::string lease_name(const std::string& id) {
     return KSMS_SERVICE_PREFIX + id;
 }
 
-/// A job as it is to be run now: checked, under the limits that hold now. Nothing in it is read as
-/// words by the worker.
+/// A job to run now: parsed, and checked against the present limits.
 struct Order {
     std::string id;
     std::string pin_root;  ///< "": the usual one
@@ -39,8 +38,8 @@ struct Order {
     std::vector<std::string> namespaces;  ///< those it may use, patterns of glob(7); empty: all
 };
 
-/// @param read  what was read of the job's request when it was submitted; nullptr: its text is read
-/// @return Code::usage or Code::not_allowed where `config` allows no such job (any more)
+/// @param read  the request as it was parsed at submission; nullptr: its text is parsed
+/// @return Code::usage or Code::not_allowed if `config` does not allow the job (any more)
 Result<Order> make_order(const Job& job, const ScanRequest* read, const Config& config,
                          const std::string& pin_root);
 
@@ -50,9 +49,9 @@ struct RunEnd {
         done,
         failed,
         stopped,
-        no_dscp,   ///< none is free, or the one it asked for is held
-        no_name,   ///< its lease's name is held: a worker of a ksmsd that was killed is dying still
-        short_of,  ///< the machine has not enough of `what`
+        no_dscp,   ///< none is free, or the requested one is held
+        no_name,   ///< its lease name is taken: a worker of a killed ksmsd has not ended yet
+        short_of,  ///< lack of `what`
     } how{How::failed};
     std::string error;  ///< JSON text of the error object; "": none
     std::string what;   ///< short_of: "memory", "descriptors"; no_dscp: who holds it
@@ -60,7 +59,7 @@ struct RunEnd {
     std::uint64_t sent{0}, resent{0}, lost{0};  ///< probes
 };
 
-/// On one line; what is not UTF-8 is replaced.
+/// JSON text on one line; invalid UTF-8 is replaced.
 [[nodiscard]] std::string dump(const nlohmann::json& value);
 /// One line with its newline.
 [[nodiscard]] std::string line_of(const Order& order);
@@ -68,7 +67,7 @@ struct RunEnd {
 [[nodiscard]] std::string event_line(std::string_view event, const nlohmann::json& data);
 [[nodiscard]] nlohmann::json json_of(const RunEnd& end);
 [[nodiscard]] RunEnd read_end(const nlohmann::json& data);
-/// What the machine was short of: "memory", "descriptors", …; "": it was something else.
+/// The resource that was short: "memory", "descriptors", …; "": another error.
 [[nodiscard]] std::string shortage(const Error& error);
 /// {"code","message","hint"}
 [[nodiscard]] std::string error_object(const Error& error);

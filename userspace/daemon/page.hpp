@@ -5,7 +5,7 @@
 
 namespace ksms {
 
-/// userspace/http/page.html, as it was built in, and the hashes of what it runs.
+/// userspace/http/page.html as it was built in, and the hashes of its style and script.
 [[nodiscard]] HttpPage built_in_page();
 
 }  // namespace ksms

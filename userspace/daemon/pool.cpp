@@ -18,7 +18,8 @@ void WorkerPool::take_back(const std::string& id) {
     if (found == busy_.end()) return;
     auto worker = std::move(found->second);
     busy_.erase(found);
-    // One that was told to stop ends by itself; it is let go when it is not called any more.
+    // A worker that was told to stop ends by itself. It is destroyed later, because this may be
+    // called from it.
     if (worker->is_stopping() || worker->pid() < 0)
         boost::asio::post(io_, [worker = std::move(worker)] {});
     else
@@ -61,7 +62,7 @@ void WorkerPool::kill(const std::string& id) {
 void WorkerPool::give_up(const std::string& id) {
     const auto found = busy_.find(id);
     if (found == busy_.end()) return;
-    const auto worker = found->second;  // it leaves the map meanwhile
+    const auto worker = found->second;  // a copy: give_up() removes it from the map
     worker->give_up();
 }
 

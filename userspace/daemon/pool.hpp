@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The workers: one is always ready, one that has ended its job takes the next.
+// The worker processes. One is always ready; a worker that has finished its job takes the next.
 #pragma once
 
 #include <cstddef>
@@ -16,20 +16,20 @@ namespace ksms {
 
 class WorkerPool {
 public:
-    /// @param pin_root  what its workers have ready: that of the orders
+    /// @param pin_root  of the orders; workers open it in advance
     WorkerPool(boost::asio::io_context& io, std::string pin_root)
         : io_(io), pin_root_(std::move(pin_root)) {}
 
-    /// Has one ready, so that the next job need not wait for a process to start. A failure is no
-    /// trouble yet: the job will have it.
+    /// Starts a worker if none is idle, so that the next job need not wait for it. Ignores
+    /// failures: run() will report them.
     void prepare();
-    /// @return an error where no worker could be started: nothing of the events is called then
+    /// @return an error if no worker could be started; no event is called then
     Status run(const Order& order, WorkerEvents events);
-    /// Ends the job that has this id cleanly.
+    /// Tells the job with this id to stop (SIGTERM).
     void stop(const std::string& id);
-    /// … at once.
+    /// Sends SIGKILL.
     void kill(const std::string& id);
-    /// Goes on without the process of this job, which SIGKILL did not end.
+    /// Treats the worker of this job as dead although SIGKILL has not ended it.
     void give_up(const std::string& id);
     void stop_all();
 
@@ -39,7 +39,7 @@ public:
 
 private:
     using Worker = std::shared_ptr<WorkerProcess>;
-    /// After its job's end.
+    /// Makes a worker idle after its job.
     void take_back(const std::string& id);
 
     boost::asio::io_context& io_;

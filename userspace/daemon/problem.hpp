@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What an error of ours is on the wire.
+// Errors as problems of the HTTP API.
 #pragma once
 
 #include <string>

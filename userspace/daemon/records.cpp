@@ -28,12 +28,11 @@ Records::Facts look_at(JobStore& store, const std::string& directory) {
     facts.writable = store.writable();
     facts.damage = store.damage();
     facts.bytes = size_of_files(directory);
-    if (const auto counts = store.counts())
-        for (const auto& [which, count] : *counts) facts.jobs += count;
+    facts.jobs = store.size().value_or(0);
     return facts;
 }
 
-/// A job of which the database was set aside while it was under way.
+/// Enters a job whose database was set aside while the job ran.
 Status enter(JobStore& store, const Job& job) {
     KSMS_CHECK(store.submit(job));
     return job.started_at > 0 ? store.started(job.id, job.dscp, job.started_at) : Status{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The queue's database on a thread of its own: a disk that is slow or hangs stops nobody but who
-// waits for it. Everything here is called on the io_context's thread and returns at once; `then` is
-// called later, on the same thread, in the order of the calls.
+// Access to the database of the queue on a separate thread, so that a slow disk delays only what
+// needs it. All functions are called on the io_context's thread and return at once; `then` is
+// called later on that thread, in the order of the calls.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 namespace ksms {
 
-/// Into the log: what was damaged, where it is, how it is read.
+/// Logs what was damaged, where the file is now, and how to read it.
 void log_damage(const Damage& damage);
 
 class Records {
@@ -27,7 +27,7 @@ public:
     template <typename T>
     using Then = std::function<void(Result<T>)>;
 
-    /// What was last known of the database. Looked up again by look().
+    /// Last known facts of the database, updated by look().
     struct Facts {
         Status writable;
         std::optional<Damage> damage;
@@ -38,11 +38,11 @@ public:
     Records(boost::asio::io_context& io, JobStore store, std::string directory);
     Records(const Records&) = delete;
     Records& operator=(const Records&) = delete;
-    /// Writes down what it was given.
+    /// Waits for the queued writes.
     ~Records();
 
-    /// As JobStore has them. A database that is found damaged is set aside, and the call is tried
-    /// again on an empty one; a job that ends and is not in it is entered first.
+    /// As in JobStore. A damaged database is set aside and the call repeated on an empty one; a job
+    /// that ends and is not in it is entered first.
     void submit(Job job, Then<Submitted> then);
     void started(const std::string& id, std::optional<int> dscp, double at);
     void finished(const std::shared_ptr<const Job>& job, Then<void> then);
@@ -50,29 +50,29 @@ public:
     /// Without its result.
     void find(const std::string& id, Then<Job> then);
     void prune(const Retention& keep, Then<Pruned> then);
-    /// `work(store)`, which returns a Result, on the disk's thread; `then` with that.
+    /// Runs `work(store)`, which returns a Result, on the database thread and passes the result to
+    /// `then`.
     template <typename Work, typename ThenResult>
     void ask(Work work, ThenResult then) {
         disk_.run(
             [store = store_, work = std::move(work)]() mutable { return tried(*store, work); },
             std::move(then));
     }
-    /// The store itself, which blocks: only before the io_context runs.
+    /// The store itself, whose calls block: only before the io_context runs.
     [[nodiscard]] JobStore& at_start() { return *store_; }
 
-    /// Writes to the database and takes it back, to know whether that can be done; not oftener than
-    /// every five seconds unless something has failed.
+    /// Tests whether the database can be written, at most every five seconds unless a call has
+    /// failed.
     void look();
     [[nodiscard]] const Facts& facts() const { return facts_; }
-    /// Whether jobs can be written, as far as is known: an error also where the disk does not
-    /// answer.
+    /// Whether jobs can be written, as far as known. An error if the disk does not answer.
     [[nodiscard]] Status state() const;
     /// Calls that failed, since the start.
     [[nodiscard]] std::uint64_t errors() const { return errors_; }
 
 private:
-    /// A page that could not be read in this moment is not damaged: twice it is. Then one more try
-    /// where the database could be set aside. On the disk's thread.
+    /// Treats damage as real only if it is found twice, because a read can fail once. Then tries
+    /// again if the database could be set aside. Runs on the database thread.
     template <typename Work>
     static auto tried(JobStore& store, Work& work) {
         auto result = work(store);
@@ -84,7 +84,7 @@ private:
     static bool repaired(JobStore& store, const Error& why);
     void failed(const Error& error, const std::string& id);
 
-    std::shared_ptr<JobStore> store_;  ///< of the lane, once the io_context runs
+    std::shared_ptr<JobStore> store_;  ///< used by the database thread once the io_context runs
     std::string directory_;
     Facts facts_;
     std::uint64_t errors_{0};

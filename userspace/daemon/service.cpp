@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Jobs that are there: shown, listed, cancelled, watched. Submitting is in service_submit.cpp.
+// Shows, lists, cancels and watches jobs. Submitting is in service_submit.cpp.
 #include "daemon/service.hpp"
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
+#include "base/text.hpp"
 #include "daemon/job_text.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/order.hpp"
@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-// Of one page of a list; the next one says where it goes on.
+// Limit of one page of a list.
 constexpr std::size_t kPageBytes = 1024UL * 1024;
 
 Problem no_such_job(const std::string& id) {
@@ -28,7 +28,7 @@ Problem no_such_job(const std::string& id) {
                    "`ksmsctl job list` shows yours");
 }
 
-/// A page of the list as JSON. On the disk's lane.
+/// A page of the list as JSON. Runs on the database thread.
 Result<std::string> page_of(JobStore& store, JobFilter filter, std::size_t limit) {
     std::string text = "{\"jobs\":[";
     filter.limit = limit + 1;
@@ -54,16 +54,13 @@ Answer<JobFilter> filter_of(const Caller& caller, const JobQuery& query) {
     if (!caller.trusted) filter.uid = caller.uid;
     filter.user = query.user;
     if (query.type) filter.type = job_type(*query.type);
-    if (query.state) filter.states = {*job_state(*query.state)};
+    if (query.state) filter.state = job_state(*query.state);
     if (query.before.empty()) return filter;
-    std::uint64_t number = 0;
-    const auto* end = query.before.data() + query.before.size();
-    const auto [stopped, failed] = std::from_chars(query.before.data(), end, number);
-    if (failed != std::errc() || stopped != end)
+    filter.before = parse_number<std::uint64_t>(query.before);
+    if (!filter.before)
         return std::unexpected(problem(400, "The request is wrong",
                                        fmt::format("before={}: not one of ours", query.before),
                                        "take `next` of the page before"));
-    filter.before = number;
     return filter;
 }
 
@@ -78,7 +75,7 @@ KsmsService::KsmsService(JobBoard& board, Health& health, const Objects& objects
       started_at_(realtime_s()),
       peers_(peers) {}
 
-/// What a caller may not see is not there.
+/// A job that the caller may not see is reported as not found.
 void KsmsService::visible(const Caller& caller, const std::string& id, const Then<Job>& then) {
     board_.find(id, [trusted = caller.trusted, uid = caller.uid, id, then](Result<Job> job) {
         if (job && (trusted || job->uid == uid)) return then(std::move(*job));
@@ -105,7 +102,7 @@ void KsmsService::job(const Caller& caller, const std::string& id, Then<JobDocum
         then(std::move(found->document));
     };
     if (const auto job = board_.remembered(id)) return answer(found_in(*job));
-    // It may be long: its text is put together on the disk's lane.
+    // The document may be large, so it is built on the database thread.
     board_.records().ask(
         [id, found_in](JobStore& store) -> Result<Found> {
             KSMS_TRY(const auto job, store.find(id));

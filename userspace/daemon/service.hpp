@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The API's questions, answered by the board, the registry and the health: who may what is decided
-// here.
+// The API's JobService over board, registry and health. Decides what each caller may do.
 #pragma once
 
 #include <functional>
@@ -20,7 +19,7 @@ namespace ksms {
 
 class KsmsService : public JobService {
 public:
-    /// @param config  as it is now, also after a reload
+    /// @param config  the present one, also after a reload
     KsmsService(JobBoard& board, Health& health, const Objects& objects, const Config& config,
                 PeerNames& peers);
 
@@ -36,7 +35,7 @@ public:
     void metrics(const Caller& caller, Then<std::string> then) override;
     void names(const Caller& caller, Then<CallerNames> then) override;
     void gone(const Caller& /*caller*/) override {}
-    /// What their figures say goes into the metrics. nullptr: nothing any more.
+    /// Sources of metrics; nullptr: none.
     void watched_by(const StallWatch* watch) { watch_ = watch; }
     void fronted_by(const Front* front) { front_ = front; }
 
@@ -47,7 +46,7 @@ private:
         bool trusted{false};
         bool named{false};  ///< its client chose the id
     };
-    /// How many a user may submit now; refilled with time.
+    /// Token bucket of a user: how many jobs may be submitted now.
     struct Bucket {
         double left{0};
         Instant at;

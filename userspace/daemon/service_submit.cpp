@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Submitting a job: is it well formed, may this user ask for it, is there room, is it new?
+// Submits a job: checks that it is valid, allowed, within the limits, and new.
 #include <fmt/format.h>
 #include <sys/random.h>
 
@@ -20,18 +20,18 @@ namespace {
 
 using nlohmann::json;
 
-// Requests of jobs that are not over are kept in memory: of all users, of one, and what root may
-// have above that.
+// Limits of the requests of unfinished jobs, which are kept in memory: all users together (root may
+// have twice as much), and one user.
 constexpr std::uint64_t kMostBytes = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kMostBytesUser = 8ULL * 1024 * 1024;
-// What was read of a request waits for its job's start; more is read again from the text, because
-// 6 bytes of it ("-,U:-") may be half a megabyte of services.
+// A parsed request of at most this size is kept until the job starts. A larger one is parsed again,
+// because 6 bytes ("-,U:-") can stand for half a megabyte of services.
 constexpr std::size_t kMostKept = 2048;
-// A burst may be as long as this many seconds of the rate.
+// A burst may have the jobs of this many seconds.
 constexpr double kBurst = 10;
 constexpr std::size_t kMostBuckets = 4096;
 
-/// A name that no other job has: "job-" and 64 random bits.
+/// A unique name: "job-" and 64 random bits.
 std::string made_up_id() {
     std::uint64_t number = 0;
     if (::getrandom(&number, sizeof number, 0) != sizeof number) number = in_ns(monotonic());
@@ -72,7 +72,7 @@ void KsmsService::find_owner(const Caller& caller, const std::string& user,
 void KsmsService::submit(const Caller& caller, const std::string& text, Then<SubmittedJob> then) {
     if (board_.is_stopping())
         return then(rejected("shutting_down", not_now(5, "ksmsd is being stopped", {})));
-    // Before it is read: also what is refused costs time.
+    // Before parsing, because refused requests cost time too.
     if (!caller.trusted && is_too_fast(caller.uid)) return then(rejected("rate_limit", too_fast()));
     const auto body = parse_json_body(text);
     if (!body) return then(rejected("invalid", body.error()));
@@ -98,7 +98,7 @@ void KsmsService::submit(const Caller& caller, const std::string& text, Then<Sub
     });
 }
 
-/// The same request under the same id again is no new job, however full the queue is.
+/// The same request under the same id is not a new job, even if the queue is full.
 void KsmsService::look_for(Submission submission, const Then<SubmittedJob>& then) {
     if (!submission.named) return enqueue(submission, then);
     const auto id = submission.job.id;
@@ -132,7 +132,7 @@ Answer<SubmittedJob> KsmsService::same_or_conflict(const Submission& submission,
                                         "choose another, or omit it"));
 }
 
-/// The last tenth of the queue, and memory as much again, is root's.
+/// The last tenth of the queue, and half of the memory, are reserved for root.
 std::optional<std::pair<const char*, Problem>> KsmsService::too_much(const Submission& submission) {
     using Refusal = std::pair<const char*, Problem>;
     const auto& limits = config_.service;

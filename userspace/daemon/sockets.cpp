@@ -32,7 +32,7 @@ Result<sockaddr_un> address_of(const std::string& path) {
     return address;
 }
 
-/// Nobody listens on the file that is there.
+/// Whether the socket file exists and no process listens on it.
 Result<bool> is_abandoned(const std::string& path, const sockaddr_un& address) {
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) return false;
@@ -47,9 +47,9 @@ Result<bool> is_abandoned(const std::string& path, const sockaddr_un& address) {
     return errno == ECONNREFUSED;
 }
 
-/// For the group ksms, where there is one.
+/// Gives the file to the group ksms, if the group exists.
 Status give_to_group(const std::string& path, mode_t mode) {
-    KSMS_TRY(const auto group, find_group("ksms"));
+    KSMS_TRY(const auto group, find_group(kGroup));
     if (!group) return {};
     if (::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0 ||
         ::chmod(path.c_str(), mode) != 0)
@@ -60,14 +60,14 @@ Status give_to_group(const std::string& path, mode_t mode) {
 Result<Fd> unix_socket(const std::string& path) {
     KSMS_TRY(const auto address, address_of(path));
     const auto directory = std::filesystem::path(path).parent_path();
-    // Closed to everybody until its group is set, as the socket is; and no umask counts.
+    // Closed to others until its group is set. The mode is set explicitly, whatever the umask.
     if (::mkdir(directory.c_str(), 0700) == 0) KSMS_CHECK(give_to_group(directory, 0750));
     KSMS_TRY(const bool abandoned, is_abandoned(path, address));
     if (abandoned && ::unlink(path.c_str()) != 0)
         return fail_errno(errno, "remove the old socket " + path);
     Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return fail_errno(errno, "make a socket");
-    // Closed to everybody until its group is set.
+    // Closed to others until its group is set.
     const auto before = ::umask(0177);
     const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     const int failed = errno;

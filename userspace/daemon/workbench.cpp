@@ -12,12 +12,12 @@
 namespace ksms {
 namespace {
 
-// A router is looked at no oftener: where an interface came meanwhile, the scan attaches its own.
+// A router is examined at most this often. A scan attaches its own tap to a newer interface.
 constexpr std::chrono::seconds kIdleLookEvery{1};
 
 }  // namespace
 
-/// Guards and taps hold on to the objects, so they are made where these stay.
+/// Guards and taps refer to the objects, so they are created where these do not move.
 struct Workbench::State {
     explicit State(Objects of) : objects(std::move(of)) {}
 

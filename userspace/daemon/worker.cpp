@@ -25,18 +25,18 @@
 namespace ksms {
 namespace {
 
-/// Half an event would be taken for another, and without an end the job would run for ever: who
-/// cannot be heard ends, and his job runs again.
+/// Ends the process if an event cannot be sent whole: ksmsd would misread it, or wait forever. The
+/// job runs again.
 void say(std::string_view bytes) {
     if (!write_all(kWorkerSocket, bytes, "to ksmsd")) ::_exit(1);
 }
 
-/// Orders, one a line.
+/// Reads orders, one per line.
 class Orders {
 public:
     explicit Orders(const std::atomic<int>& stop) : stop_(stop) {}
 
-    /// Nothing where there will be no more: ksmsd is gone, or a signal came.
+    /// @return nothing if no more will come: ksmsd has ended, or a signal arrived
     std::optional<std::string> next() {
         std::array<char, 65536> buffer{};
         while (true) {
@@ -75,7 +75,7 @@ RunEnd run(const std::string& line, const RunSink& sink, Workbench& bench,
     return failed;
 }
 
-/// What the first job would wait for; why it fails is for that one to say.
+/// Prepares what the first job would wait for. Ignores errors: the job reports them.
 void prepare(Workbench& bench, const std::string& pin_root) {
     try {
         if (const auto root = PinRoot::choose(pin_root, {})) [[maybe_unused]]
@@ -90,10 +90,10 @@ void prepare(Workbench& bench, const std::string& pin_root) {
 int worker_main(pid_t parent, const std::string& pin_root) {
     if (!dies_with(parent)) return 0;
     ::prctl(PR_SET_NAME, "ksmsd-worker");
-    ::setpriority(PRIO_PROCESS, 0, 0);  // ksmsd answers meanwhile
+    ::setpriority(PRIO_PROCESS, 0, 0);  // ksmsd has priority
     ::fcntl(kWorkerSocket, F_SETFD, FD_CLOEXEC);
     keep_given(1);
-    // Of who started ksmsd: no job means it.
+    // Variables of whoever started ksmsd do not apply to jobs.
     ::unsetenv("KSMS_JOB_DSCP");
     ::unsetenv("SUDO_UID");
     const auto& stop = catch_signals();

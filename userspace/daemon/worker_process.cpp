@@ -30,8 +30,8 @@ using boost::system::error_code;
 
 }  // namespace
 
-/// Lives as long as something of it is awaited: its process, above all, which may take its time to
-/// end. Nothing here waits for that.
+/// Exists while an operation on it is pending, in particular until its process has ended. Nothing
+/// waits for that.
 struct WorkerProcess::State : std::enable_shared_from_this<State> {
     State(asio::io_context& io, pid_t of) : socket(io), gone(io), pid(of) {}
 
@@ -46,8 +46,8 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
                                });
     }
 
-    /// One that is not heard, or does not hear, would have its job for ever. Its end is noticed by
-    /// its pidfd, and what it had said is read then.
+    /// Kills a worker whose socket failed, because its job would never end. The pidfd reports its
+    /// end; what it had sent is read then.
     void lost(error_code failed) const {
         if (failed && failed != asio::error::eof && failed != asio::error::operation_aborted)
             signal(SIGKILL);
@@ -66,7 +66,7 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
         pid = -1;
         error_code ignored;
         static_cast<void>(gone.close(ignored));
-        // What it wrote before it died is read first: its socket may hold a result.
+        // Read what it wrote before it died: the socket may hold a result.
         drain();
         finish(*how);
     }
@@ -89,7 +89,7 @@ struct WorkerProcess::State : std::enable_shared_from_this<State> {
         }
     }
 
-    /// Takes the lines that are whole, and documents between them.
+    /// Handles the complete lines and the documents between them.
     void take() {
         std::size_t at = 0;
         while (!over) {

@@ -11,9 +11,9 @@
 namespace ksms {
 namespace {
 
-/// Functions that drop for a firewall: the kernel's own word on who it was. Where NF_DROP_REASON is
-/// known nf_tables frees the packet in nft_do_chain itself; all others, and nf_tables on older
-/// kernels, leave that to nf_hook_slow.
+/// Kernel functions that drop packets for a firewall. With NF_DROP_REASON nf_tables frees the
+/// packet in nft_do_chain; other firewalls, and nf_tables of older kernels, let nf_hook_slow free
+/// it.
 constexpr std::string_view kNftables = "nft_do_chain";
 constexpr std::string_view kOthers = "nf_hook_slow";
 
@@ -26,7 +26,7 @@ std::vector<FirewallRule> described(const Watch& watch, const std::vector<NftDec
     return found;
 }
 
-/// "netdev fw/in, netdev fw/out": base chains that hang on devices.
+/// "table netdev fw, chain in; …": the base chains of devices.
 std::string device_chains(const Watch& watch, std::uint32_t hook) {
     std::vector<std::string> names;
     for (const auto& chain : watch.chains())

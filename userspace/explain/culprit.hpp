@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What was looked at in a namespace -> the rule that dropped or rejected the probe there.
+// Finds the firewall rule that dropped or rejected the probe in a namespace.
 #pragma once
 
 #include <string>
@@ -12,20 +12,20 @@
 namespace ksms {
 
 struct Culprit {
-    std::vector<FirewallRule> rules;  ///< one: it is known; several: one of them; none: see `why`
-    std::string why;                  ///< where it is not known
+    std::vector<FirewallRule> rules;  ///< one: the rule; several: candidates; none: see `why`
+    std::string why;                  ///< if the rule is not known
 };
 
-/// Where a firewall dropped it. A drop of anybody else's has no rule: nothing, and no reason.
+/// The rule of a drop. Empty, also `why`, if no firewall dropped the probe.
 Culprit find_culprit(const Watch& watch, const KernelDrop& drop, std::string_view protocol,
                      int family);
 
-/// The candidates that are in both: a rule that dropped every one of several probes.
+/// The candidates in both lists: rules that dropped each of several probes.
 [[nodiscard]] std::vector<FirewallRule> in_both(const std::vector<FirewallRule>& a,
                                                 const std::vector<FirewallRule>& b);
 
-/// What decided in each base chain of nf_tables that the probe passed; once, though a loop leads it
-/// there many times.
+/// The decision of each nf_tables base chain that the probe passed, listed once even in a routing
+/// loop.
 std::vector<FirewallRule> passed_chains(const Watch& watch);
 
 }  // namespace ksms

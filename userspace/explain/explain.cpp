@@ -22,7 +22,7 @@
 namespace ksms {
 namespace {
 
-constexpr int kMostProbes = 3;  // where other traffic counts on the same rules
+constexpr int kMostProbes = 3;  // if other traffic raises the same counters
 
 void append(std::vector<std::uint8_t>& bytes, std::uint32_t value) {
     value = htonl(value);
@@ -30,9 +30,9 @@ void append(std::vector<std::uint8_t>& bytes, std::uint32_t value) {
     bytes.insert(bytes.end(), begin, begin + sizeof value);
 }
 
-/// A packet is our probe if its token stands where build_probe() puts it.
+/// Matches our probe by the token, at the offset where build_probe() writes it.
 NftTraceMatch match_of(const ProbeHeader& header, std::uint8_t protocol, std::uint32_t probe) {
-    constexpr std::uint32_t sequence = 4, payload = 8;  // behind the transport header's beginning
+    constexpr std::uint32_t sequence = 4, payload = 8;  // offsets in the transport header
     NftTraceMatch match;
     match.protocol = protocol;
     match.offset = protocol == IPPROTO_TCP ? sequence : payload;
@@ -41,7 +41,7 @@ NftTraceMatch match_of(const ProbeHeader& header, std::uint8_t protocol, std::ui
     return match;
 }
 
-/// One probe of one service, and what was looked at meanwhile.
+/// One probe of a service and the observations around it.
 struct Observation {
     Report report;
     Watches watches;
@@ -56,7 +56,7 @@ public:
     Result<Explanation> run() {
         KSMS_CHECK(require_capabilities("a detailed analysis"));
         {
-            // The lock is on a directory of the pins.
+            // Installs if necessary: the lock needs a directory of the pins.
             KSMS_TRY([[maybe_unused]] const auto installed, Objects::open(root_));
         }
         if (hooks_.progress) hooks_.progress({"wait", 0, 0, 0, {}, {}});
@@ -102,7 +102,7 @@ private:
         return {};
     }
 
-    /// Another probe meets the same rule again; other traffic, perhaps not.
+    /// Sends more probes. Each raises the counter of the rule again, which other traffic may not.
     void narrow(HopReport& hop, const Service& service) {
         for (int probe = 1; probe < kMostProbes && hop.candidates.size() > 1 && !stopped();
              ++probe) {

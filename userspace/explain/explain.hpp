@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The detailed analysis: one probe at a time through the normal scan, and beside it the kernel's
-// own trace of nf_tables, the counters of iptables-legacy, and the routes.
+// Detailed analysis: a normal scan with one probe at a time, together with the trace of nf_tables,
+// the counters of iptables-legacy, and the routes.
 #pragma once
 
 #include <atomic>
@@ -20,18 +20,17 @@ inline constexpr std::size_t kMostExplained = 16;  ///< services of one job
 
 struct ExplainHooks {
     std::function<void(const ScanProgress&)> progress;
-    /// Where each probe would go, before anything is done; an error ends it.
+    /// Called with the plan of each probe before anything is done; an error ends the analysis.
     std::function<Status(const Plan&, const Network&)> planned;
-    /// Told once, before it is done: the nftables table that is made for a moment, and where.
+    /// Called once before the temporary nftables table is created, with its name and the routers.
     std::function<void(const std::string& table, const std::vector<std::string>& routers)> announce;
     const std::atomic<int>* stop{nullptr};  ///< a signal's number: end cleanly with what is known
 };
 
-/// Nothing is left behind whichever way it ends. Call it while the process has one thread. Waits
-/// for other detailed jobs (request.wait, which is for the DSCP too).
+/// Leaves nothing behind. Call it while the process has one thread. Waits for other detailed jobs
+/// (request.wait, which also limits the wait for a DSCP).
 /// @param request  at most kMostExplained services
-/// @return the result (state interrupted after a stop), or the error that kept every service from
-/// having one
+/// @return the result (state interrupted after a stop), or an error if no service has a result
 Result<Explanation> run_explain(const PinRoot& root, const ScanRequest& request,
                                 const ExplainHooks& hooks);
 

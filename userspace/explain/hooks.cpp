@@ -10,9 +10,8 @@
 namespace ksms {
 namespace {
 
-/// Reasons for which the kernel drops between PREROUTING and the next hook: no route, a source that
-/// cannot be, a TTL that ran out. ip_forward() and ip6_forward() have their checks in front of
-/// FORWARD.
+/// Drop reasons between PREROUTING and the next hook: no route, invalid addresses, expired TTL. The
+/// checks of ip_forward() and ip6_forward() precede FORWARD.
 constexpr std::array kBeforeForward{"IP_INNOROUTES",  "IP_INHDR",          "IP_RPFILTER",
                                     "IP_LOCALNET",    "IP_LOCAL_SOURCE",   "IP_INADDRERRORS",
                                     "IP_OUTNOROUTES", "IP_INVALID_SOURCE", "IP_INVALID_DEST"};
@@ -30,12 +29,12 @@ std::vector<std::string> hooks_of(const HopReport& hop) {
     return {"ingress", "PREROUTING", kRouting, "FORWARD", "POSTROUTING", "egress"};
 }
 
-/// The line of the list that a netfilter hook belongs to.
+/// The line of the output for a netfilter hook.
 std::string line_of(const std::string& hook) {
     return hook == "INGRESS" ? "ingress" : hook == "EGRESS" ? "egress" : hook;
 }
 
-/// Where in the list it was dropped; "": that is not known.
+/// The line at which it was dropped; "": not known.
 std::string dropped_at(const HopReport& hop) {
     const auto is = [](const auto& words, const std::string& said) {
         return std::ranges::find(words, said) != words.end();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What is known of a probe at each hook of a namespace, in the order in which a packet meets them.
+// What happened to the probe at each hook of a namespace, in the order in which a packet passes
+// them.
 #pragma once
 
 #include "explain/result.hpp"
@@ -7,10 +8,9 @@
 
 namespace ksms {
 
-/// Fills `hooks` from the verdict, the rule and the trace, and says of the route whether it was
-/// taken.
-/// @param hop    verdict, route and rule are complete
-/// @param watch  nullptr: nothing was looked at
+/// Fills `hooks` from the verdict, the rule and the trace, and sets whether the route was taken.
+/// @param hop    its verdict, route and rule are complete
+/// @param watch  nullptr: no observations
 void add_hooks(HopReport& hop, const Watch* watch);
 
 }  // namespace ksms

@@ -13,7 +13,7 @@
 namespace ksms {
 namespace {
 
-/// The packet as it changes on its way: what the next router is asked about.
+/// The packet as it changes on its path, for the route lookups of the routers.
 class Packet {
 public:
     Packet(const ScanRequest& request, const Report& report, std::uint16_t source_port) {
@@ -24,13 +24,13 @@ public:
         question_.source_port = source_port;
         question_.tos = Dscp(report.dscp).tos();
     }
-    /// What a router did to it before it asked for the route.
+    /// Applies changes that a router makes before routing.
     void arrive(const Change& change) {
         if (!change.destination) return;
         question_.destination = change.destination->address;
         question_.destination_port = change.destination->port;
     }
-    /// And behind it.
+    /// Applies changes that a router makes after routing.
     void leave(const Change& change) {
         if (change.source) {
             question_.source = change.source->address;
@@ -94,7 +94,7 @@ const Watch* watch_of(const Watches& watches, const std::string& name) {
     return found == watches.end() ? nullptr : &found->second;
 }
 
-/// Rows of one entry, in order, that are on the service's way.
+/// The routers of an entry on the service's path, in order.
 std::vector<const RouterReport*> way_of(const Report& report, const std::string& entry) {
     std::vector<const RouterReport*> way;
     for (const auto& router : report.routers)
@@ -104,7 +104,7 @@ std::vector<const RouterReport*> way_of(const Report& report, const std::string&
     return way;
 }
 
-/// The namespace that the probe leaves from: its route, and its own firewall.
+/// The namespace that the probe leaves from, with its route and its firewall.
 HopReport source_hop(const std::string& entry, const ScanRequest& request, const Report& report,
                      const std::vector<const RouterReport*>& way, const Watch* watch,
                      const Packet& packet) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A scan of one service, and what was looked at meanwhile -> hop by hop.
+// Makes the hops of a result from a scan of one service and the observations.
 #pragma once
 
 #include <map>
@@ -16,12 +16,12 @@ namespace ksms {
 /// By the name of the namespace.
 using Watches = std::map<std::string, Watch>;
 
-/// Asks the kernels of the namespaces for their routes, and the firewalls' tools for texts.
+/// Looks up the routes in the namespaces and runs the firewall tools for the texts of rules.
 /// @param source_port  of the probes
 std::vector<HopReport> explain_hops(const ScanRequest& request, const Report& report,
                                     const Watches& watches, std::uint16_t source_port);
 
-/// The rule that did it, of one more probe: for where the first one left several.
+/// The candidates after another probe, if the first one left several.
 std::vector<FirewallRule> candidates_at(const std::string& router, const Report& report,
                                         const Watches& watches);
 

@@ -17,10 +17,10 @@
 namespace ksms {
 namespace {
 
-constexpr nanoseconds kLook = std::chrono::milliseconds(20);  // between two attempts
+constexpr nanoseconds kLook = std::chrono::milliseconds(20);  // between attempts
 
-/// The process that holds a flock on this inode, by /proc/locks (proc_locks(5)):
-/// "1: FLOCK ADVISORY WRITE 1234 00:1c:5 0 EOF"; "" where it does not say.
+/// The process that holds a flock(2) on this inode, from /proc/locks (proc_locks(5)): "1: FLOCK
+/// ADVISORY WRITE 1234 00:1c:5 0 EOF".
 std::string holder_of(const struct stat& file) {
     std::ifstream locks("/proc/locks");
     for (std::string line; std::getline(locks, line);) {
@@ -33,7 +33,7 @@ std::string holder_of(const struct stat& file) {
             continue;
         std::string name;
         std::ifstream command("/proc/" + pid + "/comm");
-        // Another file system may have the same number, and a waiter stands there too.
+        // Inodes of other file systems may have the same number, and waiters are listed too.
         if (std::getline(command, name) && name.starts_with("ksms"))
             return fmt::format("process {} ({})", pid, name);
     }

@@ -11,13 +11,13 @@
 
 namespace ksms {
 
-/// The right to run a detailed job: a flock(2) on a directory of the pins that only root can open.
-/// It dies with its holder and needs no file of its own.
+/// The lock for a detailed job: a flock(2) on a directory of the pins that only root can open. It
+/// ends with its holder and needs no file.
 class JobLock {
 public:
     /// @param root  installed
-    /// @param wait  how long to wait for who holds it; 0 fails at once
-    /// @param stop  a signal's number ends the waiting
+    /// @param wait  how long to wait for the lock; 0: fail at once
+    /// @param stop  the number of a signal ends the wait
     /// @return Code::failed naming the process that holds it
     static Result<JobLock> take(const PinRoot& root, std::chrono::nanoseconds wait,
                                 const std::atomic<int>* stop);

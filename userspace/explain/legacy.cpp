@@ -25,7 +25,7 @@ std::uint64_t packets_of(std::string_view text) {
     return packets;
 }
 
-/// The words of a rule; what stands in quotes (a comment) is one of them.
+/// Splits a rule into words. A quoted string (a comment) is one word.
 std::vector<std::string> words_of(std::string_view text) {
     std::vector<std::string> words(1);
     bool quoted = false;
@@ -59,7 +59,7 @@ LegacyRule parse_rule(std::string_view line, std::string& chain) {
     return rule;
 }
 
-/// Chains that this one leads to, itself too.
+/// The chains that are reachable from this one, including itself.
 std::set<std::string> reachable(const LegacyTable& table, std::string_view from) {
     std::set<std::string> found;
     std::vector<std::string> open{std::string(from)};
@@ -73,7 +73,7 @@ std::set<std::string> reachable(const LegacyTable& table, std::string_view from)
     return found;
 }
 
-/// One table before and after.
+/// Compares the counters of a table before and after the probe.
 class Comparison {
 public:
     Comparison(const LegacyTable& before, const LegacyTable& after, int family)
@@ -86,7 +86,7 @@ public:
             for (const auto& name : reachable(after_, base.name)) {
                 const auto* now = after_.chain(name);
                 const auto* then = before_.chain(name);
-                // Who changed the rules meanwhile started their counters anew.
+                // A change of the rules meanwhile has reset the counters.
                 if (then == nullptr || then->rules.size() != now->rules.size()) continue;
                 add_chain(*then, *now, base.name, protocol, into);
             }
@@ -129,7 +129,7 @@ private:
         return rule;
     }
 
-    /// Where two hooks lead to one chain and neither is known, it is one rule all the same.
+    /// Adds a rule. If two hooks lead to its chain, it is listed once without a hook.
     static void keep(FirewallRule rule, std::vector<FirewallRule>& into) {
         const auto same = std::ranges::find_if(into, [&](const FirewallRule& other) {
             return other.table == rule.table && other.chain == rule.chain &&
@@ -141,7 +141,7 @@ private:
             same->hook.clear(), same->jumps.clear();
     }
 
-    /// The jumps that lead from the hook's chain there, as far as one rule each has counted.
+    /// The jumps from the hook's chain to this one, if exactly one rule counted at each step.
     std::vector<FirewallRule> jumps_to(std::string chain, const std::string& hook) const {
         std::vector<FirewallRule> jumps;
         while (chain != hook && jumps.size() < after_.chains.size()) {
@@ -213,7 +213,7 @@ std::vector<LegacyTable> parse_legacy(std::string_view text) {
 Result<std::vector<LegacyTable>> read_legacy(const Netns& netns, int family) {
     const bool ipv6 = family == AF_INET6;
     std::vector<std::string> names;
-    // The thread's own: /proc/net is that of the process's first one.
+    // /proc/thread-self: /proc/net is that of the main thread.
     KSMS_CHECK(in_netns(netns, [&]() -> Status {
         const auto path = fmt::format("/proc/thread-self/net/{}_tables_names", ipv6 ? "ip6" : "ip");
         std::ifstream list(path);

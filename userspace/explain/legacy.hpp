@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// iptables-legacy: its kernel side has no trace, but every rule has counters. Two listings, before
-// and after a probe, tell which rule it met.
+// iptables-legacy has no trace that we can read, but every rule has counters. Two listings, before
+// and after a probe, show which rule it matched.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ namespace ksms {
 struct LegacyRule {
     std::uint64_t packets{0};
     std::string text;      ///< "-A FORWARD -p tcp -m tcp --dport 25 -j DROP"
-    std::string target;    ///< of -j or -g; "" without one
-    std::string protocol;  ///< of -p; "": any, or it is negated
+    std::string target;    ///< of -j or -g; "": none
+    std::string protocol;  ///< of -p; "": any, or negated
     bool operator==(const LegacyRule&) const = default;
 };
 struct LegacyChain {
     std::string name;
-    std::string policy;        ///< "ACCEPT", "DROP"; "-" of a user's chain
-    std::uint64_t packets{0};  ///< that the policy decided on
+    std::string policy;        ///< "ACCEPT", "DROP"; "-" for a user-defined chain
+    std::uint64_t packets{0};  ///< packets for which the policy applied
     std::vector<LegacyRule> rules;
 };
 struct LegacyTable {
@@ -38,15 +38,14 @@ struct LegacyTable {
 /// The output of iptables-save -c.
 [[nodiscard]] std::vector<LegacyTable> parse_legacy(std::string_view text);
 
-/// What is there now. Only tables that the namespace has already are looked at: a look at any other
-/// would make it.
+/// Reads the tables of a namespace. Only existing tables, because reading another would create it.
 /// @param family  AF_INET or AF_INET6
-/// @return empty where there is none; Code::not_found where the tool is missing
+/// @return empty if there are no tables; Code::not_found if the tool is missing
 Result<std::vector<LegacyTable>> read_legacy(const Netns& netns, int family);
 
-/// Rules that drop or reject, and policies that drop, whose counters rose between the two.
-/// @param hook      "FORWARD": only what this chain leads to; "": any
-/// @param protocol  "tcp" or "udp": not those that are for another one
+/// Rules that drop or reject, and policies that drop, whose counters have risen.
+/// @param hook      "FORWARD": only chains reachable from it; "": all
+/// @param protocol  "tcp" or "udp": omits rules for other protocols
 [[nodiscard]] std::vector<FirewallRule> risen(const std::vector<LegacyTable>& before,
                                               const std::vector<LegacyTable>& after,
                                               std::string_view hook, std::string_view protocol,

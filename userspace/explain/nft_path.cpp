@@ -33,7 +33,7 @@ const NftChain* base_of(const std::vector<NftChain>& chains, const NftTraceStep&
     return found == chains.end() ? nullptr : &*found;
 }
 
-/// Does the walk through a base chain end here?
+/// Whether the traversal of a base chain ends here.
 bool decides(const NftTraceStep& step) {
     return step.kind == Kind::policy || (step.kind == Kind::rule && step.verdict >= 0);
 }
@@ -42,7 +42,7 @@ bool drops(const NftTraceStep& step) {
     return decides(step) && step.verdict == NF_DROP;
 }
 
-/// The jumps that led from the base chain to the rule that decided, backwards from it.
+/// The jumps from the base chain to the deciding rule, found backwards.
 std::vector<NftTraceStep> jumps_to(const std::vector<NftTraceStep>& walk) {
     std::vector<NftTraceStep> jumps;
     auto chain = walk.back().chain;
@@ -76,8 +76,8 @@ std::vector<NftDecision> decisions_of(const std::vector<NftTraceStep>& steps,
     return found;
 }
 
-/// One word of nft's language (`string` of its scanner). nft puts its arguments together and reads
-/// them as a script: any other name could be commands.
+/// Whether it is one word of the nft language (`string` of its scanner). nft joins its arguments
+/// and parses them as a script, so another name could contain commands.
 bool is_nft_word(std::string_view name) {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.";
     constexpr std::string_view more = "0123456789/-";
@@ -88,7 +88,7 @@ bool is_nft_word(std::string_view name) {
            });
 }
 
-/// iptables takes it for a name, whatever is in it.
+/// Whether iptables takes it for a name.
 bool is_no_option(std::string_view name) {
     return !name.empty() && name.front() != '-' && name.front() != '!';
 }
@@ -131,7 +131,7 @@ std::string text_by_handle(const std::string& listing, std::uint64_t handle) {
         const auto begin = line.find_first_not_of(blanks);
         if (begin == std::string::npos) continue;
         line = line.substr(begin);
-        // Heads of tables and chains, and what describes the hook, end with { or ;.
+        // Skip the heads of tables and chains and the line of the hook.
         const bool head = line.starts_with("table ") || line.starts_with("chain ") ||
                           (line.starts_with("type ") && line.find(" hook ") != std::string::npos);
         if (head) {
@@ -145,7 +145,7 @@ std::string text_by_handle(const std::string& listing, std::uint64_t handle) {
     return {};
 }
 
-/// Its tables have fixed names, and their base chains those of the hooks.
+/// iptables-nft has tables with fixed names, whose base chains are named after the hooks.
 bool NftRules::is_iptables(const NftTraceStep& step) const {
     static constexpr std::array tables{"filter", "nat", "mangle", "raw", "security"};
     if (step.family != NFPROTO_IPV4 && step.family != NFPROTO_IPV6) return false;

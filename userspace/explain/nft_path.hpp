@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The trace of a probe through nf_tables -> what decided in each base chain.
+// Finds the decision of each base chain in the nf_tables trace of a probe.
 #pragma once
 
 #include <string>
@@ -11,25 +11,25 @@
 
 namespace ksms {
 
-/// A step by the numbers in the trace: which rule it was, and the jumps that led to it.
+/// The deciding step of a base chain and the jumps that led to it.
 struct NftDecision {
     NftTraceStep step;
-    std::vector<NftTraceStep> jumps;  ///< the base chain's first
+    std::vector<NftTraceStep> jumps;  ///< from the base chain on
     std::string hook;                 ///< of the base chain: "FORWARD"
     bool base_known{false};
     bool operator==(const NftDecision&) const = default;
 };
 
-/// One packet's steps -> the decisions in the order of its base chains. Where a packet was sent
-/// several times, those of the last one that was dropped, else of the last.
+/// The decisions of a packet in the order of its base chains. Of several packets, those of the last
+/// one that was dropped, else of the last one.
 std::vector<NftDecision> nft_decisions(const std::vector<NftTraceStep>& steps,
                                        const std::vector<NftChain>& chains);
 
 [[nodiscard]] bool is_drop(const NftDecision& decision);
 
-/// Numbers, kinds and texts of the decisions' rules: the kernel is asked for the first two, the
-/// firewall's own tool for the text. What cannot be had stays empty, the text too where the tool
-/// could take the name of a table or a chain for something else.
+/// Describes the rules of decisions: number and kind from the kernel, the text from the firewall's
+/// tool. Unknown parts stay empty, also the text if the tool could misread the name of a table or
+/// chain.
 class NftRules {
 public:
     NftRules(const Netns& netns, Netlink& netfilter, std::vector<NftChain> chains)
@@ -47,8 +47,8 @@ private:
     std::vector<NftChain> chains_;
 };
 
-/// The text of the rule with this handle in what `nft -a list chain` printed; "" where it is not
-/// there. A rule may take several lines.
+/// The text of the rule with this handle in the output of `nft -a list chain`; "" if it is missing.
+/// A rule may have several lines.
 [[nodiscard]] std::string text_by_handle(const std::string& listing, std::uint64_t handle);
 
 }  // namespace ksms

@@ -7,13 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "os/netconf.hpp"
-
 namespace ksms {
 namespace {
 
-/// SKB_DROP_REASON_* of fib_validate_source() and ip_route_input_slow() (net/ipv4), for packets
-/// whose addresses cannot be.
+/// SKB_DROP_REASON_* that fib_validate_source() and ip_route_input_slow() (net/ipv4) give to
+/// packets with an invalid address ("martians").
 struct Martian {
     std::string_view reason, error;
 };
@@ -33,8 +31,8 @@ RefusalReason not_forwarding(int family, const std::string& iif, bool forwards_n
     return {"forwarding is off" + where, setting + " is 0"};
 }
 
-/// The kernel's question for the way back, as near as user space can ask it: it may not name a
-/// source that is not its own.
+/// The route back to the source, close to the lookup that rp_filter does: user space cannot ask
+/// for a route from an address that is not local.
 std::string way_back(Netlink& netlink, const RouteQuestion& question) {
     RouteQuestion back;
     back.destination = question.source;
@@ -52,11 +50,11 @@ std::string way_back(Netlink& netlink, const RouteQuestion& question) {
     return fmt::format("the way back to {} is by {}", question.source.text(), by->name);
 }
 
-Result<RefusalReason> reverse_path(Netlink& netlink, const RouteQuestion& question,
-                                   const std::string& iif, bool dropped_by_it) {
-    KSMS_TRY(const auto filter, reverse_path_filter(netlink, question.iif));
+Result<RefusalReason> rp_filter_reason(Netlink& netlink, const RouteQuestion& question,
+                                       const std::string& iif, bool dropped_by_filter) {
+    KSMS_TRY(const auto filter, rp_filter(netlink, question.iif));
     const auto back = way_back(netlink, question);
-    if (!dropped_by_it && (filter == 0 || back.empty())) return RefusalReason{};
+    if (!dropped_by_filter && (filter == 0 || back.empty())) return RefusalReason{};
     const auto* how = filter == 1 ? " (1: strict)" : filter == 2 ? " (2: loose)" : "";
     return RefusalReason{fmt::format("refused by rp_filter on {}{}", iif, how), back};
 }
@@ -67,21 +65,21 @@ Result<RefusalReason> refusal_reason(Netlink& netlink, const RouteQuestion& ques
                                      const std::string& iif, const KernelDrop& drop, int err) {
     const int family = question.destination.family;
     const bool dropped = !drop.reason.empty() || !drop.place.empty();
-    if (drop.reason == "IP_RPFILTER") return reverse_path(netlink, question, iif, true);
+    if (drop.reason == "IP_RPFILTER") return rp_filter_reason(netlink, question, iif, true);
     const auto martian = std::ranges::find(kMartians, drop.reason, &Martian::reason);
     if (martian != std::end(kMartians)) return RefusalReason{std::string(martian->error), ""};
-    // ip_error() of net/ipv4/route.c says so of an interface that does not forward, and only then.
+    // ip_error() (net/ipv4/route.c) gives this reason only if the interface does not forward.
     const bool said = drop.reason == "IP_INADDRERRORS" && drop.place == "ip_error";
     KSMS_TRY(const bool forwards_now, forwards(netlink, family, question.iif));
     if (said) return not_forwarding(family, iif, forwards_now);
-    // ip6_forward() drops others so too, and before Linux 6.13 it names no reason;
-    // ip_route_input_slow() answers so whatever the tables say.
+    // ip6_forward() drops packets for other causes too, before Linux 6.13 without a reason.
+    // If forwarding is off, ip_route_input_slow() answers EHOSTUNREACH whatever the tables say.
     const bool not_named =
         drop.place == "ip6_forward" && (drop.reason.empty() || drop.reason == "IP_INADDRERRORS");
     const bool answered = family == AF_INET && err == EHOSTUNREACH && drop.reason.empty();
     if (!forwards_now && (not_named || answered)) return not_forwarding(family, iif, forwards_now);
     if (!dropped && (err == EINVAL || err == EXDEV) && family == AF_INET)
-        return reverse_path(netlink, question, iif, false);
+        return rp_filter_reason(netlink, question, iif, false);
     return RefusalReason{};
 }
 

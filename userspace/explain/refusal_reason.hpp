@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Why a router refused to route a packet, where no route and no rule says so.
+// Why a router refused to route a packet although no route or rule refuses it: rp_filter,
+// forwarding is off, invalid addresses.
 #pragma once
 
 #include <string>
@@ -15,12 +16,12 @@ struct RefusalReason {
     std::string detail;  ///< "net.ipv4.conf.eth0.forwarding is 0"
 };
 
-/// By what the kernel said when it dropped the packet, by its answer to a question for the route,
-/// and by the settings of the interface that it came in by, in this order.
-/// @param question  its iif is not 0
-/// @param iif       the same by its name
-/// @param drop      of the packet; empty: it was not dropped there, or nothing was said
-/// @param err       errno of the answer; 0: there is a route
+/// Uses, in this order: the drop reason, the kernel's answer to the route lookup, the settings of
+/// the ingress interface.
+/// @param question  the lookup; its iif is not 0
+/// @param iif       the name of that interface
+/// @param drop      of the packet; empty: not dropped there, or no reason given
+/// @param err       errno of the lookup; 0: there is a route
 Result<RefusalReason> refusal_reason(Netlink& netlink, const RouteQuestion& question,
                                      const std::string& iif, const KernelDrop& drop, int err);
 

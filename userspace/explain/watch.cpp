@@ -6,11 +6,6 @@
 namespace ksms {
 namespace {
 
-bool nftables_here() {
-    static const bool loaded = nftables_loaded();
-    return loaded;
-}
-
 Result<std::vector<NftChain>> chains_in(const Netns& netns) {
     KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
     return nft_chains(netfilter);
@@ -19,7 +14,7 @@ Result<std::vector<NftChain>> chains_in(const Netns& netns) {
 }  // namespace
 
 Watch::Watch(Netns netns, int family) : netns_(std::move(netns)), family_(family) {
-    if (nftables_here()) {
+    if (nftables_loaded()) {
         auto chains = chains_in(netns_);
         if (chains)
             chains_ = std::move(*chains);

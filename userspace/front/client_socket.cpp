@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t longest_line = 4096;
 
-/// A message of one part, with room for one descriptor, aligned as the kernel wants it.
+/// A message with one buffer and an aligned control buffer for one descriptor.
 struct Message {
     Message(char* data, std::size_t size) : part{data, size} {
         head.msg_iov = &part;
@@ -33,13 +33,13 @@ struct Message {
     union {
         cmsghdr header;
         std::array<char, CMSG_SPACE(sizeof(int))> bytes;
-    } control{};  // last: the kernel's header has an open end
+    } control{};  // last: cmsghdr ends with a flexible array
 };
 
 }  // namespace
 
 Status send_client(int socket, const Client& client) {
-    auto text = json_of(client.caller).dump();
+    auto text = nlohmann::json(client.caller).dump();
     Message message(text.data(), text.size());
     auto& control = message.control.header;
     control.cmsg_level = SOL_SOCKET;
@@ -66,7 +66,7 @@ Result<std::optional<Client>> receive_client(int socket) {
     Client client{Fd(descriptor), {}};
     const auto head = nlohmann::json::parse(text.data(), text.data() + got, nullptr, false);
     if (!head.is_object()) return fail(Code::failed, "take a client: it is none");
-    client.caller = read_caller(head);
+    client.caller = head.get<Caller>();
     return client;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Clients on their way from ksmsd to the front: a descriptor (SCM_RIGHTS, unix(7)) and who it is, a
-// message each over a socket of SOCK_SEQPACKET.
+// Passes clients from ksmsd to the HTTP process: one message per client with its descriptor
+// (SCM_RIGHTS, unix(7)) and the caller, over a SOCK_SEQPACKET socket.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@ struct Client {
     Caller caller;
 };
 
-/// @return EAGAIN: there is no room now
+/// @return EAGAIN if the socket is full
 Status send_client(int socket, const Client& client);
 
-/// @return nothing: there is none now; one without a socket: there was no descriptor for it;
-///         Code::not_found: the other side has ended
+/// @return nothing if none waits; a client without a socket if this process has no descriptor left
+/// for it; Code::not_found if the other side has ended
 Result<std::optional<Client>> receive_client(int socket);
 
 }  // namespace ksms

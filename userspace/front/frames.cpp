@@ -36,7 +36,7 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
                                });
     }
 
-    /// What is whole of what was read.
+    /// Handles the complete messages in `text`.
     void take() {
         std::size_t at = 0;
         while (!closed && text.size() - at >= sizeof(Sizes)) {
@@ -72,7 +72,7 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
         if (leaving.empty()) write();
     }
 
-    /// Small ones together.
+    /// Sends several small messages together.
     void write() {
         std::vector<asio::const_buffer> buffers;
         std::size_t size = 0;
@@ -97,10 +97,10 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
         pending -= size;
         leaving.clear();
         if (!waiting.empty()) write();
-        if (const auto then = on_taken) then();  // a copy: it may end this
+        if (const auto then = on_taken) then();  // a copy, because the call may close this
     }
 
-    /// After a document of many megabytes it would keep them.
+    /// Frees the memory that a large document has left in the buffer.
     static void give_back(std::string& buffer) {
         if (buffer.capacity() > kept && buffer.size() < kept) buffer.shrink_to_fit();
     }
@@ -134,13 +134,13 @@ struct Frames::State : std::enable_shared_from_this<Frames::State> {
     Taken taken;
     std::function<void(std::string)> ended;
     std::array<char, 65536> buffer{};
-    std::string text;              ///< read, and not whole yet
-    std::vector<Message> leaving;  ///< for the other side: on its way,
-    std::deque<Message> waiting;   ///< and behind that
+    std::string text;              ///< received, incomplete
+    std::vector<Message> leaving;  ///< being written,
+    std::deque<Message> waiting;   ///< and queued after that
     std::size_t pending{0};        ///< bytes of both
     std::function<void()> on_taken;
     bool closed{false};
-    bool silent{false};  ///< whoever would be told is gone
+    bool silent{false};  ///< the owner is destroyed: do not call `ended`
 };
 
 Frames::Frames(asio::io_context& io, Fd socket, Limits limits, Taken taken,

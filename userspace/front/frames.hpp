@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Messages over a stream socket between two processes of ours: a head in JSON, and bytes behind it
-// that are nobody's business on the way (a document, a request's body).
+// Messages over a stream socket between two ksms processes: a head in JSON, followed by opaque
+// bytes (a document, the body of a request).
 //
-//     u32 bytes of the head, u32 bytes behind it (both in this machine's order), head, bytes
+//     u32 size of the head, u32 size of the bytes (host byte order), head, bytes
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -21,17 +21,16 @@ public:
     using Taken = std::function<void(const nlohmann::json& head, std::string bytes)>;
 
     struct Limits {
-        std::size_t head{64 * 1024};             ///< bytes, of a message that comes
-        std::size_t bytes{2 * 1024 * 1024};      ///< … behind its head
-        std::size_t pending{512 * 1024 * 1024};  ///< of what the other side has not taken yet
+        std::size_t head{64 * 1024};             ///< bytes of a received message
+        std::size_t bytes{2 * 1024 * 1024};      ///< … after its head
+        std::size_t pending{512 * 1024 * 1024};  ///< bytes queued for the other side
     };
 
-    /// @param io      outlives this; everything happens on the one thread that runs it
+    /// @param io      outlives this; all callbacks run on its thread
     /// @param socket  a Unix stream socket
-    /// @param taken   is given each message; not from inside of send(), and not once this is closed
-    /// @param ended   called once, by the io_context, where the other side has ended, breaks the
-    ///                limits, or says what is no message; with why, "" for the first. Not after
-    ///                close().
+    /// @param taken   gets each message; not called inside send() or after close()
+    /// @param ended   called once on the io_context if the other side has ended ("" as cause),
+    ///                exceeds the limits or sends an invalid message. Not called after close().
     Frames(boost::asio::io_context& io, Fd socket, Limits limits, Taken taken,
            std::function<void(std::string why)> ended);
     Frames(const Frames&) = delete;
@@ -40,9 +39,9 @@ public:
 
     /// Queues a message; never blocks.
     void send(const nlohmann::json& head, std::string bytes = {});
-    /// Bytes that the other side has not taken yet.
+    /// Bytes that are not written to the socket yet.
     [[nodiscard]] std::size_t pending() const;
-    /// Calls this whenever it has taken some. Not from inside of send().
+    /// Sets a function that is called after bytes were written. Not called inside send().
     void on_taken(std::function<void()> then);
     void close();
 

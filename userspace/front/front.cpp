@@ -31,8 +31,8 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::seconds kPingEvery{5};
-constexpr int kPings = 6;  // without an answer
-// One that ends as soon as it is started is not started without a pause.
+constexpr int kPings = 6;  // unanswered
+// Pause before a restart, if the process ended soon after its start.
 constexpr std::chrono::seconds kPause{1};
 constexpr std::chrono::seconds kLongerThanStop{1};
 
@@ -47,7 +47,7 @@ Result<Pair> make_pair_of(int type) {
     return Pair{Fd(pair[0]), Fd(pair[1])};
 }
 
-/// @param fd  the descriptor's from now on, unless that fails
+/// @param fd  owned by `descriptor` afterwards, unless this fails
 Status wait_on(asio::posix::stream_descriptor& descriptor, Fd& fd) {
     error_code failed;
     static_cast<void>(descriptor.assign(fd.get(), failed));
@@ -59,7 +59,7 @@ Status wait_on(asio::posix::stream_descriptor& descriptor, Fd& fd) {
 }  // namespace
 
 struct Front::State : std::enable_shared_from_this<Front::State> {
-    /// A process, from its start to its end.
+    /// A running HTTP process.
     struct Running {
         Running(asio::io_context& io, JobService& service, ServiceHost::Way way, pid_t of)
             : host(service, std::move(way)), pid(of), gone(io), clients(io), ping(io) {}
@@ -72,7 +72,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         asio::steady_timer ping;
         std::optional<Client> waiting;  ///< for room in `clients`
         int unanswered{0};              ///< pings
-        std::string why;                ///< we killed it
+        std::string why;                ///< why we killed it
     };
 
     State(asio::io_context& context, JobService& of, PeerNames& peers,
@@ -93,7 +93,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
     Status start() {
         KSMS_TRY(auto messages, make_pair_of(SOCK_STREAM));
         KSMS_TRY(auto clients, make_pair_of(SOCK_SEQPACKET));
-        // Where one has to go none of them may stand.
+        // Move both above the descriptor numbers that the child gets them under.
         for (auto* fd : {&messages.its, &clients.its}) {
             Fd higher(::fcntl(fd->get(), F_DUPFD_CLOEXEC, kFirstGiven + 2));
             if (!higher) return fail_errno(errno, "start the HTTP process");
@@ -128,7 +128,7 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
     }
 
     void take(const nlohmann::json& head, const std::string& bytes) {
-        if (!running->why.empty()) return;  // it is about to end
+        if (!running->why.empty()) return;  // it was killed
         running->unanswered = 0;
         if (head.contains("pong")) return;
         if (!running->host.take(head, bytes)) kill("it breaks the rules");
@@ -145,7 +145,8 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         const auto sent = send_client(running->clients.native_handle(), *running->waiting);
         const bool full = !sent && sent.error().err == EAGAIN;
         listener.accept_more(!full && !stopping && running->why.empty());
-        // It has ended, which is noticed elsewhere, or there is no memory: the client is closed.
+        // The process has ended (await_end() handles that), or there is no memory: close the
+        // client.
         if (!full && !sent) running->host.remove(running->waiting->caller);
         if (!full) return running->waiting.reset();
         running->clients.async_wait(
@@ -159,14 +160,14 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         running->ping.expires_after(kPingEvery);
         running->ping.async_wait([self = shared_from_this()](error_code failed) {
             if (failed || !self->running || !self->running->frames) return;
-            // Counted, not timed: where we were stopped ourselves it had nothing to answer.
+            // Counts unanswered pings instead of time: ksmsd itself may have been stopped.
             if (self->running->unanswered++ >= kPings) return self->kill("it does not answer");
             self->running->frames->send({{"ping", true}});
             self->ping();
         });
     }
 
-    /// Its end is noticed by its pidfd, and only there.
+    /// await_end() handles its end.
     void kill(const std::string& why) {
         if (!running) return;
         if (running->why.empty()) running->why = why;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The front as ksmsd has it: a process that speaks HTTP and may nothing else. ksmsd accepts the
-// clients, asks the kernel who they are, and hands them over; what they ask comes back as messages.
-// One that dies, breaks the rules or does not answer is started anew: its clients lose their
-// connections, and nothing else is lost.
+// ksmsd's side of the HTTP process, which speaks HTTP and has no privileges. ksmsd accepts clients,
+// asks the kernel for their credentials and passes them to the process; their requests come back as
+// messages. A process that dies, breaks the protocol or does not answer is restarted. Its clients
+// lose their connections, nothing else.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -27,22 +27,22 @@ public:
         std::uint64_t restarts{0};
     };
 
-    /// @param io       outlives this; everything happens on the one thread that runs it
+    /// @param io       outlives this; all callbacks run on its thread
     /// @param service  outlives this
     /// @param peers    outlives this
-    /// @param say      what somebody should know: a front that ended, and why
+    /// @param say      logs that the process ended, and why
     Front(boost::asio::io_context& io, JobService& service, PeerNames& peers,
           std::function<void(const std::string&)> say);
     Front(const Front&) = delete;
     Front& operator=(const Front&) = delete;
-    /// Kills it.
+    /// Kills the process.
     ~Front();
 
     /// See HttpListener::listen().
     [[nodiscard]] Status listen(Fd socket);
     [[nodiscard]] Status start();
-    /// Accepts no more; the front answers what is being answered, for as long as this at most.
-    /// @param done  called once, by the io_context, when it has ended
+    /// Stops accepting. The process finishes the present answers, for this time at most.
+    /// @param done  called once on the io_context when the process has ended
     void stop(std::chrono::milliseconds longest, std::function<void()> done);
     [[nodiscard]] Figures figures() const;
 
@@ -54,9 +54,9 @@ private:
 /// argv[1] of the process, "--front"; argv[2] is the PID of ksmsd.
 inline constexpr const char* kFrontOption = "--front";
 
-/// The process itself, until ksmsd ends it or is gone.
-/// @param parent  the PID of ksmsd: one that died before this was called is noticed
-/// @param page    what GET / answers
+/// Runs the HTTP process until ksmsd stops it or ends.
+/// @param parent  the PID of ksmsd, to notice that it has died already
+/// @param page    the answer to GET /
 /// @return the exit status
 int front_main(pid_t parent, HttpPage page);
 

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.hpp"
@@ -17,36 +18,24 @@ namespace {
 
 constexpr std::size_t longest_id = 63;
 
-json head_of(const SubmittedJob& job) {
-    return {{"id", job.id}, {"state", job.state}, {"created", job.created}};
-}
-json head_of(const JobDocument& job) {
-    return {{"finished", job.finished}};
-}
-json head_of(const ServiceHealth& health) {
-    return {{"healthy", health.healthy}};
-}
-json head_of(const CallerNames& names) {
-    return {{"user", names.user}, {"member", names.member}};
-}
-json head_of(const std::string&) {
-    return json::object();
+/// The head of an answer; a text has none.
+template <typename T>
+json head_of(const T& answer) {
+    if constexpr (std::is_same_v<T, std::string>)
+        return json::object();
+    else
+        return answer;
 }
 
-std::string bytes_of(SubmittedJob&&) {
-    return {};
-}
-std::string bytes_of(JobDocument&& job) {
-    return std::move(job.json);
-}
-std::string bytes_of(ServiceHealth&& health) {
-    return std::move(health.json);
-}
-std::string bytes_of(CallerNames&&) {
-    return {};
-}
-std::string bytes_of(std::string&& text) {
-    return std::move(text);
+/// The document of an answer, "" if it has none.
+template <typename T>
+std::string document_of(T&& answer) {
+    if constexpr (std::is_same_v<T, std::string>)
+        return std::forward<T>(answer);
+    else if constexpr (requires { answer.json; })
+        return std::move(answer.json);
+    else
+        return {};
 }
 
 Problem busy() {
@@ -54,7 +43,7 @@ Problem busy() {
                    "ask again later; `ksmsctl doctor` and /healthz may say why");
 }
 
-/// Whoever comes by the loopback port is told how the service is, and no more.
+/// What anonymous callers may ask.
 bool is_for_everybody(const std::string& what) {
     return what == "status" || what == "health" || what == "metrics";
 }
@@ -66,10 +55,10 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
 
     struct Client {
         Caller caller;
-        bool named{false};  ///< its names were asked for
+        bool named{false};  ///< its names were looked up
     };
 
-    /// To what is answered at once.
+    /// For a question that the service answers at once.
     template <typename T>
     Then<T> reply(std::uint64_t number) {
         return [weak = weak_from_this(), number](Answer<T> answer) {
@@ -77,7 +66,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
         };
     }
 
-    /// To what may take its time; counted until then.
+    /// For a question that may take time. Counted for the uid until the answer comes.
     template <typename T>
     Then<T> late_reply(uid_t uid, std::uint64_t number) {
         ++asked[uid];
@@ -97,14 +86,14 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     template <typename T>
     void replied(std::uint64_t number, Answer<T> answer) {
         if (!is_open) return;
-        if (!answer) return send({{"reply", number}, {"problem", json_of(answer.error())}}, {});
+        if (!answer) return send({{"reply", number}, {"problem", answer.error()}}, {});
         const auto head = head_of(*answer);
-        send({{"reply", number}, {"ok", head}}, bytes_of(std::move(*answer)));
+        send({{"reply", number}, {"ok", head}}, document_of(std::move(*answer)));
     }
 
     void send(const json& head, std::string bytes) const { way.send(head, std::move(bytes)); }
 
-    /// What may be long is asked when it is its user's turn.
+    /// A question with a long answer. It waits for its user's turn.
     struct Turn {
         std::uint64_t client;
         std::uint64_t number;
@@ -117,7 +106,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
         go_on();
     }
 
-    /// Users take turns. Not from inside of itself: an answer may come at once.
+    /// Asks queued questions; users take turns. Not recursive, although an answer may come at once.
     void go_on() {
         if (std::exchange(going_on, true)) return;
         const Defer over([this] { going_on = false; });
@@ -132,14 +121,14 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
             const auto found = clients.find(turn.client);
             if (found != clients.end()) {
                 turn.ask(found->second.caller);
-            } else {  // nobody is there any more to be answered
+            } else {  // the client is gone
                 watches.erase(turn.number);
                 refuse(turn.number, busy());
             }
         }
     }
 
-    /// To what is asked in a turn.
+    /// For a question that is asked in a turn.
     template <typename T>
     Then<T> long_reply(uid_t uid, std::uint64_t number) {
         ++long_ones;
@@ -153,7 +142,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     }
 
     void refuse(std::uint64_t number, const Problem& problem) {
-        send({{"reply", number}, {"problem", json_of(problem)}}, {});
+        send({{"reply", number}, {"problem", problem}}, {});
     }
 
     bool ask(const std::string& what, const json& head, const std::string& bytes) {
@@ -199,7 +188,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
                watch(caller, *number, *id, read_number(head, "after").value_or(0));
     }
 
-    /// What is learned counts here, whatever the front makes of it.
+    /// ksmsd uses the names itself and does not trust the front with them.
     bool names(Client& client, std::uint64_t number) {
         if (std::exchange(client.named, true)) return false;
         service.names(client.caller, [weak = weak_from_this(), number,
@@ -219,7 +208,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     bool watch(const Caller& caller, std::uint64_t number, const std::string& id,
                std::uint64_t after) {
         if (watches.size() >= limits.watches || !watches.try_emplace(number).second) return false;
-        // What it brings at first is in memory, and less than a document mostly.
+        // The first events are in memory and usually smaller than a document, so they need no turn.
         if (way.pending() < limits.pending) return begin_watch(caller, number, id, after), true;
         queue(caller, number, [this, number, id, after](const Caller& who) {
             if (watches.contains(number)) begin_watch(who, number, id, after);
@@ -248,7 +237,7 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
 
     void watched(std::uint64_t number, Answer<Subscription> answer) {
         const auto found = watches.find(number);
-        if (found == watches.end()) return;  // the front has given it up
+        if (found == watches.end()) return;  // the front has ended the watch
         if (!answer) {
             watches.erase(found);
             return refuse(number, answer.error());
@@ -264,8 +253,8 @@ struct ServiceHost::State : std::enable_shared_from_this<ServiceHost::State> {
     std::map<std::uint64_t, Subscription> watches;
     std::map<uid_t, std::deque<Turn>> turns;
     uid_t last_user{0};
-    std::map<uid_t, std::size_t> asked;  ///< also those that wait for their turn
-    std::size_t long_ones{0};            ///< of those, whose turn it is
+    std::map<uid_t, std::size_t> asked;  ///< unanswered questions, including queued ones
+    std::size_t long_ones{0};            ///< of those, long ones that are being answered
     bool going_on{false};
     bool is_open{true};
 };

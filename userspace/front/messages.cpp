@@ -7,47 +7,6 @@ namespace ksms {
 
 using nlohmann::json;
 
-json json_of(const Caller& caller) {
-    return {{"client", caller.client},   {"uid", caller.uid},
-            {"gid", caller.gid},         {"pid", caller.pid},
-            {"user", caller.user},       {"may_submit", caller.may_submit},
-            {"trusted", caller.trusted}, {"anonymous", caller.anonymous}};
-}
-
-Caller read_caller(const json& head) {
-    Caller caller;
-    caller.client = head.value("client", caller.client);
-    caller.uid = head.value("uid", caller.uid);
-    caller.gid = head.value("gid", caller.gid);
-    caller.pid = head.value("pid", caller.pid);
-    caller.user = head.value("user", caller.user);
-    caller.may_submit = head.value("may_submit", false);
-    caller.trusted = head.value("trusted", false);
-    caller.anonymous = head.value("anonymous", false);
-    return caller;
-}
-
-json json_of(const Problem& problem) {
-    json head{{"status", problem.status},
-              {"type", problem.type},
-              {"title", problem.title},
-              {"detail", problem.detail},
-              {"hint", problem.hint}};
-    if (problem.retry_after) head["retry_after"] = *problem.retry_after;
-    return head;
-}
-
-Problem read_problem(const json& head) {
-    Problem problem;
-    problem.status = head.value("status", problem.status);
-    problem.type = head.value("type", problem.type);
-    problem.title = head.value("title", problem.title);
-    problem.detail = head.value("detail", problem.detail);
-    problem.hint = head.value("hint", problem.hint);
-    if (head.contains("retry_after")) problem.retry_after = head.value("retry_after", 0U);
-    return problem;
-}
-
 json json_of(const JobQuery& query) {
     json head{{"limit", query.limit}, {"before", query.before}};
     if (query.state) head["state"] = *query.state;

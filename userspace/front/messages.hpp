@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The values of http/service.hpp in the heads of messages (front/frames.hpp), both ways.
+// The heads of the messages between ksmsd and the HTTP process (front/frames.hpp). Bodies,
+// documents and the data of events follow the head as bytes.
 //
-//   the front asks     {"ask": WHAT, "number": N, "client": C, …}   submit: the body behind it
-//     it wants no more {"unwatch": N}; a connection is closed: {"gone": C}
-//   ksmsd replies      {"reply": N, "ok": …} or {"reply": N, "problem": …}   documents behind it
-//     an event of a watch  {"event": N, "sequence": …, "name": …}   its data behind it
-//   both               ksmsd {"ping": true}, the front {"pong": true}; ksmsd {"stop": MILLISECONDS}
+//   front -> ksmsd   {"ask": WHAT, "number": N, "client": C, …}      submit: the body follows
+//                    {"unwatch": N}                                  ends a watch
+//                    {"gone": C}                                     a connection is closed
+//   ksmsd -> front   {"reply": N, "ok": …}                           the document follows
+//                    {"reply": N, "problem": …}
+//                    {"event": N, "sequence": …, "name": …}          an event of a watch, data
+//                    follows
+//                    {"ping": true}, answered by {"pong": true};  {"stop": MILLISECONDS}
 //
-// What the front says is not believed: ksmsd takes it for a client's word. Readers of what it sends
-// return nothing where a field is missing, of another kind, or not what the HTTP API lets in.
+// ksmsd does not trust the front: it treats a message like a client's request. The functions that
+// read messages of the front return nothing if a field is missing, has another type or is not valid
+// in the HTTP API.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +25,18 @@
 
 namespace ksms {
 
-[[nodiscard]] nlohmann::json json_of(const Caller& caller);
-[[nodiscard]] nlohmann::json json_of(const Problem& problem);
+// What ksmsd sends. The front trusts it.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Caller, client, uid, gid, pid, user, may_submit,
+                                                trusted, anonymous)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Problem, status, type, title, detail, hint,
+                                                retry_after)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SubmittedJob, id, state, created)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(JobDocument, finished)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ServiceHealth, healthy)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CallerNames, user, member)
+
+// What the front sends.
 [[nodiscard]] nlohmann::json json_of(const JobQuery& query);
-
-/// Of ksmsd, which is believed.
-[[nodiscard]] Caller read_caller(const nlohmann::json& head);
-[[nodiscard]] Problem read_problem(const nlohmann::json& head);
-
-/// Of the front.
 [[nodiscard]] std::optional<std::uint64_t> read_number(const nlohmann::json& head, const char* key);
 [[nodiscard]] std::optional<std::string> read_text(const nlohmann::json& head, const char* key);
 [[nodiscard]] std::optional<JobQuery> read_query(const nlohmann::json& head);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The front's own process.
+// The HTTP process.
 #include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,16 +30,16 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr int kMessages = kFirstGiven;     ///< questions and replies
-constexpr int kClients = kFirstGiven + 1;  ///< who connects
-// Of its own: standard ones, the two above, epoll and a timer; and some to spare.
+constexpr int kClients = kFirstGiven + 1;  ///< new clients
+// Standard descriptors, the two above, epoll, a timer, and a reserve.
 constexpr std::size_t kOwnDescriptors = 24;
 constexpr std::chrono::seconds kTrimEvery{10};
 constexpr std::chrono::seconds kLongestTick{1};
-constexpr int kMostEarly = 100;  // events that come before the first tick
-// A document of a job may be long; ksmsd is believed.
+constexpr int kMostEarly = 100;  // events before the first tick
+// A job's document may be large. ksmsd is trusted.
 constexpr std::size_t kLongestAnswer = 1024UL * 1024 * 1024;
 
-/// As many clients as there are descriptors for, so that none is ever missing.
+/// Limits the clients to the number of descriptors.
 HttpLimits limits_of_this_process() {
     HttpLimits limits;
     rlimit most{};
@@ -66,7 +66,8 @@ public:
           clients_(io_, kClients),
           trim_(io_) {}
 
-    /// @return false: no time passes here. Asio does not look whether epoll took its timer.
+    /// @return false if timers do not work: Asio ignores an error of epoll_ctl(2) when it adds its
+    /// timerfd
     bool run() {
         asio::steady_timer once(io_, std::chrono::seconds{0});
         bool passed = false;
@@ -104,7 +105,7 @@ private:
         });
     }
 
-    /// Between what stays, malloc keeps what clients and answers took at their worst.
+    /// malloc keeps the memory of the largest clients and answers, because it is fragmented.
     void trim() {
         trim_.expires_after(kTrimEvery);
         trim_.async_wait([this](error_code failed) {
@@ -127,7 +128,7 @@ private:
 int front_main(pid_t parent, HttpPage page) {
     if (!dies_with(parent)) return 0;
     ::prctl(PR_SET_NAME, "ksmsd-front");
-    // They are for ksmsd, which ends it: a terminal sends them to the whole group.
+    // A terminal sends these to the whole process group. ksmsd handles them and stops this process.
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) std::signal(number, SIG_IGN);
     keep_given(2);
     raise_descriptor_limit();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The service as the front sees it: asks ksmsd, over messages.
+// The JobService of the HTTP process: forwards each call to ksmsd as a message.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ class RemoteService final : public JobService {
 public:
     using Send = std::function<void(const nlohmann::json& head, std::string bytes)>;
 
-    /// @param send  to ksmsd
+    /// @param send  sends a message to ksmsd
     explicit RemoteService(Send send) : send_(std::move(send)) {}
 
-    /// A message of ksmsd's. @return false: it is none of a service's
+    /// Handles a message of ksmsd. @return false if it is neither a reply nor an event
     bool take(const nlohmann::json& head, std::string bytes);
 
     void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) override;
@@ -37,15 +37,11 @@ public:
     void gone(const Caller& caller) override;
 
 private:
-    /// What ksmsd replied: its head, and the bytes behind it.
+    /// The reply of ksmsd: its head and the bytes that follow it.
     using Reply = Answer<std::pair<nlohmann::json, std::string>>;
 
-    std::uint64_t ask(const char* what, const Caller& caller, nlohmann::json more,
-                      std::string bytes, std::function<void(Reply)> then);
-    void ask_text(const char* what, const Caller& caller, nlohmann::json more,
-                  Then<std::string> then);
-    void ask_job(const char* what, const Caller& caller, const std::string& id,
-                 Then<JobDocument> then);
+    void ask(const char* what, const Caller& caller, nlohmann::json more, std::string bytes,
+             std::function<void(Reply)> then);
 
     Send send_;
     std::uint64_t number_{0};

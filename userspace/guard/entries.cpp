@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The words of the journal, and the marks by which ours is known in the kernel.
+// Journal entries, and the values that identify our objects in the kernel.
 #include <fmt/format.h>
 #include <sys/socket.h>
 

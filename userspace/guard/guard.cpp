@@ -18,8 +18,7 @@
 namespace ksms {
 namespace {
 
-/// Shared by every guard of this process: what one of them could not undo is in the journal under
-/// the same owner.
+/// Unique for all guards of this process, whose entries have the same owner.
 std::uint32_t next_number() {
     static std::atomic<std::uint32_t> last{0};
     return ++last;
@@ -52,7 +51,7 @@ struct Guard::State {
     std::shared_ptr<Watcher> watcher;
     Undoer undoer;
     std::map<std::uint64_t, NetnsLock> entered;  ///< by the namespace's cookie
-    std::vector<JournalItem> items;              ///< of the journal, in the order of writing
+    std::vector<JournalItem> items;              ///< journal entries in the order of writing
 };
 
 Guard::Guard(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -134,7 +133,7 @@ void Guard::State::undo_if(Wanted wanted, std::vector<Undone>& failures) {
     items = std::move(kept);
 }
 
-/// Gives the namespaces up in which nothing of ours hangs any more; see qdisc.cpp.
+/// Leaves the namespaces in which we have no qdisc or filter any more; see qdisc.cpp.
 void Guard::State::leave(std::vector<Undone>& failures) {
     std::map<std::uint64_t, NetnsLock> left;
     std::map<std::uint64_t, std::vector<JournalItem>> last_out;
@@ -151,7 +150,7 @@ void Guard::State::leave(std::vector<Undone>& failures) {
     }
     if (last_out.empty()) return;
     const auto journal = Journal::read(objects);
-    if (!journal) {  // the claims stay, for the next command
+    if (!journal) {  // the next command handles the claims
         failures.push_back({self, kUnusedQdiscs, journal.error().text()});
         return;
     }
@@ -175,7 +174,7 @@ std::vector<Undone> Guard::undo_but_leases() {
     state_->undo_if([](const ksms_journal_entry& entry) { return entry.kind != KSMS_DID_LEASE; },
                     failures);
     state_->leave(failures);
-    state_->undoer.forget_namespaces();  // a guard may live on for the next scan
+    state_->undoer.forget_namespaces();  // the guard may be used for the next scan
     return failures;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What stands in the journal map, sorted by who wrote it.
+// The content of the journal map, by owner.
 #pragma once
 
 #include <map>
@@ -18,16 +18,16 @@ struct JournalItem {
 };
 
 struct Journal {
-    /// Of each process, the highest number first: the order of undoing.
+    /// For each process, the highest number first: the order of undoing.
     std::map<ProcessId, std::vector<JournalItem>> owners;
-    /// clsact qdiscs of ours whose creator has left: whoever is the last out takes them away.
+    /// Our clsact qdiscs whose creator has left the namespace. The last scan there removes them.
     std::vector<JournalItem> claims;
 
     static Journal of(const std::vector<JournalItem>& items);
     static Result<Journal> read(const Objects& objects);
 };
 
-/// Nobody's key: an interface has one clsact, whoever of us made it.
+/// The key of a claim. It has no owner: an interface has one clsact, whichever scan created it.
 [[nodiscard]] ksms_journal_key claim_key(const ksms_journal_entry& qdisc);
 [[nodiscard]] inline bool is_claim(const ksms_journal_key& key) {
     return key.pid == 0;

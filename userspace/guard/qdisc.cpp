@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A clsact is made by the scan that comes first and may go only with the one that leaves last, who
-// need not be the same. While a scan has filters in a namespace it holds NetnsLock::shared there.
-// Who leaves makes its qdiscs nobody's claims first and then tries for the lock alone: of any two
-// that leave together, the later one gets it and sees the claims of both. A dead scan's lock is
-// gone, and whoever undoes its journal leaves in its place.
+// The first scan creates a clsact, the last one removes it, and they may be different scans. A scan
+// holds NetnsLock::shared while it has filters in a namespace. A scan that leaves first turns its
+// qdiscs into claims without an owner and then tries to get the lock exclusively: of two scans that
+// leave together, the later one gets it and sees the claims of both. The lock of a dead scan is
+// released, and whoever undoes its journal does this in its place.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -13,7 +13,7 @@
 namespace ksms {
 namespace {
 
-/// Namespaces in which a living scan has filters: the lock there is not to be had.
+/// Namespaces in which a living scan has filters, so that the lock is taken.
 std::set<std::uint64_t> in_use(const Journal& journal) {
     std::set<std::uint64_t> cookies;
     for (const auto& [owner, items] : journal.owners) {
@@ -40,7 +40,7 @@ Result<std::set<std::uint32_t>> with_clsact(Netlink& netlink) {
     return found;
 }
 
-/// Somebody else may take it away meanwhile, which the kernel calls ENOENT or EINVAL.
+/// Another process may remove it meanwhile; the kernel returns ENOENT or EINVAL then.
 Status remove_our_clsact(Netlink& netlink, std::uint32_t ifindex) {
     auto removed = remove_clsact(netlink, ifindex);
     if (removed) return {};
@@ -60,7 +60,7 @@ std::vector<Outcome> Undoer::remove_unused(std::span<const JournalItem> claims) 
     });
     for (const auto& claim : claims) {
         const auto standing = objects_.journal.lookup(claim.key);
-        if (standing && !*standing) continue;  // removed by another since it was read
+        if (standing && !*standing) continue;  // another process has removed it meanwhile
         const auto ifindex = claim.entry.ifindex;
         bool used = false;
         auto done = listed;

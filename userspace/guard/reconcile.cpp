@@ -9,12 +9,12 @@
 namespace ksms {
 namespace {
 
-constexpr std::chrono::milliseconds kWatchersTime{100};  // a watcher needs some 5 ms
-constexpr std::chrono::milliseconds kPause{2};           // between two looks
+constexpr std::chrono::milliseconds kWatchersTime{100};  // a watcher needs about 5 ms
+constexpr std::chrono::milliseconds kPause{2};           // between two reads
 
 struct Left {
     std::vector<JournalItem> items;  ///< of processes that have ended
-    std::vector<Undone> unsure;      ///< of those that could not be looked at
+    std::vector<Undone> unsure;      ///< of processes that could not be examined
 };
 
 Left left_by_the_dead(const Journal& journal) {
@@ -47,7 +47,7 @@ Result<std::vector<Undone>> reconcile(const Objects& objects) {
     Undoer undoer(objects);
     std::vector<Outcome> outcomes;
     for (const auto& item : left.items) outcomes.push_back({item, undoer.undo(item)});
-    // A qdisc is spoken of when it is removed, not when it becomes a claim.
+    // A qdisc is reported when it is removed, not when it becomes a claim.
     std::erase_if(outcomes, [](const Outcome& each) {
         return each.item.entry.kind == KSMS_DID_QDISC && each.done;
     });

@@ -14,9 +14,9 @@
 namespace ksms {
 namespace {
 
-constexpr int kReleaseTries = 100;  // EAGAIN: another call was at the lease at this very moment
+constexpr int kReleaseTries = 100;  // EAGAIN: another call used the lease at this moment
 
-/// The interface, the qdisc or the object itself is not there any more.
+/// The interface, the qdisc or the object itself does not exist any more.
 bool is_gone(const Error& error) {
     return error.err == ENOENT || error.err == ENODEV || error.err == ENXIO || error.err == ESRCH;
 }
@@ -34,8 +34,8 @@ Result<std::optional<Filter>> our_filter(Netlink& netlink, const ksms_journal_en
     return ours == standing.end() ? std::nullopt : std::optional(*ours);
 }
 
-/// Somebody else may take it away between the look and the removal, and its qdisc with it, which
-/// the kernel calls EINVAL: what counts is whether it is there.
+/// Another process may remove the filter meanwhile, or its qdisc (EINVAL). What counts is whether
+/// the filter exists afterwards.
 Status remove_our_filter(Netlink& netlink, const ksms_journal_entry& entry) {
     KSMS_TRY(const auto standing, our_filter(netlink, entry));
     if (!standing) return {};
@@ -96,7 +96,7 @@ Result<Undoer::Place*> Undoer::find(const ksms_journal_entry& entry) {
     }
     if (known != places_.end()) return &known->second;
     if (!gone_.contains(entry.cookie)) {
-        auto netns = find_netns(entry.netns, entry.cookie);  // it may be younger than the list
+        auto netns = find_netns(entry.netns, entry.cookie);  // it may be newer than the list
         if (netns)
             return &places_.emplace(entry.cookie, Place{std::move(*netns), {}, {}}).first->second;
         if (netns.error().code != Code::not_found) return std::unexpected(netns.error());
@@ -122,7 +122,7 @@ Status Undoer::in_place(const ksms_journal_entry& entry,
 }
 
 Status Undoer::undo(const JournalItem& item) {
-    // Somebody else may be at the same entries, and a new scan may stand where they stood.
+    // Another process may undo the same entry, and a new scan may use the same objects.
     KSMS_TRY(const auto standing, objects_.journal.lookup(item.key));
     if (!standing) return {};
     KSMS_CHECK(take_back(item));
@@ -147,8 +147,8 @@ Status Undoer::take_back(const JournalItem& item) {
     }
 }
 
-/// A dead scan's DSCP is free at once, and the next scan under it may be at work already: it clears
-/// the slot itself before it begins.
+/// The DSCP of a dead scan is free at once, and the next scan may use it already. That scan clears
+/// the slot itself before it starts.
 Status Undoer::clear_slot(const JournalItem& item) const {
     const auto& entry = item.entry;
     KSMS_TRY(const auto slot, objects_.scans.lookup(entry.dscp));
@@ -182,7 +182,7 @@ Status Undoer::free_tap(const JournalItem& item) const {
     const auto id = item.entry.handle;
     KSMS_TRY(const auto tap, objects_.taps.lookup(id));
     if (!tap) return {};
-    // Several scans may hold one link; its tap stays as long as any of them does.
+    // Several scans may hold a link. Its tap stays as long as one of them does.
     KSMS_TRY(const bool others,
              tap->link == 0 ? Result<bool>(tap->owner_pid != item.key.pid) : is_held(tap->link));
     if (others) return {};

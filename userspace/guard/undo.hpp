@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Takes back what the journal says, and exactly that. Safe beside other processes that undo the
-// same entries: what is gone already is fine, what became somebody else's stays.
+// Undoes exactly what the journal records. Other processes may undo the same entries at the same
+// time: objects that are gone are no error, objects that are no longer ours stay.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace ksms {
 
-/// An entry, and how undoing it ended.
+/// An entry and the result of undoing it.
 struct Outcome {
     JournalItem item;
     Status done;
@@ -30,34 +30,34 @@ class Undoer {
 public:
     explicit Undoer(const Objects& objects) : objects_(objects) {}
 
-    /// A namespace that is open already need not be looked for.
+    /// Makes an open namespace known, so that it need not be searched.
     Status know(const Netns& netns);
-    /// Lets go of every namespace: one that is held open outlives its deletion.
+    /// Closes all namespaces: an open descriptor keeps a deleted namespace alive.
     void forget_namespaces();
 
-    /// Undoes one entry and erases it from the journal. The entry stays unless the deed was undone,
-    /// or what it was done to is known to be gone: a failure to look is an error. A qdisc is not
-    /// removed here but becomes nobody's claim (journal.hpp): others may use it still.
+    /// Undoes an entry and erases it from the journal. The entry stays if undoing failed or the
+    /// object could not be examined. A qdisc is not removed but becomes a claim (journal.hpp),
+    /// because other scans may use it.
     Status undo(const JournalItem& item);
-    /// Removes the claimed clsacts of one namespace on which no filter is left, under its lock.
+    /// Removes the claimed clsact qdiscs of one namespace that have no filters, under its lock.
     /// @param claims  of that namespace only
-    /// @return what was removed, or could not be; nothing for those still in use
+    /// @return what was removed or could not be; without those still in use
     std::vector<Outcome> remove_unused(std::span<const JournalItem> claims);
-    /// The same in every namespace that nobody holds any more.
-    /// @return an error where the journal could not be read; what failed in one namespace is an
-    /// outcome of its claims
+    /// The same in every namespace whose lock is free.
+    /// @return an error if the journal could not be read; failures in a namespace are outcomes of
+    /// its claims
     Result<std::vector<Outcome>> remove_unused();
 
     [[nodiscard]] Undone describe(const Outcome& outcome);
 
 private:
-    /// A namespace that entries speak of.
+    /// A namespace of journal entries.
     struct Place {
         Netns netns;
         std::optional<Netlink> netlink;                             ///< opened when needed
         std::optional<std::map<std::uint32_t, std::string>> names;  ///< of interfaces
     };
-    /// @return Code::not_found only where the namespace is known to be gone
+    /// @return Code::not_found only if the namespace is certainly deleted
     Result<Place*> find(const ksms_journal_entry& entry);
     Status list_namespaces();
     Result<std::vector<Outcome>> remove_alone(std::span<const JournalItem> claims);
@@ -70,8 +70,8 @@ private:
 
     const Objects& objects_;
     std::map<std::uint64_t, Place> places_;  ///< by cookie
-    std::set<std::uint64_t> gone_;           ///< cookies; never used again
-    bool listed_{false};                     ///< every namespace of the machine was looked at
+    std::set<std::uint64_t> gone_;           ///< cookies, which are never reused
+    bool listed_{false};                     ///< all namespaces were listed
 };
 
 }  // namespace ksms

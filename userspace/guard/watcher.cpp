@@ -25,20 +25,21 @@
 namespace ksms {
 namespace {
 
-constexpr int kJoinedLooks = 200;  // one a millisecond: a joined thread may need so long to be gone
-constexpr std::chrono::seconds kPatience{1};  // for a process that was told to end, or killed
+constexpr int kJoinedLooks = 200;             // 1 ms apart, until joined threads are gone
+constexpr std::chrono::seconds kPatience{1};  // for the end of a process
 
-/// One link for ".", one for "..", one for each thread (fs/proc/base.c, proc_task_getattr).
+/// The directory has one link for ".", one for "..", and one for each thread (fs/proc/base.c,
+/// proc_task_getattr).
 bool has_one_thread() {
 #ifdef KSMS_SANITIZED
-    return true;  // ThreadSanitizer has one of its own
+    return true;  // ThreadSanitizer starts a thread
 #endif
     struct stat tasks{};
     return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
 }
 
-/// A thread that was joined counts until the kernel has taken it away: pthread_join() returns
-/// before (mm_release() in kernel/fork.c).
+/// Waits until joined threads are gone: pthread_join() returns before the kernel removes the thread
+/// (mm_release() in kernel/fork.c).
 bool comes_to_one_thread() {
     for (int waited = 0; waited < kJoinedLooks; ++waited) {
         if (has_one_thread()) return true;
@@ -47,7 +48,8 @@ bool comes_to_one_thread() {
     return has_one_thread();
 }
 
-/// Maps and programs are what undoing needs. A link that the watcher held would outlive the scan.
+/// Undoing needs maps and programs. A link must not stay open: the watcher would keep it alive
+/// after the scan.
 bool is_map_or_program(int fd) {
     std::array<char, 64> target{};
     const auto length =
@@ -56,7 +58,8 @@ bool is_map_or_program(int fd) {
     return name == "anon_inode:bpf-map" || name == "anon_inode:bpf-prog";
 }
 
-/// A pipe of the caller's that stayed open here would hang `$(ksmsctl …)` for as long as we live.
+/// Closes inherited descriptors: an open pipe of the caller would block `$(ksmsctl …)` until the
+/// watcher ends.
 bool close_inherited(int socket, int parent) {
     DIR* directory = opendir("/proc/self/fd");
     if (directory == nullptr) return false;
@@ -91,32 +94,32 @@ bool wait_for_end(int process) {
     return ready > 0;
 }
 
-/// @param parent  pidfd of the owner, which is dead but may still be closing its descriptors
+/// @param parent  pidfd of the owner, which may still be closing its descriptors
 void undo_everything_of(const ProcessId& owner, const Objects& objects, int parent) {
     Undoer undoer(objects);
     auto journal = Journal::read(objects);
     if (!journal) return;
-    // What cannot be undone stays in the journal: the next command tries again, and says so.
+    // Failures stay in the journal. The next command tries again and reports them.
     const auto undo = [&](bool taps) {
         for (const auto& item : journal->owners[owner])
             if ((item.entry.kind == KSMS_DID_TAP) == taps) static_cast<void>(undoer.undo(item));
     };
     undo(false);
     static_cast<void>(undoer.remove_unused());
-    // A tap is described until nobody holds its link, and a link may be closed after the socket
-    // that woke us, some 10 ms later.
+    // The entry of a tap stays until no process holds its link. The link may be closed some 10 ms
+    // after the socket.
     wait_for_end(parent);
     undo(true);
 }
 
 [[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {
-    // A signal to the scan's process group or terminal is the scan's business.
+    // A signal to the scan's process group or terminal must not end the watcher.
     setsid();
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
         std::signal(number, SIG_IGN);
     const Fd parent(static_cast<int>(syscall(SYS_pidfd_open, owner.pid, 0)));
     if (!close_inherited(socket, parent.get()) || chdir("/") != 0) _exit(1);
-    // Last: what is called so holds nothing of the caller's any more.
+    // Last: a process with this name has closed the caller's descriptors.
     prctl(PR_SET_NAME, "ksms-watcher");
     char word = 0;
     ssize_t count = 0;
@@ -147,7 +150,7 @@ Result<Watcher> Watcher::start(const Objects& objects, const ProcessId& self) {
     const pid_t child = fork();
     if (child < 0) return fail_errno(errno, "fork the watcher");
     if (child == 0) {
-        ours = Fd();  // else it would wait for itself
+        ours = Fd();  // or it would wait for itself
         watch(self, objects, theirs.get());
     }
     Watcher watcher(std::move(ours), Fd(static_cast<int>(syscall(SYS_pidfd_open, child, 0))),
@@ -165,7 +168,7 @@ Watcher::~Watcher() {
     if (pid_ < 0) return;
     const char go = 1;
     send(socket_.get(), &go, sizeof go, MSG_NOSIGNAL);
-    // One that was stopped has nothing left to do: everything is undone by now.
+    // Kill a stopped watcher. Everything is undone by now.
     if (process_ && !wait_for_end(process_.get()))
         syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
     waitpid(pid_, nullptr, 0);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A child process that does one thing: when its parent dies without a word, undo the parent's
-// journal.
+// A child process that undoes the journal of its parent if the parent is killed.
 #pragma once
 
 #include <sys/types.h>
@@ -14,19 +13,19 @@ namespace ksms {
 
 class Watcher {
 public:
-    /// @param self  whose journal it is to undo: this process
-    /// @return Code::failed where this process has more than one thread: the child would have a
-    /// copy of locks that nobody opens again
+    /// @param self  this process, whose journal it undoes
+    /// @return Code::failed if this process has more than one thread: the child could inherit
+    /// locked mutexes
     static Result<Watcher> start(const Objects& objects, const ProcessId& self);
     Watcher(Watcher&& other) noexcept;
     Watcher& operator=(Watcher&&) = delete;
-    ~Watcher();  ///< lets it go, and waits until it is gone
+    ~Watcher();  ///< ends the child and waits for it
     [[nodiscard]] bool is_alive() const;
 
 private:
     Watcher(Fd socket, Fd process, pid_t pid);
 
-    Fd socket_;   ///< the child's end reads EOF when this process is dead
+    Fd socket_;   ///< the child reads EOF when this process is dead
     Fd process_;  ///< pidfd of the child
     pid_t pid_{-1};
 };

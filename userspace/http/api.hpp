@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The API itself: which request is let in, and what answers it. Knows no sockets.
+// The API: which requests are admitted (api.cpp), the routes and their handlers (routes.cpp). Uses
+// no sockets.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,7 @@
 
 namespace ksms {
 
-/// A request that was let in by its headers.
+/// A request whose headers were accepted.
 struct Admitted {
     HttpTarget target;
     HttpMatch match;
@@ -23,29 +24,34 @@ struct Admitted {
 class HttpApi {
 public:
     /// @param service      outlives this
-    /// @param page         what GET / answers
-    /// @param own_metrics  lines of the server's own for GET /metrics
+    /// @param page         the answer to GET /
+    /// @param own_metrics  returns the server's own lines of GET /metrics
     HttpApi(JobService& service, HttpPage page, const HttpLimits& limits,
             std::function<std::string()> own_metrics);
 
-    /// Before the body is read: framing, target, who may, route, Content-Type.
+    /// Checks, before the body is read: framing, target, origin, route, permission, Content-Type.
     [[nodiscard]] std::expected<Admitted, HttpResponse> admit(const Caller& caller,
                                                               const HttpRequest& request) const;
     /// @param request  with its body
     void run(const Caller& caller, const HttpRequest& request, const Admitted& admitted,
              const HttpRespond& respond) const;
 
-    /// The job's document as the end of a wait.
+    /// Responds with the job's document, at the end of a wait.
     void job(const Caller& caller, const std::string& id, HttpRespond respond) const;
     [[nodiscard]] JobService& service() const { return service_; }
 
 private:
-    [[nodiscard]] std::vector<HttpRoute> routes();
+    [[nodiscard]] std::vector<HttpRoute> routes() const;
     void submit(const HttpCall& call, const HttpRespond& respond) const;
     void list(const HttpCall& call, const HttpRespond& respond) const;
     void show(const HttpCall& call, const HttpRespond& respond) const;
     void cancel(const HttpCall& call, const HttpRespond& respond) const;
-    [[nodiscard]] static HttpReply events(const HttpCall& call);
+    void events(const HttpCall& call, const HttpRespond& respond) const;
+    void registry(const HttpCall& call, const HttpRespond& respond) const;
+    void status(const HttpCall& call, const HttpRespond& respond) const;
+    void health(const HttpCall& call, const HttpRespond& respond) const;
+    void metrics(const HttpCall& call, const HttpRespond& respond) const;
+    void page(const HttpCall& call, const HttpRespond& respond) const;
 
     JobService& service_;
     HttpPage page_;

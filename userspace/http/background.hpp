@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A lane beside an io_context: what may block is done there, what follows from it here.
+// A lane (thread) for blocking work, whose results return to the io_context.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -26,8 +26,8 @@ public:
     Background& operator=(const Background&) = delete;
     ~Background() { gate_->close(); }
 
-    /// Does `work()` on the lane, then calls `then(its result)` by the io_context; not any more
-    /// once this is destroyed. What `work` throws is thrown out of io_context::run().
+    /// Runs `work()` on the lane, then calls `then(result)` on the io_context, unless this object
+    /// is destroyed by then. Exceptions of `work` are thrown out of io_context::run().
     template <typename Work, typename Then>
     void run(Work work, Then then) {
         lane_.run([gate = gate_, work = std::move(work), then = std::move(then)]() mutable {
@@ -44,7 +44,7 @@ public:
     [[nodiscard]] const Lane& lane() const { return lane_; }
 
 private:
-    /// Closed, it lets nothing through: what is done may come back after everything has gone.
+    /// Drops results that arrive after the destruction.
     struct Gate : std::enable_shared_from_this<Gate> {
         explicit Gate(boost::asio::io_context& of) : io(&of) {}
         template <typename Handler>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who holds how many connections and how much memory. No sockets.
+// Accounts connections, streams and memory of each uid. Uses no sockets.
 #pragma once
 
 #include <sys/types.h>
@@ -17,20 +17,20 @@ public:
 
     explicit ConnectionBook(const HttpLimits& limits) : limits_(limits) {}
 
-    /// May one more connection of this uid be opened? Once half of the places are taken a user
-    /// other than root gets an eighth of his share, so that a few cannot take all.
+    /// Whether this uid may open one more connection. When half of all connections are in use, a
+    /// uid other than root has only an eighth of its share, so that a few users cannot take all.
     [[nodiscard]] bool may_connect(uid_t uid) const;
 
     Id add(uid_t uid);
     void remove(Id id);
 
-    /// One more event stream or wait; false where the uid has as many as it may.
+    /// Counts one more event stream or wait. @return false if the uid is at its limit
     [[nodiscard]] bool begin_stream(Id id);
     void end_stream(Id id);
 
-    /// How much memory the answer of a connection takes now.
+    /// Sets the memory that the connection's answer uses.
     void holds(Id id, std::size_t bytes);
-    /// Whether more may be kept for this connection.
+    /// Whether this connection may use more memory.
     [[nodiscard]] bool has_room(Id id) const;
 
     [[nodiscard]] std::size_t size() const { return entries_.size(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Reading a request. Sources: RFC 9112; Boost.Beast 1.74.
+// Reads requests. Sources: RFC 9112; Boost.Beast 1.74.
 #include "http/connection.hpp"
 
 #include <boost/asio/write.hpp>
@@ -18,7 +18,7 @@ namespace beast_http = boost::beast::http;
 
 namespace {
 
-/// Read ahead of what is being parsed; more than a header may have.
+/// Read-ahead buffer behind the header limit.
 constexpr std::size_t buffer_slack = 48 * 1024;
 
 bool is_http_error(const boost::system::error_code& error) {
@@ -61,8 +61,8 @@ void Connection::start() {
     learn_names();
 }
 
-/// Databases that do not answer cost a caller its name, and a member whom the kernel does not know
-/// as one its membership, but no more.
+/// If the user database does not answer in time, the caller has no name, and is a member of the
+/// group only if the kernel says so.
 void Connection::learn_names() {
     arm(core_->limits.names, &Connection::begin);
     core_->api.service().names(caller_, guarded([this](Answer<CallerNames> names) {
@@ -89,7 +89,7 @@ void Connection::close() {
     core_->connections.erase(id_);
     core_->api.service().gone(caller_);
     if (!core_->connections.empty()) return;
-    if (const auto emptied = core_->emptied) emptied();  // a copy: it forgets itself
+    if (const auto emptied = core_->emptied) emptied();  // a copy, because the call resets it
 }
 
 void Connection::finish() {
@@ -106,7 +106,8 @@ void Connection::arm(std::chrono::milliseconds after, Step then) {
     timer_.async_wait(
         [weak = weak_from_this(), then, armed = ++armed_](const boost::system::error_code& error) {
             const auto self = weak.lock();
-            // One that has expired cannot be taken back: the number tells that it is meant.
+            // An expired timer cannot be cancelled any more. The number tells whether this one
+            // still counts.
             if (error || !self || self->closed_ || self->armed_ != armed) return;
             ((*self).*then)();
         });
@@ -158,7 +159,7 @@ void Connection::header_is_read(Error error) {
     if (error) return read_failed(error, false);
     take_header();
     auto admitted = core_->api.admit(caller_, request_);
-    // Where it is not clear where a request ends, nothing behind it is believed.
+    // If the end of the request is unclear, the rest of the connection is not read.
     if (!admitted) {
         const int status = admitted.error().status;
         const bool unclear = !parser_->is_done() || status == 400 || status == 501;
@@ -235,10 +236,11 @@ HttpRespond Connection::reply() {
 void Connection::replied(HttpReply reply) {
     pending_ = false;
     disarm();
-    if (!std::holds_alternative<HttpResponse>(reply)) asked_.reset();  // it takes what it takes
+    if (!std::holds_alternative<HttpResponse>(reply))
+        asked_.reset();  // waits do not count as latency
     if (auto* wait = std::get_if<WaitForJob>(&reply)) return wait_for_job(*wait);
     if (auto* wanted = std::get_if<StreamEvents>(&reply)) return stream(*wanted);
-    // Others were answered since it was asked.
+    // The memory may have been used up since the request.
     answer(core_->book.has_room(id_) ? std::move(std::get<HttpResponse>(reply)) : no_room());
 }
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One client: reads a request, has it answered, and again. Each step has a deadline.
+// One client connection: reads requests and writes their answers. Each step has a deadline.
 //
 //     learn_names -> next_request
 //     next_request -> read_header -> [read_body] -> run -> answer -> next_request, or linger
 //                                                    |-> wait_for_job -> ask -> answer
 //                                                    `-> stream -> linger
 //
-// Between run (or ask) and what follows the service may take its time: it is waited for, not longer
-// than limits.service.
+// After run and ask the connection waits for the service, at most limits.service.
 //
-// Reading is in connection.cpp, writing in connection_answer.cpp, what takes longer in
-// connection_stream.cpp. Internal to the room: includes Boost.Beast.
+// connection.cpp reads, connection_answer.cpp writes, connection_stream.cpp has waits and event
+// streams. Internal to the room: includes Boost.Beast.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -37,7 +36,7 @@ namespace ksms {
 
 class Connection;
 
-/// What all connections of a server share.
+/// State shared by all connections of a server.
 struct HttpCore {
     HttpCore(boost::asio::io_context& context, JobService& service, HttpPage page,
              const HttpLimits& given);
@@ -48,7 +47,7 @@ struct HttpCore {
     HttpFigures figures;
     std::unordered_map<ConnectionBook::Id, std::shared_ptr<Connection>> connections;
     bool stopping{false};
-    std::function<void()> emptied;  ///< called when the last connection has gone
+    std::function<void()> emptied;  ///< called when the last connection is closed
     HttpApi api;
 
     [[nodiscard]] std::string metrics() const;
@@ -62,21 +61,22 @@ public:
     Connection(std::shared_ptr<HttpCore> core, Socket socket, Caller caller);
 
     void start();
-    /// At once, without a word; a second time is nothing.
+    /// Closes at once without an answer. Idempotent.
     void close();
-    /// The server stops: what is being answered is answered, waits are over, streams end.
+    /// Ends the connection because the server stops: finishes the present answer, ends waits and
+    /// streams.
     void finish();
-    /// It came over the loopback port.
+    /// Whether it came over the loopback port.
     [[nodiscard]] bool is_anonymous() const { return caller_.anonymous; }
 
 private:
     using Step = void (Connection::*)();
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
-    /// Calls `then` unless something else is armed before.
+    /// Calls `then` after this time, unless the timer is armed again or disarmed.
     void arm(std::chrono::milliseconds after, Step then);
     void disarm();
-    /// A handler that keeps this alive and does nothing once it is closed.
+    /// Wraps a handler: it keeps this object alive and does nothing once the connection is closed.
     template <typename F>
     auto guarded(F handler);
 
@@ -92,13 +92,14 @@ private:
     void request_timed_out();
     void read_failed(Error error, bool in_body);
     void run();
-    /// A way for the service to reply to what is asked now, once; what comes later is void.
+    /// @return a function for the service's reply to the present request. Late and repeated replies
+    /// are ignored.
     HttpRespond reply();
     void replied(HttpReply reply);
     void service_timed_out();
-    /// What is answered where the service has not answered in time.
+    /// The answer if the service did not reply in time.
     [[nodiscard]] static HttpResponse late();
-    /// … and where answers that nobody takes fill the memory.
+    /// The answer if unread answers fill the memory.
     [[nodiscard]] static HttpResponse no_room();
 
     void answer(HttpResponse response, bool close_after = false);
@@ -138,14 +139,14 @@ private:
     bool keep_alive_{false};
     bool head_only_{false};
     bool timed_out_{false};
-    std::uint64_t asked_number_{0};  ///< of what the service was last asked
-    bool pending_{false};            ///< it has not replied yet
+    std::uint64_t asked_number_{0};  ///< number of the last request to the service
+    bool pending_{false};            ///< the service has not replied yet
 
     std::string head_;
     std::string body_;
     std::size_t written_{0};
     std::chrono::steady_clock::time_point answer_until_;
-    std::optional<std::chrono::steady_clock::time_point> asked_;  ///< its request was whole
+    std::optional<std::chrono::steady_clock::time_point> asked_;  ///< when its request was complete
     bool close_after_{false};
     bool writing_{false};
     Step after_write_{nullptr};
@@ -155,7 +156,7 @@ private:
     std::string waits_for_;  ///< the job's id
     std::optional<EventBuffer> events_;
     bool replaying_{false};
-    bool woken_{false};  ///< write_events() is on its way
+    bool woken_{false};  ///< write_events() is scheduled
     bool hangup_is_watched_{false};
 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Writing an answer, and leaving.
+// Writes answers and closes connections.
+#include <fmt/chrono.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -17,19 +19,9 @@ namespace {
 
 constexpr std::size_t most_drained = 4 * 1024 * 1024;
 
-/// IMF-fixdate of RFC 9110, 5.6.7.
+/// IMF-fixdate (RFC 9110, section 5.6.7).
 std::string date_text() {
-    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const std::time_t now = std::time(nullptr);
-    std::tm utc{};
-    ::gmtime_r(&now, &utc);
-    std::array<char, 64> rest{};
-    const auto size = std::strftime(rest.data(), rest.size(), " %Y %H:%M:%S GMT", &utc);
-    const std::string day = (utc.tm_mday < 10 ? "0" : "") + std::to_string(utc.tm_mday);
-    return std::string(days.at(static_cast<std::size_t>(utc.tm_wday))) + ", " + day + " " +
-           months.at(static_cast<std::size_t>(utc.tm_mon)) + std::string(rest.data(), size);
+    return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr)));
 }
 
 void add(std::string& text, std::string_view name, std::string_view value) {
@@ -64,7 +56,7 @@ std::string header_text(const HttpResponse& response, bool has_length, bool clos
 void Connection::answer(HttpResponse response, bool close_after) {
     count_answer(response.status);
     close_after_ = close_after || !keep_alive_ || core_->stopping;
-    // The header of a stream's HEAD, and of 204, tells no length.
+    // An answer to HEAD of an event stream, and 204, have no Content-Length.
     const bool has_length = response.status != 204 && response.content_type != "text/event-stream";
     head_ = header_text(response, has_length, close_after_);
     body_ = head_only_ ? std::string() : std::move(response.body);
@@ -79,7 +71,7 @@ void Connection::count_answer(int status) {
             std::chrono::duration<double>(std::chrono::steady_clock::now() - *asked).count());
 }
 
-/// Of a request that did not reach the API.
+/// Counts a request that did not reach the API.
 void Connection::count_rejection(int status) {
     const bool large = status == 413 || status == 414 || status == 431;
     if (large)
@@ -130,8 +122,9 @@ void Connection::answered() {
     next_request();
 }
 
-/// Closing while the client still sends would take the answer away from it: so no more is said, and
-/// what comes is thrown away, for a while.
+/// Lingering close (RFC 9112, section 9.6): a close while the client still sends would reset the
+/// connection, and the client could lose the answer. Shuts down sending and discards input for a
+/// while.
 void Connection::linger() {
     boost::system::error_code error;
     static_cast<void>(socket_.shutdown(Socket::shutdown_send, error));

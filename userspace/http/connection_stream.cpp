@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Requests that stay: waiting for a job, and its events.
+// Long requests: waiting for a job, and event streams.
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -29,7 +29,7 @@ bool Connection::begin_stream() {
     return false;
 }
 
-/// A client that has gone is noticed although nothing is written to it.
+/// Notices that a client has disconnected although nothing is written to it.
 void Connection::watch_for_hangup() {
     if (std::exchange(hangup_is_watched_, true)) return;
     socket_.async_wait(Socket::wait_error, guarded([this](const Error& error) {
@@ -45,12 +45,12 @@ void Connection::wait_for_job(const WaitForJob& wait) {
     const auto listener = [weak = weak_from_this()](const JobEvent& event) {
         const auto self = weak.lock();
         if (!self || event.name != "end") return;
-        // Not from inside of the service, which is in the middle of something.
+        // Not from inside a call of the service.
         asio::post(self->core_->io, self->guarded([raw = self.get()] { raw->wait_is_over(); }));
     };
     core_->api.service().watch(caller_, wait.id, 0, listener,
                                guarded([this](Answer<Subscription> subscription) {
-                                   if (waits_for_.empty()) return;  // the time is over
+                                   if (waits_for_.empty()) return;  // it has timed out
                                    if (subscription) {
                                        subscription_ = std::move(*subscription);
                                        return;
@@ -116,7 +116,7 @@ void Connection::event(const JobEvent& event) {
     if (std::exchange(woken_, true)) return;
     asio::post(core_->io, guarded([this] {
                    woken_ = false;
-                   if (!events_ || replaying_) return;  // the header goes first
+                   if (!events_ || replaying_) return;  // begin_events() sends the header first
                    core_->book.holds(id_, head_.size() + body_.size() + events_->bytes());
                    if (writing_ && !core_->book.has_room(id_)) return write_timed_out();
                    if (!writing_) write_events();

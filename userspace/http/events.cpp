@@ -13,7 +13,7 @@ constexpr std::size_t longest_event = 16 * 1024 * 1024;
 
 std::string event_text(const JobEvent& event) {
     std::string text = "id: " + std::to_string(event.sequence) + "\nevent: " + event.name;
-    // A line break would end the field; JSON has none that matters.
+    // A line break would end the field. In JSON it can be replaced.
     std::string_view data = event.data;
     while (true) {
         const auto end = data.find_first_of("\r\n");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Server-sent events (HTML standard, 9.2): as text, in a bounded buffer, and read again.
+// Server-sent events (HTML standard, section 9.2): formatting, buffering, parsing.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@ namespace ksms {
 
 /// "id: …\nevent: …\ndata: …\n\n".
 [[nodiscard]] std::string event_text(const JobEvent& event);
-/// A comment, which keeps the connection alive and tells whether anybody is there.
+/// A comment. It keeps the connection alive and detects a client that is gone.
 inline constexpr std::string_view heartbeat_text = ":\n\n";
 
-/// What a subscriber has not taken yet. Of several progress events in a row only the last is kept.
+/// Events that a subscriber has not received yet. Of consecutive progress events it keeps the last.
 class EventBuffer {
 public:
     void push(const JobEvent& event);
-    /// The next text to be sent, whole events, about `most` bytes; "" where there is none.
+    /// Removes and returns whole events, about `most` bytes; "" if there are none.
     [[nodiscard]] std::string take(std::size_t most);
-    /// The event `end` was pushed: nothing follows.
+    /// Whether the event `end` was pushed; no event follows it.
     [[nodiscard]] bool ended() const { return ended_; }
     [[nodiscard]] bool empty() const { return events_.empty(); }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -35,17 +35,17 @@ private:
     bool ended_{false};
 };
 
-/// Reads a stream of events in pieces of any size.
+/// Parses a stream of events in pieces of any size.
 class EventReader {
 public:
-    /// Calls `event` for each event that is complete now. False where one is longer than 16 MiB.
+    /// Calls `event` for each event that is complete. @return false if one is longer than 16 MiB
     [[nodiscard]] bool feed(std::string_view bytes,
                             const std::function<void(const JobEvent&)>& event);
 
 private:
     void line(std::string_view text, const std::function<void(const JobEvent&)>& event);
 
-    std::string rest_;  ///< a line that is not complete
+    std::string rest_;  ///< an incomplete line
     JobEvent event_;
     bool has_data_{false};
 };

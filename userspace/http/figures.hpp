@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the server counted since it started; docs/metrics.md says what each means.
+// Counters of the server, described in docs/metrics.md.
 #pragma once
 
 #include <array>
@@ -14,13 +14,13 @@
 
 namespace ksms {
 
-/// Why somebody was sent away, or hung up on.
+/// Why a client was refused or disconnected.
 enum class HttpRejected {
     too_many_connections,
     too_large,  ///< line, headers or body
-    too_slow,   ///< a request that did not come to its end
-    malformed,  ///< no HTTP/1.1, or not clear where it ends
-    not_taken,  ///< who does not take what was sent
+    too_slow,   ///< a request that was not complete in time
+    malformed,  ///< not HTTP/1.1, or its end is unclear
+    not_taken,  ///< a client that does not read its answer
     count_
 };
 

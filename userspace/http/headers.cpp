@@ -9,8 +9,9 @@
 namespace ksms {
 namespace {
 
-/// Calls `see` for each part, trimmed, until it says true; whether it did. Quoted texts are not
-/// looked into: none that we compare with has a separator in it.
+/// Calls `see` for each trimmed part until it returns true. Does not handle quoted strings: none of
+/// the values that we compare with has a separator.
+/// @return whether `see` returned true
 template <typename F>
 bool any_part(std::string_view list, char separator, F see) {
     while (true) {

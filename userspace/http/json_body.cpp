@@ -12,7 +12,7 @@
 namespace ksms {
 namespace {
 
-/// @param offset  of the byte in question, from 0
+/// @param offset  of the byte, from 0
 std::string position(std::string_view text, std::size_t offset) {
     const auto before = text.substr(0, std::min(offset, text.size()));
     const auto lines = std::ranges::count(before, '\n') + 1;
@@ -21,7 +21,7 @@ std::string position(std::string_view text, std::size_t offset) {
     return "line " + std::to_string(lines) + ", column " + std::to_string(column);
 }
 
-/// What is wrong with a text before it is parsed, and where; "" where nothing is.
+/// @return what must not reach the parser, and where; "": nothing
 std::string too_much(std::string_view text) {
     const auto excess = json_excess(text, {.depth = deepest_json, .values = most_json_values});
     if (!excess) return {};
@@ -35,7 +35,7 @@ std::string too_much(std::string_view text) {
     return "more than " + std::to_string(most_json_values) + " values" + where;
 }
 
-/// Thrown out of the parser's callback, which has no other way to stop it.
+/// Thrown by the parser's callback, which cannot stop the parser otherwise.
 struct Refused {
     std::string why;
 };
@@ -91,7 +91,7 @@ Answer<nlohmann::json> parse_json_body(std::string_view text) {
     } catch (const nlohmann::json::parse_error& error) {
         return refuse("at " + position(text, error.byte > 0 ? error.byte - 1 : 0) + ": " +
                       reason(error));
-    } catch (const nlohmann::json::exception& error) {  // a number that is none of ours: 1e999
+    } catch (const nlohmann::json::exception& error) {  // a number out of range: 1e999
         return refuse(reason(error));
     }
 }

@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// Accepted in a row before others have their turn.
+/// Clients accepted in a row, before other events are handled.
 constexpr int most_at_once = 16;
 
 Result<int> option(int socket, int name) {
@@ -56,7 +56,7 @@ struct HttpListener::State : std::enable_shared_from_this<HttpListener::State> {
         asio::posix::stream_descriptor descriptor;
         asio::steady_timer pause;
         int family;
-        bool waits{false};  ///< for somebody to come, or for the pause to end
+        bool waits{false};  ///< for a client, or for the end of the pause
     };
 
     State(asio::io_context& context, PeerNames& names, std::chrono::milliseconds between,
@@ -85,14 +85,15 @@ struct HttpListener::State : std::enable_shared_from_this<HttpListener::State> {
             }
             if (errno == EAGAIN) break;
             if (errno == EINTR || errno == ECONNABORTED) continue;
-            // The kernel asks for a descriptor first, and only then who waits.
+            // accept(2) allocates a descriptor before it looks for a client, so EMFILE can mean
+            // that nobody waits.
             if (!somebody_waits(socket.descriptor.native_handle())) break;
             return pause(socket);
         }
         wait(socket);
     }
 
-    /// The client that waits stays in the queue, so asking at once would spin.
+    /// The client stays in the queue of the socket, so trying again at once would spin.
     void pause(Socket& socket) {
         ++failures;
         socket.waits = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Accepts clients, and asks the kernel who they are.
+// Accepts clients and asks the kernel for their credentials.
 #pragma once
 
 #include <chrono>
@@ -20,27 +20,27 @@ namespace ksms {
 
 class HttpListener {
 public:
-    /// @param io     outlives this; everything happens on the one thread that runs it
+    /// @param io     outlives this; all callbacks run on its thread
     /// @param peers  outlives this
-    /// @param pause  where descriptors or memory ran out
-    /// @param taken  is given each client: a socket that does not block, and who it is
+    /// @param pause  after a lack of descriptors or memory
+    /// @param taken  gets each client: its non-blocking socket and the caller
     HttpListener(boost::asio::io_context& io, PeerNames& peers, std::chrono::milliseconds pause,
                  std::function<void(Fd, Caller)> taken);
     HttpListener(const HttpListener&) = delete;
     HttpListener& operator=(const HttpListener&) = delete;
     ~HttpListener();
 
-    /// Accepts on a socket that listens already: a Unix socket, whose clients are known by their
-    /// credentials, or TCP on a loopback address, whose clients are nobody. Any other is refused.
-    /// The file of a Unix socket stays the caller's.
+    /// Accepts on a listening socket: a Unix socket, whose clients have credentials, or TCP on a
+    /// loopback address, whose clients are anonymous. Refuses any other. Does not remove the file
+    /// of a Unix socket.
     [[nodiscard]] Status listen(Fd socket);
 
-    /// Nobody is accepted until it is called with `true` again; who comes waits in the queue of the
-    /// socket.
+    /// @param more  false: stop accepting; clients wait in the queue of the socket. true: accept
+    ///              again.
     void accept_more(bool more);
     /// Closes the sockets.
     void stop();
-    /// Tries to accept without descriptors or memory.
+    /// Calls of accept(2) that failed for lack of descriptors or memory.
     [[nodiscard]] std::uint64_t failures() const;
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Requests and answers of HTTP as plain values.
+// HTTP requests and responses as values.
 #pragma once
 
 #include <chrono>
@@ -15,17 +15,17 @@ namespace ksms {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
-/// Compares names of headers, media types and the like: ASCII, without case.
+/// Compares names of headers, media types and so on: ASCII, case-insensitive.
 [[nodiscard]] bool same_token(std::string_view a, std::string_view b);
 
 struct HttpRequest {
     std::string method;
-    std::string target;  ///< as it came
+    std::string target;  ///< as received
     unsigned version{11};
     HttpHeaders headers;
     std::string body;
 
-    /// The first header of this name, nullptr where there is none.
+    /// The first header of this name; nullptr if there is none.
     [[nodiscard]] const std::string* header(std::string_view name) const;
     [[nodiscard]] std::size_t count(std::string_view name) const;
 };
@@ -37,27 +37,27 @@ struct HttpResponse {
     std::string body;
 };
 
-/// What GET / answers with: HTML in UTF-8, all in one, nothing from elsewhere. Its one style and
-/// its one script are all that it may have: their SHA-256 in base64 (CSP 3, 2.3.1).
+/// The answer to GET /: one HTML document that loads nothing. The Content-Security-Policy allows
+/// its style and its script by their SHA-256 in base64 (CSP 3, 2.3.1).
 struct HttpPage {
     std::string html;
     std::string style_hash, script_hash;
 };
 
-/// The job's document as soon as it is finished, at the latest after this time.
+/// Answer with the job's document when it is finished, or after this time.
 struct WaitForJob {
     std::string id;
     std::chrono::milliseconds longest{0};
 };
 
-/// The events of a job behind this one, until it ends.
+/// Answer with the events of a job after this number, until it ends.
 struct StreamEvents {
     std::string id;
     std::uint64_t after{0};
 };
 
 using HttpReply = std::variant<HttpResponse, WaitForJob, StreamEvents>;
-/// Takes the reply to one request; called once, now or later, on the server's thread.
+/// Receives the reply to one request; called once, now or later, on the server's thread.
 using HttpRespond = std::function<void(HttpReply)>;
 
 }  // namespace ksms

@@ -14,10 +14,6 @@
 #include "base/clock.hpp"
 #include "base/group.hpp"
 
-#ifndef SO_PEERGROUPS
-#define SO_PEERGROUPS 59
-#endif
-
 namespace ksms {
 namespace {
 
@@ -25,7 +21,7 @@ constexpr std::chrono::minutes kept_for{1};
 constexpr std::size_t most_known = 4096;
 constexpr gid_t no_group = static_cast<gid_t>(-1);
 
-/// The peer's supplementary groups; none where the kernel does not say.
+/// The peer's supplementary groups; none if the kernel does not report them.
 std::vector<gid_t> peer_groups(int socket) {
     std::vector<gid_t> groups(32);
     while (true) {
@@ -42,7 +38,7 @@ bool contains(const std::vector<gid_t>& groups, gid_t group) {
     return std::ranges::find(groups, group) != groups.end();
 }
 
-/// By the databases of users and groups.
+/// Looks in the user and group databases.
 bool is_member(const std::string& user, gid_t gid, gid_t group) {
     std::vector<gid_t> groups(64);
     for (int tries = 0; tries < 2; ++tries) {
@@ -54,7 +50,7 @@ bool is_member(const std::string& user, gid_t gid, gid_t group) {
     return false;
 }
 
-/// @return an error where nobody knows just now
+/// @return an error if the lookup failed for lack of resources
 Result<CallerNames> names_of(uid_t uid, gid_t gid, gid_t group) {
     std::array<char, 16384> text{};
     passwd entry{};
@@ -88,7 +84,7 @@ Caller PeerNames::anonymous() {
     return caller;
 }
 
-/// The old answer serves until there is a new one.
+/// Looks the group up again. The old result is used until then.
 void PeerNames::refresh_group() {
     if (monotonic() < group_until_) return;
     group_until_ = monotonic() + kept_for;
@@ -96,7 +92,7 @@ void PeerNames::refresh_group() {
                    [this](const Result<std::optional<gid_t>>& found) { take_group(found); });
 }
 
-/// Where nobody knows, it is asked again by the next who comes.
+/// After an error the next client triggers a new lookup.
 void PeerNames::take_group(const Result<std::optional<gid_t>>& found) {
     group_until_ = found ? monotonic() + kept_for : Instant{};
     if (found) group_id_ = found->value_or(no_group);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who is on the other side of a Unix socket.
+// Identity of the peers of a Unix socket.
 #pragma once
 
 #include <sys/types.h>
@@ -19,26 +19,26 @@
 
 namespace ksms {
 
-/// What the databases of users and groups say. They may be far away (LDAP), so they are asked on a
-/// thread of their own, and their answers are kept for a minute.
+/// Looks in the user and group databases on a thread, because they may be remote (LDAP), and caches
+/// the results for a minute.
 class PeerNames {
 public:
-    /// Looks the group up, once before it returns.
+    /// Looks the group up once, synchronously.
     /// @param io     outlives this
     /// @param group  whose members may submit jobs
     PeerNames(boost::asio::io_context& io, std::string group);
 
-    /// The caller as the kernel kept it when it connected: SO_PEERCRED (unix(7)) for uid, gid and
-    /// pid, SO_PEERGROUPS (Linux 4.13) for the other groups. `user` is the number, "root" for 0.
+    /// The peer's credentials when it connected: SO_PEERCRED (unix(7)) for uid, gid and pid,
+    /// SO_PEERGROUPS (Linux 4.13) for the other groups. `user` is the number, "root" for 0.
     [[nodiscard]] Result<Caller> caller(int socket);
-    /// @param then  called once, on the io_context, before this returns where the answer is known;
-    ///              never, where the databases do not answer
+    /// @param then  called once on the io_context, immediately if the result is cached; never if
+    ///              the database does not answer
     void look_up(uid_t uid, gid_t gid, std::function<void(const CallerNames&)> then);
 
-    /// Whose uid a name is; nothing where it is nobody's. @param then  as above
+    /// Looks up the uid of a user name; none if there is no such user. @param then  as above
     void find(const std::string& user, std::function<void(std::optional<uid_t>)> then);
 
-    /// Whoever comes by the loopback port.
+    /// A caller over the loopback port.
     [[nodiscard]] static Caller anonymous();
 
 private:

@@ -60,10 +60,10 @@ HttpResponse response_of(const Problem& problem) {
         {"status", problem.status},
         {"detail", problem.detail}};
     if (!problem.hint.empty()) body["hint"] = problem.hint;
-    // What a client sent may be quoted in it, and need not be UTF-8.
+    // It may quote what a client sent, which need not be UTF-8.
     response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    if (problem.retry_after)
-        response.headers.emplace_back("Retry-After", std::to_string(*problem.retry_after));
+    if (problem.retry_after > 0)
+        response.headers.emplace_back("Retry-After", std::to_string(problem.retry_after));
     return response;
 }
 

@@ -8,16 +8,16 @@
 
 namespace ksms {
 
-/// The reason phrase of RFC 9110, "" for a status that has none here.
+/// The reason phrase of RFC 9110; "" for a status that this server does not use.
 [[nodiscard]] const char* reason_phrase(int status);
 
-/// A problem without a type of its own: its title is the reason phrase (RFC 9457, 4.2.1).
+/// A problem of the type about:blank: its title is the reason phrase (RFC 9457, 4.2.1).
 [[nodiscard]] Problem make_problem(int status, std::string detail, std::string hint = {});
 
-/// 503, and when it is worth asking again. @param seconds  header Retry-After
+/// 503. @param seconds  header Retry-After
 [[nodiscard]] Problem not_now(unsigned seconds, std::string detail, std::string hint);
 
-/// application/problem+json with type, title, status, detail, and hint where there is one.
+/// application/problem+json with type, title, status, detail, and hint unless it is empty.
 [[nodiscard]] HttpResponse response_of(const Problem& problem);
 
 }  // namespace ksms

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 
 #include "base/nearest.hpp"
+#include "base/text.hpp"
 #include "http/problem.hpp"
 
 namespace ksms {
@@ -27,14 +27,6 @@ std::optional<Problem> check_word(const char* name, const std::string& value,
     if (std::ranges::find(words, value) != words.end()) return std::nullopt;
     const auto guess = did_you_mean(value, words);
     return make_problem(400, std::string(name) + "=" + value + ": one of " + listed(words), guess);
-}
-
-template <typename Number>
-std::optional<Number> number(const std::string& text) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
 }
 
 }  // namespace
@@ -79,7 +71,7 @@ Answer<JobQuery> parse_job_query(const HttpTarget& target) {
     if (const auto* type = parameter(target, "type")) query.type = *type;
     if (const auto* user = parameter(target, "user")) query.user = *user;
     if (const auto* limit = parameter(target, "limit")) {
-        const auto value = number<unsigned>(*limit);
+        const auto value = parse_number<unsigned>(*limit);
         if (!value) return std::unexpected(make_problem(400, "limit=" + *limit + ": 1 to 1000"));
         query.limit = *value;
     }
@@ -92,9 +84,9 @@ Answer<std::chrono::milliseconds> parse_wait(const HttpTarget& target,
                                              std::chrono::milliseconds longest) {
     const auto* wait = parameter(target, "wait");
     if (wait == nullptr) return std::chrono::milliseconds(0);
-    const auto seconds = number<double>(*wait);
+    const auto seconds = parse_number<double>(*wait);
     const std::chrono::duration<double> most = longest;
-    if (!seconds || !(*seconds >= 0 && *seconds <= most.count()))  // also not a number
+    if (!seconds || !(*seconds >= 0 && *seconds <= most.count()))  // also for NaN
         return std::unexpected(make_problem(
             400, "wait=" + *wait + ": 0 to " + std::to_string(longest.count() / 1000) + " seconds",
             "ask again for more"));

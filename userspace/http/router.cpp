@@ -16,7 +16,7 @@ bool is_id(std::string_view text) {
     return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, allowed);
 }
 
-/// The id in the path, "" where the pattern has none; nothing where the path is another.
+/// @return the id in the path, "" if the pattern has none; nothing if the path does not match
 std::optional<std::string> fits(const std::vector<std::string>& pattern,
                                 const std::vector<std::string>& path) {
     if (pattern.size() != path.size()) return std::nullopt;

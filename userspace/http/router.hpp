@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The table of what can be asked: method, path, and who answers.
+// Matches method and path of a request against the routes (routes.cpp).
 #pragma once
 
 #include <functional>
@@ -13,19 +13,19 @@
 
 namespace ksms {
 
-/// One request on its way to a handler. What it refers to is only good until the handler returns.
+/// A request for a handler. The references are valid until the handler returns.
 struct HttpCall {
     const Caller& caller;
     const HttpRequest& request;
     const HttpTarget& target;
-    const std::string& id;  ///< what stands at "{id}"; empty where the path has none
+    const std::string& id;  ///< the part at "{id}"; empty if the pattern has none
 };
 
 struct HttpRoute {
     std::string method;     ///< HEAD is GET without the body
     std::string pattern;    ///< "/v1/jobs/{id}": an id is 1 to 63 characters of [A-Za-z0-9._:@+-]
-    bool anonymous{false};  ///< also for the loopback port
-    bool submits{false};    ///< takes a JSON body, and only from those who may submit
+    bool anonymous{false};  ///< open to the loopback port
+    bool submits{false};    ///< takes a JSON body; only for callers that may submit
     std::function<void(const HttpCall&, const HttpRespond&)> handler;
 };
 
@@ -35,8 +35,8 @@ struct HttpMatch {
 };
 
 struct HttpMiss {
-    bool known_path{false};  ///< the path is there, the method is not: 405
-    std::string allow;       ///< for the header Allow; empty where the path is unknown
+    bool known_path{false};  ///< the path exists, the method does not: 405
+    std::string allow;       ///< for the header Allow; empty if the path is unknown
 };
 
 class HttpRouter {

@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// A word for who is one too many; nothing is read, and nothing waits for him.
+/// Sends 503 to a client above the limit, without reading a request or waiting.
 void turn_away(int socket) {
     static constexpr std::string_view text =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
@@ -32,7 +32,7 @@ struct HttpServer::State {
     State(asio::io_context& io, JobService& service, HttpPage page, const HttpLimits& limits)
         : core(std::make_shared<HttpCore>(io, service, std::move(page), limits)), deadline(io) {}
 
-    /// False where it cannot be let in.
+    /// @return false if the client was not accepted
     bool welcome(Fd& client, const Caller& caller) {
         if (core->stopping || !core->book.may_connect(caller.uid)) {
             ++core->figures.rejected(HttpRejected::too_many_connections);
@@ -53,7 +53,7 @@ struct HttpServer::State {
         return true;
     }
 
-    /// A copy: a connection that closes leaves the list.
+    /// A copy, because a connection that closes removes itself.
     [[nodiscard]] std::vector<std::shared_ptr<Connection>> everybody() const {
         std::vector<std::shared_ptr<Connection>> all;
         for (const auto& [id, connection] : core->connections) all.push_back(connection);
@@ -88,7 +88,7 @@ void HttpServer::stop(std::chrono::milliseconds longest, std::function<void()> d
     };
     for (const auto& connection : state_->everybody()) connection->finish();
     if (core.connections.empty()) {
-        if (const auto emptied = core.emptied) emptied();  // a copy: it forgets itself
+        if (const auto emptied = core.emptied) emptied();  // a copy, because the call resets it
         return;
     }
     state_->deadline.expires_after(longest);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The HTTP server: one thread, the caller's io_context. Who accepts its clients is HttpListener.
+// The HTTP server. Runs on the thread of the caller's io_context. HttpListener accepts its clients.
 #pragma once
 
 #include <chrono>
@@ -21,22 +21,23 @@ namespace ksms {
 
 class HttpServer {
 public:
-    /// @param io       outlives this; everything happens on the one thread that runs it
+    /// @param io       outlives this; all callbacks run on its thread
     /// @param service  outlives this
-    /// @param page     what GET / answers
+    /// @param page     the answer to GET /
     HttpServer(boost::asio::io_context& io, JobService& service, HttpPage page,
                const HttpLimits& limits = {});
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
-    /// Closes everything at once.
+    /// Closes all connections at once.
     ~HttpServer();
 
-    /// A client that has connected. Who is one too many is told so and let go.
-    /// @param socket  a stream socket that does not block
+    /// Takes over a client that has connected. A client above the limits gets 503 and is closed.
+    /// @param socket  a non-blocking stream socket
     void take(Fd socket, const Caller& caller);
 
-    /// Takes no more, answers what is being answered, ends waits and streams; closes what is left
-    /// after `longest`. @param done  called once, by the io_context, when nobody is connected
+    /// Finishes the present answers, ends waits and streams, and closes the remaining connections
+    /// after `longest`.
+    /// @param done  called once on the io_context when all connections are closed
     void stop(std::chrono::milliseconds longest, std::function<void()> done);
 
     [[nodiscard]] std::size_t connections() const;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the HTTP API asks of the service behind it. The server knows connections and HTTP, the
-// service knows jobs. Every function is called on the thread of the io_context, must not block, and
-// must not throw. What may take a while (a disk) is answered later: by `then`, which is called
-// once, on the same thread, before the function returns or any time after it. References that were
-// passed are only good until the function returns.
+// The interface between the HTTP server and the service: the server knows HTTP, the service knows
+// jobs. Functions are called on the thread of the io_context and must not block or throw. `then`
+// receives the result; it is called once on the same thread, before the function returns or later.
+// References that are passed are valid until the function returns.
 #pragma once
 
 #include <sys/types.h>
@@ -17,33 +16,33 @@
 
 namespace ksms {
 
-/// Who is on the other side, as the kernel says it (SO_PEERCRED, SO_PEERGROUPS).
+/// The client, as the kernel reports it (SO_PEERCRED, SO_PEERGROUPS).
 struct Caller {
     std::uint64_t client{0};  ///< the number of this connection
     uid_t uid{static_cast<uid_t>(-1)};
     gid_t gid{static_cast<gid_t>(-1)};
     pid_t pid{0};            ///< in our PID namespace; 0 where it is not in it
-    std::string user;        ///< by getpwuid; the number where the uid has no name, or where
-                             ///< nobody has told it in time
+    std::string user;        ///< by getpwuid(3); the number if the uid has no name or the
+                             ///< lookup took too long
     bool may_submit{false};  ///< root or a member of the group ksms
     bool trusted{false};     ///< root: sees and cancels everybody's jobs
-    bool anonymous{false};   ///< the loopback port: nobody is known, uid and user mean nothing
+    bool anonymous{false};   ///< over the loopback port: uid and user are not known
 };
 
-/// What the databases of users and groups say of a uid.
+/// What the user and group databases say about a uid.
 struct CallerNames {
-    std::string user;    ///< the number where the uid has no name
+    std::string user;    ///< the number if the uid has no name
     bool member{false};  ///< of the group ksms, by the group database
 };
 
-/// An answer that is no success: application/problem+json, RFC 9457.
+/// An error: application/problem+json, RFC 9457.
 struct Problem {
-    int status{500};                      ///< 400 to 599
-    std::string type{"about:blank"};      ///< or a short slug: "queue-full"
-    std::string title;                    ///< short, the same for every problem of this type
-    std::string detail;                   ///< this one: what, on what, why
-    std::string hint;                     ///< the way out; may be empty
-    std::optional<unsigned> retry_after;  ///< seconds, for 429 and 503: header Retry-After
+    int status{500};                  ///< 400 to 599
+    std::string type{"about:blank"};  ///< or a short slug: "queue-full"
+    std::string title;                ///< short, the same for all problems of this type
+    std::string detail;               ///< operation, object and cause of this one
+    std::string hint;                 ///< what to do; may be empty
+    unsigned retry_after{0};          ///< seconds, for 429 and 503: header Retry-After; 0: none
 };
 
 template <typename T>
@@ -54,37 +53,38 @@ using Then = std::function<void(Answer<T>)>;
 struct SubmittedJob {
     std::string id;
     std::string state;    ///< "queued", …
-    bool created{false};  ///< 202; false: the same job was there already, 200
+    bool created{false};  ///< true: 202; false: the same job existed, 200
 };
 
 struct JobDocument {
     std::string json;      ///< the schema Job of docs/openapi.json; one object, valid UTF-8
-    bool finished{false};  ///< nothing more happens to it: `wait` is over
+    bool finished{false};  ///< final state; ends a `wait`
 };
 
 struct JobQuery {
-    std::optional<std::string> state;  ///< one of the six words, checked already
-    std::optional<std::string> type;   ///< fast or detailed, checked already
-    std::optional<std::string> user;   ///< a name; somebody else's from a caller who is not trusted
-                                       ///< is for the service to refuse (403)
+    std::optional<std::string> state;  ///< one of the six words
+    std::optional<std::string> type;   ///< fast or detailed
+    std::optional<std::string> user;   ///< a name; the service refuses another user's name from a
+                                       ///< caller other than root (403)
     unsigned limit{100};               ///< 1 to 1,000
-    std::string before;  ///< what `next` of the page before said; empty: the newest. Checked by the
+    std::string before;  ///< `next` of the page before; empty: the newest. Checked by the
                          ///< service (400), at most 128 bytes
 };
 
-/// Events of one job, in order. `sequence` rises with every event of the job, from 1 up.
-///   state     the job without its result: at first, then at every change of state
-///   progress  an object, free to the service; only the last counts: may be left out for the slow
-///   verdict   a row of the result, as it comes: {"index", …}
-///   end       {"id","state"}: finished; nothing follows
+/// An event of a job. Sequence numbers count up from 1.
+///   state     the job without its result: first, and after each change of state
+///   progress  an object defined by the service; replaces the last one, so slow clients may miss
+/// some
+///   verdict   a row of the result: {"index", …}
+///   end       {"id","state"}: finished; the last event
 struct JobEvent {
     std::uint64_t sequence{0};
     std::string name;
     std::string data;  ///< JSON text in one line
 };
 
-/// Ends what watch() began when it is destroyed. Never destroyed from inside of the function that
-/// was given to watch(), and always before the service is.
+/// Ends a watch() when it is destroyed. Must not be destroyed inside the event function, nor after
+/// the service.
 class [[nodiscard]] Subscription {
 public:
     Subscription() = default;
@@ -111,14 +111,14 @@ private:
     std::function<void()> unsubscribe_;
 };
 
-/// "healthy" or what is wrong, for people and for machines.
+/// Result of the health checks.
 struct ServiceHealth {
     std::string json;    ///< the schema Health of docs/openapi.json
     bool healthy{true};  ///< 200, else 503
 };
 
-/// What a caller may not see is as if it were not there: 404. Who may not submit is refused by the
-/// server already (403), before the body is read by anybody else.
+/// A job that the caller may not see is 404. The server has already refused callers that may not
+/// submit (403), before the body is parsed.
 class JobService {
 public:
     JobService() = default;
@@ -126,39 +126,39 @@ public:
     JobService& operator=(const JobService&) = delete;
     virtual ~JobService() = default;
 
-    /// POST /v1/jobs. @param body  as it came, at most limits.body bytes: parse_json_body() reads
-    /// it. 400 a wrong request, 403 `user` by somebody else than root, 409 the id is another job's,
-    /// 429 too many of this user's, 503 the queue cannot be written.
+    /// POST /v1/jobs. 400: invalid request, 403: `user` without being root, 409: another job has
+    /// the id, 429: too many jobs of this user, 503: the queue cannot be written.
+    /// @param body  as received, at most limits.body bytes, for parse_json_body()
     virtual void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) = 0;
     /// GET /v1/jobs/ID. The id is at most 63 characters of [A-Za-z0-9._:@+-], here and below.
     virtual void job(const Caller& caller, const std::string& id, Then<JobDocument> then) = 0;
     /// GET /v1/jobs: the schema JobList.
     virtual void jobs(const Caller& caller, const JobQuery& query, Then<std::string> then) = 0;
-    /// DELETE /v1/jobs/ID: the job's document after it, 200 where it is finished, else 202. A job
-    /// that is finished already is 409.
+    /// DELETE /v1/jobs/ID: the job's document afterwards; 200 if it is finished, else 202. 409 if
+    /// it was finished before.
     virtual void cancel(const Caller& caller, const std::string& id, Then<JobDocument> then) = 0;
-    /// Calls `event` for the present state before `then`, and for what is still kept of the events
-    /// behind `after`; then for each event as it comes. A finished job: its events, `end` last,
-    /// before `then`.
-    /// @param after  the last sequence that the client has seen (Last-Event-ID); 0: none. One that
-    ///               the job has not come to (a service that was started anew) counts as 0.
+    /// Calls `event` for the kept events after number `after`, then calls `then`, then `event` for
+    /// each new event. For a finished job all events, `end` last, precede `then`.
+    /// @param after  the last sequence number that the client has seen (Last-Event-ID); 0: none. A
+    ///               number that the job has not reached (ksmsd was restarted) counts as 0.
     virtual void watch(const Caller& caller, const std::string& id, std::uint64_t after,
                        std::function<void(const JobEvent&)> event, Then<Subscription> then) = 0;
 
     /// GET /v1/registry: the document of `ksmsctl registry list -j`.
     virtual void registry(const Caller& caller, Then<std::string> then) = 0;
-    /// GET /v1/status: the schema Status. Also for the anonymous: nothing of users or jobs in it.
+    /// GET /v1/status: the schema Status. Open to anonymous callers: contains nothing about users
+    /// or jobs.
     virtual void status(const Caller& caller, Then<std::string> then) = 0;
-    /// GET /healthz, also for the anonymous.
+    /// GET /healthz, open to anonymous callers.
     virtual void health(const Caller& caller, Then<ServiceHealth> then) = 0;
-    /// GET /metrics, also for the anonymous: Prometheus text, version 0.0.4, names from ksms_ on.
-    /// The server's own (ksms_http_…) are put behind it.
+    /// GET /metrics, open to anonymous callers: Prometheus text, version 0.0.4. The server appends
+    /// its own metrics (ksms_http_…).
     virtual void metrics(const Caller& caller, Then<std::string> then) = 0;
 
-    /// How this caller is called. Asked once, before anything else, of one who is neither root nor
-    /// anonymous; not waited for longer than limits.names.
+    /// Looks up the caller's user name. Called once, before other functions, for callers other than
+    /// root and anonymous ones; the server waits at most limits.names.
     virtual void names(const Caller& caller, Then<CallerNames> then) = 0;
-    /// The connection is closed: nothing more is asked for this caller.
+    /// The connection is closed; no more calls follow for this caller.
     virtual void gone(const Caller& caller) = 0;
 };
 

@@ -18,7 +18,7 @@ int hex_digit(char c) {
     return -1;
 }
 
-/// Percent-encoding; "+" is itself.
+/// Decodes percent-encoding. "+" stays "+".
 std::optional<std::string> decoded(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {

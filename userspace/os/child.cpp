@@ -19,7 +19,7 @@ namespace ksms {
 namespace {
 
 std::mutex guard;
-std::vector<pid_t> unreaped;  ///< killed, and not waited for
+std::vector<pid_t> unreaped;  ///< killed, not reaped yet
 
 void take_away() {
     const std::lock_guard lock(guard);
@@ -83,7 +83,7 @@ void keep_given(int given) {
     if (null < 0) return;
     ::dup2(null, STDIN_FILENO);
     ::dup2(null, STDOUT_FILENO);
-    // What comes from a terminal may be read from it, too.
+    // A terminal could also be read from this descriptor.
     if (::isatty(STDERR_FILENO) == 1) ::dup2(null, STDERR_FILENO);
     ::close(null);
 }

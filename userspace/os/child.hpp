@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Processes of the program that runs, started as something else.
+// Child processes that run this program in another role.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +13,7 @@
 
 namespace ksms {
 
-/// The first descriptor that a child is given; the standard ones are its parent's.
+/// The first descriptor that a child gets. It inherits the standard ones.
 inline constexpr int kFirstGiven = 3;
 
 struct Child {
@@ -23,23 +23,24 @@ struct Child {
 
 /// Starts /proc/self/exe with no signal blocked or ignored.
 /// @param arguments  argv, the name first
-/// @param given      become kFirstGiven and on; none of them is where another one has to go
+/// @param given      become kFirstGiven, kFirstGiven + 1, …; their own numbers must be higher
 Result<Child> start_again(std::vector<std::string> arguments, const std::vector<int>& given);
 
-/// How the child behind a pidfd has ended ("exit 1", "signal 9"), which reaps it; nothing: it runs.
-/// An event of Asio's says little: it uses its records again while events of the same epoll_wait(2)
-/// are still to be delivered (detail/epoll_reactor.ipp), so the kernel is asked.
+/// Reaps the child behind a pidfd.
+/// @return how it ended ("exit 1", "signal 9"); nothing if it runs. An event of Asio can be
+/// spurious, because Asio reuses its records while events of the same epoll_wait(2) are pending
+/// (detail/epoll_reactor.ipp), so this asks the kernel.
 [[nodiscard]] std::optional<std::string> how_ended(int pidfd);
 
-/// Sends SIGKILL to a child and waits for nothing: what is left of it is taken away by a later call
-/// of this or of start_again().
+/// Sends SIGKILL to a child and does not wait. A later call of this function or of start_again()
+/// reaps it.
 void leave_behind(Child child);
 
-/// In the child: it dies with its parent. False where that has happened already.
+/// In the child: lets it die with its parent. @return false if the parent is dead already
 [[nodiscard]] bool dies_with(pid_t parent);
 
-/// In the child: closes whatever whoever started ksmsd left open, but for the standard ones and the
-/// `given` descriptors, and reads nothing from a terminal.
+/// In the child: closes all inherited descriptors except the standard ones and the `given` ones,
+/// and detaches the standard ones from a terminal.
 void keep_given(int given);
 
 }  // namespace ksms

@@ -19,6 +19,9 @@
 #include <cerrno>
 #include <initializer_list>
 #include <memory>
+#include <ranges>
+#include <string>
+#include <string_view>
 
 #include "base/fd.hpp"
 #include "base/group.hpp"
@@ -32,103 +35,21 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-/// What a process needs that reads and writes descriptors, waits for them and for time, and has
-/// memory and a log.
-constexpr std::array kOverDescriptors{
-    SCMP_SYS(read),
-    SCMP_SYS(readv),
-    SCMP_SYS(write),
-    SCMP_SYS(writev),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(shutdown),
-    SCMP_SYS(getsockopt),
-    SCMP_SYS(close),
-    SCMP_SYS(fstat),
-    SCMP_SYS(lseek),
-    SCMP_SYS(poll),
-    SCMP_SYS(ppoll),
-    SCMP_SYS(epoll_create1),
-    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),
-    SCMP_SYS(eventfd2),
-    SCMP_SYS(pipe2),
-    SCMP_SYS(timerfd_create),
-    SCMP_SYS(timerfd_settime),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_getres),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(nanosleep),
-    SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),
-    SCMP_SYS(futex),
-    SCMP_SYS(brk),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sigaltstack),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-};
+/// System calls of a process that only uses its descriptors, timers and memory.
+constexpr std::string_view kOverDescriptors =
+    "read readv write writev recvfrom recvmsg sendto sendmsg shutdown getsockopt close fstat "
+    "lseek poll ppoll epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 pipe2 "
+    "timerfd_create timerfd_settime clock_gettime clock_getres clock_nanosleep nanosleep "
+    "gettimeofday time futex brk munmap mremap madvise getrandom getpid gettid sched_yield "
+    "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall exit exit_group";
 
-constexpr std::array kNoScanNeeds{
-    SCMP_SYS(mount),
-    SCMP_SYS(umount2),
-    SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot),
-    SCMP_SYS(move_mount),
-    SCMP_SYS(open_tree),
-    SCMP_SYS(fsopen),
-    SCMP_SYS(fsmount),
-    SCMP_SYS(fsconfig),
-    SCMP_SYS(fspick),
-    SCMP_SYS(mount_setattr),
-    SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),
-    SCMP_SYS(delete_module),
-    SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load),
-    SCMP_SYS(reboot),
-    SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),
-    SCMP_SYS(settimeofday),
-    SCMP_SYS(clock_settime),
-    SCMP_SYS(clock_adjtime),
-    SCMP_SYS(adjtimex),
-    SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
-    SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(add_key),
-    SCMP_SYS(request_key),
-    SCMP_SYS(keyctl),
-    SCMP_SYS(acct),
-    SCMP_SYS(quotactl),
-    SCMP_SYS(syslog),
-    SCMP_SYS(sethostname),
-    SCMP_SYS(setdomainname),
-    SCMP_SYS(iopl),
-    SCMP_SYS(ioperm),
-    SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(userfaultfd),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(mknod),
-    SCMP_SYS(mknodat),
-    SCMP_SYS(vhangup),
-    SCMP_SYS(fanotify_init),
-    SCMP_SYS(lookup_dcookie),
-};
+constexpr std::string_view kNoScanNeeds =
+    "mount umount2 pivot_root chroot move_mount open_tree fsopen fsmount fsconfig fspick "
+    "mount_setattr init_module finit_module delete_module kexec_load kexec_file_load reboot "
+    "swapon swapoff settimeofday clock_settime clock_adjtime adjtimex ptrace process_vm_readv "
+    "process_vm_writev pidfd_getfd add_key request_key keyctl acct quotactl syslog sethostname "
+    "setdomainname iopl ioperm open_by_handle_at userfaultfd io_uring_setup mknod mknodat vhangup "
+    "fanotify_init lookup_dcookie";
 
 /// All but CLONE_NEWNET.
 constexpr std::array kOtherNamespaces{
@@ -153,13 +74,23 @@ public:
         const int done = seccomp_rule_add_array(
             context_.get(), action, call, static_cast<unsigned>(arguments.size()),
             arguments.size() == 0 ? nullptr : std::data(arguments));
-        // One that this architecture has not cannot be made.
+        // EDOM: this architecture does not have the call.
         if (done != 0 && done != -EDOM) failed_ = done;
+    }
+
+    /// @param calls  names, separated by spaces
+    void rules(std::uint32_t action, std::string_view calls) {
+        for (const auto word : std::views::split(calls, ' ')) {
+            const int call =
+                seccomp_syscall_resolve_name(std::string(word.begin(), word.end()).c_str());
+            if (call == __NR_SCMP_ERROR) failed_ = -EINVAL;
+            rule(action, call);
+        }
     }
 
     Status load() {
         if (failed_ == 0) failed_ = seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_NNP, 0);
-        // Threads that run already are filtered, too.
+        // Applies the filter to running threads too.
         if (failed_ == 0) failed_ = seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
         if (failed_ == 0) failed_ = seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
         if (failed_ == 0) failed_ = seccomp_load(context_.get());
@@ -176,7 +107,8 @@ constexpr scmp_datum_t datum(int value) {
     return static_cast<scmp_datum_t>(value);
 }
 
-/// Of an argument of the call, from 0. @param with  of SCMP_CMP_MASKED_EQ: what is under the mask
+/// Condition on an argument of the call. @param argument  from 0 @param with  for
+/// SCMP_CMP_MASKED_EQ: the value of the masked bits
 constexpr scmp_arg_cmp when(unsigned argument, scmp_compare compares, scmp_datum_t to,
                             scmp_datum_t with = 0) {
     return {argument, compares, to, with};
@@ -184,18 +116,18 @@ constexpr scmp_arg_cmp when(unsigned argument, scmp_compare compares, scmp_datum
 
 constexpr std::uint32_t kRefuse = SCMP_ACT_ERRNO(EPERM);
 
-/// struct landlock_ruleset_attr as it is in Linux 6.12; an older kernel wants zeros in what it does
-/// not know (Documentation/userspace-api/landlock.rst has rights and versions).
+/// struct landlock_ruleset_attr of Linux 6.12. An older kernel requires zeros in members that it
+/// does not know (Documentation/userspace-api/landlock.rst lists rights and versions).
 struct LandlockRuleset {
     std::uint64_t files{0}, net{0}, scoped{0};
 };
 
-/// No file at all, and where the kernel can say so no signal to others.
-/// @return false: this kernel has no Landlock, or was told to do without
+/// Denies access to all files and, if the kernel supports it, signals to other processes.
+/// @return false if the kernel has no Landlock or it is disabled
 Result<bool> close_files() {
     const auto version =
         ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    // EPERM: a filter around us that does not know it.
+    // EPERM: an outer seccomp filter does not know the call.
     if (version < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM)) return false;
     if (version < 0) return fail_errno(errno, "ask for Landlock");
     LandlockRuleset all;
@@ -222,8 +154,8 @@ Status keep_capabilities(std::span<const int> kept) {
         return std::ranges::find(kept, capability) != kept.end();
     };
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "no_new_privs");
-    // EINVAL is for what this kernel does not know. Without CAP_SETPCAP the bounding set stays, and
-    // no_new_privs alone sees to it that executing a program gives nothing back.
+    // EINVAL ends the list of known capabilities. Without CAP_SETPCAP the bounding set stays;
+    // no_new_privs alone then prevents that execve(2) gives capabilities back.
     for (int capability = 0;; ++capability) {
         if (::prctl(PR_CAPBSET_READ, capability) < 0 && errno == EINVAL) break;
         if (!is_kept(capability) && ::prctl(PR_CAPBSET_DROP, capability) != 0 && errno != EPERM)
@@ -242,7 +174,7 @@ Status keep_capabilities(std::span<const int> kept) {
         set.effective &= mask;
         set.inheritable &= mask;
     }
-    // What is not inheritable any more is not ambient either.
+    // This also drops the ambient capabilities, which must be inheritable.
     if (::syscall(SYS_capset, &header, sets.data()) != 0)
         return fail_errno(errno, "give up capabilities");
     return {};
@@ -266,14 +198,14 @@ Status join_group(const std::string& name) {
 Status refuse_what_no_scan_needs() {
     if (kSanitized) return {};
     SyscallFilter filter(SCMP_ACT_ALLOW);
-    for (const int call : kNoScanNeeds) filter.rule(kRefuse, call);
+    filter.rules(kRefuse, kNoScanNeeds);
     for (const auto kind : kOtherNamespaces) {
         const auto flag = static_cast<scmp_datum_t>(kind);
         filter.rule(kRefuse, SCMP_SYS(unshare), {when(0, SCMP_CMP_MASKED_EQ, flag, flag)});
         filter.rule(kRefuse, SCMP_SYS(clone), {when(0, SCMP_CMP_MASKED_EQ, flag, flag)});
     }
     filter.rule(kRefuse, SCMP_SYS(setns), {when(1, SCMP_CMP_NE, CLONE_NEWNET)});
-    // Its flags are in memory, which no filter reads: glibc takes clone(2) then.
+    // Its flags are in memory, which a filter cannot read. glibc falls back to clone(2).
     filter.rule(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
     return filter.load();
 }
@@ -286,17 +218,17 @@ Result<std::vector<std::string>> confine_to_descriptors() {
     KSMS_TRY(const bool files_closed, close_files());
     if (!files_closed) missing.emplace_back("Landlock");
     SyscallFilter filter(kRefuse);
-    for (const int call : kOverDescriptors) filter.rule(SCMP_ACT_ALLOW, call);
+    filter.rules(SCMP_ACT_ALLOW, kOverDescriptors);
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {when(1, SCMP_CMP_EQ, FIONBIO)});
-    // F_SETOWN, F_SETSIG and O_ASYNC would send signals to whom it likes.
+    // F_SETOWN, F_SETSIG and O_ASYNC could send signals to other processes.
     for (const int command : {F_GETFD, F_SETFD, F_GETFL})
         filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {when(1, SCMP_CMP_EQ, datum(command))});
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
                 {when(1, SCMP_CMP_EQ, datum(F_SETFL)), when(2, SCMP_CMP_MASKED_EQ, O_ASYNC, 0)});
-    // Memory, but none that holds code.
+    // Memory that is not executable.
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mmap), {when(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), {when(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-    // abort(3): a signal to itself, and to nobody else.
+    // abort(3): signals to itself only.
     const auto self = static_cast<scmp_datum_t>(::getpid());
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), {when(0, SCMP_CMP_EQ, self)});
     if (const auto filtered = filter.load(); !filtered) missing.push_back(filtered.error().text());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a process gives up for good, with all that it starts. Nothing here needs systemd.
+// Drops privileges of this process and its children permanently. Does not need systemd.
 #pragma once
 
 #include <span>
@@ -10,25 +10,25 @@
 
 namespace ksms {
 
-/// Gives up every capability but these, also those that it would get by executing a program
-/// (capabilities(7)), and the way to more: no_new_privs. What it does not have it does not get.
+/// Drops all capabilities except these from all sets (capabilities(7)) and sets no_new_privs. Adds
+/// none.
 /// @param kept  CAP_NET_ADMIN, …
 Status keep_capabilities(std::span<const int> kept);
 
-/// A supplementary group more, which must be had before capabilities are given up. Nothing where
-/// there is no such group, or where groups may not be changed.
+/// Adds a supplementary group. Call it before capabilities are dropped. Does nothing if there is no
+/// such group or groups may not be changed.
 Status join_group(const std::string& name);
 
-/// For a process that does a scan's work as root, and starts nft and iptables: the system calls
-/// that nothing of this needs, and that would reach the machine around it, are refused with EPERM:
-/// mounting, kernel modules, another kernel, the clock, tracing others, keys, and namespaces but
-/// those of the network. Needs no_new_privs or CAP_SYS_ADMIN.
+/// For a process that runs scans as root and starts nft and iptables. Refuses system calls that
+/// these do not need and that affect the whole machine, with EPERM: mounts, kernel modules, kexec,
+/// clock, ptrace, keys, and namespaces other than network namespaces. Needs no_new_privs or
+/// CAP_SYS_ADMIN.
 Status refuse_what_no_scan_needs();
 
-/// For a process that talks over descriptors that it has or is given, and does nothing else: no
-/// capability, no file (Landlock), no socket of its own, no other process, no program; all of it is
-/// refused with EPERM. A thread that exists already keeps what it has: call it before any is made.
-/// @return what this kernel has not, in words; empty: it is all in force
+/// For a process that only uses descriptors that it has or receives. Refuses capabilities, files
+/// (Landlock), new sockets, other processes and programs with EPERM. Call it before any thread is
+/// created: Landlock does not apply to existing threads.
+/// @return protections that this kernel lacks, in words; empty: all are active
 Result<std::vector<std::string>> confine_to_descriptors();
 
 }  // namespace ksms

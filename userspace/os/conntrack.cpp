@@ -19,7 +19,7 @@
 namespace ksms {
 namespace {
 
-// Requests in one datagram: the replies must find room in the socket.
+// Requests in one datagram. Their replies must fit into the socket buffer.
 constexpr std::size_t kBatch = 128;
 constexpr int kSocketBuffer = 4 << 20;
 
@@ -59,9 +59,9 @@ void put_tuple(Message& message, const Flow& flow, bool whole) {
     });
 }
 
-/// Source, its port, and destination of the packet that made the entry. Of IPv6 only the port:
-/// there the kernel takes equal addresses for different ones (ctnetlink_filter_match_tuple() in
-/// net/netfilter/nf_conntrack_netlink.c, still in 6.18).
+/// Filters by source, source port and destination of the packet that created the entry. For IPv6 by
+/// the port only: there the kernel treats equal addresses as different
+/// (ctnetlink_filter_match_tuple() in net/netfilter/nf_conntrack_netlink.c, still in 6.18).
 void put_filter(Message& message, const Flow& like) {
     std::uint32_t flags = kFilterProtocol | kFilterSourcePort;
     if (like.source.family == AF_INET) flags |= kFilterSource | kFilterDestination;
@@ -73,7 +73,7 @@ bool is_entry(const nlmsghdr* message) {
     return message->nlmsg_type == conntrack_message(IPCTNL_MSG_CT_NEW);
 }
 
-/// Adds a request to remove this entry: tuple, zone and id are what the kernel said.
+/// Adds a request to remove this entry, with the tuple, zone and id that the kernel reported.
 void add_removal(std::vector<Batch>& to, const Attributes& entry, int family) {
     Message message(conntrack_message(IPCTNL_MSG_CT_DELETE), NLM_F_ACK);
     put_family(message, family);
@@ -125,8 +125,7 @@ Result<std::size_t> Conntrack::remove_found(std::vector<Batch>& found) {
         KSMS_CHECK(netlink_.exchange(batch, batch.size() - 1,
                                      "remove connections that " + netlink_.netns() + " tracks",
                                      [&](std::size_t, const nlmsghdr* reply) -> Status {
-                                         // What has gone by itself meanwhile is answered with
-                                         // ENOENT.
+                                         // ENOENT: it has expired meanwhile.
                                          if (error_of(reply) == 0) ++count;
                                          return {};
                                      }));
@@ -182,8 +181,8 @@ Result<std::size_t> Conntrack::remove_like(const Flow& like,
     return remove_found(found);
 }
 
-/// An older kernel takes it for one entry's tuple, and misses the destination port: EINVAL. Without
-/// a tuple it would remove everything.
+/// An older kernel takes the filter for the tuple of one entry and returns EINVAL, because the
+/// destination port is missing. Without a tuple it would remove all entries.
 Result<bool> Conntrack::remove_all_like(const Flow& like) {
     if (like.source.family != AF_INET) return false;
     Message message(conntrack_message(IPCTNL_MSG_CT_DELETE), 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Connection tracking of one namespace: how full its table is, and taking single entries out of it.
-// ctnetlink, linux/netfilter/nfnetlink_conntrack.h.
+// Connection tracking of one namespace: size of its table, removal of entries. ctnetlink,
+// linux/netfilter/nfnetlink_conntrack.h.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace ksms {
 
-/// What an entry is known by: the packet that made it, before any translation.
+/// The original tuple of an entry: the packet that created it, before NAT.
 struct Flow {
     Address source, destination;
     std::uint8_t protocol{0};  ///< IPPROTO_TCP or IPPROTO_UDP
@@ -30,7 +30,7 @@ struct ConntrackTable {
     std::uint32_t entries{0};  ///< of this namespace alone
     std::uint32_t limit{0};    ///< nf_conntrack_max, one figure for the machine, but each namespace
                                ///< may have as many entries for itself; 0: unlimited
-    /// Before the kernel evicts entries or drops packets.
+    /// Entries that can be added before the kernel evicts entries or drops packets.
     [[nodiscard]] std::uint32_t free() const {
         return limit == 0 ? UINT32_MAX : limit - std::min(limit, entries);
     }
@@ -38,27 +38,28 @@ struct ConntrackTable {
 
 class Conntrack {
 public:
-    /// Is nf_conntrack there at all? Asking ctnetlink would load it.
+    /// Whether nf_conntrack is loaded. A ctnetlink request would load it.
     static bool loaded();
     static Result<Conntrack> open(const Netns& netns);
 
-    /// IPCTNL_MSG_CT_GET_STATS (Linux 4.18 has the limit in it).
+    /// IPCTNL_MSG_CT_GET_STATS (reports the limit since Linux 4.18).
     Result<ConntrackTable> table();
-    /// Removes the entries that exactly these packets made. The kernel finds an entry by its reply
-    /// too, so each is looked at first, and removed by its id.
-    /// @return how many there were
+    /// Removes the entries whose original tuple is one of these. The kernel also finds an entry by
+    /// its reply tuple, so each entry is read first and removed by its id.
+    /// @return how many were removed
     Result<std::size_t> remove(std::span<const Flow> flows);
-    /// Removes every entry that was made by a packet from `like.source` and its port to
-    /// `like.destination`, if `ours` says so of the destination port. Walks the whole table once
-    /// (CTA_FILTER, Linux 5.8): better than remove() for thousands.
+    /// Removes every entry whose original tuple has the source, source port and destination of
+    /// `like` and a destination port that `ours` accepts. Lists the table once (CTA_FILTER, Linux
+    /// 5.8): faster than remove() for thousands.
     Result<std::size_t> remove_like(const Flow& like,
                                     const std::function<bool(std::uint16_t port)>& ours);
-    /// The same for all destination ports, in one call: several times faster.
-    /// @return false: this kernel cannot (before Linux 6.11; IPv6), nothing was done
+    /// The same for all destination ports, in one request: several times faster.
+    /// @return false if the kernel does not support it (before Linux 6.11; IPv6); then nothing was
+    /// removed
     Result<bool> remove_all_like(const Flow& like);
 
 private:
-    /// @return how many of the requests were carried out
+    /// @return how many entries were removed
     Result<std::size_t> remove_found(std::vector<Batch>& found);
 
     explicit Conntrack(Netlink netlink) : netlink_(std::move(netlink)) {}

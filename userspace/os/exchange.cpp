@@ -48,7 +48,7 @@ std::string error_text(const nlmsghdr* message) {
         const auto* error = fixed_part<nlmsgerr>(message);
         if (error == nullptr) return {};
         offset = sizeof *error;
-        // The request's own payload stands in between, unless it was asked to be left out.
+        // The payload of the request precedes them, unless NETLINK_CAP_ACK is set.
         if ((message->nlmsg_flags & NLM_F_CAPPED) == 0) {
             if (error->msg.nlmsg_len < sizeof(nlmsghdr) || error->msg.nlmsg_len > size) return {};
             offset += MNL_ALIGN(error->msg.nlmsg_len - sizeof(nlmsghdr));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Requests and the replies to them, told apart by their sequence numbers. Knows no socket.
+// Requests and their replies, matched by sequence numbers. Uses no socket.
 #pragma once
 
 #include <cstddef>
@@ -20,20 +20,18 @@ public:
         reply,           ///< with the first message that answers the last request
         acknowledgement  ///< with NLMSG_ERROR or NLMSG_DONE for the last request
     };
-    /// Takes which request is answered (0: the first) and a message, NLMSG_ERROR and NLMSG_DONE
-    /// too. An error ends it.
+    /// Gets the index of the request and a message, including NLMSG_ERROR and NLMSG_DONE. An error
+    /// ends the exchange.
     using Each = std::function<Status(std::size_t which, const nlmsghdr*)>;
 
-    /// @param first  sequence number of the first of `count` requests that count up from there
+    /// @param first  sequence number of the first of `count` consecutive requests
     Exchange(std::uint32_t first, std::size_t count, Ends ends, Each each)
         : first_(first), count_(count), ends_(ends), each_(std::move(each)) {}
 
-    /// @param datagram  of the kernel's; whatever in it answers none of the requests, or is cut
-    /// off,
-    ///                  is passed over
+    /// @param datagram  from the kernel; messages for other requests and truncated ones are ignored
     Status take(std::span<const char> datagram);
     [[nodiscard]] bool over() const { return over_; }
-    /// What the kernel listed changed while it did (NLM_F_DUMP_INTR).
+    /// The listed objects changed during the dump (NLM_F_DUMP_INTR).
     [[nodiscard]] bool interrupted() const { return interrupted_; }
 
 private:
@@ -44,11 +42,11 @@ private:
     bool over_{false}, interrupted_{false};
 };
 
-/// NLMSG_ERROR or NLMSG_DONE: it carries no data.
+/// Whether it is NLMSG_ERROR or NLMSG_DONE, which carry no data.
 [[nodiscard]] bool is_control(const nlmsghdr* message);
-/// The errno in a message; 0 in one that acknowledges or has data, EBADMSG in one that is cut off.
+/// The errno in a message; 0 for an acknowledgement or data, EBADMSG for a truncated message.
 [[nodiscard]] int error_of(const nlmsghdr* message);
-/// What the kernel put into words beside it (NETLINK_EXT_ACK, Linux 4.12); "" without.
+/// The text of the extended acknowledgement (NETLINK_EXT_ACK, Linux 4.12); "" if there is none.
 [[nodiscard]] std::string error_text(const nlmsghdr* message);
 
 }  // namespace ksms

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Interfaces, their addresses, and the ids that namespaces know each other by.
+// Interfaces, their addresses, and the ids of peer namespaces.
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
@@ -35,7 +35,7 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
         static_cast<int>(attributes.u32(IFLA_LINK_NETNSID, static_cast<std::uint32_t>(-1)));
     link.kind = Attributes(attributes[IFLA_LINKINFO], IFLA_INFO_MAX).text(IFLA_INFO_KIND);
     link.xdp_program = Attributes(attributes[IFLA_XDP], IFLA_XDP_MAX).u32(IFLA_XDP_PROG_ID);
-    // Newer kernels have more figures behind those that we know, older ones fewer.
+    // Newer kernels append counters, older ones have fewer.
     rtnl_link_stats64 counted{};
     const auto stats = attributes.bytes(IFLA_STATS64);
     if (!stats.empty()) std::memcpy(&counted, stats.data(), std::min(stats.size(), sizeof counted));
@@ -53,7 +53,8 @@ std::optional<InterfaceAddress> parse_interface_address(const nlmsghdr* message)
     InterfaceAddress address;
     address.ifindex = info->ifa_index;
     address.prefix.length = info->ifa_prefixlen;
-    // IFA_LOCAL is ours; on a point-to-point link IFA_ADDRESS is the other end's (rtnetlink(7)).
+    // IFA_LOCAL is the local address; on a point-to-point link IFA_ADDRESS is the peer's
+    // (rtnetlink(7)).
     address.prefix.address = attributes.address(IFA_LOCAL, info->ifa_family);
     if (!address.prefix.address)
         address.prefix.address = attributes.address(IFA_ADDRESS, info->ifa_family);

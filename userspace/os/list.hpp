@@ -10,9 +10,9 @@
 
 namespace ksms {
 
-/// What the kernel lists, as values.
-/// @param message  the question, without NLM_F_DUMP
-/// @param parse    a message -> std::optional of the value; nothing: it is passed over
+/// Dumps objects of the kernel as values.
+/// @param message  the request, without NLM_F_DUMP
+/// @param parse    returns the value of a message; nothing: the message is skipped
 template <typename Parse>
 auto list(Netlink& netlink, Message& message, const std::string& what, const Parse& parse)
     -> Result<

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Netlink messages: under construction, and what is in one that arrived. Nothing here reads or
-// writes a byte that is not there, whoever made the message. For the files of this room.
+// Building and parsing of netlink messages. Never reads or writes out of bounds, whoever made the
+// message. For the files of this room.
 #pragma once
 
 #include <endian.h>
@@ -17,7 +17,7 @@
 
 namespace ksms {
 
-/// A message with room for a small request.
+/// A small request.
 class Message {
 public:
     Message(std::uint16_t type, std::uint16_t flags) {
@@ -28,7 +28,7 @@ public:
     Message(const Message&) = delete;
     Message& operator=(const Message&) = delete;
 
-    /// Room for the fixed part (ifinfomsg, rtmsg, …), zeroed. Before any attribute.
+    /// Appends the fixed part (ifinfomsg, rtmsg, …), zeroed. Call it before any attribute is added.
     template <typename T>
     T& fixed() {
         static_assert(sizeof(T) <= 64);
@@ -49,12 +49,12 @@ public:
         put(type, value.bytes.data(), value.size());
     }
     void put(std::uint16_t type, const Mac& value) { put(type, value.data(), value.size()); }
-    /// An attribute of a message that arrived, as it is.
+    /// Copies an attribute of a received message.
     void put(const nlattr* attribute) {
         put(attribute->nla_type, mnl_attr_get_payload(attribute),
             mnl_attr_get_payload_len(attribute));
     }
-    /// The attributes that `fill` puts, in one.
+    /// A nested attribute with the attributes that `fill` adds.
     template <typename F>
     void nest(std::uint16_t type, const F& fill) {
         auto* nested = mnl_attr_nest_start_check(header_, buffer_.size(), type);
@@ -68,7 +68,7 @@ public:
     [[nodiscard]] std::span<const char> bytes() const {
         return {buffer_.data(), header_->nlmsg_len};
     }
-    /// False: something had no room, and the message must not be sent.
+    /// False if an attribute did not fit. Then the message must not be sent.
     [[nodiscard]] bool whole() const { return whole_; }
 
 private:
@@ -77,7 +77,7 @@ private:
     bool whole_{true};
 };
 
-/// Requests that go out in one datagram.
+/// Requests that are sent in one datagram.
 class Batch {
 public:
     void add(const Message& message) {
@@ -100,31 +100,31 @@ private:
     bool whole_{true};
 };
 
-/// nlmsg_type of a message of nftables (NFT_MSG_…).
+/// nlmsg_type of an nftables message (NFT_MSG_…).
 inline std::uint16_t nft_message(int message) {
     return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
 }
 
-/// The fixed part of a message that arrived; nullptr where it is too short to have one.
+/// The fixed part of a received message; nullptr if the message is too short.
 template <typename T>
 const T* fixed_part(const nlmsghdr* message) {
     if (message->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(T)) return nullptr;
     return static_cast<const T*>(mnl_nlmsg_get_payload(message));
 }
 
-/// Is the whole message in what is left? mnl_nlmsg_ok() compares lengths as int: with one of 2 GiB
-/// or more it says yes.
+/// Whether the message is complete in the `left` bytes. mnl_nlmsg_ok() compares lengths as int and
+/// accepts a length of 2 GiB or more.
 inline bool is_whole(const nlmsghdr* message, int left) {
     return mnl_nlmsg_ok(message, left) && message->nlmsg_len <= static_cast<std::uint32_t>(left);
 }
 
-/// The attributes of a message or of a nested one, by type; unknown types are passed over, and so
-/// is one that reaches beyond what it is in.
+/// The attributes of a message or of a nested attribute, by type. Ignores unknown types and
+/// attributes that are longer than what contains them.
 class Attributes {
 public:
     Attributes(const nlmsghdr* message, std::size_t fixed_size, std::uint16_t last)
         : found_(std::size_t{last} + 1, nullptr) {
-        // Not mnl_attr_parse(), which rounds the length of the message up.
+        // mnl_attr_parse() would round the length of the message up.
         const auto before = MNL_ALIGN(fixed_size);
         if (message->nlmsg_len < MNL_NLMSG_HDRLEN + before) return;
         mnl_attr_parse_payload(mnl_nlmsg_get_payload_offset(message, before),
@@ -142,7 +142,7 @@ public:
     [[nodiscard]] const nlattr* operator[](std::uint16_t type) const {
         return type < found_.size() ? found_[type] : nullptr;
     }
-    /// The value, or `absent` where the attribute is missing or too short.
+    /// The value; `absent` if the attribute is missing or too short.
     [[nodiscard]] std::uint8_t u8(std::uint16_t type, std::uint8_t absent = 0) const {
         const auto* at = valid(type, MNL_TYPE_U8);
         return at != nullptr ? mnl_attr_get_u8(at) : absent;
@@ -151,7 +151,7 @@ public:
         const auto* at = valid(type, MNL_TYPE_U32);
         return at != nullptr ? mnl_attr_get_u32(at) : absent;
     }
-    /// In network order, as netfilter has them.
+    /// Values in network byte order, as netfilter uses.
     [[nodiscard]] std::uint16_t be16(std::uint16_t type) const {
         const auto* at = valid(type, MNL_TYPE_U16);
         return at != nullptr ? be16toh(mnl_attr_get_u16(at)) : std::uint16_t{0};
@@ -176,7 +176,7 @@ public:
             return {};
         return Address::from_bytes(family, mnl_attr_get_payload(at));
     }
-    /// The value as bytes; none where the attribute is missing.
+    /// The value as bytes; none if the attribute is missing.
     [[nodiscard]] std::span<const std::uint8_t> bytes(std::uint16_t type) const {
         const auto* at = (*this)[type];
         if (at == nullptr) return {};
@@ -198,7 +198,7 @@ private:
     std::vector<const nlattr*> found_;
 };
 
-/// Each attribute of a list, whatever its type.
+/// Calls `each` for each attribute of a list, whatever its type.
 /// @param list  nullptr: none
 template <typename F>
 void for_each_attribute(const nlattr* list, F each) {

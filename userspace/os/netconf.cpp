@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "os/netconf.hpp"
-
+// Settings of interfaces, as RTM_GETNETCONF has them.
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 
 #include "os/message.hpp"
+#include "os/netlink.hpp"
 
 namespace ksms {
 namespace {
 
-Result<std::uint32_t> setting(Netlink& netlink, std::uint32_t ifindex, std::uint16_t attribute) {
+constexpr auto kAll = static_cast<std::uint32_t>(NETCONFA_IFINDEX_ALL);  // conf/all
+
+Result<std::uint32_t> setting(Netlink& netlink, int family, std::uint32_t ifindex,
+                              std::uint16_t attribute) {
     Message message(RTM_GETNETCONF, 0);
-    message.fixed<netconfmsg>().ncm_family = AF_INET;
+    message.fixed<netconfmsg>().ncm_family = static_cast<__u8>(family);
     message.put_u32(NETCONFA_IFINDEX, ifindex);
     std::uint32_t value = 0;
     KSMS_CHECK(netlink.query(
@@ -25,11 +28,17 @@ Result<std::uint32_t> setting(Netlink& netlink, std::uint32_t ifindex, std::uint
 
 }  // namespace
 
-Result<std::uint32_t> reverse_path_filter(Netlink& netlink, std::uint32_t ifindex) {
-    constexpr auto all = static_cast<std::uint32_t>(NETCONFA_IFINDEX_ALL);
-    KSMS_TRY(const auto of_all, setting(netlink, all, NETCONFA_RP_FILTER));
-    KSMS_TRY(const auto own, setting(netlink, ifindex, NETCONFA_RP_FILTER));
-    return std::max(of_all, own);
+Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {
+    // ip-sysctl: IPv6 uses conf/all/forwarding, IPv4 the interface's own.
+    KSMS_TRY(const auto on,
+             setting(netlink, family, family == AF_INET6 ? kAll : ifindex, NETCONFA_FORWARDING));
+    return on != 0;
+}
+
+Result<std::uint32_t> rp_filter(Netlink& netlink, std::uint32_t ifindex) {
+    KSMS_TRY(const auto all, setting(netlink, AF_INET, kAll, NETCONFA_RP_FILTER));
+    KSMS_TRY(const auto own, setting(netlink, AF_INET, ifindex, NETCONFA_RP_FILTER));
+    return std::max(all, own);
 }
 
 }  // namespace ksms

@@ -19,21 +19,21 @@
 namespace ksms {
 namespace {
 
-// The kernel fills at most 32 KiB of a dump at once; one message alone can be larger, an interface
-// with all the alternative names that it can have (64 KiB, rtnl_prop_list_size).
+// The kernel sends at most 32 KiB of a dump at once. A single message can be larger: an interface
+// with the maximum of alternative names (64 KiB, rtnl_prop_list_size).
 constexpr std::size_t kReceiveBuffer = 128 * 1024;
-/// For one question, whatever is asked: as long as the kernel may take to list the largest tables.
+/// Time limit of a request, long enough to dump the largest tables.
 constexpr std::chrono::seconds kPatience{10};
-/// How often a list is read that changes while it is read.
+/// Attempts to read a list that changes meanwhile.
 constexpr int kMostReadings = 8;
-constexpr int kMostLost = 100;  // times in a row that the kernel says so, and nothing comes
+constexpr int kMostLost = 100;  // consecutive ENOBUFS without a message
 
 int enable(int fd, int option) {
     const int on = 1;
     return setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
 }
 
-/// Where the sequence numbers begin: nobody foresees them.
+/// The first sequence number, unpredictable.
 std::uint32_t any_number() {
     std::uint32_t number = 0;
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
@@ -46,7 +46,7 @@ std::unexpected<Error> refused(const nlmsghdr* message, const std::string& what)
     return fail_errno(error_of(message), text.empty() ? what : fmt::format("{} ({})", what, text));
 }
 
-/// Gives what has data to `each`.
+/// Passes messages with data to `each`.
 Exchange::Each data_of(const std::string& what, const Netlink::Each& each) {
     return [&](std::size_t, const nlmsghdr* message) -> Status {
         if (error_of(message) != 0) return refused(message, what);
@@ -76,8 +76,8 @@ Result<Netlink> Netlink::open(const Netns& netns, std::uint32_t groups, int prot
     address.nl_groups = groups;
     if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail_errno(errno, fmt::format("open netlink in {}", netns.name()));
-    // Connected to the kernel: what any process sends to this port, who owns the namespace too, is
-    // refused (ECONNREFUSED, netlink_getsockbyportid()) and takes no room from the kernel's own.
+    // Connects to the kernel. Messages of other processes, even of the namespace's owner, are then
+    // refused (ECONNREFUSED, netlink_getsockbyportid()) and cannot fill the receive buffer.
     address.nl_groups = 0;
     if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail_errno(errno, fmt::format("connect netlink in {}", netns.name()));
@@ -103,8 +103,8 @@ Status Netlink::send(std::span<const char> requests, const std::string& what) {
     return {};
 }
 
-/// A datagram of the kernel's. Others cannot send to our port, but who owns the namespace can send
-/// to a group that we are in: that is dropped here.
+/// Receives a datagram of the kernel. Drops others: the owner of the namespace can send to a
+/// multicast group that we are in.
 Result<Netlink::Heard> Netlink::receive(Instant deadline, const std::string& what,
                                         const Datagram& take) {
     alignas(nlmsghdr) std::array<char, kReceiveBuffer> buffer;
@@ -149,7 +149,7 @@ Result<bool> Netlink::converse(std::span<const char> requests, Exchange& exchang
             lost = 0;
             continue;
         }
-        // A dump goes on all the same, and has to be read to its end before the next question.
+        // The dump continues and has to be read to its end before the next request.
         if (!dump) return false;
         if (++lost == kMostLost) return fail_errno(ENOBUFS, what);
         whole = false;
@@ -170,7 +170,7 @@ Status Netlink::ask(Message& message, bool dump, const std::string& what,
         Exchange exchange(sequence_, 1, ends, data_of(what, each));
         KSMS_TRY(const bool whole, converse(message.bytes(), exchange, dump, deadline, what));
         if (whole) return {};
-        // What changes something is not done twice.
+        // A request that changes something is not repeated.
         if (acknowledged) return fail_errno(ENOBUFS, what);
     }
     return fail(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// rtnetlink as values: what is asked, what the kernel answers. One socket belongs to one namespace.
+// rtnetlink: requests and replies as values. A socket belongs to one namespace.
 #pragma once
 
 #include <array>
@@ -24,49 +24,48 @@ class Batch;
 class Exchange;
 class Message;
 
-/// An open netlink socket inside a namespace, and the one place where netlink is received. Who owns
-/// the namespace may be hostile: what does not come from the kernel is dropped, and no question
-/// takes longer than ten seconds.
+/// A netlink socket in a namespace; the only place that receives netlink messages. The owner of the
+/// namespace may be hostile: messages that the kernel did not send are dropped, and a request takes
+/// at most ten seconds.
 class Netlink {
 public:
     using Each = std::function<void(const nlmsghdr*)>;
-    /// Takes which request of a batch is answered (0: the first) and a message, acknowledgements
-    /// too. An error ends the reading.
+    /// Gets the index of the request in a batch and a message, including acknowledgements. An error
+    /// ends the reading.
     using EachOf = std::function<Status(std::size_t which, const nlmsghdr*)>;
     enum class Heard {
         nothing,    ///< within the time
-        something,  ///< what somebody else sent counts, and is not shown
-        lost        ///< there were more notifications than room (ENOBUFS)
+        something,  ///< a datagram, possibly of another process (not shown)
+        lost        ///< notifications were lost (ENOBUFS)
     };
 
     /// NETLINK_ROUTE.
     /// @param groups  RTMGRP_* bit mask to listen to; 0: replies only
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups = 0);
-    /// NETLINK_NETFILTER. A question to a part of netfilter that is a module and is not there loads
-    /// it.
+    /// NETLINK_NETFILTER. A request to a part of netfilter that is a module loads the module.
     static Result<Netlink> open_netfilter(const Netns& netns);
 
     /// Sends one request with NLM_F_ACK and waits for the acknowledgement.
     /// @param what  operation and object for the error ("add a filter to eth0 in hq-gw")
     /// @return the kernel's errno, and the text of its extended acknowledgement where it sent one
     Status request(Message& message, const std::string& what);
-    /// Sends a question and gives the reply to `each`.
+    /// Sends a request and passes the reply to `each`.
     Status query(Message& message, const std::string& what, const Each& each);
-    /// Has the kernel list something. A list that changed while it was read (NLM_F_DUMP_INTR), or
-    /// of which something was lost, is read again, eight times at most.
-    /// @param begin  called before each reading: what the one before gave is void
+    /// Dumps objects. If they changed during the dump (NLM_F_DUMP_INTR) or messages were lost,
+    /// dumps again, at most eight times.
+    /// @param begin  called before each attempt: discards the results of the last one
     Status dump(Message& message, const std::string& what, const std::function<void()>& begin,
                 const Each& each);
-    /// Sends several requests at once and reads until one of them is answered.
-    /// @param last  the one: the last that the kernel answers, whatever the answer is
+    /// Sends several requests at once and reads until the last reply.
+    /// @param last  index of the last request that the kernel replies to
     Status exchange(Batch& batch, std::size_t last, const std::string& what, const EachOf& each);
 
     /// Joins a multicast group (NFNLGRP_NFTRACE, …).
-    /// @param room  bytes for notifications that wait to be read
+    /// @param room  size of the receive buffer in bytes
     Status listen(int group, int room);
-    /// Room for replies to a batch, in bytes.
+    /// Sets the size of the receive buffer.
     void make_room(int bytes);
-    /// Reads one batch of notifications into `each`.
+    /// Passes one datagram of notifications to `each`.
     Result<Heard> wait(nanoseconds timeout, const Each& each);
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& netns() const { return netns_; }
@@ -76,7 +75,7 @@ private:
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups, int protocol);
     Status send(std::span<const char> requests, const std::string& what);
     Result<Heard> receive(Instant deadline, const std::string& what, const Datagram& take);
-    /// @return false: something was lost, or changed while the kernel listed it
+    /// @return false if messages were lost or the objects changed during the dump
     Result<bool> converse(std::span<const char> requests, Exchange& exchange, bool dump,
                           Instant deadline, const std::string& what);
     Status ask(Message& message, bool dump, const std::string& what,
@@ -98,7 +97,7 @@ struct Link {
     bool no_arp{false};  ///< IFF_NOARP or IFF_POINTOPOINT: no neighbour to resolve
     std::uint32_t mtu{0};
     std::uint32_t master{0};  ///< bridge, bond or VRF that it is enslaved to; 0: none
-    std::uint32_t peer{0};    ///< IFLA_LINK; of a veth the index of the other end
+    std::uint32_t peer{0};    ///< IFLA_LINK; for a veth the index of its peer
     int peer_nsid{-1};        ///< IFLA_LINK_NETNSID; -1: the same namespace
     std::optional<Mac> mac;
     std::uint32_t xdp_program{0};   ///< id of an XDP program on it; 0: none
@@ -113,21 +112,21 @@ struct InterfaceAddress {
 };
 Result<std::vector<InterfaceAddress>> addresses(Netlink& netlink);
 
-/// The id by which the namespace of `netlink` knows `other` (RTM_GETNSID); -1: it knows it by none.
+/// The id of `other` in the namespace of `netlink` (RTM_GETNSID); -1: it has none.
 Result<int> nsid(Netlink& netlink, const Netns& other);
 
 /// `ip route get DESTINATION from SOURCE iif IIF ipproto P sport S dport D tos T mark M`
 struct RouteQuestion {
     Address destination;
     Address source;            ///< none: the kernel chooses
-    std::uint32_t iif{0};      ///< 0: the packet is the namespace's own
+    std::uint32_t iif{0};      ///< 0: a locally generated packet
     std::uint8_t protocol{0};  ///< IPPROTO_TCP, IPPROTO_UDP, or 0
     std::uint16_t source_port{0};
     std::uint16_t destination_port{0};
     std::uint8_t tos{0};  ///< the whole byte
     std::uint32_t mark{0};
-    bool whole_route{false};  ///< answer with the table's entry (RTM_F_FIB_MATCH), not with the one
-                              ///< next hop that this packet gets
+    bool whole_route{false};  ///< answer with the table's entry (RTM_F_FIB_MATCH), not with the
+                              ///< next hop of this packet
 };
 struct RouteAnswer {
     int error{0};  ///< 0, or the errno that the kernel refused with (ENETUNREACH, EHOSTUNREACH,
@@ -144,17 +143,19 @@ struct RouteAnswer {
     std::uint32_t metric{0};
     bool operator==(const RouteAnswer&) const = default;
 };
-/// Refusals of the kernel are answers (`error`); errors are those of asking.
+/// A refusal of the kernel is an answer (`error`), not an error.
 Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question);
 
 /// The entries of one routing table (RTM_GETROUTE, dump).
 Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std::uint32_t table);
 
-/// Does the namespace forward packets of this family that come in by the interface
-/// (RTM_GETNETCONF)?
+/// Whether the namespace forwards packets of this family that enter by the interface.
 Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex);
+/// rp_filter (RFC 3704) that applies to an interface: the larger of conf/all and its own
+/// (ip-sysctl). IPv4 only. @return 0: off, 1: strict, 2: loose
+Result<std::uint32_t> rp_filter(Netlink& netlink, std::uint32_t ifindex);
 
-/// A rule of the policy routing database, as far as it tells services apart.
+/// A rule of the policy routing database: its selectors and its action.
 struct RoutingRule {
     int family{0};
     std::uint32_t priority{0};
@@ -170,15 +171,14 @@ struct RoutingRule {
     std::uint8_t action{0};                                   ///< FR_ACT_*
     std::uint32_t table{0};
     bool inverted{false};
-    int suppressed_length{-1};  ///< routes with a prefix no longer than that do not count; -1: all
-    std::uint32_t jump{0};      ///< FR_ACT_GOTO: the priority to go on at
+    int suppressed_length{-1};  ///< ignore routes with a prefix of at most this length; -1: none
+    std::uint32_t jump{0};      ///< FR_ACT_GOTO: priority of the next rule
     bool l3mdev{false};         ///< the table is that of the device's VRF
 };
-/// In the order in which the kernel looks at them.
+/// In the order in which the kernel evaluates them.
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family);
 
-/// How long to wait for who answers for an address: a veth does within 1 ms, waiting longer finds
-/// nobody.
+/// Time limit of a neighbour resolution. Over a veth a neighbour answers within 1 ms.
 constexpr std::chrono::milliseconds kNeighbourPatience{50};
 
 struct Neighbour {
@@ -186,26 +186,26 @@ struct Neighbour {
     Address address;
     std::optional<Mac> mac;
     std::uint16_t state{0};    ///< NUD_*
-    std::uint8_t protocol{0};  ///< NDA_PROTOCOL: who made it; 0 where the kernel did
+    std::uint8_t protocol{0};  ///< NDA_PROTOCOL: who added it; 0: the kernel
 };
 Result<std::vector<Neighbour>> neighbours(Netlink& netlink, int family);
 Result<std::optional<Neighbour>> neighbour(Netlink& netlink, std::uint32_t ifindex,
                                            const Address& address);
-/// Asks the kernel to resolve it now, as if a packet needed it (NTF_USE). Does not wait.
+/// Makes the kernel resolve the address now, as for a packet (NTF_USE). Does not wait.
 Status use_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address);
-/// Can packets go out by an entry in this state (NUD_VALID of include/net/neighbour.h)?
+/// Whether packets can be sent by an entry in this state (NUD_VALID of include/net/neighbour.h).
 [[nodiscard]] bool neighbour_works(std::uint16_t state);
-/// use_neighbour(), unless the entry works already, and waits for an answer: some milliseconds at
-/// most where nobody gives one.
-/// @param listening  a socket of the same namespace that is in RTMGRP_NEIGH
+/// use_neighbour(), unless the entry works already, and waits for the answer, at most
+/// kNeighbourPatience.
+/// @param listening  a socket of the same namespace that has joined RTMGRP_NEIGH
 Status resolve_neighbour(Netlink& netlink, Netlink& listening, std::uint32_t ifindex,
                          const Address& address);
-/// RTM_NEWNEIGH with NLM_F_CREATE alone: fills a missing, INCOMPLETE or FAILED entry with
-/// NUD_REACHABLE, leaves a working one as it is.
+/// RTM_NEWNEIGH with NLM_F_CREATE only: turns a missing, INCOMPLETE or FAILED entry into
+/// NUD_REACHABLE and does not change a working one.
 Status add_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address,
                      const Mac& mac, std::uint8_t protocol);
 Status remove_neighbour(Netlink& netlink, std::uint32_t ifindex, const Address& address);
-/// An RTM_NEWNEIGH or RTM_DELNEIGH notification as a value; nothing for any other message.
+/// Parses an RTM_NEWNEIGH or RTM_DELNEIGH notification; nothing for any other message.
 std::optional<Neighbour> parse_neighbour(const nlmsghdr* message);
 
 /// A queueing discipline on an interface, as `tc qdisc show` lists them.
@@ -215,7 +215,7 @@ struct Qdisc {
     std::string kind;
 };
 Result<std::vector<Qdisc>> qdiscs(Netlink& netlink);
-/// NLM_F_EXCL: EEXIST where there is one, or an ingress qdisc.
+/// NLM_F_EXCL: EEXIST if there is a clsact or ingress qdisc.
 Status add_clsact(Netlink& netlink, std::uint32_t ifindex);
 Status remove_clsact(Netlink& netlink, std::uint32_t ifindex);
 

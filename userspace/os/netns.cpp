@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "os/netns.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
@@ -17,51 +16,30 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <charconv>
 #include <climits>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
 
+#include "base/directory.hpp"
 #include "base/nearest.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
 
 constexpr const char* kNamed = "/run/netns/";
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71  // asm-generic/socket.h, Linux 5.14
-#endif
 
-struct CloseDirectory {
-    void operator()(DIR* directory) const { closedir(directory); }
-};
-
-/// @return nothing where there is no such directory
-Result<std::vector<std::string>> directory_entries(const char* path) {
-    std::vector<std::string> names;
-    const auto cannot_read = [path] {
-        return fail_errno(errno, fmt::format("read the directory {}", path));
-    };
-    const std::unique_ptr<DIR, CloseDirectory> directory(opendir(path));
-    if (!directory && errno == ENOENT) return names;
-    if (!directory) return cannot_read();
-    while (true) {
-        errno = 0;
-        const dirent* entry = readdir(directory.get());
-        if (entry == nullptr && errno != 0) return cannot_read();
-        if (entry == nullptr) break;
-        const std::string name = entry->d_name;
-        if (name != "." && name != "..") names.push_back(name);
-    }
-    std::ranges::sort(names);
+/// The names in a directory; none if it does not exist.
+Result<std::vector<std::string>> names_in(const char* path) {
+    auto names = list_directory(path);
+    if (!names && names.error().err == ENOENT) return std::vector<std::string>();
     return names;
 }
 
-/// What can be a file below /run/netns, in any script and encoding.
+/// Whether it can be the name of a file in /run/netns, in any encoding.
 bool is_plain_name(std::string_view name) {
     return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
            name.find('/') == std::string_view::npos && name.front() != '-' &&
@@ -69,14 +47,14 @@ bool is_plain_name(std::string_view name) {
 }
 
 std::string nearest_hint(std::string_view name) {
-    const auto names = directory_entries(kNamed);
+    const auto names = names_in(kNamed);
     const auto hint = names ? did_you_mean(name, *names) : std::string();
     return hint.empty() ? "`ip netns list` shows the names; pid:N, a path or host name others"
                         : hint;
 }
 
-/// The machine's own namespace is that of PID 1. Where ptrace(2)'s access check keeps it from us (a
-/// container's init with more capabilities than we have), it is ours.
+/// The host's namespace is that of PID 1. If the ptrace(2) access check denies it (the init of a
+/// container has more capabilities than this process), it is the own namespace.
 const char* host_path() {
     constexpr const char* init = "/proc/1/ns/net";
     const Fd readable(::open(init, O_RDONLY | O_CLOEXEC));
@@ -84,7 +62,7 @@ const char* host_path() {
     return !readable && kept_from_us ? "/proc/self/ns/net" : init;
 }
 
-/// For a thread that may go into another namespace.
+/// Call it on a thread that may change its namespace.
 Result<std::uint64_t> enter_for_cookie(int netns) {
     if (setns(netns, CLONE_NEWNET) != 0) return fail_errno(errno, "enter a namespace");
     const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -96,8 +74,7 @@ Result<std::uint64_t> enter_for_cookie(int netns) {
     return cookie;
 }
 
-/// On a thread of its own, which may go into another namespace. What is thrown there is thrown
-/// here.
+/// Runs `work` on a new thread, which may change its namespace. Rethrows its exceptions.
 Status on_a_thread(const std::function<Status()>& work) {
     Status result;
     std::exception_ptr thrown;
@@ -116,8 +93,8 @@ Status on_a_thread(const std::function<Status()>& work) {
     return result;
 }
 
-/// The cookies of many namespaces by one thread: entering is cheap, a thread is not. 0 for one that
-/// we may not enter; any other failure says nothing of the namespace, and is an error.
+/// Reads the cookies of many namespaces with one thread: entering a namespace is cheap, a thread is
+/// not. The cookie is 0 if the namespace may not be entered. Other failures are errors.
 Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
     cookies.assign(namespaces.size(), 0);
     return on_a_thread([&]() -> Status {
@@ -131,7 +108,8 @@ Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_
     });
 }
 
-/// /proc/PID/ns/net of a process that has ended meanwhile: EACCES too (fs/proc/namespaces.c).
+/// Whether the process has ended. Its /proc/PID/ns/net can fail with EACCES then
+/// (fs/proc/namespaces.c).
 bool has_ended(const std::string& pid) {
     struct stat status{};
     return stat(("/proc/" + pid).c_str(), &status) != 0 && errno == ENOENT;
@@ -146,7 +124,7 @@ Result<Netns> Netns::open_unread(const std::string& path, const std::string& nam
                                  : fmt::format("there is no namespace {} ({})", name, path),
                     "a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, or host");
     };
-    // To look at a device, a pipe or a tape by opening it would do something to it.
+    // O_PATH: opening a device or a pipe could have side effects.
     const Fd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
     if (!place) {
         const int err = errno;
@@ -183,18 +161,12 @@ Result<Netns> Netns::open_path(const std::string& path, const std::string& name)
     return netns;
 }
 
-Result<Netns> Netns::current() {
-    return open_path("/proc/thread-self/ns/net", "host");
-}
-
 Result<Netns> Netns::open(std::string_view spec) {
     const std::string text(spec);
     if (spec == "host") return open_path(host_path(), "host");
     if (spec.starts_with("pid:")) {
-        std::uint32_t pid = 0;
-        const auto* end = text.data() + text.size();
-        const auto [rest, error] = std::from_chars(text.data() + 4, end, pid);
-        if (error != std::errc() || rest != end || pid == 0)
+        const auto pid = parse_number<std::uint32_t>(spec.substr(4)).value_or(0);
+        if (pid == 0)
             return fail(Code::usage, fmt::format("'{}' names no process", spec),
                         "pid:N, as in pid:1234");
         return open_path(fmt::format("/proc/{}/ns/net", pid), text);
@@ -210,14 +182,14 @@ Result<Netns> Netns::open(std::string_view spec) {
     return netns;
 }
 
-/// NS_GET_USERNS and NS_GET_OWNER_UID (ioctl_ns(2)). A rootless container's namespaces are those of
-/// the user who started it. Those of a container that root started are root's, also where it maps
-/// its root to another uid (userns-remap): root decided what that one may do there.
+/// NS_GET_USERNS and NS_GET_OWNER_UID (ioctl_ns(2)). The namespaces of a rootless container belong
+/// to the user who started it. Those of a container that root started belong to root, even if its
+/// root is mapped to another uid (userns-remap).
 Result<std::optional<uid_t>> Netns::stranger() const {
     const auto unknown = [this] {
         return fail_errno(errno, fmt::format("ask whose the namespace {} is", name_));
     };
-    // EPERM: the owner is outside of our own user namespace, and has more rights than we have.
+    // EPERM: the owner is outside of this user namespace and has more rights.
     const Fd owner(ioctl(fd(), NS_GET_USERNS));
     if (!owner && errno == EPERM) return std::nullopt;
     if (!owner) return unknown();
@@ -252,18 +224,17 @@ bool Netns::is_named_still() const {
     return status.st_ino == inode_;
 }
 
-/// What can be named, and what kept a place where another may be from us.
+/// A search for all namespaces that can be named.
 struct NetnsSearch {
     std::vector<Netns> found;
     std::optional<Error> unseen;
 
-    /// What goes away or is no namespace is passed over, and what we may not look at noted. Any
-    /// other failure would make the list short, and somebody would be told that a namespace is
-    /// gone.
+    /// Skips what ends meanwhile or is no namespace, and notes what may not be accessed. Any other
+    /// failure is an error: an incomplete list would make a namespace look deleted.
     static Result<NetnsSearch> run();
 
 private:
-    /// @return Code::not_allowed where there may be one that is kept from us
+    /// @return Code::not_allowed if a namespace may not be accessed
     Status add(const std::string& path, const std::string& name);
     Status add_process(const std::string& pid);
     Status note(Status added);
@@ -277,7 +248,7 @@ Status NetnsSearch::add(const std::string& path, const std::string& name) {
     if (netns && known_.insert(netns->inode()).second) found.push_back(std::move(*netns));
     if (netns) return {};
     const auto& error = netns.error();
-    // A loop of links, or a socket, is no namespace either.
+    // A loop of symbolic links (ELOOP) or a socket (ENXIO) is no namespace.
     const bool none = error.code == Code::not_found || error.code == Code::usage ||
                       error.err == ELOOP || error.err == ENXIO;
     return none ? Status{} : std::unexpected(error);
@@ -313,12 +284,13 @@ Status NetnsSearch::read_cookies() {
 
 Result<NetnsSearch> NetnsSearch::run() {
     NetnsSearch search;
-    KSMS_TRY(const auto names, directory_entries(kNamed));
-    // Everybody may look at these: who may not would miss a router, and be told of a path without.
+    KSMS_TRY(const auto names, names_in(kNamed));
+    // Everybody may access these. A failure is an error, because a router would be missing from the
+    // path.
     for (const auto& name : names) KSMS_CHECK(search.add(kNamed + name, name));
     KSMS_CHECK(search.note(search.add(host_path(), "host")));
-    KSMS_TRY(const auto pids, directory_entries("/proc"));
-    // PID 1 has had its turn: as the host, whose namespace is ours where it is kept from us.
+    KSMS_TRY(const auto pids, names_in("/proc"));
+    // Without PID 1, which was added as the host.
     for (const auto& pid : pids)
         if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0 && pid != "1")
             KSMS_CHECK(search.note(search.add_process(pid)));
@@ -369,7 +341,7 @@ Result<Fd> socket_in(const Netns& netns, int family, int type, int protocol) {
 
 Result<NetnsLock> NetnsLock::shared(const Netns& netns) {
     NetnsLock lock;
-    // A description of its own: flock(2) belongs to it, and a duplicate would share it.
+    // A new open file description: a duplicate would share the flock(2).
     lock.fd_ =
         Fd(::open(fmt::format("/proc/self/fd/{}", netns.fd()).c_str(), O_RDONLY | O_CLOEXEC));
     if (!lock.fd_ || flock(lock.fd_.get(), LOCK_SH) != 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Network namespaces: found by the names people use, entered only by a thread made for it.
+// Network namespaces: found by name, entered only by a temporary thread.
 #pragma once
 
 #include <sys/types.h>
@@ -23,31 +23,28 @@ class Netns {
 public:
     /// A NETNS of the command line: a name of `ip netns`, "pid:N", a path that begins with '/', or
     /// "host".
-    /// @return Code::usage for a name that is none ("../../etc"), Code::not_found where there is no
-    /// such
-    ///         namespace, with the nearest name as the hint
+    /// @return Code::usage for an invalid name ("../../etc"), Code::not_found if there is no such
+    /// namespace, with the nearest name as the hint
     static Result<Netns> open(std::string_view spec);
-    /// Where this process stands.
-    static Result<Netns> current();
-    /// @param path  an nsfs file; for anything else the error is that of a file that is not there:
-    ///              who asks may not be allowed to know which
-    /// @param name  what people shall read
+    /// @param path  an nsfs file; for any other file the error is the same as for a missing file,
+    ///              because the caller may not be allowed to know
+    /// @param name  for messages
     static Result<Netns> open_path(const std::string& path, const std::string& name);
 
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& name() const { return name_; }
-    /// What BPF programs see as net->ns.inum; used again after the namespace is gone.
+    /// net->ns.inum in BPF programs. Reused after the namespace is deleted.
     [[nodiscard]] std::uint32_t inode() const { return inode_; }
-    /// SO_NETNS_COOKIE (5.14): never used again until the next boot. 0: we may not enter it.
+    /// SO_NETNS_COOKIE (5.14): unique until the next boot. 0: the namespace may not be entered.
     [[nodiscard]] std::uint64_t cookie() const { return cookie_; }
-    /// The user whose it is: who made the user namespace that owns it, and is root in both. None
-    /// where that is root of this machine or of the container that we run in, or who calls.
+    /// The user who owns it: the creator of its user namespace, who is root in both. None if that
+    /// is root of this machine or of this container, or the caller.
     [[nodiscard]] Result<std::optional<uid_t>> stranger() const;
-    /// Is it a name below /run/netns? Only root gives one.
+    /// Whether it is named by `ip netns` (/run/netns), which only root can do.
     [[nodiscard]] bool has_name() const;
     [[nodiscard]] Result<Netns> duplicate() const;
-    /// Does its name still lead to it? Open descriptors keep a deleted namespace alive. False only
-    /// where it is known not to.
+    /// Whether its name still refers to it: open descriptors keep a deleted namespace alive. False
+    /// only if that is certain.
     [[nodiscard]] bool is_named_still() const;
 
 private:
@@ -61,31 +58,31 @@ private:
     std::uint64_t cookie_{0};
 };
 
-/// Every namespace that can be named: /run/netns, the machine's own ("host", that of PID 1), and
-/// those that only a process is in ("pid:N"); each once, the first name in that order. Without
-/// those that we may not look at; an error where the list might be short for any other reason.
+/// All namespaces that can be named: those in /run/netns, the host's (PID 1), and those of
+/// processes ("pid:N"). Each is listed once, by the first of these names. Omits namespaces that may
+/// not be accessed. An error if the list may be incomplete for another reason.
 Result<std::vector<Netns>> all_netns();
 
-/// The namespace with this inode and cookie, wherever it can be found.
-/// @return Code::not_found only if it is known to be gone; another code where not every place could
-/// be looked at
+/// Finds the namespace with this inode and cookie.
+/// @return Code::not_found only if it is certainly deleted; another code if not every place could
+/// be searched
 Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie);
 
-/// Runs `work` in a thread that has entered `netns`; this process's own namespace never changes.
-/// The thread is gone when the call returns. Needs CAP_SYS_ADMIN.
+/// Runs `work` on a temporary thread that has entered `netns`. The other threads keep their
+/// namespace. Needs CAP_SYS_ADMIN.
 Status in_netns(const Netns& netns, const std::function<Status()>& work);
 
-/// A socket that belongs to `netns`; it stays there whoever uses it.
+/// A socket in `netns`. It belongs to that namespace whoever uses it.
 Result<Fd> socket_in(const Netns& netns, int family, int type, int protocol);
 
-/// A shared or exclusive flock(2) on the namespace's own inode: dies with its holder, needs no
-/// file.
+/// A shared or exclusive flock(2) on the inode of the namespace. Released when its holder dies;
+/// needs no file.
 class NetnsLock {
 public:
     NetnsLock() = default;
     static Result<NetnsLock> shared(const Netns& netns);
-    /// Gives the shared lock up and tries to be the only holder; false: somebody else holds it too.
-    /// The lock is gone either way when this object is.
+    /// Drops the shared lock and tries to get the exclusive one. @return false if another process
+    /// holds the lock
     Result<bool> try_exclusive();
 
 private:

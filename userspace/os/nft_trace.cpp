@@ -19,13 +19,13 @@
 namespace ksms {
 namespace {
 
-constexpr int kRoom = 4 << 20;  // bytes for messages: other people's traces come here too
-// What waits in that room is read in some milliseconds; who fills it all the time has no end.
+constexpr int kRoom = 4 << 20;  // bytes; traces of other users arrive here too
+// The buffer is read in a few milliseconds. A constant flood would never end.
 constexpr std::chrono::seconds kAnswerPatience{1};
 constexpr std::int32_t kEarliest = INT_MIN + 1;  // before raw (-300) and everybody else
 constexpr std::array<const char*, 2> kChains{"prerouting", "output"};
 
-/// Messages that the kernel takes all or none of.
+/// Messages that the kernel applies all or none of.
 class Transaction {
 public:
     Transaction() { frame(NFNL_MSG_BATCH_BEGIN); }
@@ -156,7 +156,7 @@ std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message) {
     }
     const Attributes verdict(attributes[NFTA_TRACE_VERDICT], NFTA_VERDICT_MAX);
     step.verdict = static_cast<int>(verdict.be32(NFTA_VERDICT_CODE));
-    // Of a packet's fate only the low byte tells; above it stands an errno or a queue.
+    // The verdict is in the low byte. The upper bits have an errno or a queue number.
     if (step.verdict > 0) step.verdict &= NF_VERDICT_MASK;
     step.target = verdict.text(NFTA_VERDICT_CHAIN);
     return step;
@@ -186,7 +186,7 @@ Result<std::vector<NftTraceStep>> NftTrace::finish() {
         else
             all.push_back(std::move(*step));
     };
-    // What the packets met is here already: the kernel sends it while it looks at them.
+    // All messages are here already: the kernel sends them while it processes the packet.
     const auto deadline = monotonic() + kAnswerPatience;
     for (auto heard = Netlink::Heard::something; heard != Netlink::Heard::nothing;) {
         KSMS_TRY(heard, listener_.wait(nanoseconds(0), take));

@@ -51,12 +51,14 @@ std::optional<NftRule> parse_nft_rule(const nlmsghdr* message) {
 
 bool nftables_loaded() {
     if (access("/sys/module/nf_tables", F_OK) == 0 || errno != ENOENT) return true;
-    // Built in, it has no directory there.
-    std::ifstream symbols("/proc/kallsyms");
-    if (!symbols) return true;
-    for (std::string line; std::getline(symbols, line);)
-        if (line.ends_with(" nft_do_chain")) return true;
-    return false;
+    // Built into the kernel it has no directory there. Symbols of a module end with its name.
+    static const bool built_in = [] {
+        std::ifstream symbols("/proc/kallsyms");
+        for (std::string line; std::getline(symbols, line);)
+            if (line.ends_with(" nft_do_chain")) return true;
+        return !symbols.eof();
+    }();
+    return built_in;
 }
 
 Result<std::vector<NftChain>> nft_chains(Netlink& netfilter) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// nf_tables as the kernel tells of it: chains, rules, and the trace of a packet
-// (linux/netfilter/nf_tables.h). iptables-nft is nf_tables too.
+// nf_tables: chains, rules, and the trace of a packet (linux/netfilter/nf_tables.h). Includes
+// iptables-nft.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace ksms {
 
-/// Is nf_tables in the running kernel? Asked before any of the calls below, which would load the
+/// Whether nf_tables is in the running kernel. Check it before any call below, which would load the
 /// module.
 [[nodiscard]] bool nftables_loaded();
 
 struct NftChain {
     int family{0};  ///< NFPROTO_INET, NFPROTO_IPV4, …
     std::string table, name;
-    bool base{false};       ///< bound to a hook; the two below are set
+    bool base{false};       ///< bound to a hook; hook and priority are set
     std::uint32_t hook{0};  ///< NF_INET_PRE_ROUTING, …
     std::int32_t priority{0};
 };
@@ -31,8 +31,8 @@ Result<std::vector<NftChain>> nft_chains(Netlink& netfilter);
 
 struct NftRule {
     std::uint64_t handle{0};
-    bool rejects{false};     ///< it answers with an ICMP error or a RST
-    bool compatible{false};  ///< it has a match or a target of iptables
+    bool rejects{false};     ///< it sends an ICMP error or a RST
+    bool compatible{false};  ///< it has an iptables match or target (xt)
 };
 /// The rules of a chain in their order.
 Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain);
@@ -40,38 +40,37 @@ Result<std::vector<NftRule>> nft_rules(Netlink& netfilter, const NftChain& chain
 /// "inet", "ip", "ip6", "netdev", "bridge", "arp".
 [[nodiscard]] std::string nft_family_name(int family);
 
-/// What a packet must be for the trace.
+/// Packets to trace.
 struct NftTraceMatch {
     std::uint8_t protocol{0};         ///< IPPROTO_TCP or IPPROTO_UDP
-    std::uint32_t offset{0};          ///< from the transport header on
-    std::vector<std::uint8_t> bytes;  ///< that stand there
+    std::uint32_t offset{0};          ///< from the transport header
+    std::vector<std::uint8_t> bytes;  ///< at that offset
 };
 
 /// One message of a trace: a rule that matched, or the policy at a chain's end.
 struct NftTraceStep {
     enum class Kind { rule, policy, leave };
-    std::uint32_t packet{0};  ///< the same for all of one packet
+    std::uint32_t packet{0};  ///< the same for all steps of a packet
     int family{0};
     std::string table, chain;
     Kind kind{Kind::rule};
     std::uint64_t handle{0};
-    int verdict{0};      ///< NF_DROP, NF_ACCEPT, NFT_JUMP, …; of a policy, what it says
+    int verdict{0};      ///< NF_DROP, NF_ACCEPT, NFT_JUMP, …; for a policy, the policy
     std::string target;  ///< of a jump or goto
     bool operator==(const NftTraceStep&) const = default;
 };
 
-/// A table of our own that has matching packets traced, and the socket that hears of it. The table
-/// belongs to a socket (NFT_TABLE_F_OWNER, Linux 5.12): the kernel removes it when that is closed,
-/// whoever dies.
+/// A table that traces matching packets, and the socket that receives the trace. The table belongs
+/// to a socket (NFT_TABLE_F_OWNER, Linux 5.12): the kernel removes it when the socket is closed.
 class NftTrace {
 public:
-    /// @param matches  any of them is enough
+    /// @param matches  traces packets that match any of these
     static Result<NftTrace> start(const Netns& netns, const std::vector<NftTraceMatch>& matches);
-    /// Ends it: the table is gone afterwards.
-    /// @return what the traced packets met, in order, without our own table; an error where the
-    /// kernel had more to say than there was room for: somebody else's packets are traced too
+    /// Ends the trace and removes the table.
+    /// @return the steps of the traced packets in order, without our own table; an error if
+    /// messages were lost, because traces of other users fill the buffer too
     Result<std::vector<NftTraceStep>> finish();
-    /// The name of the table.
+    /// The name of our table.
     static std::string table_name();
 
 private:

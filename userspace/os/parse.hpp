@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One message of the kernel's -> a value. Knows no socket; nothing where the message is too short
-// to have its fixed part, or is of another kind. For the files of this room and for tests.
+// Parses one message of the kernel. Uses no socket. Returns nothing if the message is too short or
+// of another type. For the files of this room and for tests.
 #pragma once
 
 #include <cstdint>
@@ -22,22 +22,22 @@ std::optional<InterfaceAddress> parse_interface_address(const nlmsghdr* message)
 std::optional<RouteAnswer> parse_route(const nlmsghdr* message);
 std::optional<RoutingRule> parse_routing_rule(const nlmsghdr* message);
 std::optional<Qdisc> parse_qdisc(const nlmsghdr* message);
-/// Nothing for a filter's head, which has no handle.
+/// Nothing for the head of a filter, which has no handle.
 std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t direction);
 
 // nf_tables
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message);
 std::optional<NftRule> parse_nft_rule(const nlmsghdr* message);
 std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message);
-/// Nothing for a rule that limits no rate, or only notes something.
+/// Nothing for a rule without a rate limit, or one that only logs or marks.
 std::optional<RateLimit> parse_nft_limit(const nlmsghdr* message, int family);
 
 // iptables-legacy
-/// @param entries  what stands behind the head of ipt_get_entries or ip6t_get_entries
+/// @param entries  the entries of ipt_get_entries or ip6t_get_entries, without its head
 std::vector<RateLimit> parse_legacy_limits(std::span<const std::uint8_t> entries, int family);
 
 // ctnetlink
-/// The packet that made an entry.
+/// The original tuple of an entry.
 Flow original_of(const Attributes& entry, int family);
 
 }  // namespace ksms

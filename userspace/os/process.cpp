@@ -12,11 +12,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <sstream>
 #include <string_view>
 
 #include "base/fd.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
@@ -53,21 +53,18 @@ struct NamedCapability {
 
 Result<ProcessId> process_id(std::uint32_t pid) {
     KSMS_TRY(const auto text, read_stat(pid));
-    // The name in parentheses may hold anything, parentheses too; the fields begin behind the last
-    // one.
+    // The name may contain parentheses: the fields begin after the last one.
     const auto close = text.rfind(')');
     if (close == std::string::npos)
         return fail(Code::failed, fmt::format("/proc/{}/stat has no name", pid));
     std::istringstream fields(text.substr(close + 2));
     std::string field;
-    ProcessId process{pid, 0};
     for (int number = 3; fields >> field; ++number) {
         if (number == 3 && (field == "Z" || field == "X"))
             return fail(Code::not_found, fmt::format("process {} has ended", pid));
         if (number == 22) {
-            const auto [rest, error] =
-                std::from_chars(field.data(), field.data() + field.size(), process.start);
-            if (error == std::errc() && rest == field.data() + field.size()) return process;
+            const auto start = parse_number<std::uint64_t>(field);
+            if (start) return ProcessId{pid, *start};
             break;
         }
     }
@@ -81,7 +78,7 @@ Result<ProcessId> this_process() {
 std::uint32_t current_pid() {
     const auto known = known_pid.load(std::memory_order_relaxed);
     if (known != 0) return known;
-    // Before it is known, so that no child inherits it.
+    // Registered before the PID is cached, so that no child uses the cached PID.
     static const bool forgotten_by_children = pthread_atfork(nullptr, nullptr, [] {
                                                   known_pid.store(0, std::memory_order_relaxed);
                                               }) == 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Which process: a PID alone may be another one tomorrow, a PID with its start time may not.
+// Identity of processes: PIDs are reused, a PID with its start time is unique.
 #pragma once
 
 #include <compare>
@@ -16,21 +16,22 @@ struct ProcessId {
     auto operator<=>(const ProcessId&) const = default;
 };
 
-/// @return Code::not_found where there is no such process (a zombie counts as gone), and only
-/// there: where it could not be looked at, another code
+/// @return Code::not_found only if there is no such process (or it is a zombie); another code if it
+/// could not be examined
 Result<ProcessId> process_id(std::uint32_t pid);
 Result<ProcessId> this_process();
-/// getpid(2) without the system call, which is a third of what an allocation costs. Right after a
-/// fork(3), not after a raw clone(2).
+/// getpid(2) without the system call, which would take a third of the time of an allocation.
+/// Correct after fork(3), not after a raw clone(2).
 [[nodiscard]] std::uint32_t current_pid();
-/// True unless /proc says that it is gone, a zombie, or another process by now.
+/// False only if /proc shows that it is gone, a zombie, or another process.
 [[nodiscard]] bool is_alive(const ProcessId& process);
-/// The name of the calling user, "uid:N" where the user database has none.
+/// The name of the calling user; "uid:N" if the user database has none.
 [[nodiscard]] std::string user_name();
-/// Is `capability` (CAP_NET_ADMIN, …) in the effective set?
+/// Whether `capability` (CAP_NET_ADMIN, …) is in the effective set.
 [[nodiscard]] bool has_capability(int capability);
-/// Code::not_allowed naming every capability of CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN, CAP_BPF,
-/// CAP_PERFMON that is missing, with the remedy; `what` is what needs them ("a scan").
+/// Code::not_allowed naming each missing capability of CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN,
+/// CAP_BPF, CAP_PERFMON.
+/// @param what  needs them: "a scan"
 Status require_capabilities(const std::string& what);
 
 }  // namespace ksms

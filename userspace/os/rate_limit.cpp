@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Nothing where the match is of another size than this header says.
+/// Nothing if the match has another size than in this header.
 template <typename T>
 std::optional<T> read_as(std::span<const std::uint8_t> info, std::size_t at) {
     T value{};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Rate limits in the rules of iptables-legacy: getsockopt(IPT_SO_GET_ENTRIES), as iptables-save
-// reads them. Only tables that are there: asking for another would make it.
+// Rate limits in iptables-legacy: getsockopt(IPT_SO_GET_ENTRIES), like iptables-save. Reads only
+// existing tables, because reading another would create it.
 #include <netinet/in.h>
-// Before the kernel's own.
+// Before the kernel's headers.
 #include <fmt/format.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
@@ -113,7 +113,7 @@ Status take_table(const Fd& socket, const std::string& table, std::vector<RateLi
     head.size = info.size;
     std::memcpy(bytes.data(), &head, sizeof head);
     size = static_cast<socklen_t>(bytes.size());
-    // EAGAIN, too: somebody changed it in between.
+    // Also EAGAIN: the table changed meanwhile.
     if (getsockopt(socket.get(), Ip::level, Ip::get_entries, bytes.data(), &size) != 0)
         return fail_errno(errno, what);
     take_rules<Ip>(std::span<const std::uint8_t>(bytes).subspan(sizeof head), to);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Rate limits in the rules of nftables and of iptables-nft: NFT_MSG_GETRULE,
-// linux/netfilter/nf_tables.h.
+// Rate limits in nftables and iptables-nft: NFT_MSG_GETRULE, linux/netfilter/nf_tables.h.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
@@ -11,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <string>
@@ -20,6 +18,7 @@
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
+#include "os/nftables.hpp"
 #include "os/parse.hpp"
 #include "os/rate_limit.hpp"
 
@@ -33,18 +32,7 @@ constexpr std::uint64_t kProbeBytes = 80;
 constexpr std::string_view kDecisions[] = {"reject", "queue", "synproxy", "dynset", "notrack",
                                            "nat",    "masq",  "redir",    "tproxy", "fwd"};
 
-/// Asking would load it.
-bool not_loaded() {
-    std::ifstream modules("/proc/modules");
-    bool xtables = false;
-    for (std::string line; std::getline(modules, line);) {
-        if (line.starts_with("nf_tables ")) return false;
-        xtables |= line.starts_with("x_tables ") || line.starts_with("nfnetlink ");
-    }
-    return xtables;  // firewalls are modules here, and this one is none of them
-}
-
-/// One rule while its expressions go by.
+/// A rule, built up from its expressions.
 class Rule {
 public:
     void take_list(const nlattr* list) {
@@ -114,7 +102,7 @@ private:
         if (interval) slower(*interval);
     }
 
-    /// What the next comparison compares.
+    /// Notes what the next comparison refers to.
     void take_load(const std::string& name, const nlattr* data) {
         loaded_ = Loaded::other;
         if (name == "meta") {
@@ -150,7 +138,7 @@ private:
         limit_.last = *to;
     }
 
-    /// The first two bytes; of one byte alone it is the upper half.
+    /// The first two bytes, in network order; a single byte is the upper one.
     static std::optional<std::uint16_t> number_in(const nlattr* data) {
         const Attributes value(data, NFTA_DATA_MAX);
         const auto bytes = value.bytes(NFTA_DATA_VALUE);
@@ -181,13 +169,13 @@ std::optional<RateLimit> parse_nft_limit(const nlmsghdr* message, int family) {
 }
 
 Status add_nft_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
-    if (not_loaded()) return {};
+    if (!nftables_loaded()) return {};
     KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
     Message request(nft_message(NFT_MSG_GETRULE), 0);
     request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
     const auto limits = list(netfilter, request, "read the rules of nftables in " + netns.name(),
                              [&](const nlmsghdr* rule) { return parse_nft_limit(rule, family); });
-    // A kernel without nftables does not know the question.
+    // A kernel without nftables does not know the request.
     const int err = limits ? 0 : limits.error().err;
     if (err == EINVAL || err == EOPNOTSUPP) return {};
     if (!limits) return std::unexpected(limits.error());

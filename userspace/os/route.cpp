@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/fib_rules.h>
-#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
 #include <cerrno>
@@ -105,7 +104,7 @@ Result<RouteAnswer> route(Netlink& netlink, const RouteQuestion& question) {
     info.rtm_dst_len = static_cast<unsigned char>(question.destination.size() * 8);
     info.rtm_tos = question.tos;
     if (question.whole_route) info.rtm_flags = RTM_F_FIB_MATCH;
-    // Without it an IPv4 answer says main, whatever table it came from; IPv6 refuses the flag.
+    // Without RTM_F_LOOKUP_TABLE an IPv4 answer always names the table main. IPv6 refuses the flag.
     if (question.whole_route && question.destination.family == AF_INET)
         info.rtm_flags |= RTM_F_LOOKUP_TABLE;
     message.put(RTA_DST, question.destination);
@@ -144,21 +143,6 @@ Result<std::vector<RouteAnswer>> table_routes(Netlink& netlink, int family, std:
     auto found = list(netlink, message, "list the routes of " + netlink.netns(), parse_route);
     if (!found && found.error().err == ENOENT) return {};  // there is no such table
     return found;
-}
-
-Result<bool> forwards(Netlink& netlink, int family, std::uint32_t ifindex) {
-    Message message(RTM_GETNETCONF, 0);
-    message.fixed<netconfmsg>().ncm_family = static_cast<__u8>(family);
-    // ip-sysctl: IPv6 forwards by conf/all, IPv4 by the interface's own
-    message.put_u32(NETCONFA_IFINDEX, family == AF_INET6
-                                          ? static_cast<std::uint32_t>(NETCONFA_IFINDEX_ALL)
-                                          : ifindex);
-    bool on = false;
-    KSMS_CHECK(netlink.query(
-        message, "ask whether " + netlink.netns() + " forwards", [&](const nlmsghdr* each) {
-            on = Attributes(each, sizeof(netconfmsg), NETCONFA_MAX).u32(NETCONFA_FORWARDING) != 0;
-        }));
-    return on;
 }
 
 Result<std::vector<RoutingRule>> rules(Netlink& netlink, int family) {

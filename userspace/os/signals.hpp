@@ -5,12 +5,12 @@
 
 namespace ksms {
 
-/// SIGINT, SIGTERM, SIGHUP and SIGQUIT set the number that is returned and end nothing; who had
-/// them ignored (nohup) keeps them ignored. SIGPIPE is ignored: a write says EPIPE.
+/// Catches SIGINT, SIGTERM, SIGHUP and SIGQUIT, unless they are ignored (nohup), and ignores
+/// SIGPIPE: a write returns EPIPE.
+/// @return the number of the last signal, 0 before
 const std::atomic<int>& catch_signals();
 
-/// As a program wants them that takes our place (execve(2) resets what was caught, not what was
-/// ignored).
+/// Resets SIGPIPE before execve(2), which resets caught signals but not ignored ones.
 void release_signals();
 
 }  // namespace ksms

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// clsact and the cls_bpf filters on it.
+// clsact and its cls_bpf filters.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/if_ether.h>

@@ -23,7 +23,7 @@ constexpr std::size_t kMost = 64 << 20;  // bytes of output
 
 constexpr std::array<const char*, 4> kDirectories{"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 
-/// How a child begins: no input, its output into a pipe, signals as a program expects them.
+/// Starts a child: no input, its output into a pipe, default signals.
 class Start {
 public:
     explicit Start(int output) {
@@ -35,7 +35,7 @@ public:
         sigset_t signals;
         sigfillset(&signals);
         posix_spawnattr_setsigdefault(&attributes_, &signals);
-        // Its own group: Ctrl-C is for us.
+        // A process group of its own, so that Ctrl-C does not reach it.
         posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     }
     Start(const Start&) = delete;
@@ -49,7 +49,7 @@ public:
         std::vector<char*> words;
         for (const auto& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
         words.push_back(nullptr);
-        // Not ours: whoever called us may have put libraries, plugins or another PATH into it.
+        // A fixed environment: the caller's could set libraries, plugins or another PATH.
         std::string language = "LC_ALL=C", path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
         std::array<char*, 3> environment{language.data(), path.data(), nullptr};
         return posix_spawn(&pid, program.c_str(), &files_, &attributes_, words.data(),
@@ -61,7 +61,7 @@ private:
     posix_spawnattr_t attributes_;
 };
 
-/// Everything until the end of the pipe; false: it took too long, or is too much.
+/// Reads to the end of the pipe. @return false after kPatience or kMost
 bool read_all(const Fd& pipe, std::string& text) {
     const auto until = monotonic() + kPatience;
     while (true) {

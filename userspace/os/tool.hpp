@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Other people's programs, run inside a namespace for what they print.
+// Runs external programs in a namespace and reads their output.
 #pragma once
 
 #include <string>
@@ -11,17 +11,16 @@
 
 namespace ksms {
 
-/// Where a program of the system is, in directories that only root writes to; PATH is not asked. ""
-/// where there is none.
+/// The path of a system program, in directories that only root can write; PATH is not used. "": not
+/// found.
 [[nodiscard]] std::string find_tool(std::string_view name);
 
-/// Runs a program to its end, without input and with an environment of its own; what it says on
-/// standard error is dropped.
-/// @param arguments  the program first, as find_tool() takes it. Names that others gave must be
-/// such
-///                   that the program takes them for nothing else
-/// @return its standard output; Code::not_found where there is no such program, Code::failed where
-/// it ended with another status than 0, took longer than ten seconds or printed more than 64 MiB
+/// Runs a program to its end, without input and with a fixed environment. Its standard error is
+/// dropped.
+/// @param arguments  the program first, for find_tool(). Names that other users chose must not look
+///                   like options or commands of the program
+/// @return its standard output; Code::not_found if there is no such program; Code::failed if it
+/// ended with a status other than 0, took longer than ten seconds or printed more than 64 MiB
 Result<std::string> run_tool(const Netns& netns, const std::vector<std::string>& arguments);
 
 }  // namespace ksms

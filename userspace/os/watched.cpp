@@ -2,57 +2,35 @@
 // Sources: proc_pid_fdinfo(5), epoll_ctl(2).
 #include "os/watched.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <charconv>
+#include <filesystem>
 #include <fstream>
-#include <memory>
 #include <set>
 #include <string>
-#include <vector>
+#include <system_error>
+
+#include "base/directory.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
 
-struct CloseDirectory {
-    void operator()(DIR* directory) const { closedir(directory); }
-};
-
-Result<std::vector<int>> open_descriptors() {
-    const std::unique_ptr<DIR, CloseDirectory> directory(opendir("/proc/self/fd"));
-    if (!directory) return fail_errno(errno, "list descriptors");
-    std::vector<int> found;
-    while (true) {
-        errno = 0;
-        const dirent* entry = readdir(directory.get());
-        if (entry == nullptr && errno != 0) return fail_errno(errno, "list descriptors");
-        if (entry == nullptr) return found;
-        const std::string_view name = entry->d_name;
-        int number = -1;
-        std::from_chars(name.data(), name.data() + name.size(), number);
-        if (number > STDERR_FILENO && number != dirfd(directory.get())) found.push_back(number);
-    }
-}
-
 std::string link_of(int fd) {
-    std::array<char, 64> target{};
-    const auto length =
-        readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), target.data(), target.size());
-    return {target.data(), length < 0 ? 0U : static_cast<std::size_t>(length)};
+    std::error_code none;
+    return std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd), none).string();
 }
 
-/// What is closed at exec was not inherited.
+/// A descriptor with FD_CLOEXEC was not inherited.
 bool is_own(int fd) {
     const int flags = fcntl(fd, F_GETFD);
     return flags >= 0 && (flags & FD_CLOEXEC) != 0;
 }
 
-/// Where a pipe that does not block is read: only signals are told by one.
+/// The read end of a non-blocking pipe, which Asio uses for signals.
 bool is_pipe_of_signals(int fd, const std::string& link) {
     const int flags = fcntl(fd, F_GETFL);
     return link.starts_with("pipe:") && flags >= 0 && (flags & O_NONBLOCK) != 0 &&
@@ -62,9 +40,11 @@ bool is_pipe_of_signals(int fd, const std::string& link) {
 }  // namespace
 
 Status are_events_watched() {
-    KSMS_TRY(const auto descriptors, open_descriptors());
+    KSMS_TRY(const auto descriptors, list_directory("/proc/self/fd"));
     std::set<int> watched, wanted;
-    for (const int fd : descriptors) {
+    for (const auto& descriptor : descriptors) {
+        const int fd = parse_number<int>(descriptor).value_or(-1);
+        if (fd <= STDERR_FILENO) continue;
         const auto link = link_of(fd);
         if ((link == "anon_inode:[eventfd]" || link == "anon_inode:[timerfd]" ||
              is_pipe_of_signals(fd, link)) &&

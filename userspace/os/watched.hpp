@@ -5,10 +5,9 @@
 
 namespace ksms {
 
-/// Whether this process waits for its timers (timerfd), its wake-ups (eventfd) and its signals (a
-/// pipe that does not block) with some epoll. Asio registers these by itself and does not look
-/// whether the kernel had the memory: without them a service seems to run, and neither ends nor
-/// does anything in time.
+/// Checks that an epoll instance watches this process's timers (timerfd), wake-ups (eventfd) and
+/// signals (a non-blocking pipe). Asio registers them and ignores ENOMEM of epoll_ctl(2): the
+/// service would run without timers and signals.
 Status are_events_watched();
 
 }  // namespace ksms

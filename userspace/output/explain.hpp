@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A detailed analysis for people and programs.
+// The result of explain as text and JSON.
 #pragma once
 
 #include <cstddef>

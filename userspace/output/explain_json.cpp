@@ -64,7 +64,7 @@ void hook_object(JsonWriter& json, const HookReport& hook) {
     json.end_object();
 }
 
-/// The source's own drop is no router's verdict.
+/// The reason of a hop. The source is no router and has only a drop.
 std::string hop_reason(const Report& report, const HopReport& hop) {
     return hop.answer.result == Verdict::no ? hop.drop.reason : reason_text(report, hop.answer);
 }

@@ -13,10 +13,10 @@ namespace ksms {
 namespace {
 
 constexpr std::size_t kLabel = 13;  // columns of "POSTROUTING  "
-constexpr std::size_t kIndent = 4;  // in front of it
-constexpr std::size_t kDetail = 4;  // of a line that belongs to the one before
+constexpr std::size_t kIndent = 4;  // before the label
+constexpr std::size_t kDetail = 4;  // of a continuation line
 
-/// Lines with a label in front of the first, never wider than the text may be.
+/// A text of labelled lines, wrapped to a width.
 class Page {
 public:
     explicit Page(std::size_t width) : width_(width) {}
@@ -61,7 +61,7 @@ void rule_lines(Page& page, const FirewallRule& rule) {
     if (!rule.text.empty() && !rule.policy) page.detail(rule.text);
 }
 
-/// What a rule did with the packet, in a word.
+/// What a rule did with the packet.
 std::string verb_of(const FirewallRule& rule) {
     if (rule.verdict == "accept") return "accepted";
     if (rule.verdict == "queue") return "queued";
@@ -69,7 +69,7 @@ std::string verb_of(const FirewallRule& rule) {
     return rule.verdict == "drop" ? "DROPPED" : rule.verdict;
 }
 
-/// What stopped it, in the line of the hook where that was.
+/// What stopped the packet, at the hook where it was stopped.
 void stop_lines(Page& page, const std::string& label, const HopReport& hop) {
     if (hop.rule) {
         page.labelled(label, fmt::format("{} by {}: {}", verb_of(*hop.rule),
@@ -177,7 +177,7 @@ void hop_lines(Page& page, const Report& report, const HopReport& hop) {
     const bool hooked = std::ranges::any_of(
         hop.hooks, [](const HookReport& hook) { return hook.passage == Passage::dropped; });
     const bool stopped = hop.answer.result == Verdict::no && !hooked;
-    // A packet meets the routing decision behind PREROUTING, or before OUTPUT.
+    // The routing decision is after PREROUTING, or before OUTPUT.
     if (hop.hop == 0) route_lines(page, hop, stopped);
     for (const auto& hook : hop.hooks) {
         hook_lines(page, hop, hook);

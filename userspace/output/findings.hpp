@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a check of the registry found.
+// Findings of a registry check.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What `doctor` found out about this machine, and what `gc` removed from it.
+// Results of `doctor`, `gc` and `uninstall`.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@ namespace ksms {
 
 enum class Health {
     ok,
-    limited,  ///< something is missing that a plain scan can do without
-    missing,  ///< no scan without it
-    unknown,  ///< it could not be tried
+    limited,  ///< missing, but a plain scan does not need it
+    missing,  ///< missing, and every scan needs it
+    unknown,  ///< could not be tested
 };
 
 struct HealthCheck {
@@ -22,7 +22,7 @@ struct HealthCheck {
     std::string name;
     Health health{Health::ok};
     std::string detail;  ///< what was found
-    std::string remedy;  ///< where it is not ok
+    std::string remedy;  ///< unless ok
 };
 
 struct HealthReport {
@@ -41,7 +41,7 @@ struct Removed {
 };
 
 /// ksms.uninstall/1
-/// @param held  who uses it
+/// @param held  descriptions of its users
 void write_uninstalled_json(const std::vector<Removed>& parts, const std::vector<std::string>& held,
                             bool dry_run, bool pretty, const Sink& sink);
 

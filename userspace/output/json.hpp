@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The documents: tests/schema/ has the shape of each.
+// The JSON documents. Their schemas are in tests/schema/.
 #pragma once
 
 #include <optional>
@@ -11,14 +11,14 @@
 
 namespace ksms {
 
-// What several documents say of a service.
+// Parts that several documents share.
 void service_fields(JsonWriter& json, const Service& service);
-/// Where the kernel dropped it; null for what was not dropped there.
+/// Where the kernel dropped the packet; null if `here` is false.
 void place_and_hook(JsonWriter& json, const Report& report, const DropSite& dropped, bool here);
-/// None where the destination is not on this machine.
+/// None if the destination is not on this machine.
 [[nodiscard]] std::optional<bool> reached(const ServiceReport& service);
 
-/// ksms.scan/1, piece after piece into `sink`.
+/// Writes ksms.scan/1 in pieces to `sink`.
 void write_scan_json(const Report& report, bool pretty, const Sink& sink);
 
 /// ksms.error/1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// JSON as it is produced: 65,535 services over ten routers must not stand in memory as a tree.
+// A streaming JSON writer: 65,535 services over ten routers as a tree would take too much memory.
 #pragma once
 
 #include <concepts>
@@ -14,16 +14,16 @@ namespace ksms {
 
 inline constexpr int kDecimals = 3;  // of milliseconds
 
-/// Takes a document, piece after piece.
+/// Receives a document in pieces.
 using Sink = std::function<void(std::string_view)>;
 
 class JsonWriter {
 public:
-    /// @param pretty  indented by two, a line a value
+    /// @param pretty  indented by two, one value per line
     JsonWriter(Sink sink, bool pretty) : sink_(std::move(sink)), pretty_(pretty) {}
     JsonWriter(const JsonWriter&) = delete;
     JsonWriter& operator=(const JsonWriter&) = delete;
-    /// The rest of the text, and the newline at its end.
+    /// Writes the rest of the text and a newline.
     ~JsonWriter();
 
     JsonWriter& begin_object() { return open('{'); }
@@ -45,7 +45,7 @@ public:
         else
             return unsigned_value(number);
     }
-    /// null for none.
+    /// null if there is no value.
     template <typename T>
     JsonWriter& value(const std::optional<T>& content) {
         return content ? value(*content) : null();
@@ -70,7 +70,7 @@ private:
     Sink sink_;
     bool pretty_;
     bool after_key_{false};
-    std::vector<bool> filled_;  ///< a level: has it a value already?
+    std::vector<bool> filled_;  ///< for each level: whether it has a value
     std::string buffer_;
 };
 

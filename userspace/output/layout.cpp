@@ -33,8 +33,8 @@ std::size_t longest_word(std::string_view text) {
     return longest;
 }
 
-/// The columns from `first` to before `last` of one row, as many lines as its highest cell needs.
-/// Columns that had no room behind the first ones are indented.
+/// Adds the columns [first, last) of a row, with as many lines as its highest cell needs. Folded
+/// columns (first > 0) are indented.
 void add_lines(const std::vector<std::string>& row, const std::vector<std::size_t>& widths,
                std::size_t first, std::size_t last, std::string& text) {
     std::vector<std::vector<std::string>> cells;
@@ -130,7 +130,7 @@ std::vector<std::size_t> Table::columns(std::size_t width) const {
             words[i] = std::max(words[i], longest_word(row[i]));
         }
     }
-    // The widest one that has spaces to break at gives first.
+    // Narrow the widest column that can be wrapped at spaces.
     while (std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1)) > width) {
         std::size_t widest = widths.size();
         for (std::size_t i = 0; i < widths.size(); ++i)

@@ -5,22 +5,17 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "base/clock.hpp"
 #include "base/dscp.hpp"
 #include "base/generation.hpp"
 #include "output/layout.hpp"
+#include "registry/record.hpp"
 
 namespace ksms {
 namespace {
 
 constexpr int kEpochDecimals = 6;  // of seconds since the epoch
-
-template <std::size_t N>
-std::string text_of(const char (&field)[N]) {
-    return {field, ::strnlen(field, N)};
-}
 
 bool is_expired(const ksms_lease& lease, const Moment& now) {
     return lease.expires_ns != 0 && instant(lease.expires_ns) <= now.monotonic;
@@ -117,7 +112,7 @@ std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now
     for (const auto& lease : leases) {
         const auto age = now.monotonic - std::min(now.monotonic, instant(lease.allocated_ns));
         table.add({std::to_string(lease.dscp), fmt::format("0x{:02x}", Dscp(lease.dscp).tos()),
-                   text_of(lease.job), text_of(lease.user),
+                   job_of(lease), user_of(lease),
                    lease.owner_pid == 0 ? "-" : std::to_string(lease.owner_pid), span_text(age),
                    left_text(lease, now), status_of(lease, now)});
     }
@@ -126,8 +121,8 @@ std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now
 
 void lease_object(JsonWriter& json, const ksms_lease& lease, const Moment& now) {
     json.begin_object();
-    json.field("dscp", lease.dscp).field("job_id", text_of(lease.job));
-    json.field("username", text_of(lease.user)).field("uid", lease.uid);
+    json.field("dscp", lease.dscp).field("job_id", job_of(lease));
+    json.field("username", user_of(lease)).field("uid", lease.uid);
     json.key("pid");
     lease.owner_pid == 0 ? json.null() : json.value(lease.owner_pid);
     json.key("start_time");

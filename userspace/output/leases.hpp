@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The registry's leases.
+// Leases and utilization of the registry.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace ksms {
 
-/// Both clocks at one moment: a lease's end is kept on CLOCK_MONOTONIC and printed as a date.
+/// Both clocks at one moment, because leases end on CLOCK_MONOTONIC and are printed as dates.
 struct Moment {
     Instant monotonic;
     WallTime realtime;
@@ -21,15 +21,15 @@ struct Moment {
 
 std::string leases_text(const std::vector<ksms_lease>& leases, const Moment& now,
                         std::size_t width);
-/// How much of the registry is taken.
+/// Utilization of the registry.
 struct RegistryUse {
-    std::uint64_t dscps{0};     ///< bit n: DSCP n may be given out
-    std::uint32_t capacity{0};  ///< leases that there can be at once
+    std::uint64_t dscps{0};     ///< bit n: DSCP n may be allocated
+    std::uint32_t capacity{0};  ///< maximum of concurrent leases
     std::uint32_t in_use{0};
-    ksms_registry figures{};  ///< what the kernel counted
-    std::uint32_t over{0};    ///< of dead owners or past their time: free for the next that asks
+    ksms_registry figures{};  ///< counters of the kernel
+    std::uint32_t over{0};    ///< expired or of dead owners: the next allocation can take them
 };
-/// 0 to 1, more where the limits were lowered under leases that stand.
+/// 0 to 1; more if the limits were lowered below the present leases.
 [[nodiscard]] double utilization(const RegistryUse& use);
 std::string use_text(const RegistryUse& use);
 /// ksms.registry-status/1

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kWidestHeading = 24;
 constexpr std::size_t kNarrowestName = 8;
-constexpr std::size_t kWhy = 36;  // columns that WHY gets before the matrix is folded
+constexpr std::size_t kWhy = 36;  // minimum columns of WHY before the matrix is folded
 constexpr std::size_t kEnd = 3;
 
 const char* text_of(Cell cell) {
@@ -35,7 +35,7 @@ Cell end_cell(Verdict verdict) {
     return Cell::unknown;
 }
 
-/// A row, made to be shown.
+/// A row with its texts.
 struct Line {
     const ScanView::Row* row;
     std::string service, name, why;
@@ -63,11 +63,11 @@ std::string colored(std::string text, Cell cell, bool color) {
     return start + text.substr(0, letters) + "\x1b[0m" + text.substr(letters);
 }
 
-/// Columns that stand side by side.
+/// Columns of one block of the matrix.
 struct Block {
     std::string title;
     std::vector<std::size_t> routers;  ///< indices into ScanView::routers
-    bool end{false};                   ///< END and WHY stand behind them
+    bool end{false};                   ///< followed by END and WHY
 };
 
 std::size_t column_of(const ScanView::Router& router) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Services over routers. For the files of this room.
+// The matrix of services and routers. For the files of this room.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace ksms {
 
-/// Headings and rows, in as many blocks as the width asks for.
+/// Headings and rows, in as many blocks as the width requires.
 std::string matrix_text(const ScanView& view, const TextStyle& style);
 
 }  // namespace ksms

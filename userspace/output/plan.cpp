@@ -33,7 +33,7 @@ const EndWords& words_of(PathEnd end) {
     return kEnds[0];
 }
 
-/// The services of each path that an entry uses.
+/// The services of an entry by path.
 std::map<std::uint32_t, std::vector<Service>> paths_of(const ScanRequest& request, const Plan& plan,
                                                        std::size_t entry) {
     std::map<std::uint32_t, std::vector<Service>> paths;

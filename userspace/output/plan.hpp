@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a scan would do.
+// The plan of a scan (--dry-run).
 #pragma once
 
 #include <cstddef>

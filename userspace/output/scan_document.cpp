@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A document of a scan -> what its text shows.
+// Makes the view for the text of a scan of its JSON document.
 #include <netinet/in.h>
 
 #include <concepts>
@@ -17,14 +17,14 @@ namespace {
 
 using nlohmann::json;
 
-/// "" for null, and for what is not there.
+/// "" if the value is null or missing.
 std::string text(const json& object, const char* key) {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-/// A whole number that fits, 0 where there is none of that name. Throws where it is no such number:
-/// the library would convert -1, 0.5 and 1e300 without a word.
+/// A whole number, 0 if it is missing. Throws for other values: the library would convert -1, 0.5
+/// and 1e300 silently.
 template <std::unsigned_integral Number>
 Number number(const json& object, const char* key) {
     const auto value = object.value(key, json(0U));
@@ -74,7 +74,7 @@ void add_router(const json& object, ScanView& view) {
     for (auto& row : view.rows) row.cells.push_back(Cell::not_on_path);
 }
 
-/// Neighbours that look alike become one row.
+/// Joins consecutive ports with equal rows.
 void join_rows(std::vector<ScanView::Row>& rows) {
     std::vector<ScanView::Row> joined;
     for (auto& row : rows) {
@@ -128,7 +128,7 @@ ScanView read(const json& document) {
 }  // namespace
 
 Result<ScanView> view_of_document(std::string_view document) {
-    // The library takes a NUL for the end of the text.
+    // The library stops at a NUL.
     const bool whole = document.find('\0') == std::string_view::npos;
     try {
         const auto parsed = json::parse(document);

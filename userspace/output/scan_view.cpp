@@ -26,7 +26,7 @@ Cell cell_of(const ServiceAtRouter& answer) {
     return Cell::unknown;
 }
 
-/// Would both have the same row? Their ports follow each other.
+/// Whether two services of consecutive ports have equal rows.
 bool same_row(const Report& report, std::size_t a, std::size_t b) {
     const auto &one = report.services[a], &other = report.services[b];
     const bool same = one.service.protocol == other.service.protocol &&
@@ -47,7 +47,7 @@ ScanView::Row row_of(const Report& report, std::size_t first, std::size_t count)
     return row;
 }
 
-/// The services without an answer, as many as a line can hold.
+/// The services that are UNKNOWN, as many as fit on a line.
 std::string unknown_ports(const Report& report) {
     std::vector<Service> services;
     for (const auto& service : report.services)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the text of a scan shows. Made of the scan's report, or of its document where ksmsd ran it.
+// The content of the text of a scan. Made from the report of a scan, or from its document if ksmsd
+// ran it.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,7 @@ struct ScanView {
     };
     std::vector<Router> routers;
 
-    /// A service, or several neighbours that share a row.
+    /// A service, or consecutive ports with equal rows.
     struct Row {
         Service first;
         std::size_t count{1};
@@ -48,10 +49,10 @@ struct ScanView {
 ScanView view_of(const Report& report);
 
 /// @param document  ksms.scan/1
-/// @return Code::failed where it is none
+/// @return Code::failed if it is not such a document
 Result<ScanView> view_of_document(std::string_view document);
 
-/// What to do about the first UNKNOWN; "": there is none.
+/// What to do about the first UNKNOWN; "" if there is none.
 std::string hint_text(const Report& report);
 
 }  // namespace ksms

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What is attached where, and what it counted.
+// Taps and their counters.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace ksms {
 
-/// `stats` of the BPF programs, by enum ksms_stat; empty where nobody asked.
+/// `stats` of the BPF programs, by enum ksms_stat; may be empty.
 using ProgramStats = std::vector<std::uint64_t>;
 
 std::string taps_text(const std::vector<TapRow>& taps, std::size_t width);

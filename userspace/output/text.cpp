@@ -51,7 +51,7 @@ std::string stops(const ScanView& view) {
         routers.push_back(fmt::format("{} {}", printable(router.name), found->second));
         at.erase(found);
     }
-    for (const auto& [router, count] : at)  // on the way, but not asked for
+    for (const auto& [router, count] : at)  // on the path, but hidden by --router
         routers.push_back(fmt::format("{} {}", printable(router), count));
     return fmt::format("{} stop{}{}", view.no, view.no == 1 ? "s" : "",
                        routers.empty() ? "" : fmt::format(" ({})", joined(routers, ", ")));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A scan as a person reads it.
+// A scan as text.
 #pragma once
 
 #include <cstddef>

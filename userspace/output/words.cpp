@@ -61,8 +61,7 @@ std::string_view kind_text(DropKind kind) {
     return "dropped";
 }
 
-/// "firewall, FORWARD (NETFILTER_DROP)": what a network engineer understands, then the kernel's
-/// word.
+/// "firewall, FORWARD (NETFILTER_DROP)": a common term, then the kernel's reason.
 std::string drop_text(const Report& report, const DropSite& dropped, std::string_view hook) {
     const auto what = kind_text(dropped.kind);
     const auto& reason = report.words[dropped.reason];
@@ -83,7 +82,7 @@ std::string rejected_text(const DropSite& dropped, const Reply& reply) {
     return is_rejected(dropped, reply) ? ", rejected: " + reply_text(reply) : std::string();
 }
 
-/// How a router stopped it. @param refusal  "blackhole (10.2.0.0/16)": the route; "": not known
+/// How a router stopped the probe.
 std::string stop_text(const Report& report, const Cause& cause) {
     const auto& dropped = cause.dropped;
     const auto& refusal = report.texts[cause.text];
@@ -143,7 +142,7 @@ void add_notes(Notes set, std::vector<std::string>& notes) {
     }
 }
 
-/// What a YES has to tell: how it was taken, what changed on its way, who dropped it in the end.
+/// Details of a YES: how it was accepted, changes on its path, a drop by the destination.
 std::string yes_text(const Report& report, const ServiceReport& service) {
     std::vector<std::string> parts;
     if (service.cause.why == Why::delivered)

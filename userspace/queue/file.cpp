@@ -13,6 +13,7 @@
 #include <ranges>
 #include <set>
 
+#include "base/directory.hpp"
 #include "base/fd.hpp"
 #include "queue/schema.hpp"
 
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t most_kept = 16;
 
-/// The path of a file beside it: with("jobs.db", "-wal").
+/// The path with a suffix: with("jobs.db", "-wal").
 fs::path with(fs::path file, const std::string& more) {
     file += more;
     return file;
@@ -34,7 +35,8 @@ bool is_taken(const fs::path& file) {
     return fs::exists(fs::symlink_status(file, ignored));
 }
 
-/// The directory, ours alone, locked against another that opens at the same time.
+/// Opens the directory, checks that only this user can write it, and locks it against a concurrent
+/// open.
 Result<Fd> open_directory(const fs::path& directory) {
     if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
         return fail_errno(errno, "make the directory " + directory.string());
@@ -52,7 +54,7 @@ Result<Fd> open_directory(const fs::path& directory) {
     return fd;
 }
 
-/// True: there is a file of ours to open.
+/// Whether the file exists. An error if it is not a regular file of this user.
 Result<bool> is_there(const fs::path& file) {
     struct stat status{};
     if (lstat(file.c_str(), &status) != 0) {
@@ -69,7 +71,7 @@ Result<bool> is_there(const fs::path& file) {
     return true;
 }
 
-/// A new database, complete and closed, so that it needs no log beside it.
+/// Creates a complete database and closes it, so that it needs no log.
 Status make_fresh(const fs::path& file) {
     for (const char* more : {"", "-wal", "-journal"}) ::unlink(with(file, more).c_str());
     {
@@ -83,8 +85,8 @@ Status make_fresh(const fs::path& file) {
     return fresh.run("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-/// What is wrong with an open database; "" where it is sound. Another's, or a newer one, is an
-/// error.
+/// @return the damage of an open database; "": none. An error for another program's or a newer
+/// database.
 Result<std::string> examine(Database& database, const fs::path& file) {
     KSMS_TRY(const auto application, database.text("PRAGMA application_id"));
     if (application != std::to_string(application_id))
@@ -103,10 +105,10 @@ Result<std::string> examine(Database& database, const fs::path& file) {
     return check;
 }
 
-/// What is wrong with the file; "" where it is sound.
+/// @return the damage of the file; "": none
 Result<std::string> examine_file(Database& database, const fs::path& file) {
     auto wrong = examine(database, file);
-    // A page that could not be read in this moment is not damaged: twice it is.
+    // A single failure can be a transient read error: it counts only if it occurs twice.
     if (!wrong || !wrong->empty()) wrong = examine(database, file);
     if (wrong || !is_damaged(wrong.error())) return wrong;
     return wrong.error().message;
@@ -116,21 +118,18 @@ fs::path aside_name(const fs::path& file, std::uint64_t number) {
     return with(file, fmt::format(".damaged-{}", number));
 }
 
-/// N of every jobs.db.damaged-N, or its log, that is there.
+/// The numbers N of all files jobs.db.damaged-N and their logs.
 Result<std::set<std::uint64_t>> kept_aside(const fs::path& file) {
     const auto stem = file.filename().string() + ".damaged-";
     std::set<std::uint64_t> numbers;
-    std::error_code failed;
-    for (fs::directory_iterator at(file.parent_path(), failed); !failed && at != end(at);
-         at.increment(failed)) {
-        const auto name = at->path().filename().string();
+    KSMS_TRY(const auto names, list_directory(file.parent_path()));
+    for (const auto& name : names) {
         std::uint32_t number = 0;
         if (!name.starts_with(stem)) continue;
         if (std::from_chars(name.data() + stem.size(), name.data() + name.size(), number).ec ==
             std::errc{})
             numbers.insert(number);
     }
-    if (failed) return fail_errno(failed.value(), "list " + file.parent_path().string());
     return numbers;
 }
 
@@ -145,10 +144,10 @@ Status sync(const Fd& directory, const fs::path& name) {
     return {};
 }
 
-/// Moves the file with its log to a name that is not in use. Of too many the last one gives way:
-/// the first ones say most.
-/// @param interrupted  the file was moved before a kill -9: only its log is left to move
-/// @return where it is now
+/// Moves the file and its log to an unused name. If there are too many, replaces the last one,
+/// because the first ones have the most jobs.
+/// @param interrupted  the file was moved before a kill -9; only its log remains to be moved
+/// @return the new path
 Result<fs::path> set_aside(const fs::path& file, bool interrupted) {
     KSMS_TRY(auto numbers, kept_aside(file));
     const auto last = numbers.empty() ? 0 : *numbers.rbegin();
@@ -166,7 +165,7 @@ Result<fs::path> set_aside(const fs::path& file, bool interrupted) {
     return is_taken(aside) ? aside : with(aside, "-wal");
 }
 
-/// The last one that was set aside and is still there.
+/// The last file that was set aside and still exists.
 std::optional<Damage> last_damage(const fs::path& file) {
     const auto numbers = kept_aside(file);
     if (!numbers) return std::nullopt;
@@ -176,21 +175,21 @@ std::optional<Damage> last_damage(const fs::path& file) {
     return std::nullopt;
 }
 
-/// What is to be done with the file that is there, or is not.
+/// The state of the file.
 struct Finding {
-    std::string wrong;  ///< why it has to be set aside; "" where there is nothing to set aside
-    Database database;  ///< open where it can be used
+    std::string wrong;  ///< why it has to be set aside; "": it has not
+    Database database;  ///< open if it can be used
 };
 
 Result<Finding> look_at(const fs::path& file) {
     KSMS_TRY(const bool there, is_there(file));
     std::error_code ignored;
     if (!there) {
-        // Another database's log must not be played into a new one.
+        // The log of another database must not be replayed into a new one.
         const auto log = fs::file_size(with(file, "-wal"), ignored);
         return Finding{!ignored && log > 0 ? "the file is missing, only its log is there" : "", {}};
     }
-    // SQLite would take it for a new database, and remove its log.
+    // SQLite would take an empty file for a new database and remove its log.
     if (fs::file_size(file, ignored) == 0) return Finding{"the file is empty", {}};
     KSMS_TRY(auto database, Database::open(file));
     KSMS_TRY(auto wrong, examine_file(database, file));
@@ -211,8 +210,8 @@ Result<OpenedFile> open_file(const fs::path& directory, std::string wrong) {
     }
     if (found.database.get() != nullptr)
         return OpenedFile{std::move(found.database), last_damage(file)};
-    // It lies ready until the damaged one is out of the way: whoever finds it without a jobs.db
-    // goes on where a kill -9 came between.
+    // Prepared before the damaged file is moved. If it exists without a jobs.db, a kill -9 came
+    // between, and the move is continued.
     const auto fresh = with(file, ".new");
     const bool interrupted = is_taken(fresh);
     KSMS_CHECK(make_fresh(fresh));
@@ -221,7 +220,7 @@ Result<OpenedFile> open_file(const fs::path& directory, std::string wrong) {
         KSMS_TRY(auto aside, set_aside(file, interrupted && !is_taken(file)));
         damage = Damage{std::move(found.wrong), std::move(aside)};
     }
-    // One after the other: the old log must never be found beside the new file.
+    // In this order: the old log must never be beside the new file.
     KSMS_CHECK(sync(locked, directory));
     KSMS_CHECK(move(fresh, file));
     KSMS_CHECK(sync(locked, directory));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// jobs.db as a file: made, checked, set aside.
+// The file jobs.db: creation, checks, setting aside.
 #pragma once
 
 #include <filesystem>
@@ -16,8 +16,8 @@ struct OpenedFile {
     std::optional<Damage> damage;
 };
 
-/// What JobStore::open() promises, up to the connection.
-/// @param wrong  why it is set aside without a check; "": a check decides
+/// Opens or creates the file as JobStore::open() describes.
+/// @param wrong  why to set it aside without a check; "": a check decides
 [[nodiscard]] Result<OpenedFile> open_file(const std::filesystem::path& directory,
                                            std::string wrong);
 

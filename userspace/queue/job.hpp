@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A job as the queue knows it: what was asked, where it stands, what came of it.
+// A job in the queue: request, state, result.
 #pragma once
 
 #include <sys/types.h>
@@ -14,19 +14,19 @@ namespace ksms {
 enum class JobType { fast, detailed };
 enum class JobState { queued, running, done, failed, cancelled, interrupted };
 
-/// The words of the API and of the database ("fast", "queued", …).
+/// The words in the API and the database ("fast", "queued", …).
 [[nodiscard]] const char* name_of(JobType type);
 [[nodiscard]] const char* name_of(JobState state);
-/// The other way; nothing where the word is none of them.
+/// The reverse; nothing for other words.
 [[nodiscard]] std::optional<JobType> job_type(std::string_view word);
 [[nodiscard]] std::optional<JobState> job_state(std::string_view word);
 
-/// Nothing more happens to it.
+/// Whether it is a final state.
 [[nodiscard]] constexpr bool is_finished(JobState state) {
     return state != JobState::queued && state != JobState::running;
 }
 
-/// Times are seconds since the epoch, 0 where it has not come to that.
+/// Times are seconds since the epoch; 0: not yet.
 struct Job {
     std::string id;
     std::uint64_t sequence{0};  ///< order of submission, from 1 up, never used again; the store's

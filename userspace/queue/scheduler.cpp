@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Fall-backs for a wake-up that was lost.
+/// Fallback deadlines in case a wake-up is lost.
 constexpr Scheduler::Time first_retry = 1s;
 constexpr unsigned most_doublings = 4;
 constexpr Scheduler::Time own_retry = 5s;
@@ -29,7 +29,8 @@ bool Scheduler::add(const Added& job) {
         .sequence = job.sequence, .type = job.type, .user = job.user, .wish = job.dscp, .dscp = {}};
     const auto& added = jobs_.emplace(job.id, entry).first->second;
     ids_.emplace(job.sequence, job.id);
-    // Who is new comes behind those who have waited: a user of one short job after the other, too.
+    // A new user comes after those who have waited, also if he submits one short job after the
+    // other.
     ++users_.try_emplace(job.user, User{.served = given_}).first->second.jobs;
     line_up(added);
     return true;
@@ -93,7 +94,7 @@ Returned Scheduler::no_lease(const std::string& id, Time now, bool own_dscp) {
     auto& entry = jobs_.at(id);
     const auto wish = entry.wish;
     const auto returned = back(id, entry);
-    // A release that came between the question and its answer would be missed: asked again at once.
+    // A DSCP was released between request and answer: ask again at once.
     if (freed_meanwhile_ || returned == Returned::cancelled) return returned;
     if (wish) {
         refused_[*wish] = now + own_retry;

@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Which job starts now. No clock, thread or I/O: time comes in as nanoseconds of any clock that
-// does not go back, events come in as calls.
+// Decides which job starts next. Has no clock, threads or I/O: the caller passes times of a
+// monotonic clock and events.
 //
 //     add ---> waiting --next()--> starting --leased()--> running --finished()--> gone
 //                 ^                   |                      |
 //                 +---- no_lease(), short_of(), requeue() ---+
 //
-// Order. next() gives the oldest job of the user who has the fewest jobs running; of users with
-// equally many, of the one who was served longest ago. While one is starting nothing else is given,
-// so DSCPs are asked for one at a time. Fast and detailed jobs have slots of their own: neither
-// waits for the other's. A job that comes back keeps its sequence, which puts it at the front of
-// its user's line.
+// Order. next() returns the oldest job of the user with the fewest running jobs; among equals, of
+// the user who was served longest ago. While a job is starting no other is returned, so DSCPs are
+// requested one at a time. Fast and detailed jobs have separate slots. A job that comes back keeps
+// its sequence number and is first in its user's queue.
 //
-// Slots. One user takes at most `most_user` of the fast slots, and all users but root leave one to
-// root where there are two or more.
+// Slots. A user has at most `most_user` fast slots. Of two or more slots, one is reserved for root.
 //
-// No DSCP. After no_lease() nothing is given until lease_freed(), finished(), or a fall-back
-// deadline (1 s, doubling to 16 s), in case the wake-up was lost. A release between the question
-// and its answer counts.
+// No DSCP. After no_lease() no job is returned until lease_freed(), finished(), or a fallback
+// deadline (1 s, doubling to 16 s) in case a wake-up was lost. A release between request and answer
+// counts.
 //
-// A DSCP of its own. A job that asks for one DSCP waits for that alone: those behind it may start.
-// It is the first to be given again after each release; it starves only if somebody outside of this
-// queue keeps that DSCP for ever, or takes it each time before we ask.
+// A particular DSCP. A job that requests one DSCP waits for that one; later jobs may start. It is
+// tried first after each release. It starves only if someone outside of this queue keeps the DSCP
+// forever or always gets it first.
 //
-// Shortages. short_of() makes it serial: one job in all. Nothing starts for a pause (250 ms,
-// doubling to 30 s), then the job that was short is given again. After a quiet time without a
-// shortage (5 s, doubling to 320 s) each job that finishes allows one more, up to the configured
-// number. A job that was short eight times while it ran alone is given up, so that it cannot block
-// the others for ever.
+// Shortages. After short_of() only one job runs at a time. Nothing starts for a pause (250 ms,
+// doubling to 30 s), then the job is tried again. After a time without shortages (5 s, doubling to
+// 320 s) each finished job allows one more, up to the configured number. A job that is short eight
+// times while it runs alone is given up, so that it cannot block the others.
 #pragma once
 
 #include <array>
@@ -47,22 +44,22 @@ namespace ksms {
 
 struct SchedulerLimits {
     unsigned max_parallel_fast_jobs{8};
-    unsigned most_user{64};       ///< of those, of one user other than root
+    unsigned most_user{64};       ///< limit of one user other than root
     bool parallel{true};          ///< ksms_parallel_execution; false: one job in all
     bool registry_enabled{true};  ///< false: no DSCP tells jobs apart, one job in all
     unsigned leases{32};          ///< DSCPs in the configured range
 };
 
-/// What became of a job that could not start.
+/// The result for a job that could not start.
 enum class Returned {
-    waiting,    ///< it will be given again
-    cancelled,  ///< it was cancelled meanwhile and is gone: report it
-    given_up,   ///< it was short too often, alone, and is gone: report it as failed
+    waiting,    ///< it will be returned again
+    cancelled,  ///< it was cancelled meanwhile and removed: report it
+    given_up,   ///< it was short too often and removed: report it as failed
     unknown,    ///< no such job is starting or running
 };
 
 enum class Cancelled {
-    removed,  ///< it was waiting and is gone
+    removed,  ///< it was waiting and is removed
     stop,     ///< it is starting or running: stop it, then call finished()
     unknown,
 };
@@ -82,49 +79,48 @@ public:
 
     explicit Scheduler(const SchedulerLimits& limits) : limits_(limits) {}
 
-    /// New limits from now on. What runs goes on, also where it is more than they allow.
+    /// Sets new limits. Running jobs continue, even if they exceed them.
     void reload(const SchedulerLimits& limits);
 
     struct Added {
         std::string id;
         std::uint64_t sequence{0};  ///< order of submission; must not be another job's
         JobType type{JobType::fast};
-        std::uint32_t user{0};    ///< uid; 0 is root, whom no limit by user concerns
-        std::optional<int> dscp;  ///< the only one that the job takes, if it asked for one
+        std::uint32_t user{0};    ///< uid; 0 is root, who has no limits
+        std::optional<int> dscp;  ///< the requested DSCP
     };
-    /// False where the id or the sequence is here already; nothing changes then.
+    /// @return false if the id or the sequence is known already; then nothing changes
     bool add(const Added& job);
 
-    /// The job to start now, if there is one: allocate its DSCP and tell how that went by leased(),
-    /// no_lease(), short_of() or finished(). Call again until it gives none.
+    /// The job to start now, if any. Allocate its DSCP and report the result by leased(),
+    /// no_lease(), short_of() or finished(). Call it again until it returns none.
     [[nodiscard]] std::optional<std::string> next(Time now);
-    /// When to call next() although nothing happens; none: not before an event.
+    /// When to call next() without an event; none: only after an event.
     [[nodiscard]] std::optional<Time> next_deadline() const;
 
-    /// It runs. dscp: none where the registry is disabled. The kernel says who holds a DSCP: a job
-    /// that ran with it has given it back and is about to end.
-    /// @return false where this job is not the one that starts: nothing has changed
+    /// The job runs. If another running job had this DSCP, it has released it and is about to end.
+    /// @param dscp  none if the registry is disabled
+    /// @return false if this job is not the one that is starting; then nothing changes
     [[nodiscard]] bool leased(const std::string& id, std::optional<int> dscp);
-    /// No DSCP for it.
-    /// @param own_dscp  what it alone waits for is taken (the DSCP that it asked for, its name);
-    /// others
-    ///                  may be free
+    /// The job got no DSCP.
+    /// @param own_dscp  only what this job needs is taken (the requested DSCP, its lease name);
+    ///                  others may be free
     Returned no_lease(const std::string& id, Time now, bool own_dscp = false);
-    /// Somebody's DSCP was released.
+    /// A DSCP was released.
     void lease_freed();
-    /// The machine had not enough of something for it.
+    /// The machine lacked a resource for the job.
     /// @param what  "memory", "descriptors", …: for mode()
     Returned short_of(const std::string& id, const std::string& what, Time now);
-    /// It stopped early and is to run again.
+    /// The job stopped early and runs again.
     Returned requeue(const std::string& id);
-    /// It is over, whichever way; its DSCP is free.
+    /// The job has ended and its DSCP is free.
     void finished(const std::string& id, Time now);
     Cancelled cancel(const std::string& id);
 
     [[nodiscard]] SchedulerMode mode() const;
     [[nodiscard]] std::size_t waiting() const;
     [[nodiscard]] std::size_t running() const { return running_[0] + running_[1]; }
-    /// The job that asks for its DSCP right now.
+    /// The job that is requesting its DSCP.
     [[nodiscard]] const std::optional<std::string>& starting() const { return starting_; }
     [[nodiscard]] std::optional<int> dscp_of(const std::string& id) const;
 
@@ -134,21 +130,21 @@ private:
         std::uint64_t sequence;
         JobType type;
         std::uint32_t user;
-        std::optional<int> wish;  ///< the DSCP it asked for
+        std::optional<int> wish;  ///< the requested DSCP
         Phase phase{Phase::waiting};
         bool cancelled{false};
         unsigned shortages{0};  ///< while it ran alone
         std::optional<int> dscp;
     };
-    /// Sequences of one user's jobs of one type that wait, by the DSCP they asked for.
+    /// Sequence numbers of one user's waiting jobs of one type, by requested DSCP.
     using Lines = std::map<std::optional<int>, std::set<std::uint64_t>>;
     struct User {
         std::array<Lines, 2> lines{};  ///< by type
         std::array<std::size_t, 2> running{};
-        std::uint64_t served;  ///< when a job of theirs was last given: a count, not a time
+        std::uint64_t served;  ///< when a job of this user was last returned: a count, not a time
         std::size_t jobs{0};
     };
-    /// Who comes first is less.
+    /// The user who is served first is less.
     struct Turn {
         std::size_t running;
         std::uint64_t served, sequence;
@@ -168,7 +164,7 @@ private:
     void line_up(const Entry& entry);
     void leave_line(const Entry& entry);
     void bring_back_aside();
-    /// Gives slot and DSCP back.
+    /// Frees slot and DSCP.
     void leave_slot(Entry& entry);
     Returned back(const std::string& id, Entry& entry);
     void remove(const std::string& id);
@@ -178,14 +174,14 @@ private:
     Throttle throttle_;
     std::unordered_map<std::string, Entry> jobs_;
     std::unordered_map<std::uint64_t, std::string> ids_;  ///< by sequence
-    std::map<std::uint32_t, User> users_;                 ///< of whom a job is here
-    std::set<std::uint64_t> aside_;                       ///< what they wait for has no number here
-    std::map<int, Time> refused_;         ///< DSCPs that others hold, and when to ask again
+    std::map<std::uint32_t, User> users_;                 ///< users with jobs
+    std::set<std::uint64_t> aside_;                       ///< jobs that wait for a lease name
+    std::map<int, Time> refused_;         ///< DSCPs that others hold, and when to try again
     std::map<int, std::string> holders_;  ///< DSCPs of jobs that run
     std::optional<std::string> starting_;
     std::array<std::size_t, 2> running_{};
-    std::uint64_t given_{0};         ///< jobs that next() gave
-    bool freed_meanwhile_{false};    ///< since next() gave the job that is starting
+    std::uint64_t given_{0};         ///< jobs that next() returned
+    bool freed_meanwhile_{false};    ///< since next() returned the job that is starting
     std::optional<Time> dry_until_;  ///< no DSCP was free
     std::optional<Time> aside_until_;
     unsigned refusals_{0};  ///< in a row, without a release

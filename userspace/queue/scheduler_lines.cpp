@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who waits where, who has a slot, and what that amounts to.
+// Queues, slots and the mode of the scheduler.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ bool Scheduler::has_slot(JobType type, std::uint32_t uid, const User& user) cons
     if (type != JobType::fast || uid == 0) return true;
     const auto most = std::max(1U, std::min(limits_.most_user, configured_fast()));
     if (user.running[index(type)] >= most) return false;
-    // One of two or more is left to root.
+    // One of two or more is reserved for root.
     if (configured_fast() < 2) return true;
     const auto root = users_.find(0);
     const auto of_root = root == users_.end() ? 0 : root->second.running[index(type)];

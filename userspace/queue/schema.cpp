@@ -7,8 +7,8 @@
 
 namespace ksms {
 
-// `result` is a table of its own, so that a list of jobs does not walk over megabytes. The CHECKs
-// are what integrity_check holds against the rows.
+// Results have a separate table, so that a list of jobs does not read megabytes. integrity_check
+// verifies the CHECK constraints.
 Status make_schema(Database& database) {
     KSMS_CHECK(database.run("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"));
     return database.run(R"(
@@ -40,11 +40,12 @@ Status make_schema(Database& database) {
 static_assert(application_id == 1802726771 && schema_version == 1, "what make_schema writes");
 
 Status set_up(Database& database) {
-    // Set before the first access to the log: no -shm file then, and nobody else gets in.
+    // Before the first access to the log: no -shm file is created, and no other process can open
+    // the database.
     KSMS_CHECK(database.run("PRAGMA locking_mode=EXCLUSIVE"));
     KSMS_TRY(const auto mode, database.text("PRAGMA journal_mode=WAL"));
     if (mode != "wal") return fail_errno(EIO, "the database does not take journal_mode=WAL");
-    // The log shrinks again after a large result.
+    // The log shrinks after a large result.
     return database.run(
         "PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=16777216;"
         "PRAGMA temp_store=MEMORY;");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What stands in jobs.db, and how a job is written and read.
+// The schema of jobs.db, and reading of jobs.
 #pragma once
 
 #include "queue/job.hpp"
@@ -7,14 +7,14 @@
 
 namespace ksms {
 
-/// "ksms", so that `file` and we know whose database it is.
+/// "ksms": identifies our database, also for file(1).
 inline constexpr int application_id = 0x6b736d73;
 inline constexpr int schema_version = 1;
 
-/// Makes the tables of an empty file.
+/// Creates the tables in an empty file.
 [[nodiscard]] Status make_schema(Database& database);
 
-/// How a connection is used: WAL, synchronous=FULL, one process.
+/// Sets the mode of a connection: WAL, synchronous=FULL, one process.
 [[nodiscard]] Status set_up(Database& database);
 
 /// The columns that job_of() reads.
@@ -26,7 +26,7 @@ inline constexpr int schema_version = 1;
     "id,sequence,type,user,uid,state,submitted_at,started_at,finished_at,dscp,runs,result_size," \
     "'',error"
 
-/// A job of a row of KSMS_JOB_COLUMNS; an EUCLEAN where the row cannot be one.
+/// Makes a job of a row of KSMS_JOB_COLUMNS; EUCLEAN if the row is invalid.
 [[nodiscard]] Result<Job> job_of(const Statement& row);
 
 }  // namespace ksms

@@ -8,12 +8,12 @@
 namespace ksms {
 namespace {
 
-/// The errno that says the same; what the kernel said goes before.
+/// The errno for an SQLite code; the errno of the system call has priority.
 int errno_of(int code, int system) {
     switch (code & 0xff) {
         case SQLITE_FULL: return ENOSPC;
         case SQLITE_BUSY:
-        case SQLITE_PROTOCOL:  // its locks were taken too often at the same moment
+        case SQLITE_PROTOCOL:  // lock contention
         case SQLITE_LOCKED: return EBUSY;
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
@@ -47,7 +47,7 @@ std::string hint_of(int err) {
 
 }  // namespace
 
-/// After a repair that failed.
+/// The error after a failed repair.
 static std::unexpected<Error> not_open() {
     return fail_errno(EUCLEAN, "the queue's database is not open",
                       "its repair failed: try it again");
@@ -110,7 +110,7 @@ Result<Statement> Statement::prepare(Database& database, const char* sql) {
 }
 
 Statement& Statement::bind(int at, std::string_view text) {
-    // The caller's text lives until the statement was run.
+    // SQLITE_STATIC: the caller's text exists until the statement has run.
     const int code = sqlite3_bind_text64(handle_.get(), at, text.data() ? text.data() : "",
                                          text.size(), SQLITE_STATIC, SQLITE_UTF8);
     if (bound_ == SQLITE_OK) bound_ = code;
@@ -186,7 +186,7 @@ Result<Transaction> Transaction::begin(Database& database) {
 }
 
 Status Transaction::commit() {
-    // Where it fails it is still open, and taken back by the destructor.
+    // If it fails, the transaction is still open and the destructor rolls it back.
     KSMS_CHECK(database_->run("COMMIT"));
     database_ = nullptr;
     return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// SQLite's handles as types that own them, its errors as values.
+// Owning types for the handles of SQLite; errors as values.
 #pragma once
 
 #include <sqlite3.h>
@@ -10,13 +10,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.hpp"
 
 namespace ksms {
 
-/// An open database. Only one process has it at a time.
+/// An open database. Only one process can open it at a time.
 class Database {
 public:
     /// Opens an existing file; never follows a symbolic link.
@@ -24,14 +25,14 @@ public:
 
     /// Statements without parameters or rows.
     Status run(const char* sql);
-    /// The first column of the first row of a statement; "" where there is none.
+    /// The first column of the first row of a statement; "" if there is no row.
     Result<std::string> text(const char* sql);
-    /// @param code  what a call on this database returned
+    /// @param code  returned by a call on this database
     [[nodiscard]] std::unexpected<Error> error(int code, std::string_view doing) const;
     [[nodiscard]] sqlite3* get() const { return handle_.get(); }
-    /// Closing it leaves its log as it is, and beside it.
+    /// Closing the database will keep its log.
     void keep_log();
-    /// Takes an open transaction back, if there is one.
+    /// Rolls an open transaction back, if there is one.
     void roll_back();
 
 private:
@@ -50,10 +51,18 @@ public:
     Statement& bind(int at, std::string_view text);
     Statement& bind(int at, std::int64_t number);
     Statement& bind(int at, double number);
-    Statement& bind_null(int at);
-    /// True: there is a row. False: it has ended. Parameters are kept until reset().
+    /// NULL if there is no value.
+    template <typename T>
+    Statement& bind(int at, const std::optional<T>& value) {
+        if (!value) return bind_null(at);
+        if constexpr (std::is_integral_v<T>)
+            return bind(at, static_cast<std::int64_t>(*value));
+        else
+            return bind(at, std::string_view(*value));
+    }
+    /// @return true: there is a row; false: there are no more. Parameters are kept until reset().
     Result<bool> step();
-    /// Runs a statement that gives no rows, and resets it.
+    /// Runs a statement that returns no rows, and resets it.
     Status run();
     void reset();
 
@@ -63,6 +72,7 @@ public:
     [[nodiscard]] bool is_null(int column) const;
 
 private:
+    Statement& bind_null(int at);
     struct Finalize {
         void operator()(sqlite3_stmt* handle) const { sqlite3_finalize(handle); }
     };
@@ -71,7 +81,7 @@ private:
     int bound_{SQLITE_OK};  ///< the first error of bind()
 };
 
-/// Takes itself back unless it was committed.
+/// Rolls back unless it was committed.
 class Transaction {
 public:
     static Result<Transaction> begin(Database& database);
@@ -88,7 +98,7 @@ private:
     Database* database_;
 };
 
-/// EUCLEAN: what SQLite says of a damaged file.
+/// Whether SQLite reports a damaged file (EUCLEAN).
 [[nodiscard]] bool is_damaged(const Error& error);
 
 }  // namespace ksms

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 
@@ -36,10 +37,10 @@ struct JobStore::Opened {
     StoreOptions options;
     Database database;
     std::optional<Damage> damage;
-    std::int64_t last{0};  ///< sequence given to a job
+    std::int64_t last{0};  ///< last sequence number
 
     Status read_last();
-    /// An empty database gives none of the sequences again that its user knows.
+    /// Continues the sequence numbers in an empty database.
     Status go_on();
     Status limit() {
         if (!options.max_pages) return {};
@@ -80,7 +81,7 @@ Status JobStore::Opened::go_on() {
     return transaction.commit();
 }
 
-/// Whether the last statement changed a job; if not, why.
+/// An error if the last statement changed no job.
 Status JobStore::Opened::changed_one(const std::string& id, const char* wanted) {
     if (sqlite3_changes(database.get()) == 1) return {};
     KSMS_TRY(auto row, Statement::prepare(database, "SELECT state FROM jobs WHERE id=?1"));
@@ -122,11 +123,7 @@ Status JobStore::started(const std::string& id, std::optional<int> dscp, double 
              Statement::prepare(opened_->database,
                                 "UPDATE jobs SET state='running',dscp=?2,started_at=?3,"
                                 "runs=runs+1 WHERE id=?1 AND state='queued'"));
-    update.bind(1, id).bind(3, at);
-    if (dscp)
-        update.bind(2, std::int64_t{*dscp});
-    else
-        update.bind_null(2);
+    update.bind(1, id).bind(2, dscp).bind(3, at);
     KSMS_CHECK(update.run());
     return opened_->changed_one(id, "queued");
 }
@@ -182,34 +179,23 @@ Result<Job> JobStore::find(const std::string& id, bool with_result) {
 }
 
 Result<std::vector<Job>> JobStore::list(const JobFilter& filter) {
-    static constexpr const char* where =
-        " FROM jobs NOT INDEXED WHERE (?1 IS NULL OR uid=?1) AND sequence<?2 AND sequence>?3 AND "
-        "(?4='' OR instr(?4,','||state||',')) AND (?6 IS NULL OR user=?6) AND "
-        "(?7 IS NULL OR type=?7) ORDER BY sequence ";
-    const auto sql = fmt::format("SELECT " KSMS_LISTED_COLUMNS "{}{} LIMIT ?5", where,
-                                 filter.oldest_first ? "" : "DESC");
-    KSMS_TRY(auto rows, Statement::prepare(opened_->database, sql.c_str()));
-    static constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    KSMS_TRY(auto rows,
+             Statement::prepare(
+                 opened_->database,
+                 "SELECT " KSMS_LISTED_COLUMNS
+                 " FROM jobs NOT INDEXED WHERE (?1 IS NULL OR uid=?1) AND (?2 IS NULL OR user=?2) "
+                 "AND (?3 IS NULL OR type=?3) AND (?4 IS NULL OR state=?4) AND sequence<?5 "
+                 "ORDER BY sequence DESC LIMIT ?6"));
+    static constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
     const auto number = [](std::uint64_t value) {
-        return value > static_cast<std::uint64_t>(most) ? most : static_cast<std::int64_t>(value);
+        return static_cast<std::int64_t>(std::min(value, most));
     };
-    std::string states;
-    for (const auto state : filter.states) states += std::string(",") + name_of(state) + ",";
-    if (filter.uid)
-        rows.bind(1, std::int64_t{*filter.uid});
-    else
-        rows.bind_null(1);
-    rows.bind(2, filter.before ? number(*filter.before) : most);
-    rows.bind(3, filter.after ? number(*filter.after) : 0).bind(4, states);
-    rows.bind(5, number(filter.limit));
-    if (filter.user)
-        rows.bind(6, *filter.user);
-    else
-        rows.bind_null(6);
-    if (filter.type)
-        rows.bind(7, name_of(*filter.type));
-    else
-        rows.bind_null(7);
+    const auto word = [](const auto& value) {
+        return value ? std::optional(name_of(*value)) : std::nullopt;
+    };
+    rows.bind(1, filter.uid).bind(2, filter.user);
+    rows.bind(3, word(filter.type)).bind(4, word(filter.state));
+    rows.bind(5, number(filter.before.value_or(most))).bind(6, number(filter.limit));
     return read_all(rows);
 }
 
@@ -221,25 +207,17 @@ Result<std::vector<Job>> JobStore::unfinished() {
     return read_all(rows);
 }
 
-Result<std::map<std::pair<JobState, JobType>, std::uint64_t>> JobStore::counts() {
-    KSMS_TRY(auto rows,
-             Statement::prepare(opened_->database,
-                                "SELECT state,type,count(*) FROM jobs GROUP BY state,type"));
-    std::map<std::pair<JobState, JobType>, std::uint64_t> counts;
-    for (;;) {
-        KSMS_TRY(const bool more, rows.step());
-        if (!more) return counts;
-        const auto state = job_state(rows.text(0));
-        const auto type = job_type(rows.text(1));
-        if (state && type) counts[{*state, *type}] = static_cast<std::uint64_t>(rows.integer(2));
-    }
+Result<std::uint64_t> JobStore::size() {
+    KSMS_TRY(auto row, Statement::prepare(opened_->database, "SELECT count(*) FROM jobs"));
+    KSMS_TRY([[maybe_unused]] const bool there, row.step());
+    return static_cast<std::uint64_t>(row.integer(0));
 }
 
 Result<Pruned> JobStore::prune(double now, const Retention& keep) {
     auto& database = opened_->database;
     KSMS_TRY(auto transaction, Transaction::begin(database));
-    // Everybody's newest first, then everybody's second: what is behind the number or the bytes
-    // that are kept, or too old, goes.
+    // Ordered by rank: the newest job of each user, then the second newest, and so on. Removes what
+    // exceeds the number, the bytes or the age.
     KSMS_TRY(auto rows,
              Statement::prepare(
                  database,
@@ -273,7 +251,7 @@ Result<Pruned> JobStore::prune(double now, const Retention& keep) {
         }
     }
     KSMS_CHECK(transaction.commit());
-    // What is free goes back to the file system, in steps.
+    // Return free pages to the file system, in steps.
     if (!old.empty()) KSMS_CHECK(database.run("PRAGMA incremental_vacuum(1024)"));
     return Pruned{old.size(), more};
 }
@@ -299,7 +277,7 @@ bool JobStore::is_damage(const Error& error) {
 
 Status JobStore::repair(const Error& why) {
     auto& database = opened_->database;
-    // None where a repair failed before: the file may be a new, sound one by now.
+    // Closed if a repair has failed before: the file may be a new one by now.
     const bool was_open = database.get() != nullptr;
     if (was_open) database.keep_log();
     database = Database{};
@@ -313,8 +291,8 @@ Status JobStore::repair(const Error& why) {
 Status JobStore::writable() {
     auto& database = opened_->database;
     KSMS_TRY(auto transaction, Transaction::begin(database));
-    // Pages more than now, which are never committed. Until they are flushed they are in memory
-    // alone, and say nothing about a disk that is full.
+    // New pages that are never committed. They must be flushed to find out whether the disk is
+    // full.
     KSMS_CHECK(database.run("INSERT INTO results VALUES(-1,hex(zeroblob(8192)))"));
     if (const int code = sqlite3_db_cacheflush(database.get()); code != SQLITE_OK)
         return database.error(code, "write to");

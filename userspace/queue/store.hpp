@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The queue on disk: SQLite in WAL mode, synchronous=FULL. What a call has acknowledged is there
-// after a kill -9 or a power failure.
+// The queue on disk: SQLite in WAL mode, synchronous=FULL. Acknowledged changes survive a kill -9
+// and a power failure.
 //
-// One process owns DIRECTORY/jobs.db (locking_mode=EXCLUSIVE: POSIX locks, which die with it and
-// which a forked child does not inherit). Not for two threads at once. A forked child must not
-// touch it.
+// One process owns DIRECTORY/jobs.db (locking_mode=EXCLUSIVE: POSIX locks, which end with the
+// process and are not inherited by a forked child). Not thread-safe. A forked child must not use
+// it.
 //
-// Every error names the file and the way out. `err` is an errno: ENOSPC (disk full), EDQUOT, EFBIG,
-// EIO, EROFS, EMFILE, ENOMEM as the kernel gave it (EIO where SQLite does not pass it on), EBUSY
-// (another process has it), EUCLEAN (damaged, see is_damage). After an error nothing was changed,
-// and the store is usable as soon as the reason is gone.
+// Every error names the file and the remedy. `err` is an errno: ENOSPC (disk full), EDQUOT, EFBIG,
+// EIO, EROFS, EMFILE, ENOMEM of the kernel (EIO if SQLite does not pass it on), EBUSY (another
+// process has it open), EUCLEAN (damaged, see is_damage). After an error nothing has changed, and
+// the store is usable as soon as the cause is gone.
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -25,7 +23,7 @@
 
 namespace ksms {
 
-/// What submit() did. Where the id was there before, the job that has it, without its result.
+/// The result of submit(). If the id existed, the job that has it, without its result.
 struct Submitted {
     bool existed{false};
     Job job;
@@ -35,15 +33,13 @@ struct JobFilter {
     std::optional<uid_t> uid;         ///< this user's only
     std::optional<std::string> user;  ///< … by its name
     std::optional<JobType> type;
-    std::vector<JobState> states;         ///< empty: all
+    std::optional<JobState> state;
     std::optional<std::uint64_t> before;  ///< sequences below this one
-    std::optional<std::uint64_t> after;   ///< sequences above this one
     std::size_t limit{100};
-    bool oldest_first{false};
 };
 
-/// How many finished jobs to keep; what is not set does not limit. What is one too many is the
-/// oldest of the user who has most, so that nobody's jobs push out another's.
+/// Retention limits of finished jobs; none: no limit. Above a limit, the oldest job of the user
+/// with the most jobs is removed, so that no user's jobs displace another's.
 struct Retention {
     std::optional<double> seconds;  ///< since the job finished
     std::optional<std::uint64_t> count;
@@ -52,21 +48,21 @@ struct Retention {
 
 struct Pruned {
     std::size_t removed{0};
-    bool more{false};  ///< there is more to remove: call again
+    bool more{false};  ///< more to remove: call again
 };
 
-/// A database that was damaged and set aside as a whole; an empty one took its place.
+/// A damaged database that was set aside and replaced by an empty one.
 struct Damage {
-    std::string what;                 ///< what SQLite said
-    std::filesystem::path set_aside;  ///< where it is now
+    std::string what;                 ///< message of SQLite
+    std::filesystem::path set_aside;  ///< present path
 
-    /// What became of it, in one line without its full stop.
+    /// A description on one line without a full stop.
     [[nodiscard]] std::string text() const;
-    /// The command that reads what can be read of it.
+    /// The command that recovers readable data.
     [[nodiscard]] std::string hint() const;
 };
 
-/// Limits of a database; for tests, which make the disk full with them.
+/// Limits of a database. Tests simulate a full disk with them.
 struct StoreOptions {
     std::optional<unsigned> max_pages;  ///< of 4,096 bytes
 };
@@ -76,52 +72,53 @@ enum class RunEnded { interrupted, given_back };
 
 class JobStore {
 public:
-    /// Opens or makes DIRECTORY/jobs.db, mode 0600; makes DIRECTORY (0700) if only that is missing.
-    /// All of it is read for a check (PRAGMA integrity_check). A damaged one is set aside as
-    /// jobs.db.damaged-N, with its -wal, and an empty one is begun, see damage(); sixteen are
-    /// kept. Refused: a symbolic link, no regular file, another user's, another program's
-    /// database, one of a newer version of ksms.
+    /// Opens or creates DIRECTORY/jobs.db, mode 0600; creates DIRECTORY (0700) if only the last
+    /// component is missing. Reads all of it for a check (PRAGMA integrity_check). A damaged file
+    /// is set aside as jobs.db.damaged-N with its -wal and replaced by an empty one, see damage();
+    /// sixteen are kept. Refuses a symbolic link, a file that is not regular or belongs to another
+    /// user, and the database of another program or a newer version of ksms.
     [[nodiscard]] static Result<JobStore> open(const std::filesystem::path& directory,
                                                const StoreOptions& options = {});
     JobStore(JobStore&&) noexcept;
     JobStore& operator=(JobStore&&) noexcept;
     ~JobStore();
 
-    /// Puts a job into the queue; it is on disk when this returns. Of `job`: id, type, user, uid,
-    /// submitted_at, request. The sequence is given here.
+    /// Adds a job to the queue; it is on disk when this returns. Uses id, type, user, uid,
+    /// submitted_at and request, and assigns the sequence number.
     [[nodiscard]] Result<Submitted> submit(const Job& job);
-    /// queued -> running. An error where it is not queued: so no job is started twice.
+    /// queued -> running. An error if it is not queued, so that no job is started twice.
     [[nodiscard]] Status started(const std::string& id, std::optional<int> dscp, double at);
-    /// queued or running -> `state`, one of done, failed, cancelled, interrupted, with what came of
-    /// it.
+    /// queued or running -> `state` (done, failed, cancelled or interrupted), with result and
+    /// error.
     [[nodiscard]] Status finished(const std::string& id, JobState state, const std::string& result,
                                   const std::string& error, double at);
-    /// running -> queued, at its old place. A run that was interrupted stays counted in `runs`, one
-    /// that was given back is not.
+    /// running -> queued, at its old place. An interrupted run counts in `runs`, one that was given
+    /// back does not.
     [[nodiscard]] Status requeued(const std::string& id, RunEnded how);
 
-    /// Code::not_found where there is none.
+    /// Code::not_found if there is no such job.
     [[nodiscard]] Result<Job> find(const std::string& id, bool with_result = true);
     /// Without results and requests.
     [[nodiscard]] Result<std::vector<Job>> list(const JobFilter& filter);
-    /// What is queued or running, oldest first, without results. After a start the running ones are
+    /// Queued and running jobs, oldest first, without results. After a start the running ones are
     /// those that were interrupted.
     [[nodiscard]] Result<std::vector<Job>> unfinished();
-    [[nodiscard]] Result<std::map<std::pair<JobState, JobType>, std::uint64_t>> counts();
+    /// The number of jobs.
+    [[nodiscard]] Result<std::uint64_t> size();
 
-    /// Removes finished jobs that are too old or too many, oldest first, at most 256 a call.
+    /// Removes finished jobs that exceed the limits, oldest first, at most 256 per call.
     [[nodiscard]] Result<Pruned> prune(double now, const Retention& keep);
 
-    /// The last damage; one of an earlier ksmsd as long as the file that was set aside is there.
+    /// The last damage, also of an earlier ksmsd as long as the file that was set aside exists.
     [[nodiscard]] const std::optional<Damage>& damage() const;
-    /// Whether an error says that the file is damaged: call repair().
+    /// Whether an error means that the file is damaged, so that repair() is needed.
     [[nodiscard]] static bool is_damage(const Error& error);
-    /// Sets the file aside as open() does, and goes on with an empty one; sequences go on, too.
-    /// After an error every call says so (is_damage) until another repair() succeeds.
-    /// @param why  what is_damage
+    /// Sets the file aside like open() and continues with an empty one; sequence numbers continue.
+    /// After a failure every call returns such an error (is_damage) until a repair() succeeds.
+    /// @param why  the error with is_damage
     [[nodiscard]] Status repair(const Error& why);
-    /// Whether a transaction can be written now: writes one and takes it back. For health after a
-    /// full disk.
+    /// Whether the database can be written: writes a transaction and rolls it back. For the health
+    /// check.
     [[nodiscard]] Status writable();
 
 private:

@@ -17,7 +17,7 @@ Throttle::Time doubled(Throttle::Time first, Throttle::Time longest, unsigned le
 void Throttle::shortage(const std::string& what, Time now) {
     what_ = what;
     limit_ = 1;
-    // Those that ran side by side find out one after the other: one trouble, one step.
+    // Jobs that ran together report the same shortage one after the other: count it once.
     if (paused_until_ && now < *paused_until_) return;
     if (now >= calm_until_) level_ = 0;
     level_ = std::min(level_ + 1, highest_level);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How many jobs the machine can bear, by trying: one after a shortage, then carefully more.
+// Finds how many jobs the machine can run: one after a shortage, then gradually more.
 #pragma once
 
 #include <chrono>
@@ -17,19 +17,17 @@ public:
     static constexpr Time first_quiet = std::chrono::seconds(5);
     static constexpr Time longest_quiet = std::chrono::seconds(320);
 
-    /// Something was short: one job at a time from now on, and none for a pause.
+    /// Reports a shortage: from now on one job at a time, and none during a pause.
     void shortage(const std::string& what, Time now);
-    /// A job finished without a shortage. @param full  as many jobs at once as need no throttle
+    /// A job finished without a shortage. @param full  concurrent jobs without a throttle
     void finished(unsigned full, Time now);
 
-    /// Jobs that may run at once, of all kinds; none: as configured.
+    /// The limit of concurrent jobs of all types; none: as configured.
     [[nodiscard]] std::optional<unsigned> limit() const { return limit_; }
-    /// Nothing starts before this; none: at once.
+    /// No job starts before this time; none: no pause.
     [[nodiscard]] std::optional<Time> paused_until() const { return paused_until_; }
-    /// Forgets a pause that is over.
+    /// Ends a pause that is over.
     void tick(Time now);
-    /// When the limit may begin to grow. Only where there is a limit.
-    [[nodiscard]] Time quiet_until() const { return quiet_until_; }
     [[nodiscard]] const std::string& what() const { return what_; }
 
 private:
@@ -37,8 +35,8 @@ private:
     std::optional<Time> paused_until_;
     Time quiet_{0};
     Time quiet_until_{0};
-    Time calm_until_{0};  ///< a shortage before this is one more of the same trouble
-    unsigned level_{0};   ///< shortages of this trouble
+    Time calm_until_{0};  ///< a shortage before this time continues the last one
+    unsigned level_{0};   ///< consecutive shortages
     std::string what_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Asking for a DSCP, and waiting for the answer.
+// Requests a DSCP and waits for it.
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -23,8 +23,8 @@ void put_text(char (&into)[N], const std::string& text) {
     text.copy(into, N - 1);
 }
 
-/// Names the owner to the kernel, which finds out itself what it is called there.
-/// @param held  keeps the process's number from being used again until the call is over
+/// Identifies the owner to the kernel, which reads its PID itself.
+/// @param held  a pidfd that prevents reuse of the PID during the call
 Status name_owner(const LeaseRequest& request, ksms_registry_call& call, Fd& held) {
     call.owner_kind = KSMS_OWNER_NONE;
     if (!request.owner) return {};
@@ -37,7 +37,7 @@ Status name_owner(const LeaseRequest& request, ksms_registry_call& call, Fd& hel
     if (!held && errno == ESRCH) return std::unexpected(owner_ended(request));
     if (!held) return fail_errno(errno, fmt::format("open the process {}", request.owner->pid));
     call.owner_fd = static_cast<std::uint32_t>(held.get());
-    // It may be another process by now.
+    // The PID may belong to another process by now.
     if (is_alive(*request.owner)) return {};
     return std::unexpected(owner_ended(request));
 }
@@ -53,7 +53,8 @@ ksms_registry_call call_of(const LeaseRequest& request, const RegistryLimits& li
     return call;
 }
 
-/// Signals come only while it waits, so that none is missed between a look at `stop` and the wait.
+/// Blocks signals except while waiting, so that none is missed between the check of `stop` and the
+/// wait.
 class SignalsWhileWaiting {
 public:
     SignalsWhileWaiting() {
@@ -70,7 +71,7 @@ private:
     sigset_t before_{};
 };
 
-/// Every answer to anybody is an edge; none is missed, for an edge stays until it is taken.
+/// Each answer to any caller is an edge. Edges are kept until they are read, so none is missed.
 Result<Fd> answers_edge(int answers) {
     Fd poller(epoll_create1(EPOLL_CLOEXEC));
     if (!poller) return fail_errno(errno, "make an epoll instance");
@@ -83,8 +84,8 @@ Result<Fd> answers_edge(int answers) {
 
 }  // namespace
 
-/// The call as the kernel answered it.
-/// @param until  none: waits not at all
+/// Returns the call with the kernel's answer.
+/// @param until  none: do not wait
 Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::optional<Instant> until,
                                          const std::atomic<int>* stop) const {
     KSMS_CHECK(check_request(request, limits_));
@@ -103,8 +104,8 @@ Result<ksms_registry_call> Registry::ask(const LeaseRequest& request, std::optio
     call.may_wait = until ? 1 : 0;
     KSMS_TRY(const auto result, transact(call));
     if (result != EBUSY && result != EINPROGRESS) return call;
-    // The kernel frees what is over at once; where its hook was missing, somebody has to look. Who
-    // waits already is served by that.
+    // The kernel frees expired leases at once, but not if its hook was missing: reap them. That
+    // also serves waiting callers.
     const auto reaped = geteuid() == 0 ? reap() : std::vector<ksms_lease>();
     if (result == EINPROGRESS) return await(call, until.value_or(Instant{}), stop);
     if (!reaped) return std::unexpected(reaped.error());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A scan under a lease that its user holds: it is used and stays held, by one scan at a time.
+// Lets a scan use a lease that its user holds, one scan at a time. The lease stays held.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 namespace ksms {
 
-/// The lease that a job or a DSCP names, if this user holds it.
-/// @param job  "": none was named
-/// @param sudo_uid  the user who called sudo(8): a lease of that one is ours too
-/// @return nothing where it is to be allocated; Code::no_dscp where the job is another user's, or
-/// holds another DSCP than the one named
+/// Finds the lease of a job or a DSCP, if this user holds it.
+/// @param job  "": not given
+/// @param sudo_uid  the user who called sudo(8), whose leases may be used too
+/// @return nothing if a lease must be allocated; Code::no_dscp if the job belongs to another user
+/// or holds another DSCP
 Result<std::optional<Lease>> borrow_lease(const Registry& registry, const std::string& job,
                                           std::optional<std::uint8_t> dscp,
                                           std::optional<std::uint32_t> sudo_uid);

@@ -16,8 +16,8 @@
 namespace ksms {
 namespace {
 
-// What a program of the kernel's does in microseconds is stuck if it is the same all this time. One
-// that a busy machine took off its processor in between is not: who looks stuck is watched longer.
+// A BPF program finishes a step in microseconds, so an entry that stays between steps for this time
+// is stuck. A program may be preempted on a busy machine: suspicious entries are watched longer.
 constexpr std::chrono::milliseconds kFirstLook{50}, kNextLook{20};
 constexpr int kLooks = 50;
 
@@ -36,11 +36,11 @@ bool is_between_steps(const ksms_waiter& waiter) {
     return what == KSMS_WAITER_WRITING || what == KSMS_WAITER_SERVING;
 }
 
-/// Whatever changes meanwhile is no longer as it was before.
-/// @return whether anything is still stuck
+/// Marks entries that have changed.
+/// @return whether any entry is still between steps
 template <typename V>
 bool forget_changed(std::vector<V>& before, const std::vector<V>& now) {
-    constexpr std::uint64_t kChanged = ~std::uint64_t{0};  // a state that none has
+    constexpr std::uint64_t kChanged = ~std::uint64_t{0};  // not a valid state
     bool stuck = false;
     for (std::size_t i = 0; i < now.size(); ++i) {
         if (before[i].state != now[i].state) before[i].state = kChanged;
@@ -100,10 +100,10 @@ private:
         return {};
     }
 
-    /// What the kernel goes by, against what is configured.
+    /// Compares the limits in the kernel with the configured ones.
     Status check_limits() {
         KSMS_TRY(const auto now, pins_.limits.lookup(0));
-        // Installed just now: nobody has been given anything.
+        // Just installed: no lease was allocated yet.
         if (!now || now->dscps == 0) return repair_ ? set_limits(pins_, limits_) : Status();
         KSMS_TRY(const bool same, limits_in_force(pins_, limits_));
         if (same) return {};
@@ -113,7 +113,7 @@ private:
         return {};
     }
 
-    /// Enters it, and mends it where that is wanted.
+    /// Adds a finding and repairs it if requested.
     void find(std::string what, std::string why, std::string remedy,
               const std::function<bool()>& mend) {
         Finding finding{std::move(what), std::move(why), std::move(remedy), false};
@@ -121,7 +121,7 @@ private:
         found_.push_back(std::move(finding));
     }
 
-    /// Changes a lease as a program would: by its state word, so that nobody else does meanwhile.
+    /// Changes a lease like the BPF program: through its state word, which excludes other changes.
     std::function<bool()> on_lease(std::uint32_t dscp, ksms_lease_state to, const Mend& mend) {
         return [this, dscp, to, mend] {
             auto& lease = leases_.values()[dscp];
@@ -132,7 +132,7 @@ private:
                                              __ATOMIC_SEQ_CST))
                 return false;
             const bool mended = mend(lease);
-            // What is freed begins a new generation: whatever was sent under the old one is stale.
+            // A freed lease gets a new generation, so that packets of the old one do not count.
             const auto generation = to == KSMS_LEASE_FREE ? was.next() : was;
             __atomic_store_n(&lease.state, generation.state(to), __ATOMIC_SEQ_CST);
             now_[dscp] = lease;
@@ -206,7 +206,7 @@ private:
                  "nothing: it ends with its owner or its time", nullptr);
     }
 
-    /// A time that no caller could be given today.
+    /// Checks for an end that is later than the limits allow.
     void check_time(std::uint32_t dscp, const std::string& name) {
         const auto& lease = now_[dscp];
         const auto now = surroundings_.monotonic();
@@ -222,7 +222,7 @@ private:
              }));
     }
 
-    /// Others than root, who hold more than one may.
+    /// Checks for users other than root who hold more than their limit.
     void check_users() {
         std::map<std::uint32_t, std::uint32_t> leases;
         for (const auto& lease : now_)
@@ -253,7 +253,7 @@ private:
         std::memset(lease.user + length, 0, sizeof lease.user - length);
     }
 
-    /// What the exit hook and the scan word go by.
+    /// Checks what the exit hook uses, and the scan under the lease.
     void check_hooks(std::uint32_t dscp, const std::string& name) {
         const auto& lease = now_[dscp];
         const auto owners = pins_.owners.lookup(0);
@@ -295,13 +295,13 @@ private:
         }
     }
 
-    /// By which an allocation knows where to look for the job it is asked for.
+    /// Checks the mask of used DSCPs, in which an allocation looks for the job.
     Status check_used() {
         KSMS_TRY(const auto figures, pins_.figures.lookup(0));
         KSMS_TRY(const auto after, pins_.leases.array());
         for (std::uint32_t dscp = 0; dscp < KSMS_DSCPS; ++dscp) {
             const auto slot = std::uint64_t{1} << dscp;
-            // Marked before it is held, until after: held before and after we looked.
+            // A held lease is marked: it was held before and after the mask was read.
             if (!is_held(now_[dscp]) || after[dscp].state != now_[dscp].state ||
                 (figures.value_or(ksms_registry{}).in_use & slot) != 0)
                 continue;
@@ -316,7 +316,8 @@ private:
         return {};
     }
 
-    /// Calls that wait, and the count of them by which a release decides to look for them.
+    /// Checks the waiting calls and their number, by which a release decides whether to look for
+    /// them.
     Status check_waiters(const ksms_registry& before) {
         KSMS_TRY(const auto now, pins_.waiters.array());
         KSMS_TRY(const auto read, pins_.figures.lookup(0));

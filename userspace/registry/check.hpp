@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Does the table say what can be true? Every entry against every other, the processes, and what the
-// kernel's hooks go by.
+// Checks the table of leases for impossible entries: compares each entry with the others, with the
+// processes, and with the data of the BPF hooks.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,7 @@ struct Finding {
     bool repaired{false};
 };
 
-/// @param repair  put right what can be put right, without giving up a DSCP that is in use; root
-/// only
+/// @param repair  repair what can be repaired without freeing a DSCP in use; root only
 Result<std::vector<Finding>> check_leases(const RegistryPins& pins, const RegistryLimits& limits,
                                           bool repair, const Surroundings& surroundings = {});
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// include/ksms/registry.hpp over the room's own registry.
+// Implements include/ksms/registry.hpp.
 #include "ksms/registry.hpp"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ nanoseconds not_negative(nanoseconds time) {
     return std::max(time, nanoseconds(0));
 }
 
-/// What root's commands have set; the defaults, where this is root and there were none.
+/// The limits that root has set; as root, the defaults if there are none.
 Result<RegistryLimits> limits_without_configuration(const RegistryPins& pins) {
     KSMS_TRY(const auto now, pins.limits.lookup(0));
     if (now && now->dscps != 0) return from_kernel(*now);
@@ -84,7 +84,7 @@ std::expected<void, LeaseError> HeldLease::renew(std::chrono::nanoseconds ttl) {
 void HeldLease::release() {
     if (!state_) return;
     const auto& lease = state_->lease;
-    // Released by another, or over: nothing is left to give back.
+    // An error means that it was released or has ended already.
     [[maybe_unused]] const auto done = state_->of->registry.release(lease.dscp, lease.generation);
     state_.reset();
 }

@@ -26,7 +26,7 @@ Status LeaseKeeper::look() {
     const auto ttl = from_ns(record->ttl_ns);
     const bool renewable = record->expires_ns != 0 && ttl != nanoseconds(0);
     const auto left = instant(record->expires_ns) - looked_;
-    // What is over is the kernel's to free.
+    // The kernel frees an expired lease.
     if (!renewable || left < nanoseconds(0) || left > ttl / 2) return {};
     return registry_.renew(lease_.dscp, lease_.generation, ttl);
 }

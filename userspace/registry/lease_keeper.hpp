@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The lease of a scan while it runs: renewed in time, and missed at once where it is gone.
+// Keeps the lease of a running scan: renews it in time and notices its loss.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,10 @@ public:
     LeaseKeeper(const Registry& registry, const Lease& lease)
         : registry_(registry), lease_(lease) {}
 
-    /// Looks at the lease, at most every kLookEvery, and renews it in the second half of its time.
-    /// @return Code::failed once it is not held any more: what is counted from then on may be
-    /// another's
+    /// Checks the lease, at most every kLookEvery, and renews it in the second half of its time.
+    /// @return Code::failed if it is not held any more: later counts may belong to another job
     Status keep();
-    /// The same at once.
+    /// The same immediately.
     Status look();
 
     static constexpr std::chrono::milliseconds kLookEvery{50};

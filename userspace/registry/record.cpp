@@ -57,7 +57,7 @@ std::string holder_of(const ksms_lease& lease) {
 
 bool is_over(const ksms_lease& lease, const Surroundings& surroundings) {
     if (lease.expires_ns != 0 && instant(lease.expires_ns) <= surroundings.monotonic()) return true;
-    if (lease.owner_pid == 0) return lease.expires_ns == 0;  // nothing else would end it
+    if (lease.owner_pid == 0) return lease.expires_ns == 0;  // it would never end
     return !surroundings.alive({lease.owner_pid, lease.owner_start});
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a record of the table says, and whether it is over.
+// Access to the records of the table of leases.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace ksms {
 
-/// The clock and the process table; in a test the one is moved and the other written by hand.
+/// Clock and process table, replaced in tests.
 struct Surroundings {
     std::function<Instant()> monotonic = ksms::monotonic;
     std::function<bool(const ProcessId&)> alive = is_alive;
@@ -23,11 +23,11 @@ struct Surroundings {
 [[nodiscard]] Generation generation_of(const ksms_lease& lease);
 [[nodiscard]] std::string job_of(const ksms_lease& lease);
 [[nodiscard]] std::string user_of(const ksms_lease& lease);
-/// What the table says of a lease that was given just now.
+/// The record of a lease that was just allocated.
 [[nodiscard]] ksms_lease record_of(const ksms_registry_call& given);
 /// "job web-1 of alice (pid 1234)"
 [[nodiscard]] std::string holder_of(const ksms_lease& lease);
-/// Its owner has ended, or its time is over, or it has neither.
+/// Whether its owner has ended, its time is over, or it has neither.
 [[nodiscard]] bool is_over(const ksms_lease& lease, const Surroundings& surroundings);
 
 }  // namespace ksms

@@ -16,8 +16,8 @@
 namespace ksms {
 namespace {
 
-// Who stands in the way is between two steps of a program that the kernel finishes, microseconds
-// away; but the scheduler may have taken it off its processor there, or a cgroup's quota.
+// A conflicting call is between two steps of a BPF program, which takes microseconds, unless the
+// scheduler or a cgroup quota has preempted it.
 constexpr std::chrono::seconds kPatience{5};
 constexpr int kSpins = 64, kYields = 1024;
 constexpr int kReads = 1000;
@@ -67,7 +67,7 @@ Result<std::uint32_t> Registry::transact(ksms_registry_call& call) const {
     }
 }
 
-/// The record between two sights of the same generation, so that it is of one lease.
+/// Reads a record consistently: the generation is the same before and after.
 Result<std::optional<ksms_lease>> Registry::read(std::uint32_t dscp) const {
     for (int attempt = 0; attempt < kReads; ++attempt) {
         KSMS_TRY(const auto first, pins_.leases.lookup(dscp));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Leases: a time-limited hold on a DSCP. The table is the pinned map `leases`; every change is one
-// transaction of the BPF program `ksms_lease`, atomic for every process on the machine.
+// Leases: time-limited holds on DSCPs. The table is the pinned map `leases`. Every change is a
+// transaction of the BPF program `ksms_lease`, atomic for all processes of the machine.
 #pragma once
 
 #include <unistd.h>
@@ -26,18 +26,18 @@ namespace ksms {
 struct LeaseRequest {
     std::string job;  ///< is_job_name()
     std::string user;
-    std::optional<ProcessId> owner;    ///< none: the time to live alone holds it
-    nanoseconds ttl{0};                ///< 0: the limits' own
-    bool endless{false};               ///< no time to live: the owner alone holds it
+    std::optional<ProcessId> owner;    ///< none: the lease only has a time to live
+    nanoseconds ttl{0};                ///< 0: that of the limits
+    bool endless{false};               ///< no time to live: the lease ends with its owner
     std::optional<std::uint8_t> dscp;  ///< exactly this one
-    std::uint64_t avoid{0};            ///< bit n: rather not DSCP n, but better than none
+    std::uint64_t avoid{0};            ///< bit n: allocate DSCP n only if no other is free
 };
 
 struct Lease {
     std::uint8_t dscp{0};
     Generation generation{0};
     ksms_lease record{};
-    bool found{false};  ///< the same owner held it for this job already
+    bool found{false};  ///< the same owner already held it for this job
 };
 
 struct SavedLease;
@@ -51,40 +51,39 @@ public:
         unset_.set(geteuid() == 0);
     }
 
-    /// Takes the lowest free DSCP. Whose owner has ended or whose time is over is free already: the
-    /// kernel saw to that.
-    /// @return Code::no_dscp where none is free (how many are held, and by whom the oldest), where
-    /// the one asked for or the job is somebody else's (who), or where the user holds as many as
-    /// one may; Code::usage for a DSCP out of range, a bad name or too long a time to live;
+    /// Allocates the lowest free DSCP. The kernel has already freed expired leases and those of
+    /// dead owners.
+    /// @return Code::no_dscp if none is free (with the number and the oldest holder), if the
+    /// requested DSCP or the job has another holder (named), or if the user is at the limit;
+    /// Code::usage for a DSCP out of range, an invalid name or too long a time to live;
     /// Code::not_found for an owner that has ended; Code::not_allowed for another user's process or
-    /// a name that is the service's
+    /// a name reserved for the service
     Result<Lease> allocate(const LeaseRequest& request) const { return allocate(request, {}); }
-    /// Where none is free it waits its turn, in the order of asking; woken by whoever answers it. A
-    /// job that another owner holds is refused at once.
-    /// @param stop  once it is not 0, it waits no longer
+    /// The same, but waits for a free DSCP, first come, first served. A job that another owner
+    /// holds is refused at once.
+    /// @param stop  not 0: stop waiting
     Result<Lease> allocate(const LeaseRequest& request, nanoseconds wait,
                            const std::atomic<int>* stop = nullptr) const;
-    /// A lease as it was saved, for the owner that it names. Root only.
+    /// Restores a saved lease for its owner. Root only.
     Result<Lease> give(const SavedLease& saved, WallTime now) const;
-    /// @param ttl  from now on; 0: none (Code::usage where there is no owner either, or where it
-    /// is longer than may be)
-    /// @return Code::not_found where it is not held under this generation any more;
-    /// Code::not_allowed where it is another user's
+    /// @param ttl  from now on; 0: none (Code::usage without an owner, or above the limit)
+    /// @return Code::not_found if it is not held under this generation any more; Code::not_allowed
+    /// if it belongs to another user
     Status renew(std::uint8_t dscp, Generation generation, nanoseconds ttl) const;
-    /// @return false: it was not held under this generation any more; Code::not_allowed where it is
-    /// another user's
+    /// @return false if it was not held under this generation any more; Code::not_allowed if it
+    /// belongs to another user
     Result<bool> release(std::uint8_t dscp, Generation generation) const;
-    /// One scan at a time under a lease: this process, until it vacates it or ends.
-    /// @return Code::no_dscp where another scan runs under it
+    /// Claims the lease for the scan of this process, until it vacates the lease or ends.
+    /// @return Code::no_dscp if another scan runs under it
     Status occupy(const Lease& lease) const;
     Status vacate(const Lease& lease) const;
-    /// Is it held under this generation still?
+    /// Whether it is still held under this generation.
     [[nodiscard]] Result<bool> holds(std::uint8_t dscp, Generation generation) const;
 
-    /// Frees the leases of dead owners and those past their time that the kernel did not: where its
+    /// Frees leases of dead owners and expired leases that the kernel has not freed because its
     /// hook was missing. Root only.
     Result<std::vector<ksms_lease>> reap() const;
-    /// Everything held now, in the order of the DSCPs.
+    /// All held leases, ordered by DSCP.
     Result<std::vector<ksms_lease>> list() const;
     Result<ksms_lease> find_job(const std::string& job) const;  ///< Code::not_found
     Result<ksms_lease> find_dscp(std::uint8_t dscp) const;      ///< Code::not_found
@@ -105,13 +104,12 @@ private:
     const RegistryPins& pins_;
     RegistryLimits limits_;
     Surroundings surroundings_;
-    mutable OnceTrue unset_;  ///< the kernel may have other limits
+    mutable OnceTrue unset_;  ///< the limits in the kernel may differ
 };
 
-/// 1 to 63 characters of [A-Za-z0-9._:@+-]; more only behind "ksmsd:", where the service has its
-/// jobs.
+/// 1 to 63 characters of [A-Za-z0-9._:@+-], optionally after the prefix "ksmsd:" of the service.
 [[nodiscard]] bool is_job_name(const std::string& job);
-/// A name for a job that gave none: "scan-PID-xxxx".
+/// A generated name: "scan-PID-xxxx".
 [[nodiscard]] std::string make_job_name();
 
 }  // namespace ksms

@@ -11,7 +11,7 @@
 namespace ksms {
 namespace {
 
-/// Why it is not to be restored; "" where it is.
+/// Why a lease cannot be restored; "": it can.
 Result<std::string> over(const SavedLease& lease, WallTime now, const Surroundings& surroundings) {
     const auto name = fmt::format("job {} (DSCP {})", lease.job, lease.dscp);
     if (lease.expires_at && *lease.expires_at <= now)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Leases of a backup, taken again: all of them or none.
+// Restores the leases of a backup, all or none.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,13 @@
 
 namespace ksms {
 
-/// A lease as a backup has it.
+/// A lease in a backup.
 struct SavedLease {
     std::string job, user;
     std::uint8_t dscp{0};
     std::optional<std::uint32_t> pid;
-    std::optional<std::uint64_t> start;  ///< of the process; a backup of others may not have it
+    std::optional<std::uint64_t>
+        start;  ///< start time of the process; missing in backups of other programs
     WallTime allocated_at;
     std::optional<WallTime> expires_at;
     std::uint32_t uid{0};
@@ -29,11 +30,11 @@ struct Restored {
     std::vector<std::string> left_out;  ///< each with the reason
 };
 
-/// Did the process start before this moment? One that did not is another of the same number.
+/// Whether the process started before this time. Otherwise its PID was reused.
 [[nodiscard]] bool started_before(const ProcessId& process, WallTime moment, WallTime now);
 
-/// Dead owners and times that are over are left out. What holds already, by the same owner, stays.
-/// @return Code::no_dscp where a DSCP or a job is held otherwise; nothing is restored then
+/// Omits expired leases and those of dead owners. A lease that the same owner already holds stays.
+/// @return Code::no_dscp if a DSCP or a job has another holder; then nothing is restored
 Result<Restored> restore(const Registry& registry, const std::vector<SavedLease>& saved,
                          WallTime now, const Surroundings& surroundings = {});
 

@@ -24,7 +24,7 @@ constexpr unsigned kScans = in_scan | in_submit | in_fast_job;  // not explain
 constexpr unsigned kJobs = in_submit | in_body;
 constexpr unsigned kLines = in_scan | in_explain;
 
-/// Into a member: as its type, and behind what is in a list already.
+/// Stores a value in a member, converted to its type. Appends it to a list.
 template <auto member, typename T>
 void put(Asked& asked, T value) {
     auto& to = asked.*member;

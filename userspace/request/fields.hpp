@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The fields of a request, in one table: what the command line and the body of POST /v1/jobs take,
-// with which ranges, and the help. docs/openapi.json is held against it by a test.
+// The table of the fields of a request: options of the command line, keys of the body of POST
+// /v1/jobs, ranges, help. A test compares docs/openapi.json with it.
 #pragma once
 
 #include <chrono>
@@ -21,20 +21,20 @@ namespace ksms {
 
 inline constexpr const char* kRequestSynopsis = "-s SOURCE -d DESTINATION -P PORTS";
 
-/// A request, and what was asked beside it.
+/// A scan request and the other options.
 struct Asked : ScanRequest {
     std::string id;        ///< of a job; "": the client chose none
-    bool detailed{false};  ///< a job like explain, not like scan
+    bool detailed{false};  ///< explain instead of scan
     bool dry_run{false};
     std::set<Verdict> fail_on;
-    // What the services are made of:
+    // The source of the services:
     std::string ports, exclude_ports;
-    bool udp{false};  ///< of a bare port
+    bool udp{false};  ///< protocol of a port without one
     std::optional<std::uint64_t> max_services, range_limit;
     bool force{false};
 };
 
-/// Where a request is written.
+/// Where a request comes from.
 enum Place : unsigned {
     in_scan = 1,       ///< ksmsctl scan
     in_explain = 2,    ///< ksmsctl explain
@@ -44,7 +44,7 @@ enum Place : unsigned {
     in_body = in_fast_job | in_detailed,
 };
 
-/// Puts a value where it belongs.
+/// Stores the value of a field.
 template <typename T>
 using Put = void (*)(Asked& asked, T value);
 
@@ -68,7 +68,7 @@ struct Seconds {
 struct IpAddress {
     Put<Address> put;
 };
-/// KSMS_DSCPS where it is none that there is: the configuration says which there are.
+/// KSMS_DSCPS for an invalid DSCP. The configured range is checked later.
 struct Dscp {
     Put<std::uint8_t> put;
 };
@@ -94,21 +94,21 @@ using Kind = std::variant<kind::Switch, kind::Choice, kind::Whole, kind::Seconds
                           kind::Dscp, kind::JobName, kind::NetnsName, kind::Text, kind::Verdicts>;
 
 struct Field {
-    const char *names, *value, *help;  ///< as Option has them
+    const char *names, *value, *help;  ///< as in Option
     unsigned places;                   ///< of Place
     Kind kind;
     bool repeatable{false};
-    const char* same{nullptr};          ///< the long name of the field that this is another name of
-    const char* explain_help{nullptr};  ///< nullptr: as elsewhere
+    const char* same{nullptr};          ///< the field that this is an alias of
+    const char* explain_help{nullptr};  ///< help in explain; nullptr: the same
 
     [[nodiscard]] std::string name() const { return long_name({names, value, help}); }
 };
 
 /// In the order of the help.
 [[nodiscard]] std::span<const Field> fields();
-/// The options that a command takes.
+/// The options of a command.
 [[nodiscard]] std::vector<Option> options_of(Place place);
-/// What a field's name is in a body: "_" for "-".
+/// The key of a field in a body: "_" instead of "-".
 [[nodiscard]] std::string key_of(std::string name);
 
 }  // namespace ksms

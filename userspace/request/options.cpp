@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <ranges>
 
 #include "base/nearest.hpp"
+#include "base/text.hpp"
 
 namespace ksms {
 namespace {
@@ -36,7 +36,7 @@ char short_name(const Option& option) {
     return comma == std::string_view::npos ? '\0' : names[comma + 1];
 }
 
-/// Every option that a line may have.
+/// The options of the command and the global ones.
 std::vector<Option> known_options(std::span<const Option> own) {
     std::vector<Option> all(own.begin(), own.end());
     all.insert(all.end(), std::begin(kGlobal), std::end(kGlobal));
@@ -49,14 +49,14 @@ std::string bare(std::string word) {
     return word.substr(0, word.find('='));
 }
 
-/// The option as it was written, without its value: "-p80", "--prots".
+/// The option as written, without its value: "-p80", "--prots".
 std::string as_written(const std::string& name, const std::vector<std::string>& line) {
     for (const auto& word : line)
         if (word.starts_with('-') && bare(word) == name) return word.substr(0, word.find('='));
     return (name.size() == 1 ? "-" : "--") + name;
 }
 
-/// "--prots"; "-x" for one letter.
+/// "--prots", or "-x" for a single letter.
 std::string dashed(const std::string& name) {
     return (name.size() == 1 ? "-" : "--") + name;
 }
@@ -78,7 +78,7 @@ std::string hint_for_unknown(const std::string& name, std::span<const Option> kn
     return found.empty() ? "" : fmt::format("did you mean --{}?", found);
 }
 
-/// What a value stands for: "-s needs IP".
+/// "-s needs a value (IP)"
 std::string missing_value(const std::string& name, std::span<const Option> known) {
     for (const auto& option : known) {
         if (name != long_name(option) && name != std::string(1, short_name(option))) continue;
@@ -88,7 +88,7 @@ std::string missing_value(const std::string& name, std::span<const Option> known
     return fmt::format("{} needs a value", dashed(name));
 }
 
-/// The value of an option, read.
+/// Reads the value of an option.
 template <typename T, typename Read>
 Result<std::optional<T>> value_of(const std::string& option, const std::optional<std::string>& text,
                                   Read read) {
@@ -102,21 +102,16 @@ Result<std::optional<T>> value_of(const std::string& option, const std::optional
 
 std::expected<std::uint64_t, std::string> read_whole(const std::string& text, std::uint64_t least,
                                                      std::uint64_t most) {
-    std::uint64_t number = 0;
-    const auto* end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, number);
-    if (error == std::errc() && stopped == end && number >= least && number <= most) return number;
+    const auto number = parse_number<std::uint64_t>(text);
+    if (number && *number >= least && *number <= most) return *number;
     return std::unexpected(fmt::format("a whole number from {} to {}", least, most));
 }
 
 std::expected<std::chrono::nanoseconds, std::string> read_seconds(const std::string& text,
                                                                   double least, double most) {
-    double number = 0;
-    const auto* end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, number);
-    if (error == std::errc() && stopped == end && std::isfinite(number) && number >= least &&
-        number <= most)
-        return std::chrono::nanoseconds(std::llround(number * 1e9));
+    const auto number = parse_number<double>(text);
+    if (number && std::isfinite(*number) && *number >= least && *number <= most)
+        return std::chrono::nanoseconds(std::llround(*number * 1e9));
     return std::unexpected(fmt::format("seconds from {} to {}", least, most));
 }
 
@@ -248,13 +243,13 @@ Result<GlobalOptions> read_global_options(const Arguments& arguments) {
 bool wants_json(const std::vector<std::string>& line) {
     for (const auto& word : line) {
         if (word == "--") return false;
-        constexpr std::size_t shortest = 4;  // of an abbreviation that can mean these alone: "--js"
+        constexpr std::size_t shortest = 4;  // of an unambiguous abbreviation: "--js"
         const bool abbreviated =
             word.size() >= shortest && (std::string_view("--json").starts_with(word) ||
                                         std::string_view("--pretty").starts_with(word));
         if (abbreviated) return true;
         if (word.size() < 2 || word[0] != '-' || word[1] == '-') continue;
-        // A bundle of switches ends at the first letter that takes a value.
+        // A bundle of switches ends at the first letter of an option with a value.
         const auto letters = word.substr(1, word.find_first_not_of("jpvqVh", 1) - 1);
         if (letters.find_first_of("jp") != std::string::npos) return true;
     }

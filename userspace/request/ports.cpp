@@ -52,7 +52,7 @@ bool is_digits(std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// "22 - 25" as "22-25": what stands around a dash of a range is nothing.
+/// "22 - 25" -> "22-25"
 std::string without_blanks_at_dash(std::string_view what) {
     const auto dash = what.find('-');
     if (dash == std::string_view::npos) return std::string(what);
@@ -68,7 +68,7 @@ bool looks_numeric(std::string_view what) {
     return is_digits(what.substr(0, dash)) && is_digits(what.substr(dash + 1));
 }
 
-/// Letters that are easily taken for digits, as those digits; "" where that makes no number.
+/// The text with letters that look like digits replaced by these; "" if that is no number.
 std::string letters_as_digits(std::string_view what) {
     std::string result(what);
     for (char& c : result) {
@@ -80,7 +80,7 @@ std::string letters_as_digits(std::string_view what) {
 }
 
 Result<std::uint32_t> port_number(std::string_view element, std::string_view digits) {
-    std::uint32_t port = kLastPort + 1;  // where there are too many digits
+    std::uint32_t port = kLastPort + 1;  // for a number that does not fit
     std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (port == 0) return wrong(element, "port 0 cannot be probed, ports are 1 to 65535");
     if (port > kLastPort)
@@ -116,8 +116,8 @@ Result<Range> numeric_range(std::string_view element, std::string_view what,
     return range;
 }
 
-/// Protocols of protocols(5) that a port list may name and nothing probes.
-/// @return none: it is no protocol; "icmp" has no ports, "tcp" needs one
+/// The error for an element that is a protocol of protocols(5).
+/// @return none if it is not a protocol
 std::optional<Error> about_protocol(std::string_view element, const std::string& name) {
     if (name == "tcp" || name == "udp")
         return wrong(element, name + " is a protocol; name a port",
@@ -137,7 +137,7 @@ std::optional<Error> about_protocol(std::string_view element, const std::string&
         .error();
 }
 
-/// @param said  the protocol that the element or its prefix named
+/// @param said  the protocol of the element or its prefix
 Result<Range> named(std::string_view element, std::string_view what,
                     std::optional<std::uint8_t> said, std::uint8_t default_protocol) {
     const auto& database = ServiceNames::get();
@@ -163,7 +163,7 @@ Result<Range> named(std::string_view element, std::string_view what,
     return Range{said.value_or(service.protocol), service.port, service.port};
 }
 
-/// Reads element after element; keeps what a prefix said.
+/// Parses the elements in order and keeps the last prefix.
 class Parser {
 public:
     explicit Parser(std::uint8_t default_protocol) : default_(default_protocol) {}
@@ -195,7 +195,7 @@ public:
         return {};
     }
 
-    /// Ports of the longest range that was written.
+    /// The size of the longest range.
     [[nodiscard]] std::size_t longest_range() const {
         std::size_t longest = 0;
         for (const auto& range : ranges_)
@@ -227,7 +227,7 @@ private:
 
     std::uint8_t default_;
     std::optional<std::uint8_t> prefix_;
-    std::set<Range> ranges_;  ///< a list may say "-" thousands of times
+    std::set<Range> ranges_;  ///< a list may repeat "-" thousands of times
     std::array<std::bitset<kLastPort + 1>, 2> seen_;
 };
 

@@ -17,11 +17,11 @@
 namespace ksms {
 namespace {
 
-// No timeout is shorter, and 0 means this: as long as an idle router needs, and local delivery to
-// be certain (kLocalSettle in retry/retry.cpp).
+// The minimum timeout, also used for 0: an idle router needs this time, and local delivery is
+// certain after it (kLocalSettle in retry/retry.cpp).
 constexpr std::chrono::milliseconds kShortestTimeout{50};
 
-/// One value of a field, read by the field's kind.
+/// Parses one value of a field by the kind of the field.
 struct Value {
     const Field& field;
     const std::string &name, &said, &text;
@@ -29,7 +29,7 @@ struct Value {
     std::unexpected<Error> wrong(const std::string& why, std::string hint = {}) const {
         return fail(Code::usage, said + ": " + why, std::move(hint));
     }
-    /// What a function of options.hpp read.
+    /// The result of a function of options.hpp.
     template <typename T>
     Result<T> number(const std::expected<T, std::string>& read) const {
         if (!read) return wrong("not " + read.error());
@@ -124,7 +124,7 @@ Status Reading::take(const Field& field, const std::vector<Given>& values) {
     return {};
 }
 
-/// What no request can do without.
+/// Checks the mandatory fields.
 Status Reading::check_presence() const {
     for (const char* needed : {"source", "destination", "ports"}) {
         if (has(needed)) continue;
@@ -162,8 +162,8 @@ Status Reading::check_way() const {
     return {};
 }
 
-/// Of the lists of ports. Ranges that are longer than --range-limit, unless --force lifts it, and
-/// more services than --max-services are errors: ksms_tester cut them silently.
+/// Makes the services from the port lists. Ranges longer than --range-limit (without --force) and
+/// more services than --max-services are errors; ksms_tester cut them silently.
 Status Reading::make_services() {
     const std::uint8_t protocol = asked_.udp ? IPPROTO_UDP : IPPROTO_TCP;
     KSMS_TRY(asked_.services, parse_ports(asked_.ports, protocol));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fields as they were given, on a command line or in a body -> a request. Errors name them as they
-// were written: --mode isolated, or "mode": "isolated".
+// Makes a request of the fields of a command line or a body. Errors quote them as written: --mode
+// isolated, or "mode": "isolated".
 #pragma once
 
 #include <map>
@@ -19,14 +19,14 @@ public:
     /// One value of a field.
     struct Given {
         std::string text;
-        std::string shown;  ///< as it was written
+        std::string shown;  ///< as written
     };
     /// @param values  none: the field was not given
     /// @return Code::usage naming the field and the value
     Status take(const Field& field, const std::vector<Given>& values);
-    /// What concerns several fields. After the last take().
+    /// Checks rules that involve several fields. Call it after the last take().
     Result<Asked> finish();
-    /// A field that was given, and its value: --mode isolated
+    /// A given field with its value: --mode isolated
     [[nodiscard]] const std::string& said(const std::string& field) const {
         return said_.at(field);
     }
@@ -45,7 +45,7 @@ private:
     std::map<std::string, std::string> said_;  ///< by the field's long name
 };
 
-/// "40" -> 40; KSMS_DSCPS where it is no DSCP at all.
+/// "40" -> 40; KSMS_DSCPS if it is not a DSCP.
 [[nodiscard]] std::uint8_t read_dscp(const std::string& text);
 
 }  // namespace ksms

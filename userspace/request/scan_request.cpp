@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-/// @param said  how the DSCP was asked for: "--dscp 70"
+/// @param said  how the DSCP was given: "--dscp 70"
 Status limit(ScanRequest& request, const RegistryLimits& limits, const std::string& said) {
     request.limits = limits;
     if (!request.dscp) return {};
@@ -27,14 +27,14 @@ Status limit(ScanRequest& request, const RegistryLimits& limits, const std::stri
                                          limits.excluded == 0 ? "" : " without ksms.dscp_exclude"));
 }
 
-/// The value as it was written, cut where it is long.
+/// The value as written, truncated if it is long.
 std::string shown(const json& value) {
     constexpr std::size_t most = 60;
     auto text = value.dump(-1, ' ', true, json::error_handler_t::replace);
     return text.size() > most ? text.substr(0, most) + "…" : text;
 }
 
-/// A scalar, as a command line would have it. @param number  may it be one?
+/// A scalar as text, as on a command line. @param number  whether it may be a number
 Result<Reading::Given> scalar(const std::string& key, const json& value, bool number) {
     const auto wrong = [&](const char* why) {
         return fail(Code::usage, fmt::format("\"{}\": {}: {}", key, shown(value), why));
@@ -57,7 +57,7 @@ Result<std::vector<Reading::Given>> values_of(const Field& field, const json& va
         if (value.get<bool>()) values.push_back({"", "true"});
         return values;
     }
-    // Names of jobs and users are nobody's numbers.
+    // Names of jobs and users cannot be numbers.
     const bool number = !std::holds_alternative<kind::JobName>(field.kind) && key != "user";
     const bool several = value.is_array() && field.repeatable;
     for (const auto& each : several ? value.get<std::vector<json>>() : std::vector<json>{value}) {
@@ -67,7 +67,7 @@ Result<std::vector<Reading::Given>> values_of(const Field& field, const json& va
     return values;
 }
 
-/// @return Code::usage for the first key that a body has not at this place
+/// @return Code::usage for the first unknown key
 Status check_keys(const json& body, Place place) {
     std::vector<std::string> known;
     for (const auto& field : fields())

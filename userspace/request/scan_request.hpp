@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a user asks, on a command line or in the body of POST /v1/jobs, checked.
+// Parses and checks a request of a command line or of the body of POST /v1/jobs.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,26 +11,25 @@
 
 namespace ksms {
 
-/// @param place  in_scan, in_explain or in_submit, whose options these are. What `job submit` asks
-/// is held against the limits by ksmsd
+/// @param place  in_scan, in_explain or in_submit. ksmsd checks the limits for in_submit
 /// @return Code::usage naming the option and the value
 Result<Asked> make_scan_request(Place place, const Arguments& arguments,
                                 const RegistryLimits& limits, const Environment& environment);
 
-/// @param body  an object; its keys are the options of `scan` or `explain` by their long names, "_"
-/// for "-"
+/// @param body  an object; its keys are the long options of `scan` or `explain` with "_" instead of
+///              "-"
 /// @return Code::usage naming the key and the value
 Result<Asked> make_job_request(const nlohmann::json& body, const RegistryLimits& limits);
 
-/// The body that says what the options of `job submit` say.
+/// The body for the options of `job submit`.
 [[nodiscard]] nlohmann::json job_body(const Arguments& arguments);
 
-/// Puts it under limits that are newer than it is.
-/// @return Code::usage for a DSCP that they do not have
+/// Sets the limits of a request that was parsed earlier.
+/// @return Code::usage for a DSCP outside of them
 Status limit(ScanRequest& request, const RegistryLimits& limits);
 
-/// KSMS_ATTACH and KSMS_DROPS, for tests of what this kernel or these links would not choose, and
-/// who called sudo(8).
+/// Applies KSMS_ATTACH and KSMS_DROPS, which tests use to force other methods, and the user who
+/// called sudo(8).
 Status surround(ScanRequest& request, const Environment& environment);
 
 }  // namespace ksms

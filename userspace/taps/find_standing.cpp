@@ -11,7 +11,7 @@ Result<std::vector<StandingTap>> find_standing(const TapTable& table, Guard& gua
     const auto place = [&](std::size_t i) -> TapPlace {
         return {site.netns, site.interfaces[i], site.names[i], direction, kind};
     };
-    // Entering the namespace costs more than asking whether it is worth it.
+    // Check the table first, because entering the namespace is slower.
     for (std::size_t i = 0; i < site.interfaces.size(); ++i) {
         KSMS_TRY(const bool entered, table.has(place(i)));
         if (!entered) return std::vector<StandingTap>();

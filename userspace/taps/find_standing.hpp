@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The taps of a site that stand there for every scan.
+// Finds the standing taps of a site.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ namespace ksms {
 
 struct StandingTap {
     std::uint32_t id{0}, link_id{0};
-    Fd link;  ///< held: the tap outlives who put it there
+    Fd link;  ///< held, so that the tap stays if its creator ends
 };
 
-/// All or none: two kinds of taps in one direction would count twice or not at all. Kept ones are
-/// journaled, since the last who holds such a link takes its entry back.
-/// @return one for each interface of the site, in its order; none where one of them has none
+/// All or none: two kinds of taps in one direction would count packets twice or not at all. Kept
+/// taps are journaled, because the last holder of their link removes the entry.
+/// @return one for each interface of the site, in its order; none if an interface has none
 Result<std::vector<StandingTap>> find_standing(const TapTable& table, Guard& guard,
                                                const TapSite& site, ksms_direction direction,
                                                ksms_tap_kind kind);

@@ -15,9 +15,9 @@
 namespace ksms {
 namespace {
 
-constexpr int kAttempts = 100;  // milliseconds; a scan is about to enter its link, or to let it go
+constexpr int kAttempts = 100;  // 1 ms apart, while a scan enters or removes its link
 
-/// The interfaces that a plan looks at.
+/// The interfaces that a plan uses.
 std::vector<Link> interfaces_of(std::vector<Link> all) {
     std::erase_if(all, [](const Link& link) { return link.loopback || link.master != 0; });
     return all;
@@ -34,7 +34,7 @@ KeptTaps::KeptTaps(const Objects& objects, Guard& guard, KeptLimits limits)
     : objects_(objects), guard_(guard), table_(objects), limits_(limits) {}
 
 KeptTaps::~KeptTaps() {
-    // What cannot be taken back is in the journal.
+    // Failures stay in the journal.
     while (!routers_.empty()) {
         const auto inode = routers_.begin()->first;
         if (!release(inode)) routers_.erase(inode);
@@ -82,7 +82,7 @@ Result<bool> KeptTaps::keep_one(Router& router, const TapPlace& place) {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         KSMS_TRY(auto found, table_.find(place));
         if (found) return hold(router, place, std::move(*found));
-        // One of ours that has no entry any more keeps the place from the new one.
+        // A link of ours whose entry was removed would block the new one.
         KSMS_CHECK(let_go(router, {place.ifindex, place.direction}));
         auto link = attach_tcx(program, place.ifindex, place.direction);
         if (link) {
@@ -102,7 +102,7 @@ Result<bool> KeptTaps::keep_one(Router& router, const TapPlace& place) {
                 "try again when the process that holds it has ended; `bpftool link` shows it");
 }
 
-/// A second hold on what another process keeps, on what is pinned, or on a scan's own link.
+/// Holds a link that another process keeps, a pinned link, or a link of a scan.
 Result<bool> KeptTaps::hold(Router& router, const TapPlace& place, TapTable::Held found) {
     const Place key{place.ifindex, place.direction};
     const bool orphan = found.kept && has_ended(found.owner_pid);
@@ -119,7 +119,7 @@ Result<bool> KeptTaps::hold(Router& router, const TapPlace& place, TapTable::Hel
     return !held;
 }
 
-/// The journal's entry goes last: killed before, the next command finds it.
+/// Removes the journal entry last, so that the next command finds it after a kill.
 Status KeptTaps::let_go(Router& router, const Place& place) {
     const auto mine = router.taps.find(place);
     if (mine == router.taps.end()) return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Taps that stand as long as a process does: TCX links held as descriptors and never pinned.
+// Taps that exist as long as a process: TCX links held as descriptors and never pinned.
 #pragma once
 
 #include <cstddef>
@@ -17,43 +17,41 @@
 
 namespace ksms {
 
-/// How much may be kept at once; beyond it the router goes that was asked for longest ago.
+/// Limits of kept taps. Above them the router that was requested longest ago is released.
 struct KeptLimits {
     std::size_t routers{256};
     std::size_t taps{4096};                      ///< each is a descriptor, and one of KSMS_MAX_TAPS
-    nanoseconds idle{std::chrono::minutes(10)};  ///< not asked for as long: see release_idle()
+    nanoseconds idle{std::chrono::minutes(10)};  ///< see release_idle()
 };
 
-/// Scans find these as they find the taps of `tap attach`, and hold the links that they use: a
-/// verdict does not depend on whether this object, or its process, lives. Several processes may
-/// keep taps on one router; they hold the same links, and the last one takes them along.
-/// A clsact scan that runs goes on counting with its filters; a TCX link of a scan's own is kept
-/// from then on. Not for several threads at once. A child that is forked and does not exec holds
-/// the links too.
+/// Scans find these taps like those of `tap attach` and hold the links that they use, so a verdict
+/// does not depend on this object or its process. Several processes may keep taps on a router: they
+/// hold the same links, which are removed with the last holder. A running clsact scan continues
+/// with its filters; a TCX link of a scan is kept from then on. Not thread-safe. A forked child
+/// that does not exec holds the links too.
 class KeptTaps {
 public:
     /// Both outlive this object.
     KeptTaps(const Objects& objects, Guard& guard, KeptLimits limits = {});
     KeptTaps(const KeptTaps&) = delete;
     KeptTaps& operator=(const KeptTaps&) = delete;
-    ~KeptTaps();  ///< lets everything go
+    ~KeptTaps();  ///< releases everything
 
-    /// An ingress and an egress tap on every interface but loopback and the ports of bridges, so
-    /// that the namespace is covered as router, source and destination. Idempotent: what hangs
-    /// there stays, what is missing (a new interface, a tap that somebody took) is added, what is
-    /// of an interface that is gone is let go. On an error what is kept stays, and scans attach
-    /// their own where something is missing.
-    /// @return taps that are held now and were not before
-    /// @return Code::failed where the kernel has no TCX (Linux 6.6), or the router has more
-    /// interfaces than the limit has taps
+    /// Keeps an ingress and an egress tap on every interface except loopback and bridge ports, so
+    /// that the namespace is covered as router, source and destination. Idempotent: existing taps
+    /// stay, missing ones (a new interface, a removed tap) are added, those of deleted interfaces
+    /// are released. After an error the kept taps stay, and scans attach their own where one is
+    /// missing.
+    /// @return the number of new taps; Code::failed if the kernel has no TCX (Linux 6.6), or the
+    /// router needs more taps than the limit
     Result<std::size_t> keep(const Netns& netns);
-    /// Lets a router's taps go; scans that use them now hold them until they end.
+    /// Releases the taps of a router. Running scans hold them until they end.
     /// @param inode  of the namespace, Netns::inode()
-    /// @return taps let go; 0 where none were kept
+    /// @return the number of released taps
     Result<std::size_t> release(std::uint32_t inode);
-    /// Lets routers go that nobody has asked for within KeptLimits::idle, and those whose
-    /// interfaces are all gone.
-    /// @return taps let go
+    /// Releases routers that were not requested within KeptLimits::idle, and those without
+    /// interfaces.
+    /// @return the number of released taps
     Result<std::size_t> release_idle(Instant now);
 
     [[nodiscard]] std::size_t size() const;  ///< taps held

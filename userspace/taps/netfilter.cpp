@@ -12,7 +12,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::int32_t kPlaces = 16;  // that others' links may have
+constexpr std::int32_t kPlaces = 16;  // priorities that other links may use
 
 Result<std::optional<RouterTap>> share(const TapTable& table, Guard& guard, const TapPlace& place) {
     KSMS_TRY(auto shared, table.find(place));

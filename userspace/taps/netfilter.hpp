@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Taps of a whole router: one netfilter link a direction, whatever interfaces it has. For the files
-// of this room.
+// Taps of a whole router: one netfilter link per direction for all interfaces. For the files of
+// this room.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ Program netfilter_program(ksms_direction direction);
 /// The place of such a tap in the table.
 TapPlace router_place(const Netns& netns, ksms_direction direction, int family);
 
-/// Attaches it, or shares the one that another scan has there: the program cannot know whose link
-/// it runs for, so there may be one only.
-/// @return Code::failed where the kernel has no such links
+/// Attaches the tap or shares the one of another scan. There can be only one, because the program
+/// cannot tell for which link it runs.
+/// @return Code::failed if the kernel has no netfilter links
 Result<RouterTap> attach_router_tap(const Objects& objects, const TapTable& table, Guard& guard,
                                     const TapPlace& place, int family);
 

@@ -39,7 +39,7 @@ constexpr std::size_t kWholeRouter = static_cast<std::size_t>(-1);
 }  // namespace
 
 struct ScanTaps::State {
-    /// One tap where it stands, to be looked for again before judging.
+    /// An attached tap, checked again before judging.
     struct Placed {
         std::size_t site;
         std::size_t interface;  ///< index into the site's; kWholeRouter
@@ -115,8 +115,8 @@ Result<bool> ScanTaps::State::foreign_tcx(const TapSite& site, ksms_direction di
     return foreign;
 }
 
-/// A foreign TCX program in front may end the hook before a filter is reached; an ingress qdisc
-/// leaves no room for clsact; making one where packets flow would lose some of them.
+/// Whether a site needs TCX: a foreign TCX program may end the hook before a filter is reached; an
+/// ingress qdisc excludes clsact; creating a clsact where packets flow would drop some.
 Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
                                         ksms_direction direction) const {
     if (objects.program(program_for(KSMS_TAP_TCX, direction)) < 0) return false;
@@ -204,14 +204,15 @@ Status ScanTaps::State::ensure_clsact(const TapSite& site, Netlink& netlink) {
         KSMS_CHECK(guard.will(claim));
         auto added = add_clsact(netlink, ifindex);
         if (added) continue;
-        // It is another's. After any other failure, as that of the acknowledgement, it may be ours.
+        // EEXIST: another process created it. After any other failure, such as a lost
+        // acknowledgement, it may be ours.
         if (added.error().err != EEXIST) return added;
         KSMS_CHECK(guard.forget(claim));
     }
     return {};
 }
 
-/// Priority 1, or the next that no filter of another kind has.
+/// Adds a filter at priority 1, or the next unused priority.
 Status ScanTaps::State::add_filter(const TapSite& site, Netlink& netlink, Filter& filter) {
     const int program = objects.program(
         program_for(KSMS_TAP_CLSACT, static_cast<ksms_direction>(filter.direction)));
@@ -221,7 +222,7 @@ Status ScanTaps::State::add_filter(const TapSite& site, Netlink& netlink, Filter
     KSMS_CHECK(guard.will(claim));
     auto added = add_bpf_filter(netlink, filter, program);
     if (added) return {};
-    // Its place is taken, says the kernel. After any other failure it may stand there.
+    // EEXIST or EINVAL: the place is taken. After any other failure the filter may exist.
     if (added.error().err != EEXIST && added.error().err != EINVAL) return added;
     KSMS_CHECK(guard.forget(claim));
     KSMS_TRY(const auto standing, filters(netlink, filter.ifindex, filter.direction));
@@ -313,7 +314,7 @@ Result<ScanTaps> ScanTaps::attach(const Objects& objects, Guard& guard, std::uin
     return taps;
 }
 
-/// Without its entry a tap counts nothing, wherever its program still runs.
+/// Whether the tap has its entry. Without it the tap counts nothing although its program runs.
 Result<bool> ScanTaps::State::is_entered(const TapSite& site, const Placed& tap) const {
     KSMS_TRY(const auto entry, objects.taps.lookup(tap.id));
     return entry && entry->link == tap.link && entry->cookie == site.netns->cookie();

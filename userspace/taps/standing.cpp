@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Taps that stay: pinned links, found by everybody.
+// Standing taps: pinned links, which all scans use.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,10 +26,9 @@ std::string pin_path(const Objects& objects, const TapPlace& place) {
                                      static_cast<std::uint32_t>(place.kind)));
 }
 
-/// A link's pin is the last step: killed before it, the link goes with us and the entry is found
-/// stale.
-/// One that a process keeps is pinned and stays when that is gone.
-/// @return the tap's id; nothing where one stands already
+/// Attaches a link and pins it last: if this process is killed before, the link is removed and the
+/// entry is recognized as stale. A kept tap is pinned and stays when its process ends.
+/// @return the id of the tap; nothing if there is a standing one
 Result<std::optional<std::uint32_t>> attach_one(const Objects& objects, const TapPlace& place) {
     const TapTable table(objects);
     KSMS_TRY(const auto there, table.find(place));
@@ -68,11 +67,11 @@ Status detach_one(const Objects& objects, std::uint32_t id, const ksms_tap& tap)
     if (unlink(path.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, "remove the pin " + path);
     KSMS_CHECK(TapTable(objects).remove(id, tap));
-    // Whoever holds it still: without its entry it counts nothing, and only takes the place.
+    // Detach it even if others hold it: without its entry it counts nothing and blocks the place.
     return detach_link(tap.link);
 }
 
-/// @return whether the filter or link of a tap is there
+/// Whether the filter or link of a tap exists.
 Result<bool> is_present(const ksms_tap& tap, std::uint32_t id) {
     if (tap.link != 0) {
         const auto link = link_by_id(tap.link);
@@ -92,8 +91,8 @@ Result<bool> is_present(const ksms_tap& tap, std::uint32_t id) {
 
 }  // namespace
 
-Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, Guard&,
-                                                   const Netns& netns, TapHooks hooks) {
+Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, const Netns& netns,
+                                                   TapHooks hooks) {
     KSMS_TRY(auto netlink, Netlink::open(netns));
     KSMS_TRY(const auto all, links(netlink));
     std::vector<std::uint32_t> attached;

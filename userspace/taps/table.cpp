@@ -33,8 +33,8 @@ ksms_tap describe(const TapPlace& place, std::uint32_t link, std::uint32_t dscp,
     return tap;
 }
 
-/// The index of an interface that went may be another's by now, while somebody still holds the
-/// link: only the hook itself says what hangs on it.
+/// Whether the hook has this link. The link may outlive its interface, whose index may be reused,
+/// so only the hook itself is reliable.
 Result<bool> hangs_on(const TapPlace& place, std::uint32_t link) {
     if (place.kind == KSMS_TAP_XDP) return link_attached(link);
     if (place.kind != KSMS_TAP_TCX) return true;
@@ -56,7 +56,7 @@ Result<std::uint32_t> TapTable::add(const TapPlace& place, std::uint32_t link, s
     }
     for (std::uint32_t attempt = 0; attempt < KSMS_MAX_TAPS; ++attempt) {
         const auto id = __atomic_fetch_add(&config.next_tap, 1u, __ATOMIC_RELAXED) % KSMS_MAX_TAPS;
-        if (id == 0) continue;  // a classid of 0 is none
+        if (id == 0) continue;  // classid 0 means none
         KSMS_TRY(const auto used, objects_.taps.lookup(id));
         if (used) continue;
         if (guard != nullptr) KSMS_CHECK(guard->will(did_tap(id)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The maps `taps` and `tap_ids`: ids taken, found and given back. For the files of this room.
+// The maps `taps` and `tap_ids`. For the files of this room.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 
 namespace ksms {
 
-/// Milliseconds that a link of another scan may take from its attachment to its row in the table.
+/// Attempts, 1 ms apart, while another scan has attached a link and not entered it yet.
 inline constexpr int kShareAttempts = 100;
 
-/// What a tap's entry says of its place.
+/// The place of a tap.
 struct TapPlace {
     const Netns* netns{nullptr};
     std::uint32_t ifindex{0};
@@ -31,25 +31,25 @@ class TapTable {
 public:
     explicit TapTable(const Objects& objects) : objects_(objects) {}
 
-    /// Takes a free id and enters the tap. A temporary one is journaled first.
+    /// Enters a tap under a free id. A temporary tap is journaled first.
     /// @param link  id of the BPF link, 0 for clsact
-    /// @param dscp  of the scan; KSMS_EVERY_SCAN for one that this process keeps
+    /// @param dscp  of the scan; KSMS_EVERY_SCAN for a tap that this process keeps
     Result<std::uint32_t> add(const TapPlace& place, std::uint32_t link, std::uint32_t dscp,
                               Guard* guard) const;
     struct Held {
         std::uint32_t id{0};
         bool standing{false};  ///< for every scan
-        bool kept{false};      ///< standing, and gone with the last process that holds it
+        bool kept{false};      ///< standing until the last holder of its link ends
         std::uint32_t owner_pid{0};
         Fd link;
     };
-    /// A standing or shared link on this place, held open; nothing where there is none. An entry
-    /// whose link does not hang there (it is gone, or its interface is, and another one has the
-    /// index) is removed. For a tap of an interface call it inside the namespace.
+    /// Finds a standing or shared link at this place and holds it. Removes an entry whose link is
+    /// not attached there (the link or the interface is gone). Call it inside the namespace for a
+    /// tap of an interface.
     Result<std::optional<Held>> find(const TapPlace& place) const;
-    /// Is a tap of this kind entered there? Without a look whether its link is there.
+    /// Whether a tap of this kind is entered for this place. Does not check its link.
     Result<bool> has(const TapPlace& place) const;
-    /// From now on the tap is kept by this process, or stays (nobody's).
+    /// Makes this process or nobody the owner: a kept or a standing tap.
     enum class Holder { this_process, nobody };
     Status hand_over(std::uint32_t id, Holder to) const;
     Status remove(std::uint32_t id, const ksms_tap& tap) const;

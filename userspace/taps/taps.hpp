@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Taps on interfaces: attached for one scan, found where they stand already, listed.
+// Taps on interfaces: attaching, finding, listing.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@
 
 namespace ksms {
 
-/// KSMS_ATTACH: how TC taps are attached. Anything else in the variable is Code::usage.
+/// How TC taps are attached (KSMS_ATTACH).
 enum class AttachWay { automatic, clsact, tcx };
 
 /// The hooks that count (--tap).
 enum class TapHooks { tc, xdp, netfilter };
 
-/// One router (or the source, or the destination host) as the taps see it.
+/// The interfaces of a router, the source or a destination host.
 struct TapSite {
     const Netns* netns{nullptr};
     std::vector<std::uint32_t> interfaces;  ///< indices
@@ -32,36 +32,34 @@ struct TapSite {
 
 class Traffic;
 
-/// What stands on a site after attach(): which kind of tap counts there, for scan_routers.
+/// The kinds of taps that count on a site, for scan_routers.
 struct SiteTaps {
     ksms_tap_kind ingress{KSMS_TAP_NONE};
     ksms_tap_kind egress{KSMS_TAP_NONE};
 };
 
-/// The taps of one scan. When it is gone and its guard has undone the rest, what it attached is
-/// gone, and what it found stays.
+/// The taps of one scan. Removed by the destructor and the guard, except those that existed before.
 class ScanTaps {
 public:
-    /// Puts an ingress and an egress tap on every interface of every site, or uses the ones that
-    /// stand there (TCX taps of `tap attach` or KeptTaps, if they cover all of its interfaces).
-    /// clsact unless the way says TCX, a hook carries a foreign TCX program, or packets flow where
-    /// clsact would have to be made. On an error everything attached so far is gone. Journals
-    /// before each step. With TapHooks::netfilter a site has a link a direction, for packets of
-    /// `family` alone.
+    /// Attaches an ingress and an egress tap to every interface of every site, or uses standing or
+    /// kept TCX taps if they cover all interfaces of the site. Uses clsact unless `way` is tcx, a
+    /// hook has a foreign TCX program, or packets flow where a clsact would have to be created.
+    /// With TapHooks::netfilter a site has one link per direction, for packets of `family`.
+    /// Journals each step first. On an error removes what was attached.
     /// @param family  AF_INET or AF_INET6, of the probes
-    /// @param traffic  has looked at these sites; outlives the taps
+    /// @param traffic  has measured these sites; outlives the taps
     static Result<ScanTaps> attach(const Objects& objects, Guard& guard, std::uint8_t dscp,
                                    AttachWay way, TapHooks hooks, int family,
                                    const Traffic& traffic, const std::vector<TapSite>& sites);
     [[nodiscard]] const std::vector<SiteTaps>& sites() const { return sites_; }
 
-    /// Are they all there still? Called before judging: a tap that somebody removed, an interface
-    /// or namespace that is gone, would turn into false verdicts.
+    /// Checks that all taps, interfaces and namespaces still exist. Call it before judging, to
+    /// avoid false verdicts.
     /// @return for each site "" or what is missing ("eth0: the ingress filter was removed")
     Result<std::vector<std::string>> missing(const std::vector<TapSite>& sites) const;
-    /// Lets the links go; filters are the guard's to undo (Guard::undo_all), after the links of all
-    /// ScanTaps of the scan, since a tap whose link somebody holds stays. Also done by the
-    /// destructor.
+    /// Closes the links. The guard removes the filters (Guard::undo_all), after the links of all
+    /// ScanTaps of the scan are closed, because a tap stays while its link is held. The destructor
+    /// calls this.
     void detach();
 
     ScanTaps(ScanTaps&&) noexcept;
@@ -75,25 +73,25 @@ private:
     std::vector<SiteTaps> sites_;
 };
 
-/// `ksmsctl tap attach`: TCX links (and XDP with TapHooks::xdp) on every interface, pinned under
-/// ROOT/links/, until detached. Idempotent: what stands is kept, what is missing is added. On an
-/// error what this call attached is gone again.
-/// @return ids of the taps newly attached
-Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, Guard& guard,
-                                                   const Netns& netns, TapHooks hooks);
-/// @return taps removed; 0 where there were none
+/// `ksmsctl tap attach`: attaches TCX links (and XDP with TapHooks::xdp) to every interface and
+/// pins them under ROOT/links/. Idempotent: adds missing taps. On an error removes the taps that
+/// this call attached.
+/// @return ids of the new taps
+Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, const Netns& netns,
+                                                   TapHooks hooks);
+/// @return the number of removed taps
 Result<std::size_t> detach_standing(const Objects& objects, const Netns& netns);
-/// The DSCPs of the scans that run and count with links on this namespace.
+/// The DSCPs of the running scans that use links in this namespace.
 Result<std::vector<std::uint32_t>> scans_on(const Objects& objects, const Netns& netns);
-/// Takes these back that attach_standing() attached.
+/// Removes taps that attach_standing() has attached.
 Status detach_standing(const Objects& objects, const std::vector<std::uint32_t>& taps);
 
 /// One row of `tap list` and `tap counters`.
 struct TapRow {
     std::uint32_t id{0};
     ksms_tap tap{};
-    bool standing{false};  ///< for every scan: pinned, or kept by tap.owner_pid
-    bool present{false};   ///< the link or filter is there
+    bool standing{false};  ///< counts for every scan: pinned, or kept by tap.owner_pid
+    bool present{false};   ///< the link or filter exists
 };
 Result<std::vector<TapRow>> list_taps(const Objects& objects);
 

@@ -8,8 +8,8 @@
 namespace ksms {
 namespace {
 
-// What sends less than a packet in this time loses one in fewer than one of eight scans at worst:
-// 2 x 0.5 ms of silence, a packet every 3 ms that was not seen.
+// An interface that sends less than one packet in this time loses one in at most every eighth scan:
+// 2 x 0.5 ms of silence, an unseen packet every 3 ms.
 constexpr std::chrono::milliseconds kWindow{3};
 
 void wait_until(Instant end) {

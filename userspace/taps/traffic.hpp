@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Which interfaces carry somebody's packets. While a clsact qdisc is made or removed the kernel
-// deactivates the device (net/sched/sch_api.c, qdisc_graft): what leaves by it then, for about half
-// a millisecond, is dropped. A quiet interface loses nothing by that, a busy one is left alone.
+// Finds the interfaces that carry traffic. While a clsact qdisc is created or removed the kernel
+// deactivates the device (net/sched/sch_api.c, qdisc_graft) and drops outgoing packets for about
+// half a millisecond. A quiet interface loses nothing; on a busy one no clsact is created.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace ksms {
 
 class Traffic {
 public:
-    /// Reads how many packets the interfaces of these sites have sent so far.
+    /// Reads the sent packets of the interfaces of these sites.
     Status look(const std::vector<TapSite>& sites);
-    /// Has one of these interfaces of the site sent a packet since look()? Waits until kWindow has
+    /// Whether one of these interfaces has sent a packet since look(). Waits until kWindow has
     /// passed since then.
     Result<bool> flows(const TapSite& site, std::span<const std::uint32_t> interfaces,
                        Netlink& netlink) const;
@@ -29,7 +29,7 @@ public:
 private:
     using Place = std::pair<std::uint32_t, std::uint32_t>;  ///< inode of the namespace, ifindex
     std::map<Place, std::uint64_t> sent_;
-    Instant looked_;  ///< when the last look() was over
+    Instant looked_;  ///< end of the last look()
 };
 
 }  // namespace ksms

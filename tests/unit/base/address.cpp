@@ -6,7 +6,7 @@
 
 using namespace ksms;
 
-TEST_CASE("address: all of a text is one, not only what stands before a NUL") {
+TEST_CASE("address: text with an embedded NUL is not an address") {
     CHECK(Address::parse("10.0.0.1"));
     CHECK(Address::parse("fd00::1"));
     using namespace std::string_literals;

@@ -8,7 +8,7 @@
 
 using namespace ksms;
 
-TEST_CASE("environment: what is empty is not set") {
+TEST_CASE("environment: an empty variable counts as unset") {
     constexpr const char* names[] = {"KSMS_PIN_ROOT", "KSMS_JOB_DSCP", "KSMS_ATTACH", "KSMS_DROPS",
                                      "SUDO_UID"};
     for (const char* value : {static_cast<const char*>(nullptr), ""}) {
@@ -30,7 +30,7 @@ TEST_CASE("environment: what is empty is not set") {
     CHECK(found.job_dscp == "45");
     CHECK(found.attach == "45");
     CHECK(found.drops);
-    // Whoever is not root is nobody else.
+    // A caller who is not root cannot become another user.
     CHECK(found.sudo_uid.has_value() == (::getuid() == 0));
     ::setenv("KSMS_DROPS", "off", 1);
     ::setenv("SUDO_UID", "45x", 1);

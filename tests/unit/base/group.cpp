@@ -8,7 +8,7 @@
 
 using namespace ksms;
 
-TEST_CASE("group: one that is, one that is not, and where nobody knows") {
+TEST_CASE("group: an existing group, a missing group, and a failed lookup") {
     CHECK(find_group("daemon").value());
     CHECK_FALSE(find_group("no-such-group-here").value());
     rlimit before{}, none{};

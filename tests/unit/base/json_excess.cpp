@@ -15,7 +15,7 @@ bool is(std::string_view text, const JsonLimits& limits, What what, std::size_t 
 
 }  // namespace
 
-TEST_CASE("json_excess: a NUL anywhere, a level and a value too much") {
+TEST_CASE("json_excess: NUL bytes, too deep nesting and too many values are found") {
     CHECK_FALSE(json_excess(R"({"a":[1,{"b":"[[[,,,{{{\"[["}]})", {.depth = 3, .values = 5}));
     CHECK(is("[[[]]]", {.depth = 2}, What::depth, 2));
     CHECK_FALSE(json_excess("[[],[],[]]", {.depth = 2}));
@@ -24,7 +24,7 @@ TEST_CASE("json_excess: a NUL anywhere, a level and a value too much") {
     CHECK(is(std::string_view("{}\0[", 4), {.depth = 9}, What::nul, 2));
 }
 
-TEST_CASE("json_excess: what is no JSON is measured all the same") {
+TEST_CASE("json_excess: text that is not JSON is measured too") {
     CHECK_FALSE(json_excess("]]]]\"\\", {.depth = 0}));
     CHECK(is("]]]]{", {.depth = 0}, What::depth, 4));
     CHECK(is(R"("\\"[)", {.depth = 0}, What::depth, 4));

@@ -9,7 +9,7 @@
 
 using namespace ksms;
 
-TEST_CASE("lane: one after the other, in order, on a thread of its own, and all of it at the end") {
+TEST_CASE("lane: tasks run in order on one thread, and the destructor waits for all of them") {
     std::vector<int> done;
     std::thread::id its;
     {
@@ -25,8 +25,8 @@ TEST_CASE("lane: one after the other, in order, on a thread of its own, and all 
     CHECK(its != std::this_thread::get_id());
 }
 
-TEST_CASE("lane: what hangs is seen, and does not hold up who abandons it") {
-    // What is at hand may outlive the lane: it keeps what it needs.
+TEST_CASE("lane: busy_for shows a task that hangs, and abandon does not wait for it") {
+    // The task may outlive the lane, so it shares ownership of what it uses.
     auto open = std::make_shared<std::promise<void>>();
     auto begun = std::make_shared<std::promise<void>>();
     const auto late = std::make_shared<std::atomic<bool>>(false);

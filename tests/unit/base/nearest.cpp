@@ -6,7 +6,7 @@
 
 using namespace ksms;
 
-TEST_CASE("nearest: differences are counted, a swap of neighbours is one") {
+TEST_CASE("nearest: the distance counts a swap of two adjacent letters as one edit") {
     CHECK(edit_distance("", "") == 0);
     CHECK(edit_distance("", "scan") == 4);
     CHECK(edit_distance("scan", "scan") == 0);
@@ -15,7 +15,7 @@ TEST_CASE("nearest: differences are counted, a swap of neighbours is one") {
     CHECK(edit_distance("prots", "ports") == 1);
 }
 
-TEST_CASE("nearest: close words are found, others are not") {
+TEST_CASE("nearest: similar words are found, others are not") {
     const std::array<std::string, 4> known{"scan", "registry", "tap", "doctor"};
     CHECK(nearest("scna", known) == "scan");
     CHECK(nearest("registy", known) == "registry");

@@ -11,7 +11,7 @@
 
 using namespace ksms;
 
-TEST_CASE("write_all: all of it, in as many calls as it takes") {
+TEST_CASE("write_all: short writes are continued until everything is written") {
     int ends[2];
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     Fd to(ends[0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Backups: the seed's own, ours, and what is neither.
+// Backups: the predecessor's, ours, and files that are neither.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
@@ -23,7 +23,7 @@ std::string with(const std::string& entry) {
 
 }  // namespace
 
-TEST_CASE("backup: what the predecessor wrote is read") {
+TEST_CASE("backup: the predecessor's format is read") {
     const auto parsed = parse_backup(
         with(R"("dscp":40,"job_id":"web","username":"alice","pid":77,"allocated_at":1763900000.5,)"
              R"("status":"active")"),
@@ -40,7 +40,7 @@ TEST_CASE("backup: what the predecessor wrote is read") {
     CHECK(lease.allocated_at == WallTime(1'763'900'000'500ms));
 }
 
-TEST_CASE("backup: what is not so is refused, and says what") {
+TEST_CASE("backup: a malformed file is refused with the reason") {
     CHECK(error_of("{\"version\":1,\n\"allocations\":{\"web\":{\"dscp\":4") ==
           "b.json:2: this is not JSON");
     CHECK(error_of(with("\"dscp\":40,\n\"pid\":1e999")) ==

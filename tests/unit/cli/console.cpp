@@ -5,10 +5,10 @@
 
 using namespace ksms;
 
-TEST_CASE("console: how wide a text may be on a terminal") {
+TEST_CASE("console: the text width for a terminal") {
     CHECK(text_width(nullptr, 160) == 160);
     CHECK(text_width(nullptr, 40) == 60);
-    CHECK(text_width(nullptr, 0) == 100);  // neither is known
+    CHECK(text_width(nullptr, 0) == 100);  // neither terminal nor COLUMNS
     CHECK(text_width("132", 80) == 132);
     CHECK(text_width("132", 0) == 132);
     CHECK(text_width("1", 0) == 60);

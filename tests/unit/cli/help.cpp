@@ -24,8 +24,8 @@ bool is_known(const std::string& name) {
            });
 }
 
-/// Options of ours that a line of usage.md names: `--mode isolated`, or behind ksmsctl in an
-/// example, up to what another program is given and comments.
+/// Our options that a line of usage.md names: `--mode isolated`, or after ksmsctl in an example,
+/// without comments and arguments of other programs.
 std::vector<std::string> named_in(const std::string& line) {
     const bool example = line.starts_with("    ");
     const auto program = line.find("ksmsctl ");
@@ -41,13 +41,14 @@ std::vector<std::string> named_in(const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("help: a command's is that of its fields") {
+TEST_CASE("help: a command's help lists its fields") {
     for (const auto& [place, command] :
          {std::pair(in_scan, "scan"), {in_explain, "explain"}, {in_submit, "job submit"}}) {
         const auto help = help_text(commands(), command);
         for (const auto& field : fields()) {
             const auto name = field.name();
-            if (place == in_submit && name == "wait") continue;  // another there
+            if (place == in_submit && name == "wait")
+                continue;  // --wait of submit is another option
             INFO(command << " --" << name);
             const bool shown = std::regex_search(help, std::regex("--" + name + "[ \n]"));
             CHECK(shown == ((field.places & place) != 0 && field.help != nullptr));
@@ -56,7 +57,7 @@ TEST_CASE("help: a command's is that of its fields") {
     CHECK(help_text(commands(), "explain").find("at most 16 services") != std::string::npos);
 }
 
-TEST_CASE("help: docs/usage.md names no option that there is not") {
+TEST_CASE("help: every option named in docs/usage.md exists") {
     std::ifstream usage(KSMS_SOURCE_DIR "/docs/usage.md");
     std::size_t count = 0;
     for (std::string line; std::getline(usage, line);)
@@ -68,7 +69,7 @@ TEST_CASE("help: docs/usage.md names no option that there is not") {
     CHECK(count > 30);
 }
 
-TEST_CASE("help: what completes a line") {
+TEST_CASE("help: shell completion") {
     const auto of = [](const char* line) { return completions(commands(), line); };
     CHECK(of("ksmsctl sc") == "scan\n");
     CHECK(of("ksmsctl ").find("registry\n") != std::string::npos);
@@ -77,7 +78,7 @@ TEST_CASE("help: what completes a line") {
     CHECK(of("ksmsctl scan -s 10.0.0.1 --mode ") == "path\nisolated\n");
     CHECK(of("ksmsctl scan --fail-on u") == "unknown\n");
     CHECK(of("ksmsctl scan --source ").empty());
-    CHECK(of("ksmsctl scan --max-").empty());  // hidden
+    CHECK(of("ksmsctl scan --max-").empty());  // hidden option
     CHECK(of("ksmsctl scan --pre") == "--pretty\n");
     for (const char* nothing : {"", " ", "ksmsctl bananas ", "ksmsctl scan 80"})
         CHECK(of(nothing).find("--") == std::string::npos);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ksmsctl as a program: what needs no root.
+// ksmsctl as a program, as far as it needs no root.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ Outcome ksmsctl(std::vector<std::string> arguments) {
     return ksms::lab::run(Command{.arguments = std::move(arguments)});
 }
 
-/// One line of a shell, with the program as $K.
+/// Runs a shell command line with the program as $K.
 Outcome shell(const std::string& line) {
     return ksms::lab::run(
         Command{.arguments = {"bash", "-c", line}, .environment = {{"K", KSMSCTL}}});
@@ -60,7 +60,7 @@ std::string content(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("program: a wrong call says what and how, and ends with 2") {
+TEST_CASE("program: a usage error names the mistake and exits with 2") {
     struct Wrong {
         std::vector<std::string> arguments;
         const char* message;
@@ -126,7 +126,7 @@ TEST_CASE("program: help and version") {
     for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 102);
 }
 
-TEST_CASE("program: global options stand before and behind the command") {
+TEST_CASE("program: global options are accepted before and after the command") {
     const auto first = json::parse(ksmsctl({"-j", "doctor"}).out);
     const auto last = json::parse(ksmsctl({"doctor", "-j"}).out);
     CHECK(first["schema"] == "ksms.doctor/1");
@@ -144,7 +144,7 @@ TEST_CASE("program: global options stand before and behind the command") {
     CHECK(ksmsctl({"-jx", "doctor"}).exit == 2);
 }
 
-TEST_CASE("program: what an argument holds does not steer the terminal") {
+TEST_CASE("program: control characters in arguments are escaped in messages") {
     for (const std::string bad : {"a\nb\x1b[31m", "x\x7f",
                                   "\xc2\x9b"
                                   "31m"}) {
@@ -157,7 +157,7 @@ TEST_CASE("program: what an argument holds does not steer the terminal") {
     }
 }
 
-TEST_CASE("program: doctor does not call missing what it may not try") {
+TEST_CASE("program: doctor without root reports untested features as unknown, not missing") {
     const auto who = shell(
         "without=; ((UID)) || without='setpriv --bounding-set -all --inh-caps -all'; "
         "$without $K doctor; $without $K doctor -j");
@@ -172,7 +172,7 @@ TEST_CASE("program: doctor does not call missing what it may not try") {
     CHECK(who.out.find("\"unknown\"") != std::string::npos);
 }
 
-TEST_CASE("program: -o puts the whole result in place") {
+TEST_CASE("program: -o replaces the file atomically") {
     const Directory directory;
     const auto file = directory / "out";
     REQUIRE(ksmsctl({"-V", "-o", file}).out.empty());
@@ -184,7 +184,7 @@ TEST_CASE("program: -o puts the whole result in place") {
     CHECK(directory.files() == 1);
 }
 
-TEST_CASE("program: -o does not follow a link, which may be a stranger's") {
+TEST_CASE("program: -o does not follow symbolic links") {
     const Directory directory;
     const auto target = directory / "target", link = directory / "link";
     std::ofstream(target) << "before";
@@ -201,14 +201,14 @@ TEST_CASE("program: -o does not follow a link, which may be a stranger's") {
         CHECK_FALSE(fs::exists(directory / "not there"));
     }
     CHECK(directory.files() == 2);
-    // A link to a directory on the way is the caller's own wish.
+    // A link to a directory inside the path is allowed.
     fs::remove(link);
     fs::create_symlink(".", link);
     CHECK(ksmsctl({"-V", "-o", link + "/target"}).exit == 0);
     CHECK(content(target).starts_with("ksmsctl "));
 }
 
-TEST_CASE("program: -o gives no stranger a file of ours where everybody may write") {
+TEST_CASE("program: -o in a world-writable directory makes a file owned by the caller") {
     const Directory directory;
     const auto file = directory / "theirs";
     std::ofstream(file) << "before";
@@ -228,12 +228,12 @@ TEST_CASE("program: -o gives no stranger a file of ours where everybody may writ
     CHECK(directory.files() == 1);
 }
 
-TEST_CASE("program: -o writes to what is no file, and to descriptors of the caller") {
+TEST_CASE("program: -o writes to devices, FIFOs and /dev/fd") {
     const Directory directory;
     CHECK(ksmsctl({"-V", "-o", "/dev/stdout"}).out.starts_with("ksmsctl "));
     CHECK(ksmsctl({"-V", "-o", "/dev/stderr"}).err.starts_with("ksmsctl "));
     CHECK(shell("$K -V -o >(cat) | cat").out.starts_with("ksmsctl "));
-    // Behind what others wrote there.
+    // Output is appended to what others wrote.
     const auto behind =
         shell("cd " + directory.path.string() +
               "; { echo before; $K -V -o /dev/fd/3; $K -V -o /dev/stdout; } 3>&1 >file; cat file");
@@ -248,7 +248,7 @@ TEST_CASE("program: -o writes to what is no file, and to descriptors of the call
     CHECK(directory.files() == 2);
 }
 
-TEST_CASE("program: -o that cannot be, and a failure, leave the file as it was") {
+TEST_CASE("program: a failure leaves the -o file unchanged") {
     const Directory directory;
     const auto to_directory = ksmsctl({"-V", "-o", directory.path.string()});
     CHECK(to_directory.exit == 1);
@@ -264,8 +264,8 @@ TEST_CASE("program: -o that cannot be, and a failure, leave the file as it was")
     CHECK(directory.files() == 1);
 }
 
-TEST_CASE("program: a reader that is gone, a disk that is full") {
-    // Nobody reads any more, and the shell has waited until that is certain.
+TEST_CASE("program: EPIPE and ENOSPC on standard output") {
+    // The shell waits until the reader has exited.
     const auto gone = shell("exec 3> >(exec true); wait $!; $K help >&3; echo $?");
     CHECK(gone.out == "141\n");
     CHECK(gone.err.empty());
@@ -276,7 +276,7 @@ TEST_CASE("program: a reader that is gone, a disk that is full") {
     CHECK(closed.exit == 1);
 }
 
-TEST_CASE("program: a configuration that is wrong stops the command, a strange key warns") {
+TEST_CASE("program: an invalid configuration is an error, an unknown key a warning") {
     const Directory directory;
     const auto file = directory / "config.json";
     std::ofstream(file) << "{\"dscp_registry\":\n{\"dscp_range_min\": 99}}";

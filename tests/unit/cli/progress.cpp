@@ -6,7 +6,7 @@
 using namespace ksms;
 using namespace std::chrono_literals;
 
-TEST_CASE("progress: the stage, what is known, and how long it may take") {
+TEST_CASE("progress: the stage, the services already decided and the time left") {
     CHECK(progress_text({"plan", 0, 0, 0, 600ms, 0s}) == "plan: 0.6 s");
     CHECK(progress_text({"probe", 10, 0, 100, 600ms, 0s}) ==
           "probe: 0 of 100 accounted for (10 sent), 0.6 s");

@@ -38,7 +38,7 @@ TEST_CASE("config: the documented file") {
     CHECK(config->warnings.empty());
 }
 
-TEST_CASE("config: what is absent keeps its default") {
+TEST_CASE("config: absent keys keep their defaults") {
     const auto config = parse_config("{}", "c.json");
     REQUIRE(config);
     CHECK(config->limits.dscp_min == 32);
@@ -48,7 +48,7 @@ TEST_CASE("config: what is absent keeps its default") {
     CHECK(config->max_parallel_fast_jobs == 8);
 }
 
-TEST_CASE("config: what the library throws is an error like any other") {
+TEST_CASE("config: exceptions of the JSON library become errors") {
     CHECK(error_of("{\n\"ksms\": {\"utilization_warning\": 1e999}}") ==
           "c.json:2: the number 1e999 is too large");
     CHECK(error_of("{\"app\":\n-1e999}") == "c.json:2: the number -1e999 is too large");
@@ -101,7 +101,7 @@ TEST_CASE("config: errors name the key and the line") {
     CHECK(error_of("[]") == "c.json:1: not a JSON object");
 }
 
-TEST_CASE("config: what users who are not root may have of the registry") {
+TEST_CASE("config: the registry limits of users other than root") {
     const auto limits_of = [](std::string_view text) {
         const auto config = parse_config(text, "c.json");
         REQUIRE(config);
@@ -131,13 +131,13 @@ TEST_CASE("config: what users who are not root may have of the registry") {
           "c.json:3: ksms.max_ttl: 60 is less than dscp_registry.allocation_timeout, 3600");
 }
 
-TEST_CASE("config: a misspelt key comes with the right one") {
+TEST_CASE("config: the warning about a misspelt key suggests the right one") {
     const auto config = parse_config(R"({"dscp_registry":{"dscp_range_mim":32}})", "c.json");
     REQUIRE_FALSE(config);
     CHECK(config.error().hint == "did you mean dscp_range_min?");
 }
 
-TEST_CASE("config: somebody else's keys are one line of warning") {
+TEST_CASE("config: any number of unknown keys gives one line of warning") {
     const auto warnings = [](const std::string& text) {
         const auto config = parse_config(text, "c.json");
         REQUIRE(config);
@@ -155,7 +155,7 @@ TEST_CASE("config: somebody else's keys are one line of warning") {
                 "of_the_web_10, of_the_web_11, of_the_web_12, 44 more"});
 }
 
-TEST_CASE("config: a registry that is not enabled gives one DSCP, to one job at a time") {
+TEST_CASE("config: a disabled registry has one DSCP and runs one job at a time") {
     const auto config = parse_config(R"({"dscp_registry":{"enabled":false}})", "c.json");
     REQUIRE(config);
     CHECK(config->limits.dscp_min == 32);
@@ -164,7 +164,7 @@ TEST_CASE("config: a registry that is not enabled gives one DSCP, to one job at 
     CHECK(config->warnings.empty());
 }
 
-TEST_CASE("config: a named file must be there, the default need not") {
+TEST_CASE("config: a file given by name must exist, the default file need not") {
     const auto missing = load_config("/nonexistent/config.json");
     REQUIRE_FALSE(missing);
     CHECK(missing.error().text() == "read /nonexistent/config.json: No such file or directory");
@@ -173,7 +173,7 @@ TEST_CASE("config: a named file must be there, the default need not") {
     CHECK_FALSE(load_config("/dev/zero"));
 }
 
-TEST_CASE("config: lines of keys, whatever the text around them holds") {
+TEST_CASE("config: the line of a key is found despite strings that look like it") {
     const JsonLines lines(
         "{\"a\": \"} \\\" : {\",\n\"b\": [{\"c\": 1},\n{\"d\": {\"e\": []}}],\n"
         "\"f\"\n: \"g\"}");
@@ -184,14 +184,14 @@ TEST_CASE("config: lines of keys, whatever the text around them holds") {
     CHECK(lines.repeated().empty());
 }
 
-TEST_CASE("config: a key that is written with escapes is the same key") {
+TEST_CASE("config: a key written with JSON escapes is recognized") {
     CHECK(error_of("{\"ksms\":\n{\"max\\u005ftll\": 60}}") ==
           "c.json:2: ksms.max_tll: there is no such key");
     CHECK(error_of("{\"ksms\": {},\n\"ksm\\u0073\": {}}") ==
           "c.json:2: ksms: is given twice, first on line 1");
 }
 
-TEST_CASE("config: a text with a NUL in it says less than it holds") {
+TEST_CASE("config: a string with an embedded NUL is refused") {
     CHECK(error_of(R"({"ksms":{"allow":{"namespaces":["*\u0000hq"]}}})") ==
           R"(c.json:1: ksms.allow.namespaces: "*\u0000hq" has a NUL in it)");
     CHECK(error_of(R"({"ksms":{"allow":{"sources":["10.0.0.1\u0000"]}}})") ==

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Events of jobs: who comes late has them all, nobody has one twice.
+// Events of jobs: a late subscriber gets all of them, nobody gets one twice.
 #include "daemon/job_events.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ struct Watcher {
 
 }  // namespace
 
-TEST_CASE("a watcher hears what was and what comes, once and in order") {
+TEST_CASE("job events: a subscriber gets past and future events once and in order") {
     JobEvents events;
     events.add("a", "state", "queued");
     Watcher early, late, other;
@@ -33,13 +33,13 @@ TEST_CASE("a watcher hears what was and what comes, once and in order") {
     events.end("a", "done");
     CHECK(early.heard == std::vector<std::string>{"1 state queued", "2 progress 1", "3 progress 2",
                                                   "4 verdict 22", "5 end done"});
-    // Of progress only the last.
+    // Only the last progress event.
     CHECK(late.heard ==
           std::vector<std::string>{"1 state queued", "3 progress 2", "4 verdict 22", "5 end done"});
     CHECK(other.heard.empty());
 }
 
-TEST_CASE("who comes again hears what he has missed; a number that never was is none") {
+TEST_CASE("job events: resuming replays missed events, an unknown event id replays all") {
     JobEvents events;
     events.add("a", "state", "queued");
     events.add("a", "state", "running");
@@ -50,7 +50,7 @@ TEST_CASE("who comes again hears what he has missed; a number that never was is 
     CHECK(lost.heard.size() == 2);
 }
 
-TEST_CASE("who has gone hears nothing, also where he went while he was called") {
+TEST_CASE("job events: nothing is delivered after unsubscribing, even from the callback") {
     JobEvents events;
     Watcher watcher;
     Subscription itself;
@@ -68,7 +68,7 @@ TEST_CASE("who has gone hears nothing, also where he went while he was called") 
     CHECK(calls == 2);
 }
 
-TEST_CASE("a job that runs again begins anew, and its numbers go on") {
+TEST_CASE("job events: a restarted job drops old events, its event ids continue") {
     JobEvents events;
     events.add("a", "state", "running");
     events.add("a", "verdict", "22");
@@ -79,7 +79,7 @@ TEST_CASE("a job that runs again begins anew, and its numbers go on") {
     CHECK(watcher.heard == std::vector<std::string>{"3 state queued"});
 }
 
-TEST_CASE("events of jobs that are over are forgotten one day, and nothing follows an end") {
+TEST_CASE("job events: events of finished jobs expire, and nothing follows the end") {
     JobEvents events;
     for (int number = 0; number < 200; ++number) {
         const auto id = fmt::format("job-{}", number);

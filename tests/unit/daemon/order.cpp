@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a job becomes when it starts, and how it reaches its worker.
+// From a job to the order for its worker.
 #include "daemon/order.hpp"
 
 #include <netinet/in.h>
@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// With no member as it is by default.
+/// Every member differs from its default.
 ScanRequest unusual() {
     ScanRequest request;
     request.source = Address::parse("fd00::1").value();
@@ -53,7 +53,7 @@ constexpr const char* kText =
 
 }  // namespace
 
-TEST_CASE("order: every member of it reaches the worker") {
+TEST_CASE("order: every member reaches the worker") {
     const Order order{"web", "/pins", true, unusual(), {"lab-*", "b"}};
     const auto line = line_of(order);
     CHECK(std::ranges::count(line, '\n') == 1);
@@ -70,7 +70,7 @@ TEST_CASE("order: every member of it reaches the worker") {
     for (const char* none : {"{}", "[]", "", "[1,2,3,4,5]"}) CHECK_FALSE(read_order(none));
 }
 
-TEST_CASE("order: a request is read again from its text as it was when it was submitted") {
+TEST_CASE("order: a stored request is parsed as it was at submission") {
     const auto order = make_order(job_of(kText), nullptr, {}, "/pins");
     REQUIRE(order);
     CHECK(order->request.source.text() == "10.0.0.1");
@@ -86,7 +86,7 @@ TEST_CASE("order: a request is read again from its text as it was when it was su
     CHECK_FALSE(make_order(job_of("[]"), nullptr, {}, ""));
 }
 
-TEST_CASE("order: the limits and the allowance are those of its start") {
+TEST_CASE("order: limits and allowance are those at the job's start") {
     auto read = make_order(job_of(kText), nullptr, {}, "")->request;
     Config config;
     config.limits.dscp_max = 39;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The database is found damaged while jobs are under way.
+// The database is found damaged while jobs run.
 #include "daemon/records.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -30,7 +30,7 @@ struct Desk {
         fs::remove_all(directory);
     }
 
-    /// What `call` gives to its `then`.
+    /// Waits for the value that `call` passes to `then`.
     template <typename T, typename Call>
     Result<T> await(Call call) {
         std::optional<Result<T>> result;
@@ -60,7 +60,7 @@ Job some_job() {
 
 }  // namespace
 
-TEST_CASE("records: a job that ends after its database was set aside is in the new one") {
+TEST_CASE("records: a job that ends after its database was replaced is stored in the new one") {
     Desk desk;
     REQUIRE(desk.await<Submitted>([&](auto then) { desk.records->submit(some_job(), then); }));
     Error damaged;
@@ -84,7 +84,7 @@ TEST_CASE("records: a job that ends after its database was set aside is in the n
     CHECK(found->result_size == over.result.size());
 }
 
-TEST_CASE("records: what is damaged once is asked again, twice it is set aside") {
+TEST_CASE("records: a query is retried once after corruption, then the database is replaced") {
     Desk desk;
     REQUIRE(desk.await<Submitted>([&](auto then) { desk.records->submit(some_job(), then); }));
     const auto asked = [&](int failures) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Two listings of iptables-legacy-save -c compared.
+// Comparison of two outputs of iptables-legacy-save -c.
 #include "explain/legacy.hpp"
 
 #include <sys/socket.h>
@@ -38,7 +38,7 @@ std::vector<LegacyTable> after(const std::vector<std::pair<std::string, std::str
 
 }  // namespace
 
-TEST_CASE("legacy: a listing") {
+TEST_CASE("legacy: parse a listing of iptables-legacy") {
     const auto tables = parse_legacy(kBefore);
     REQUIRE(tables.size() == 2);
     CHECK(tables[0].name == "filter");
@@ -53,7 +53,7 @@ TEST_CASE("legacy: a listing") {
     CHECK(tables[0].chains[3].rules[1].protocol.empty());
 }
 
-TEST_CASE("legacy: the rule whose counter rose, and the jump to it") {
+TEST_CASE("legacy: the rule whose counter rose is found, with the jump to its chain") {
     const auto now =
         after({{"[0:0] -A FORWARD -j web", "[1:60] -A FORWARD -j web"}, {"[2:120]", "[3:180]"}});
     const auto found = risen(parse_legacy(kBefore), now, "FORWARD", "tcp", AF_INET);
@@ -68,7 +68,7 @@ TEST_CASE("legacy: the rule whose counter rose, and the jump to it") {
     CHECK(found[0].jumps[0].number == 3);
 }
 
-TEST_CASE("legacy: a policy, and nothing where nothing rose") {
+TEST_CASE("legacy: a chain policy is found, and nothing if no counter rose") {
     const auto before = parse_legacy(kBefore);
     CHECK(risen(before, before, "", "tcp", AF_INET).empty());
     const auto found = risen(before, after({{"[5:300]", "[6:360]"}}), "FORWARD", "tcp", AF_INET6);
@@ -79,7 +79,7 @@ TEST_CASE("legacy: a policy, and nothing where nothing rose") {
     CHECK(risen(before, after({{"[5:300]", "[6:360]"}}), "PREROUTING", "tcp", AF_INET).empty());
 }
 
-TEST_CASE("legacy: another protocol's rule is not it; two of ours are both told") {
+TEST_CASE("legacy: rules of other protocols are skipped, two candidates are both named") {
     const auto before = parse_legacy(kBefore);
     const auto now =
         after({{"[7:420]", "[8:480]"}, {"[2:120]", "[3:180]"}, {"[5:300]", "[9:540]"}});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Traces of nf_tables, and rules by their handles.
+// nftables traces, and rules by handle.
 #include "explain/nft_path.hpp"
 
 #include <linux/netfilter.h>
@@ -26,7 +26,7 @@ NftTraceStep step(std::uint32_t packet, const char* chain, Kind kind, int verdic
 
 }  // namespace
 
-TEST_CASE("nft trace: a drop in a chain that two jumps led to") {
+TEST_CASE("nft trace: a drop in a chain reached by two jumps") {
     const std::vector<NftTraceStep> steps{
         step(7, "early", Kind::policy, NF_ACCEPT),
         step(7, "forward", Kind::rule, NFT_CONTINUE, 4),
@@ -46,7 +46,7 @@ TEST_CASE("nft trace: a drop in a chain that two jumps led to") {
     CHECK(found[1].jumps[0].handle == 6);
 }
 
-TEST_CASE("nft trace: of several packets the one that was dropped") {
+TEST_CASE("nft trace: the dropped packet is picked out of several") {
     const std::vector<NftTraceStep> steps{step(1, "forward", Kind::rule, NF_DROP, 3),
                                           step(2, "early", Kind::policy, NF_ACCEPT),
                                           step(2, "forward", Kind::policy, NF_ACCEPT)};
@@ -56,7 +56,7 @@ TEST_CASE("nft trace: of several packets the one that was dropped") {
     CHECK(nft_decisions({}, kChains).empty());
 }
 
-TEST_CASE("nft listing: a rule by its handle, on one line and on several") {
+TEST_CASE("nft listing: a rule is found by its handle, on one line or several") {
     const std::string listing = R"(table inet lab { # handle 2
 	chain forward { # handle 3
 		type filter hook forward priority filter; policy drop;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Which packets a routing rule looks at, and how it is written.
+// Which packets a routing rule selects, and its text.
 #include <linux/fib_rules.h>
 #include <netinet/in.h>
 
@@ -53,7 +53,7 @@ TEST_CASE("routing rules: each selector") {
     CHECK(selector_text(rule).find(" tos 0x08") != std::string::npos);
 }
 
-TEST_CASE("routing rules: a packet of the namespace's own comes in by lo") {
+TEST_CASE("routing rules: locally generated packets have iif lo") {
     RoutingRule rule;
     rule.iif = "lo";
     CHECK(matches(rule, question(), ""));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What goes over the two sockets between ksmsd and its front.
+// Messages on the two sockets between ksmsd and its front process.
 #include "front/frames.hpp"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 using namespace ksms;
 using nlohmann::json;
 
-TEST_CASE("front: frames that break the rules end it") {
+TEST_CASE("front: malformed frames close the connection") {
     boost::asio::io_context io;
     const auto why_of = [&io](std::string_view sent, Frames::Limits limits) {
         std::array<int, 2> pair{};
@@ -43,7 +43,7 @@ TEST_CASE("front: frames that break the rules end it") {
     CHECK(why_of("\2\0\0\0\3\0\0\0{}abc"sv, {.bytes = 2}) == "a message of more than it may have");
 }
 
-TEST_CASE("front: a descriptor that cannot be waited for ends it, and throws nothing") {
+TEST_CASE("front: an invalid descriptor closes the connection without an exception") {
     boost::asio::io_context io;
     std::string why;
     Frames frames(
@@ -54,7 +54,7 @@ TEST_CASE("front: a descriptor that cannot be waited for ends it, and throws not
     frames.send({{"ping", true}});
 }
 
-TEST_CASE("front: a client is handed over with its descriptor") {
+TEST_CASE("front: a client's descriptor is passed with SCM_RIGHTS") {
     std::array<int, 2> way{}, client{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, way.data()) == 0);
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, client.data()) == 0);
@@ -72,7 +72,7 @@ TEST_CASE("front: a client is handed over with its descriptor") {
     REQUIRE(::write((*got)->socket.get(), "x", 1) == 1);
     char byte = 0;
     CHECK(::read(far.get(), &byte, 1) == 1);
-    // Nobody takes them: the sender is told so, and waits for nothing.
+    // Nobody reads: the sender gets an error and does not block.
     Status sent;
     for (int i = 0; sent && i < 10'000; ++i)
         sent = send_client(ours.get(), {Fd(::dup(far.get())), {}});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the front asks of ksmsd: every question arrives as it was asked, every answer as it was
-// given; and a front that lies learns and does nothing that its clients may not.
+// Requests of the front process to ksmsd arrive unchanged, as do the answers. A compromised front
+// process learns and does only what its clients may.
 #include <sys/socket.h>
 
 #include <array>
@@ -20,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-/// Keeps what it is asked, and answers with it.
+/// Records each request and answers with it.
 class Echo final : public JobService {
 public:
     void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) override {
@@ -94,7 +94,7 @@ struct Wired {
         REQUIRE(host.add(member));
         REQUIRE(host.add(stranger));
     }
-    /// Until nothing is on its way any more.
+    /// Runs until no message is pending.
     void settle() {
         for (int idle = 0; idle < 3;) {
             io.restart();
@@ -118,7 +118,7 @@ struct Wired {
 
 }  // namespace
 
-TEST_CASE("front: questions and answers arrive as they were made") {
+TEST_CASE("front: questions and answers arrive unchanged") {
     Wired wired;
     auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
     std::string got;
@@ -173,7 +173,7 @@ TEST_CASE("front: questions and answers arrive as they were made") {
     CHECK_FALSE(broken);
 }
 
-TEST_CASE("front: a watch begins, goes on and ends") {
+TEST_CASE("front: an event subscription starts, delivers and ends") {
     Wired wired;
     auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
     std::vector<std::string> events;
@@ -199,7 +199,7 @@ TEST_CASE("front: a watch begins, goes on and ends") {
     CHECK_FALSE(broken);
 }
 
-TEST_CASE("front: names count where they are asked for, and once") {
+TEST_CASE("front: job names are checked once, and only if required") {
     Wired wired;
     auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
     std::string got;
@@ -208,7 +208,7 @@ TEST_CASE("front: names count where they are asked for, and once") {
     });
     wired.settle();
     CHECK(got == "user1000+");
-    // The database says that it may; who asks for it says nothing of that.
+    // Membership comes from the user database, not from the request.
     remote.submit(member, "{}", [&](Answer<SubmittedJob> job) { got = job->id; });
     wired.settle();
     CHECK(service.asked == "submit user1000 {}");
@@ -218,7 +218,7 @@ TEST_CASE("front: names count where they are asked for, and once") {
     CHECK(broken);
 }
 
-TEST_CASE("front: one that lies is found out") {
+TEST_CASE("front: a front process that claims a false peer is detected") {
     Wired wired;
     auto& [io, service, broken, a, b, host, remote, root, member, stranger] = wired;
     auto nobody = somebody(4, 1002);
@@ -256,13 +256,13 @@ TEST_CASE("front: one that lies is found out") {
         CHECK_FALSE(host.take(head, bytes));
         CHECK(service.asked.empty());
     }
-    // What any client could have said is answered.
+    // Requests that any client may make are answered.
     CHECK(host.take({{"ask", "submit"}, {"number", 1U}, {"client", 1U}}, "no JSON"));
     CHECK(service.asked == "submit 0 no JSON");
     CHECK(host.take({{"ask", "status"}, {"number", 2U}, {"client", 4U}}, ""));
 }
 
-TEST_CASE("front: a flood of questions is answered by 503, one of clients ends it") {
+TEST_CASE("front: too many questions get 503, too many clients end the front process") {
     Echo service;
     std::vector<json> replies;
     class Silent final : public JobService {
@@ -297,12 +297,12 @@ TEST_CASE("front: a flood of questions is answered by 503, one of clients ends i
     CHECK(host.take({{"gone", 2U}}, ""));
     CHECK(host.add(somebody(3, 0)));
     CHECK_FALSE(host.add(somebody(4, 0)));
-    // One that could not be handed over takes no place.
+    // A client that could not be handed over takes no place.
     host.remove(somebody(3, 0));
     CHECK(host.add(somebody(4, 0)));
 }
 
-TEST_CASE("front: what is long waits for its user's turn, what is short for nobody") {
+TEST_CASE("front: long requests queue per user, short ones do not") {
     class Slow final : public JobService {
     public:
         void submit(const Caller&, const std::string&, Then<SubmittedJob>) override {}
@@ -351,7 +351,7 @@ TEST_CASE("front: what is long waits for its user's turn, what is short for nobo
     answer();
     answer();
     CHECK(slow.asked == "a1 b1 a2 ");
-    // Whose connection is closed meanwhile is not asked for, but answered for the front's sake.
+    // A request of a client that disconnected meanwhile is not executed, but gets a reply.
     REQUIRE(host.take({{"gone", 3U}}, ""));
     pending = 100;
     answer();

@@ -9,13 +9,13 @@
 
 using namespace ksms;
 
-TEST_CASE("the lladdr of a temporary neighbour is locally administered, and tells the DSCP") {
-    CHECK(mac_text(fake_mac(32)) == "02:6b:73:6d:00:20");
-    CHECK(mac_text(fake_mac(63)) == "02:6b:73:6d:00:3f");
+TEST_CASE("journal: a temporary neighbour's lladdr is locally administered and encodes the DSCP") {
+    CHECK(fake_mac(32) == Mac{0x02, 0x6b, 0x73, 0x6d, 0x00, 0x20});
+    CHECK(fake_mac(63) == Mac{0x02, 0x6b, 0x73, 0x6d, 0x00, 0x3f});
     CHECK((fake_mac(32)[0] & 1) == 0);  // no multicast
 }
 
-TEST_CASE("filter handles begin with KS and differ by direction and DSCP") {
+TEST_CASE("journal: filter handles begin with KS and differ by direction and DSCP") {
     CHECK(filter_handle(KSMS_INGRESS, 32) == 0x4b530020);
     CHECK(filter_handle(KSMS_EGRESS, 63) == 0x4b53013f);
     std::set<std::uint32_t> handles;
@@ -25,7 +25,7 @@ TEST_CASE("filter handles begin with KS and differ by direction and DSCP") {
     CHECK(handles.size() == 2 * KSMS_DSCPS);
 }
 
-TEST_CASE("an entry about an interface names its namespace by inode and cookie") {
+TEST_CASE("journal: an interface entry names its namespace by inode and cookie") {
     const Netns netns;
     const auto filter = did_filter(netns, 7, KSMS_EGRESS, 49152, 0x4b530120);
     CHECK(filter.kind == KSMS_DID_FILTER);
@@ -39,7 +39,7 @@ TEST_CASE("an entry about an interface names its namespace by inode and cookie")
     CHECK(did_qdisc(netns, 8).ifindex == 8);
 }
 
-TEST_CASE("the entry of a neighbour keeps what tells ours from a real one") {
+TEST_CASE("journal: a neighbour entry tells the temporary neighbour from a real one") {
     const Netns netns;
     const auto four = Address::parse("10.2.5.100");
     const auto six = Address::parse("fd00::9");
@@ -55,7 +55,7 @@ TEST_CASE("the entry of a neighbour keeps what tells ours from a real one") {
     CHECK(Address::from_bytes(AF_INET6, other.address) == *six);
 }
 
-TEST_CASE("entries of a scan, a lease and a tap") {
+TEST_CASE("journal: entries of a scan, a lease and a tap") {
     CHECK(did_scan(32, 7).kind == KSMS_DID_SCAN);
     CHECK(did_scan(32, 7).dscp == 32);
     CHECK(did_scan(32, 7).generation == 7);

@@ -16,7 +16,7 @@ JournalItem item(std::uint32_t pid, std::uint64_t start, std::uint32_t number) {
 
 }  // namespace
 
-TEST_CASE("a process's entries come with the highest number first, whatever the map's order") {
+TEST_CASE("journal: entries of a process are returned newest first") {
     const auto journal =
         Journal::of({item(10, 1, 2), item(10, 1, 4'000'000'000), item(10, 1, 1), item(10, 1, 3)});
     REQUIRE(journal.owners.size() == 1);
@@ -25,13 +25,13 @@ TEST_CASE("a process's entries come with the highest number first, whatever the 
     CHECK(numbers == std::vector<std::uint32_t>{4'000'000'000, 3, 2, 1});
 }
 
-TEST_CASE("a PID that was used again is another owner") {
+TEST_CASE("journal: a reused PID is another owner") {
     const auto journal = Journal::of({item(10, 1, 1), item(10, 2, 1)});
     CHECK(journal.owners.size() == 2);
     CHECK(journal.owners.at({10, 1}).size() == 1);
 }
 
-TEST_CASE("a claim on a qdisc belongs to its interface and to no process") {
+TEST_CASE("journal: a clsact claim belongs to the interface, not to a process") {
     ksms_journal_entry qdisc{};
     qdisc.kind = KSMS_DID_QDISC;
     qdisc.cookie = 4711;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The client of ksmsctl where ksmsd is not as it should be.
+// ksmsctl's client with a ksmsd that misbehaves.
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ using Catch::Contains;
 
 namespace {
 
-/// A Unix socket that listens, and is removed at the end.
+/// A listening Unix socket, removed by the destructor.
 class Listener {
 public:
     explicit Listener(int backlog) {
@@ -47,7 +47,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("client: says why nobody answers") {
+TEST_CASE("client: the error says why the service cannot be reached") {
     ClientOptions options;
     options.answer = std::chrono::milliseconds(50);
     const auto none = HttpClient("/nonexistent/ksmsd.sock", options).request("GET", "/");
@@ -71,7 +71,7 @@ TEST_CASE("client: says why nobody answers") {
     CHECK(error.hint == "ksmsctl job list shows them");
 }
 
-TEST_CASE("client: it waits for a place in a queue that is full") {
+TEST_CASE("client: connect is retried while the listen backlog is full") {
     const Listener listener(0);
     const Fd first = listener.connect();
     ClientOptions options;
@@ -92,7 +92,7 @@ TEST_CASE("client: it waits for a place in a queue that is full") {
     CHECK(answer->status == 204);
 }
 
-TEST_CASE("client: a service that closes without a word is an error") {
+TEST_CASE("client: a connection closed without an answer is an error") {
     const Listener listener(1);
     std::thread service([&] { receive(listener.accept().get(), "\r\n\r\n"); });
     const auto answer = HttpClient(listener.path).request("GET", "/healthz");
@@ -101,7 +101,7 @@ TEST_CASE("client: a service that closes without a word is an error") {
     CHECK(answer.error().message == "ksmsd closed the connection without an answer");
 }
 
-TEST_CASE("client: nothing leads it elsewhere, no environment and no redirection") {
+TEST_CASE("client: proxy variables and redirects are ignored") {
     const Listener listener(1);
     for (const char* name : {"http_proxy", "ALL_PROXY"}) ::setenv(name, "http://127.0.0.1:1", 1);
     const Defer unset([] {

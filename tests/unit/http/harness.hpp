@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A server over a fake service, on a thread of its own, and a raw client.
+// A server with a fake service on its own thread, and a raw client.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@
 
 namespace ksms::test {
 
-/// Jobs by hand. Only on the server's thread, but for what is atomic.
+/// Jobs set by the test. Used on the server's thread only, except for atomic members.
 class FakeService final : public JobService {
 public:
     void submit(const Caller& caller, const std::string& body, Then<SubmittedJob> then) override;
@@ -46,7 +46,7 @@ public:
     std::atomic<int> left{0};  ///< connections that are closed
     bool healthy{true};
     bool silent{false};  ///< replies to nobody
-    /// Every other reply is late: it comes by this. Set by the server's harness.
+    /// Delays every other reply. Set by the harness.
     std::function<void(std::function<void()>)> later;
     std::string padding;  ///< goes into every job's document
     std::string last_user;
@@ -84,19 +84,19 @@ public:
     void run(const std::function<void(FakeService&)>& action);
     [[nodiscard]] HttpFigures figures();
     [[nodiscard]] std::size_t connections();
-    /// Tries to accept for which there was no descriptor.
+    /// accept(2) calls that failed for lack of a descriptor.
     [[nodiscard]] std::uint64_t accept_failures();
-    /// HttpServer::stop(); true when `done` was called within ten seconds.
+    /// HttpServer::stop(); true if `done` was called within ten seconds.
     bool stop(std::chrono::milliseconds longest);
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] int port() const { return port_; }
     FakeService& service();
-    /// A request by the client of the room. With KSMS_ANSWERS in the environment the answer is
-    /// kept there, for the OpenAPI document.
+    /// A request by HttpClient. With KSMS_ANSWERS in the environment the answer is stored there,
+    /// for the test of the OpenAPI document.
     [[nodiscard]] HttpResponse ask(const std::string& method, const std::string& target,
                                    const std::string& body = {}) const;
-    /// What a text sent as it is brings: all that comes until the server closes.
+    /// Sends a raw text and returns everything until the server closes.
     [[nodiscard]] std::string raw(const std::string& text) const;
     /// The same on the loopback port.
     [[nodiscard]] std::string raw_tcp(const std::string& text) const;
@@ -113,15 +113,15 @@ private:
     std::unique_ptr<Inside> inside_;
 };
 
-/// False where the other side has closed.
+/// False if the peer has closed.
 bool send_all(int socket, const std::string& text);
-/// Until `wanted` is in it, the other side closes, or ten seconds are over.
+/// Reads until `wanted` was received, the peer closes, or ten seconds have passed.
 std::string receive(int socket, const std::string& wanted = {});
-/// "HTTP/1.1 404 Not Found…" -> 404; 0 where it is none.
+/// "HTTP/1.1 404 Not Found…" -> 404; 0 if it is no response.
 int status_of(const std::string& answer);
-/// The first header of this name in an answer, "" where there is none.
+/// The first header with this name, or "".
 std::string header_of(const HttpResponse& response, const std::string& name);
-/// Of this process, in KiB.
+/// Resident memory of this process in KiB.
 std::size_t resident_kib();
 
 }  // namespace ksms::test

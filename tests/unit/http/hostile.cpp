@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Clients that mean no good. The server answers the others meanwhile, and stays small.
+// Hostile clients. The server keeps answering others and its memory stays bounded.
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -27,7 +27,7 @@ std::string get(const std::string& target, const std::string& headers = {}) {
     return "GET " + target + " HTTP/1.1\r\n" + host + headers + "\r\n";
 }
 
-/// A request of an honest client, answered within a second.
+/// A request of a normal client, answered within a second.
 bool answers_promptly(const TestServer& server) {
     const auto start = std::chrono::steady_clock::now();
     return server.ask("GET", "/v1/status").status == 200 &&
@@ -36,7 +36,7 @@ bool answers_promptly(const TestServer& server) {
 
 }  // namespace
 
-TEST_CASE("hostile: what is no request is refused with the right number, and closed") {
+TEST_CASE("hostile: malformed requests get the right status and are closed") {
     TestServer server;
     const auto status = [&](const std::string& text) { return status_of(server.raw(text)); };
     CHECK(status("\r\n\r\n\r\n") == 400);
@@ -73,7 +73,7 @@ TEST_CASE("hostile: what is no request is refused with the right number, and clo
     CHECK(answers_promptly(server));
 }
 
-TEST_CASE("hostile: bodies are JSON of bounded depth in UTF-8, however they come") {
+TEST_CASE("hostile: invalid bodies are refused, with Content-Length or chunked") {
     TestServer server;
     const auto send = [&](const std::string& body) {
         return server.raw(post(
@@ -90,7 +90,7 @@ TEST_CASE("hostile: bodies are JSON of bounded depth in UTF-8, however they come
                Contains("100 Continue") && Contains("202 Accepted"));
 }
 
-TEST_CASE("hostile: pipelined requests are answered in order, the last one too") {
+TEST_CASE("hostile: pipelined requests are answered in order, including the last") {
     TestServer server;
     std::string text;
     for (int i = 0; i < 100; ++i) text += get(i % 2 == 0 ? "/healthz" : "/nothing");
@@ -104,7 +104,7 @@ TEST_CASE("hostile: pipelined requests are answered in order, the last one too")
     CHECK(count == 101);
 }
 
-TEST_CASE("hostile: half requests and slow ones end with their time, and hold nobody up") {
+TEST_CASE("hostile: incomplete and slow requests time out and block nobody") {
     HttpLimits limits;
     limits.request = std::chrono::milliseconds(200);
     limits.idle = std::chrono::milliseconds(300);
@@ -116,7 +116,7 @@ TEST_CASE("hostile: half requests and slow ones end with their time, and hold no
     const auto silent = server.connect();
     const auto slow = server.connect();
     CHECK(answers_promptly(server));
-    // One header a look: each byte in time, the request as a whole never.
+    // Bytes arrive in time one by one, but the request as a whole does not.
     send_all(slow.get(), "GET / HTTP/1.1\r\n");
     CHECK(eventually([&] { return !send_all(slow.get(), "X: y\r\n"); }));
     CHECK(status_of(receive(half.get())) == 408);
@@ -131,7 +131,7 @@ TEST_CASE("hostile: half requests and slow ones end with their time, and hold no
     CHECK(eventually([&] { return server.connections() == 0; }));
 }
 
-TEST_CASE("hostile: 1,000 connections, and another client is answered") {
+TEST_CASE("hostile: with 1,000 idle connections another client is answered") {
     TestServer server;
     const auto before = resident_kib();
     std::vector<Fd> many;
@@ -141,7 +141,7 @@ TEST_CASE("hostile: 1,000 connections, and another client is answered") {
         if (i % 100 == 0) CHECK(answers_promptly(server));
     }
     CHECK(answers_promptly(server));
-    // Clients of the port are one user.
+    // All clients of the loopback port are one user.
     CHECK(server.connections() <= HttpLimits{}.connections_per_uid + 1);
     CHECK(server.figures().rejected(HttpRejected::too_many_connections) >= 900);
     const auto grown = resident_kib() - before;
@@ -149,10 +149,10 @@ TEST_CASE("hostile: 1,000 connections, and another client is answered") {
     CHECK(grown < 32 * 1024);
 }
 
-TEST_CASE("hostile: one more stream or connection than there may be gets 503") {
+TEST_CASE("hostile: streams and connections over the limit get 503") {
     HttpLimits limits;
     limits.connections = 4;
-    limits.connections_per_uid = 32;  // an eighth of them where half of the places are taken
+    limits.connections_per_uid = 32;  // above half of the connections an eighth of this
     limits.reserved_for_root = 0;
     limits.streams_per_uid = 2;
     TestServer server(limits);
@@ -186,7 +186,7 @@ TEST_CASE("hostile: one more stream or connection than there may be gets 503") {
     CHECK(answers_promptly(full));
 }
 
-TEST_CASE("hostile: a subscriber that does not read is cut off, and costs a bounded amount") {
+TEST_CASE("hostile: a subscriber that does not read is closed, with bounded memory") {
     HttpLimits limits;
     limits.bytes_per_uid = 1024 * 1024;
     TestServer server(limits);
@@ -195,7 +195,7 @@ TEST_CASE("hostile: a subscriber that does not read is cut off, and costs a boun
     send_all(deaf.get(), get("/v1/jobs/j/events"));
     CHECK(eventually([&] { return server.service().watchers == 1; }));
     const std::string verdict(1000, 'v');
-    // Many times what the socket takes; each in a turn of its own.
+    // Many times the socket buffer, each write in its own turn of the loop.
     for (int i = 0; i < 4000 && server.service().watchers == 1; ++i)
         server.run([&](FakeService& service) { service.emit("j", "verdict", verdict); });
     CHECK(eventually([&] { return server.service().watchers == 0; }));
@@ -203,7 +203,7 @@ TEST_CASE("hostile: a subscriber that does not read is cut off, and costs a boun
     CHECK(answers_promptly(server));
 }
 
-TEST_CASE("hostile: answers that nobody takes are bounded, and end with their time") {
+TEST_CASE("hostile: unread answers are bounded in memory and time out") {
     HttpLimits limits;
     limits.bytes_per_uid = 4 * 1024 * 1024;
     limits.write = std::chrono::milliseconds(300);
@@ -227,7 +227,7 @@ TEST_CASE("hostile: answers that nobody takes are bounded, and end with their ti
     CHECK(answers_promptly(server));
 }
 
-TEST_CASE("hostile: bodies that never end cost no more than their bound") {
+TEST_CASE("hostile: endless bodies use bounded memory") {
     HttpLimits limits;
     limits.connections = 65;
     limits.connections_per_uid = 8 * 65;
@@ -246,7 +246,7 @@ TEST_CASE("hostile: bodies that never end cost no more than their bound") {
     CHECK(grown < 64UL * 1280);
 }
 
-TEST_CASE("hostile: no descriptors left: it neither spins nor dies, and goes on") {
+TEST_CASE("hostile: with EMFILE the server neither spins nor exits, and recovers") {
     TestServer server;
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
@@ -258,7 +258,7 @@ TEST_CASE("hostile: no descriptors left: it neither spins nor dies, and goes on"
     CHECK(eventually([&] { return server.connections() == 5; }));
     const Fd another(::socket(AF_UNIX, SOCK_STREAM, 0));
     {
-        // A descriptor for the client that connects, none for the server's side of it.
+        // One descriptor for the connecting client, none for the server's side.
         rlimit low = before;
         low.rlim_cur = static_cast<rlim_t>(another.get());
         ::setrlimit(RLIMIT_NOFILE, &low);
@@ -267,7 +267,7 @@ TEST_CASE("hostile: no descriptors left: it neither spins nor dies, and goes on"
         ::getpeername(waiting.get(), reinterpret_cast<sockaddr*>(&name), &size);
         ::connect(last.get(), reinterpret_cast<sockaddr*>(&name), size);
         CHECK(eventually([&] { return server.accept_failures() >= 1; }));
-        // Who waits is in as soon as somebody goes.
+        // A waiting client is accepted when another disconnects.
         clients.pop_back();
         CHECK(eventually([&] { return server.figures().accepted >= 6; }));
         CHECK(server.accept_failures() < 50);
@@ -276,7 +276,7 @@ TEST_CASE("hostile: no descriptors left: it neither spins nor dies, and goes on"
     CHECK(answers_promptly(server));
 }
 
-TEST_CASE("hostile: the last descriptor is a client's, and nobody is closed for it") {
+TEST_CASE("hostile: the last free descriptor serves a client, and no other is closed for it") {
     TestServer server;
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What needs no socket: bodies, targets, headers, the book, events, the background.
+// Parts without sockets: bodies, targets, headers, limits, events, background tasks.
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
@@ -33,7 +33,7 @@ HttpRequest request_with(HttpHeaders headers) {
 
 }  // namespace
 
-TEST_CASE("JSON body: what is refused, and where it is") {
+TEST_CASE("JSON body: errors give the position") {
     CHECK(parse_json_body(R"({"source":"ä","n":[1,2.5,null,true]})"));
     CHECK(refusal("{}") == "accepted");
     CHECK_THAT(refusal(""), Contains("empty"));
@@ -53,7 +53,7 @@ TEST_CASE("JSON body: what is refused, and where it is") {
     CHECK_THAT(refusal("\xef\xbb\xbf{"), Contains("column"));
 }
 
-TEST_CASE("JSON body: depth is bounded before it is parsed") {
+TEST_CASE("JSON body: the nesting depth is limited before parsing") {
     const auto nested = [](std::size_t depth) {
         return R"({"a":)" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
     };
@@ -63,7 +63,7 @@ TEST_CASE("JSON body: depth is bounded before it is parsed") {
     CHECK(refusal(R"({"a":"[[[[[[[[[[[[[[[[[[[[[[\"[[[["})") == "accepted");
 }
 
-TEST_CASE("JSON body: so are its values") {
+TEST_CASE("JSON body: the number of values is limited before parsing") {
     const auto with = [](std::size_t values) {
         std::string text = R"({"a":[0)";
         for (std::size_t i = 3; i < values; ++i) text += ",0";
@@ -74,7 +74,7 @@ TEST_CASE("JSON body: so are its values") {
     CHECK(refusal(R"({"a":")" + std::string(100'000, ',') + "\"}") == "accepted");
 }
 
-TEST_CASE("target: paths and parameters are decoded once, and must be text") {
+TEST_CASE("target: paths and parameters are percent-decoded once and must be UTF-8") {
     const auto target = parse_target("/v1/jobs/a%2Bb?wait=1.5&x=%C3%A4&y");
     REQUIRE(target);
     CHECK(target->segments == std::vector<std::string>{"v1", "jobs", "a+b"});
@@ -89,7 +89,7 @@ TEST_CASE("target: paths and parameters are decoded once, and must be text") {
         CHECK_FALSE((parse_target(bad) && std::string(bad) != "//%"));
 }
 
-TEST_CASE("headers: two readings of one request are refused") {
+TEST_CASE("headers: ambiguous framing is refused (request smuggling)") {
     const auto status = [](const HttpRequest& request) {
         const auto problem = check_framing(request);
         return problem ? problem->status : 0;
@@ -127,7 +127,7 @@ TEST_CASE("headers: Content-Type and loopback names") {
         CHECK_FALSE(is_loopback_authority(no));
 }
 
-TEST_CASE("book: one uid never holds all places, nor do a few, and root has places of its own") {
+TEST_CASE("book: no few users can take all connections, and root has reserved ones") {
     HttpLimits limits;
     limits.connections = 40;
     limits.connections_per_uid = 16;
@@ -142,7 +142,7 @@ TEST_CASE("book: one uid never holds all places, nor do a few, and root has plac
     CHECK(connect_all(1000) == 15);
     book.remove(first);
     CHECK(connect_all(1000) == 1);
-    CHECK(connect_all(1001) == 4);  // half of the places are taken
+    CHECK(connect_all(1001) == 4);  // over half of the connections are in use
     for (uid_t uid = 1002; uid < 1012; ++uid) CHECK(connect_all(uid) == 2);
     CHECK(book.size() == 40);
     CHECK(connect_all(1012) == 0);
@@ -151,7 +151,7 @@ TEST_CASE("book: one uid never holds all places, nor do a few, and root has plac
     CHECK(connect_all(1000) == 0);
 }
 
-TEST_CASE("book: streams and bytes have shares") {
+TEST_CASE("book: streams and bytes are limited per user") {
     HttpLimits limits;
     limits.streams_per_uid = 1;
     limits.bytes = 1000;
@@ -172,7 +172,7 @@ TEST_CASE("book: streams and bytes have shares") {
     CHECK(book.bytes() == 0);
 }
 
-TEST_CASE("events: text and back in pieces of one byte") {
+TEST_CASE("events: text/event-stream is parsed byte by byte") {
     const std::string text = event_text({7, "verdict", R"({"a":1})"}) +
                              std::string(heartbeat_text) + event_text({8, "end", "1\r\n2"});
     CHECK(event_text({7, "verdict", "x"}) == "id: 7\nevent: verdict\ndata: x\n\n");
@@ -186,7 +186,7 @@ TEST_CASE("events: text and back in pieces of one byte") {
     CHECK(events[1].name == "end");
 }
 
-TEST_CASE("events: of several that wait progress is replaced, and what is taken is gone") {
+TEST_CASE("events: a queued progress event is replaced by the next one") {
     EventBuffer buffer;
     for (unsigned i = 0; i < 100; ++i) buffer.push({i, "verdict", "1"});
     const auto bytes = buffer.bytes();
@@ -198,7 +198,7 @@ TEST_CASE("events: of several that wait progress is replaced, and what is taken 
     CHECK(buffer.ended());
 }
 
-TEST_CASE("background: what follows comes by the io_context, and not after the end") {
+TEST_CASE("background: completions run on the io_context, none after destruction") {
     boost::asio::io_context io;
     int followed = 0;
     {
@@ -214,7 +214,7 @@ TEST_CASE("background: what follows comes by the io_context, and not after the e
     CHECK(followed == 42);
 }
 
-TEST_CASE("background: what is thrown there is thrown here") {
+TEST_CASE("background: exceptions of the task reach the caller") {
     boost::asio::io_context io;
     Background background(io, "test");
     background.run([]() -> int { throw std::runtime_error("there"); }, [](int) {});

@@ -52,7 +52,7 @@ TEST_CASE("API: a job from its submission to its end", "[answers]") {
     CHECK(server.ask("GET", "/v1/jobs/three").status == 200);
 }
 
-TEST_CASE("API: what is there for everybody", "[answers]") {
+TEST_CASE("API: documents that need no membership", "[answers]") {
     TestServer server;
     CHECK(json_of(server.ask("GET", "/v1/registry"))["schema"] == "ksms.registry/1");
     CHECK(json_of(server.ask("GET", "/v1/status"))["state"] == "running");
@@ -76,7 +76,7 @@ TEST_CASE("API: what is there for everybody", "[answers]") {
     CHECK(header_of(server.ask("HEAD", "/v1/status"), "Content-Length") != "0");
 }
 
-TEST_CASE("API: refusals are problems", "[answers]") {
+TEST_CASE("API: errors are problem documents", "[answers]") {
     TestServer server;
     const auto check = [&](int status, const std::string& method, const std::string& target,
                            const std::string& body = {}) {
@@ -119,15 +119,15 @@ TEST_CASE("API: refusals are problems", "[answers]") {
     CHECK(json_of(check(400, "GET", "/v1/jobs?stat=done"))["hint"] == "did you mean state?");
 }
 
-TEST_CASE("API: who is no member may look, not submit", "[answers]") {
+TEST_CASE("API: users outside the group may read, not submit", "[answers]") {
     if (::geteuid() == 0) {
-        // Root may always; the server asks the kernel, so only another uid tells.
+        // Root may submit always; the server gets the UID from the kernel, so use another one.
         TestServer server({}, "no-such-group");
         ::chmod(server.path().substr(0, server.path().rfind('/')).c_str(), 0755);
         ::chmod(server.path().c_str(), 0777);
         auto answer = std::async(std::launch::async, [&] {
-                          // The thread alone: setresuid(2) by number, without the C library's "all
-                          // threads".
+                          // setresuid(2) for this thread only; the C library's wrapper changes all
+                          // threads.
                           ::syscall(SYS_setresuid, 65534, 65534, 65534);
                           return std::pair{server.ask("POST", "/v1/jobs", submission),
                                            server.ask("GET", "/v1/jobs")};
@@ -166,7 +166,7 @@ TEST_CASE("API: a wait ends with the job, with its time, or with the client") {
     CHECK(eventually([&] { return server.connections() == 0; }));
 }
 
-TEST_CASE("API: events come as they happen, and go on where a client left off") {
+TEST_CASE("API: events arrive live and resume from Last-Event-ID") {
     HttpLimits limits;
     limits.heartbeat = std::chrono::milliseconds(20);
     TestServer server(limits);
@@ -176,7 +176,7 @@ TEST_CASE("API: events come as they happen, and go on where a client left off") 
     });
     std::vector<JobEvent> events;
     auto reading = std::async(std::launch::async, [&] {
-        return HttpClient(server.path()).events("/v1/jobs/j/events", 0, [&](const JobEvent& e) {
+        return HttpClient(server.path()).events("/v1/jobs/j/events", [&](const JobEvent& e) {
             events.push_back(e);
             return true;
         });
@@ -192,15 +192,13 @@ TEST_CASE("API: events come as they happen, and go on where a client left off") 
     CHECK(events[2].data == R"({"index":1})");
     CHECK(eventually([&] { return server.service().watchers == 0; }));
 
-    events.clear();
-    REQUIRE(HttpClient(server.path()).events("/v1/jobs/j/events", 4, [&](const JobEvent& e) {
-        events.push_back(e);
-        return true;
-    }));
-    CHECK(events.size() == 1);
-    const auto none = HttpClient(server.path()).events("/v1/jobs/x/events", 0, [](const JobEvent&) {
-        return true;
-    });
+    const auto again = server.connect();
+    send_all(again.get(),
+             "GET /v1/jobs/j/events HTTP/1.1\r\nHost: ksms\r\nLast-Event-ID: 4\r\n\r\n");
+    const auto rest = receive(again.get());
+    CHECK_THAT(rest, Contains("id: 5\nevent: end") && !Contains("id: 4\n"));
+    const auto none =
+        HttpClient(server.path()).events("/v1/jobs/x/events", [](const JobEvent&) { return true; });
     REQUIRE(none);
     CHECK(none->status == 404);
 
@@ -210,7 +208,7 @@ TEST_CASE("API: events come as they happen, and go on where a client left off") 
     CHECK_THAT(receive(silent.get(), "\n\n:\n\n"), Contains("text/event-stream"));
 }
 
-TEST_CASE("loopback port: nobody is known, and no other name is answered") {
+TEST_CASE("loopback port: clients are anonymous, and foreign Host names are refused") {
     TestServer server;
     const auto get = [&](const std::string& target, const std::string& host = "localhost",
                          const std::string& method = "GET") {
@@ -227,7 +225,7 @@ TEST_CASE("loopback port: nobody is known, and no other name is answered") {
     CHECK(get("http://evil.example/metrics") == 421);
 }
 
-TEST_CASE("server: stopping answers what is asked, ends the rest, and is done") {
+TEST_CASE("server: stop answers pending requests, closes the others and returns") {
     TestServer server;
     server.run([](FakeService& service) { service.add("j", "running"); });
     const auto idle = server.connect();
@@ -243,7 +241,7 @@ TEST_CASE("server: stopping answers what is asked, ends the rest, and is done") 
     CHECK(server.connections() == 0);
 }
 
-TEST_CASE("a service that does not reply: 503 in time, and what it says later is void") {
+TEST_CASE("API: 503 if the service does not reply in time, and a late reply is discarded") {
     HttpLimits limits;
     limits.service = std::chrono::milliseconds(50);
     TestServer server(limits);
@@ -259,8 +257,7 @@ TEST_CASE("a service that does not reply: 503 in time, and what it says later is
     CHECK(server.ask("GET", "/v1/jobs/j").status == 200);
 }
 
-TEST_CASE(
-    "a page from elsewhere is refused on the Unix socket, too, where ssh -L brings browsers") {
+TEST_CASE("API: a foreign Origin is refused on the Unix socket too (ssh -L forwards browsers)") {
     TestServer server;
     server.run([](FakeService& service) { service.add("j", "running"); });
     const auto status = [&](const std::string& headers) {

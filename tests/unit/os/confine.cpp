@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What is given up is gone: tried from inside, in a child.
+// Confinement, tested from inside in a child process.
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -27,8 +27,8 @@ using namespace ksms;
 
 namespace {
 
-/// Steps in a child; the number of the first that fails, 0 where none does. A step may not allocate
-/// what it does not free: the child ends without destructors.
+/// Runs steps in a child; the number of the first that fails, or 0. A step must free what it
+/// allocates: the child exits without destructors.
 int first_failing(const std::vector<std::function<bool()>>& steps) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -45,7 +45,7 @@ int first_failing(const std::vector<std::function<bool()>>& steps) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/// A call that must not go through; Landlock says EACCES.
+/// A call that must fail; Landlock returns EACCES.
 template <typename F>
 std::function<bool()> refused(F call) {
     return [call] { return call() < 0 && (errno == EPERM || errno == EACCES); };
@@ -55,7 +55,7 @@ std::function<bool()> refused(F call) {
 
 #ifndef KSMS_SANITIZED
 
-TEST_CASE("confine: what talks over descriptors can do nothing else") {
+TEST_CASE("confine: the front process can only use its descriptors") {
     std::array<int, 2> pair{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0);
     const Fd one(pair[0]), other(pair[1]);
@@ -81,7 +81,7 @@ TEST_CASE("confine: what talks over descriptors can do nothing else") {
               refused([&] { return ::syscall(SYS_tgkill, parent, parent, 0); }),
               refused([&] { return ::syscall(SYS_pidfd_open, parent, 0); }),
               refused([&] { return ::ptrace(PTRACE_ATTACH, parent, 0, 0); }),
-              // A signal by way of a descriptor: SIGIO is whatever F_SETSIG says.
+              // A signal through a descriptor: F_SETSIG replaces SIGIO.
               refused([&] { return ::fcntl(one.get(), F_SETOWN, parent); }),
               refused([&] { return ::fcntl(one.get(), F_SETSIG, SIGTERM); }),
               refused([&] { return ::fcntl(one.get(), F_SETFL, O_ASYNC); }),
@@ -105,7 +105,7 @@ TEST_CASE("confine: what talks over descriptors can do nothing else") {
           }) == 0);
 }
 
-TEST_CASE("confine: what no scan needs is refused, what it needs is not") {
+TEST_CASE("confine: a scan's filter refuses mount, ptrace and new namespaces") {
     CHECK(first_failing({
               [] { return keep_capabilities(std::array{CAP_NET_RAW}).has_value(); },
               [] { return !has_capability(CAP_SYS_ADMIN) && !has_capability(CAP_NET_ADMIN); },
@@ -118,10 +118,10 @@ TEST_CASE("confine: what no scan needs is refused, what it needs is not") {
               refused([] { return ::setns(0, 0); }),
               refused([] { return ::setns(0, CLONE_NEWNS); }),
               refused([] { return ::syscall(SYS_keyctl, 0, 0, 0, 0, 0); }),
-              // A namespace of the network is let through to the kernel, which sees no namespace.
+              // The filter passes CLONE_NEWNET; the kernel then rejects the descriptor.
               [] { return ::setns(0, CLONE_NEWNET) < 0 && errno == EINVAL; },
               [] { return ::open("/etc/passwd", O_RDONLY) >= 0; },
-              // A tool is started, as scans start nft.
+              // Scans start tools such as nft.
               [] {
                   const pid_t child = ::fork();
                   if (child == 0) ::execl("/bin/true", "true", nullptr);

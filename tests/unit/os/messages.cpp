@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Netlink messages that are cut off, lie about their length, or answer something else. Each stands
-// at the end of a page behind which nothing can be read.
+// Truncated netlink messages, wrong lengths, and unexpected replies. Each message ends at an
+// inaccessible page.
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/mman.h>
@@ -20,7 +20,7 @@ using namespace ksms;
 
 namespace {
 
-/// Memory whose last byte is followed by none.
+/// Memory whose last byte is followed by an inaccessible page.
 class Edge {
 public:
     Edge() : page_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))) {
@@ -49,7 +49,7 @@ nlmsghdr* header_of(std::vector<char>& bytes) {
     return reinterpret_cast<nlmsghdr*>(bytes.data());
 }
 
-/// An acknowledgement with a text behind it.
+/// An acknowledgement with an extended ACK message.
 std::vector<char> error_message(int error, std::uint32_t told_length, const std::string& text) {
     std::vector<char> bytes(NLMSG_LENGTH(sizeof(nlmsgerr)) + NLA_HDRLEN +
                             NLA_ALIGN(text.size() + 1));
@@ -84,7 +84,7 @@ std::vector<char> plain(std::uint16_t type, std::uint16_t flags, std::uint32_t s
 
 }  // namespace
 
-TEST_CASE("messages: the words behind an error, whatever length the request is said to have") {
+TEST_CASE("messages: the extended ACK is found for any claimed request length") {
     Edge edge;
     const auto text_of = [&](std::uint32_t told) {
         const auto bytes = edge.put(error_message(-ENOENT, told, "no such thing"));
@@ -102,7 +102,7 @@ TEST_CASE("messages: the words behind an error, whatever length the request is s
     CHECK(error_of(reinterpret_cast<const nlmsghdr*>(bytes.data())) == EBADMSG);
 }
 
-TEST_CASE("messages: replies are told apart by their numbers, round the end of 32 bits too") {
+TEST_CASE("messages: replies are matched by sequence number, also at wrap-around") {
     Seen seen(0xffffffff, 3, Exchange::Ends::reply);
     for (const std::uint32_t sequence : {5u, 0xfffffffeu, 0xffffffffu, 0u, 2u})
         REQUIRE(seen.exchange.take(plain(RTM_NEWLINK, 0, sequence)));
@@ -112,7 +112,7 @@ TEST_CASE("messages: replies are told apart by their numbers, round the end of 3
     CHECK(seen.exchange.over());
 }
 
-TEST_CASE("messages: a list ends with NLMSG_DONE, and says when it changed meanwhile") {
+TEST_CASE("messages: a dump ends with NLMSG_DONE, and NLM_F_DUMP_INTR is reported") {
     Seen seen(7, 1, Exchange::Ends::acknowledgement);
     REQUIRE(seen.exchange.take(plain(RTM_NEWLINK, NLM_F_MULTI, 7)));
     CHECK_FALSE(seen.exchange.interrupted());
@@ -121,14 +121,14 @@ TEST_CASE("messages: a list ends with NLMSG_DONE, and says when it changed meanw
     REQUIRE(seen.exchange.take(plain(NLMSG_DONE, NLM_F_MULTI, 7)));
     CHECK(seen.exchange.over());
     CHECK(seen.exchange.interrupted());
-    // The end of another's list changes nothing.
+    // NLMSG_DONE of another request is ignored.
     Seen other(7, 1, Exchange::Ends::acknowledgement);
     REQUIRE(other.exchange.take(plain(NLMSG_DONE, NLM_F_DUMP_INTR, 8)));
     CHECK_FALSE(other.exchange.over());
     CHECK_FALSE(other.exchange.interrupted());
 }
 
-TEST_CASE("messages: an error in the middle of a list is an error") {
+TEST_CASE("messages: an error inside a dump is an error") {
     std::vector<char> bytes(NLMSG_LENGTH(sizeof(int)));
     *header_of(bytes) = {static_cast<std::uint32_t>(bytes.size()), NLMSG_DONE, NLM_F_MULTI, 7, 0};
     const int error = -ENOENT;
@@ -139,7 +139,7 @@ TEST_CASE("messages: an error in the middle of a list is an error") {
     CHECK(taken.error().err == ENOENT);
 }
 
-TEST_CASE("messages: of random bytes nothing is read that is not there") {
+TEST_CASE("messages: random bytes cause no read out of bounds") {
     Edge edge;
     std::mt19937 random(20261128);
     for (int round = 0; round < 200'000; ++round) {
@@ -175,18 +175,18 @@ TEST_CASE("messages: of random bytes nothing is read that is not there") {
     }
 }
 
-TEST_CASE("messages: what stands behind an end that is not aligned is no part of it") {
+TEST_CASE("messages: bytes after an unaligned end are ignored") {
     Message message(RTM_NEWLINK, 0);
     message.put_u32(1, 7);
     CHECK(Attributes(message.header(), 0, 1).u32(1) == 7);
     --message.header()->nlmsg_len;
     CHECK(Attributes(message.header(), 0, 1)[1] == nullptr);
-    // A fixed part is followed by what fills it up.
+    // The fixed header is padded before the attributes.
     message.header()->nlmsg_len = NLMSG_LENGTH(1);
     CHECK(Attributes(message.header(), sizeof(rtgenmsg), 1)[1] == nullptr);
 }
 
-TEST_CASE("messages: an interface of which the kernel counts nothing") {
+TEST_CASE("messages: an interface without statistics") {
     Message message(RTM_NEWLINK, 0);
     message.fixed<ifinfomsg>().ifi_index = 3;
     message.put_text(IFLA_IFNAME, "eth0");
@@ -197,7 +197,7 @@ TEST_CASE("messages: an interface of which the kernel counts nothing") {
     CHECK(link->sent_packets == 0);
 }
 
-TEST_CASE("messages: what has no room is never sent in part") {
+TEST_CASE("messages: a request that does not fit is not sent truncated") {
     Message message(RTM_NEWLINK, 0);
     message.put_text(1, std::string(500, 'a'));
     CHECK(message.whole());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Namespaces and processes by the names that people give them; no root.
+// Lookup of namespaces and processes by name; no root.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 using namespace ksms;
 
-TEST_CASE("namespaces: what is no name is refused, what is not there is not found") {
+TEST_CASE("namespaces: invalid names are refused, missing ones are not found") {
     for (const auto* bad :
          {"../../etc", "a/b", "..", ".", "", "-x", "pid:", "pid:0", "pid:1x", "pid:-1"}) {
         INFO(bad);
@@ -31,7 +31,7 @@ TEST_CASE("namespaces: what is no name is refused, what is not there is not foun
     }
 }
 
-TEST_CASE("namespaces: names of any script can be asked for, control characters cannot") {
+TEST_CASE("namespaces: names in UTF-8 are accepted, control characters are not") {
     for (const auto& name :
          {std::string("av-ütf"), std::string("北京"), std::string("a b"), std::string(255, 'n')}) {
         INFO(name);
@@ -42,7 +42,7 @@ TEST_CASE("namespaces: names of any script can be asked for, control characters 
         CHECK(Netns::open(name).error().code == Code::usage);
 }
 
-/// The soft limit of descriptors, lowered for a scope.
+/// Lowers the soft limit of descriptors for a scope.
 class DescriptorLimit {
 public:
     explicit DescriptorLimit(rlim_t most) {
@@ -58,7 +58,7 @@ private:
     rlimit before_{};
 };
 
-TEST_CASE("namespaces: where descriptors run out there is an error, never a shorter list") {
+TEST_CASE("namespaces: EMFILE is an error, never a short list") {
     const auto whole = all_netns();
     REQUIRE(whole);
     REQUIRE_FALSE(whole->empty());
@@ -75,14 +75,14 @@ TEST_CASE("namespaces: where descriptors run out there is an error, never a shor
             break;
         }
         ++refused;
-        REQUIRE(is_out_of_descriptors(found.error()));
+        REQUIRE(found.error().err == EMFILE);
         CHECK(found.error().hint.find("RLIMIT_NOFILE allows this process " +
                                       std::to_string(most)) == 0);
     }
     CHECK(refused >= 2);
 }
 
-TEST_CASE("descriptors: the soft limit is raised to the hard one, and given back for a child") {
+TEST_CASE("descriptors: the soft limit is raised to the hard one and restored for children") {
     const auto soft = [] {
         rlimit limit{};
         getrlimit(RLIMIT_NOFILE, &limit);
@@ -98,7 +98,7 @@ TEST_CASE("descriptors: the soft limit is raised to the hard one, and given back
     CHECK(soft() == 50);
 }
 
-TEST_CASE("namespaces: a path that is none is not found, whether there is a file or not") {
+TEST_CASE("namespaces: a path to anything but a namespace is not found") {
     for (const std::string path : {"/etc/passwd", "/proc/self/ns/mnt", "/etc", "/etc/passwd/x",
                                    "/no/such/file", "/dev/null"}) {
         const auto netns = Netns::open(path);
@@ -108,22 +108,22 @@ TEST_CASE("namespaces: a path that is none is not found, whether there is a file
     }
 }
 
-TEST_CASE("namespaces: to look at a path does nothing to what is there") {
+TEST_CASE("namespaces: opening a path has no side effects (FIFOs, devices)") {
     const auto path = "/tmp/ksmst" + std::to_string(getpid()) + "_pipe";
     REQUIRE(mkfifo(path.c_str(), 0600) == 0);
-    // Opened for reading it would wait for somebody who writes.
+    // open(2) for reading would block until there is a writer.
     CHECK(Netns::open(path).error().code == Code::not_found);
     unlink(path.c_str());
 }
 
-TEST_CASE("namespaces: our own is nobody else's") {
-    const auto own = Netns::current();
+TEST_CASE("namespaces: our own namespace is not foreign") {
+    const auto own = Netns::open_path("/proc/thread-self/ns/net", "host");
     REQUIRE(own);
     CHECK_FALSE(own->stranger().value());
     CHECK_FALSE(own->has_name());
 }
 
-TEST_CASE("processes: start time tells one from the next, and the name may hold anything") {
+TEST_CASE("processes: the start time tells reused PIDs apart, comm may hold any bytes") {
     const auto self = this_process();
     REQUIRE(self);
     CHECK(self->pid == static_cast<std::uint32_t>(getpid()));

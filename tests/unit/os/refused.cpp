@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A system call that fails says nothing about what was looked for. No root.
+// A failed system call does not mean that the object is gone. No root.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -20,7 +20,7 @@ using namespace ksms;
 
 namespace {
 
-/// Does it hold in a process in which this call fails?
+/// True if `holds` is true in a process in which this call fails.
 bool holds_where(long call, int err, const std::function<bool()>& what) {
     const pid_t child = fork();
     if (child == 0) {
@@ -52,7 +52,7 @@ Code code_of_search(std::uint32_t inode) {
 
 }  // namespace
 
-TEST_CASE("namespaces: what cannot be read makes no short list, and is not gone") {
+TEST_CASE("namespaces: an unreadable directory is an error, not an empty list") {
     struct Refusal {
         long call;
         int err;
@@ -67,19 +67,19 @@ TEST_CASE("namespaces: what cannot be read makes no short list, and is not gone"
     }
 }
 
-TEST_CASE("namespaces: one that we may not enter is in the list, and not gone") {
+TEST_CASE("namespaces: a namespace without permission to enter is listed") {
     CHECK(holds_where(SYS_setns, EPERM, [] {
         const auto all = all_netns();
         return all && !all->empty() && all->front().cookie() == 0;
     }));
     CHECK(holds_where(SYS_setns, EPERM, [] {
-        const auto here = Netns::current();
+        const auto here = Netns::open_path("/proc/thread-self/ns/net", "host");
         return here && code_of_search(here->inode()) == Code::not_allowed;
     }));
 }
 
-TEST_CASE("namespaces: the inode of one that is gone may be another's") {
-    const auto here = Netns::current();
+TEST_CASE("namespaces: a reused inode is told apart by the cookie") {
+    const auto here = Netns::open_path("/proc/thread-self/ns/net", "host");
     REQUIRE(here);
     if (here->cookie() == 0) {
         WARN("SKIP: it needs CAP_SYS_ADMIN");
@@ -88,7 +88,7 @@ TEST_CASE("namespaces: the inode of one that is gone may be another's") {
     CHECK(code_of_search(here->inode()) == Code::not_found);
 }
 
-TEST_CASE("processes: one that cannot be looked at is alive") {
+TEST_CASE("processes: a process that cannot be inspected counts as alive") {
     const ProcessId dead{static_cast<std::uint32_t>(getpid()), 1};
     CHECK_FALSE(is_alive(dead));
     for (const auto call : {SYS_read, SYS_openat})

@@ -14,7 +14,7 @@ using namespace ksms;
 
 namespace {
 
-// By their numbers in include/uapi/linux/fib_rules.h; Debian 12's copy is older.
+// Numbers from include/uapi/linux/fib_rules.h; the copy of Debian 12 is older.
 constexpr std::uint16_t kDscp = 25, kFlowLabel = 26, kDscpMask = 30;
 
 template <typename Fill>
@@ -32,7 +32,7 @@ RoutingRule parsed(int family, const Fill& fill) {
 
 }  // namespace
 
-TEST_CASE("rules: a DSCP is the whole code point, a tos of IPv4 three bits of it") {
+TEST_CASE("rules: dscp matches six bits, the IPv4 tos selector three of them") {
     auto rule = parsed(AF_INET, [](auto&, Message& message) { message.put_u8(kDscp, 40); });
     CHECK(rule.tos == 160);
     CHECK(rule.tos_mask == 0xfc);
@@ -49,7 +49,7 @@ TEST_CASE("rules: a DSCP is the whole code point, a tos of IPv4 three bits of it
     CHECK(rule.tos_mask == 0xfc);
 }
 
-TEST_CASE("rules: a flow label is no DSCP") {
+TEST_CASE("rules: an IPv6 flow label is not taken for a DSCP") {
     const auto rule =
         parsed(AF_INET6, [](auto&, Message& message) { message.put_be32(kFlowLabel, 40); });
     CHECK(rule.tos_mask == 0);

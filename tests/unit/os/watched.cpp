@@ -24,7 +24,7 @@ void watch(int epoll, int fd) {
 
 }  // namespace
 
-TEST_CASE("watched: a timer, a wake-up and a pipe of signals that no epoll has are told") {
+TEST_CASE("watched: timerfds, eventfds and signal pipes outside any epoll are reported") {
     const Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
     const Fd inherited(::eventfd(0, 0));
     CHECK(are_events_watched());

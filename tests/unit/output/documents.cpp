@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Documents of every kind, written into the directory KSMS_DOCUMENTS for tests/schema/validate;
-// each must be JSON in any case.
+// Writes documents of every kind into the directory KSMS_DOCUMENTS for tests/schema/validate and
+// checks that each is JSON.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
@@ -176,7 +176,7 @@ TEST_CASE("documents: leases", "[documents]") {
     CHECK(leases_text({}, kNow, kWidestText) == "no leases\n");
 }
 
-TEST_CASE("documents: how much of the registry is taken", "[documents]") {
+TEST_CASE("documents: the usage of the registry", "[documents]") {
     RegistryUse use;
     use.dscps = 0xff'00ff'0000'0000;
     use.capacity = 16;
@@ -200,7 +200,7 @@ TEST_CASE("documents: how much of the registry is taken", "[documents]") {
     CHECK(use_text(use).starts_with("in use  12 of 1 (1200 %), at most 14 at once\nfree    0\n"));
 }
 
-TEST_CASE("documents: what a check of the registry found", "[documents]") {
+TEST_CASE("documents: the findings of registry check", "[documents]") {
     const std::vector<Finding> findings{
         {"DSCP 40: its owner has ended", "nobody can have it", "freed", true},
         {"the pin /x/leases is missing", "nobody finds it", "nothing holds it any more", false}};

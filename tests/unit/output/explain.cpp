@@ -133,7 +133,7 @@ from  ts-hq   sends it
 )");
 }
 
-TEST_CASE("explain: a loop is told once, with how often it went round and where the TTL ended") {
+TEST_CASE("explain: a loop is shown once, with its rounds and the hop where the TTL expired") {
     auto result = example();
     auto& hops = result.services[0].hops;
     hops[1].answer.dropped.kind = DropKind::ttl;
@@ -148,7 +148,7 @@ TEST_CASE("explain: a loop is told once, with how often it went round and where 
     CHECK(text.find("br-gw   YES   in a loop: it came by 31 times\n") != std::string::npos);
 }
 
-TEST_CASE("explain: never wider than it may be, and nothing steers a terminal") {
+TEST_CASE("explain: text keeps to the width and escapes control characters") {
     auto result = example();
     auto& hop = result.services[0].hops[1];
     hop.rule->text = "-A mail -m comment --comment \"" + std::string(150, 'x') + "\x1b[2J\"";

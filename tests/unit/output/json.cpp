@@ -20,7 +20,7 @@ std::string scan_document(const Report& report, bool pretty = false) {
 
 }  // namespace
 
-TEST_CASE("JSON: the writer's text is what a parser reads") {
+TEST_CASE("JSON: a parser reads back what the writer wrote") {
     for (const bool pretty : {false, true}) {
         std::string text;
         {
@@ -49,7 +49,7 @@ TEST_CASE("JSON: the writer's text is what a parser reads") {
     }
 }
 
-TEST_CASE("JSON: a scan has the fields of the documentation, in their order") {
+TEST_CASE("JSON: a scan has the documented fields in the documented order") {
     const auto text = scan_document(example_report());
     CHECK(text.starts_with(R"({"schema":"ksms.scan/1","state":"done","source":"10.1.1.100",)"
                            R"("destination":"10.2.5.100","mode":"path","job":"7f3a","dscp":33,)"));
@@ -86,7 +86,7 @@ TEST_CASE("JSON: a scan has the fields of the documentation, in their order") {
     CHECK(read["warnings"] == json::array());
 }
 
-TEST_CASE("JSON: a router that is not on a service's path omits that service") {
+TEST_CASE("JSON: a router omits services whose path does not cross it") {
     const auto read = json::parse(scan_document(example_report()));
     CHECK(read["routers"][0]["services"].size() == 5);
     CHECK(read["routers"][1]["services"].size() == 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Whatever strangers name things, no printer gives out a byte that steers a terminal, and every
-// document is one that a parser reads.
+// With arbitrary names no printer writes a byte that controls a terminal, and every document can be
+// parsed.
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -24,7 +24,7 @@ namespace {
 class Names {
 public:
     explicit Names(unsigned seed) : random_(seed) {}
-    /// Bytes of any value, some of them parts of what is worth trying.
+    /// Random bytes, mixed with interesting sequences.
     std::string next() {
         static const std::string parts[] = {"\x1b[2J",      "\xc2\x9b", "\x9b", "\xe2\x80\xae",
                                             "\xe2\x81\xa9", "\n",       "\x7f", "\"\\",
@@ -42,14 +42,14 @@ public:
     void fill(char (&field)[N]) {
         const auto name = next();
         std::memset(field, 0, N);
-        std::memcpy(field, name.data(), std::min(name.size(), N));  // may have no end
+        std::memcpy(field, name.data(), std::min(name.size(), N));  // possibly without a NUL
     }
 
 private:
     std::mt19937 random_;
 };
 
-/// Nothing but newlines, and it is UTF-8: that is said by another one's decoder.
+/// No control characters but newlines, and valid UTF-8 according to another decoder.
 bool steers_nobody(const std::string& text) {
     static const std::string steering[] = {
         "\x7f",         "\xd8\x9c",     "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8",

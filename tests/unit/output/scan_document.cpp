@@ -19,7 +19,7 @@ std::string document(const Report& report) {
 
 }  // namespace
 
-TEST_CASE("a document looks as the scan that it came from") {
+TEST_CASE("scan document: its text is that of the scan") {
     ReportBuilder many({"r1", "r2"}, {"h1", "h2"});
     for (std::uint16_t port = 1; port < 50; ++port)
         many.add(IPPROTO_TCP, port, port < 20 ? "YYY." : "N-YY", "NETFILTER_DROP");
@@ -34,7 +34,7 @@ TEST_CASE("a document looks as the scan that it came from") {
     }
 }
 
-TEST_CASE("numbers of a document are whole and fit, and a service is in it once") {
+TEST_CASE("scan document: numbers are checked for range, services for duplicates") {
     const auto text = document(example_report());
     REQUIRE(view_of_document(text));
     const auto with = [&text](const std::string& what, const std::string& instead) {
@@ -52,7 +52,7 @@ TEST_CASE("numbers of a document are whole and fit, and a service is in it once"
     CHECK_FALSE(with("\"port\":25", "\"port\":22"));
 }
 
-TEST_CASE("what is no document of a scan is refused") {
+TEST_CASE("scan document: other documents are refused") {
     CHECK_FALSE(view_of_document(document(example_report()) + '\0'));
     for (const char* text :
          {"", "{", "[]", "{}", R"({"schema":"ksms.error/1"})", R"({"schema":"ksms.scan/1"})",

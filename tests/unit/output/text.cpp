@@ -32,7 +32,7 @@ bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
-/// How often a part stands in a text.
+/// Number of occurrences of a part in a text.
 std::size_t count(const std::string& text, const std::string& part) {
     std::size_t found = 0;
     for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
@@ -41,7 +41,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("text: the picture of the documentation") {
+TEST_CASE("text: the matrix shown in the documentation") {
     CHECK(scan_text(view_of(example_report()), {}) ==
           R"(10.1.1.100 (ts-hq) -> 10.2.5.100   path   dscp 33 (tos 0x84)   job 7f3a   21 ms
 
@@ -57,7 +57,7 @@ hint: ksmsctl explain -s 10.1.1.100 -d 10.2.5.100 -P 514/udp
 )");
 }
 
-TEST_CASE("text: neighbours with the same row are one row") {
+TEST_CASE("text: adjacent services with equal rows are joined") {
     ReportBuilder builder({"r1", "r2"});
     for (std::uint16_t port = 8000; port < 8100; ++port) builder.add(IPPROTO_TCP, port, "YY");
     builder.add(IPPROTO_TCP, 8100, "YN", "IP_INNOROUTES");
@@ -75,7 +75,7 @@ TEST_CASE("text: neighbours with the same row are one row") {
     CHECK(contains(text, "103 pass, 2 stop (r2 2)"));
 }
 
-TEST_CASE("text: the legend has the symbols that are used, and no others") {
+TEST_CASE("text: the legend lists only symbols that are used") {
     ReportBuilder plain({"r1"});
     plain.add(IPPROTO_TCP, 22, "Y");
     const auto text = scan_text(view_of(plain.report), {});
@@ -86,7 +86,7 @@ TEST_CASE("text: the legend has the symbols that are used, and no others") {
     CHECK(contains(text, "\n1 passes\n"));
 }
 
-TEST_CASE("text: colour only where it is asked for, and widths stay") {
+TEST_CASE("text: colour is optional and does not change widths") {
     CHECK_FALSE(contains(scan_text(view_of(example_report()), {}), "\x1b"));
     const auto colored = scan_text(view_of(example_report()), {.color = true});
     CHECK(contains(colored, "\x1b[32mYES\x1b[0m    \x1b[31mNO\x1b[0m     -        "));
@@ -100,7 +100,7 @@ TEST_CASE("text: colour only where it is asked for, and widths stay") {
     CHECK(bare == scan_text(view_of(example_report()), {}));
 }
 
-TEST_CASE("text: wide matrices are folded by router, never cut") {
+TEST_CASE("text: a wide matrix is split by routers, never truncated") {
     std::vector<std::string> names;
     for (int i = 0; i < 40; ++i) names.push_back(fmt::format("building-{}-router", i));
     ReportBuilder builder(names);
@@ -118,7 +118,7 @@ TEST_CASE("text: wide matrices are folded by router, never cut") {
     }
 }
 
-TEST_CASE("text: long words and long reasons are broken, not cut") {
+TEST_CASE("text: long words and reasons are wrapped, not truncated") {
     ReportBuilder builder({std::string(70, 'n'), "r2"}, {std::string(60, 'e'), "other"});
     builder.add(IPPROTO_TCP, 22, "YNYY", "IP_INNOROUTES",
                 std::string(120, 'w') + " and more of it");
@@ -130,7 +130,7 @@ TEST_CASE("text: long words and long reasons are broken, not cut") {
     CHECK(contains(text, "and more of it"));
 }
 
-TEST_CASE("text: with several entries each has its block") {
+TEST_CASE("text: each of several entries has its own block") {
     ReportBuilder builder({"r1", "r2"}, {"h1", "h2"});
     builder.add(IPPROTO_TCP, 22, "YYYN", "NETFILTER_DROP");
     const auto text = scan_text(view_of(builder.report), {});
@@ -141,7 +141,7 @@ TEST_CASE("text: with several entries each has its block") {
     CHECK(contains(text, "22/tcp ssh       YES  NO   NO   r2: firewall"));
 }
 
-TEST_CASE("text: what is said of an UNKNOWN depends on why") {
+TEST_CASE("text: the hint for UNKNOWN follows its reason") {
     const auto hint_for = [](const std::string& reason) {
         ReportBuilder builder({"r1"});
         builder.add(IPPROTO_TCP, 22, "?", reason);
@@ -159,7 +159,7 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
     builder.report.state = ScanState::interrupted;
     CHECK(
         contains(scan_text(view_of(builder.report), {}), "hint: it was interrupted; run it again"));
-    // A scan is partial by its deadline, or because something was taken away.
+    // A scan is partial because of its deadline, or because something was removed.
     for (const auto& [reason, hint] : {std::pair("not_sent:deadline", "--deadline"),
                                        std::pair("not_sent:taps-gone", "changed on the way")}) {
         ReportBuilder partial({"r1"});
@@ -169,7 +169,7 @@ TEST_CASE("text: what is said of an UNKNOWN depends on why") {
     }
 }
 
-TEST_CASE("text: a router that stops services is named, also where it was not asked for") {
+TEST_CASE("text: a router that drops services is named even if it was left out") {
     ReportBuilder builder({"r2"});
     builder.report.router_names = {"r2", "r1"};
     builder.add(IPPROTO_TCP, 22, "-", "NETFILTER_DROP");
@@ -181,7 +181,7 @@ TEST_CASE("text: a router that stops services is named, also where it was not as
     CHECK(contains(scan_text(view_of(builder.report), {}), "1 stops (r1 1)"));
 }
 
-TEST_CASE("text: details name interfaces, the kernel's function and the stages") {
+TEST_CASE("text: details name interfaces, the kernel function and the stages") {
     const auto text = scan_text(view_of(example_report()), {.details = true});
     CHECK(contains(text, "(NETFILTER_DROP), in"));
     CHECK(contains(text, "nft_do_chain"));
@@ -190,7 +190,7 @@ TEST_CASE("text: details name interfaces, the kernel's function and the stages")
     CHECK(widest(text) <= 100);
 }
 
-TEST_CASE("text: IPv6 has a traffic class, an interrupted scan says so, names cannot steer") {
+TEST_CASE("text: IPv6 traffic class, interrupted scan, control characters in names") {
     ReportBuilder builder({"r\x1b[2J"});
     builder.add(IPPROTO_TCP, 22, "N", "X", "\x07");
     builder.report.source = *Address::parse("fd77:1::1");
@@ -204,7 +204,7 @@ TEST_CASE("text: IPv6 has a traffic class, an interrupted scan says so, names ca
     CHECK_FALSE(contains(text, "\x07"));
 }
 
-TEST_CASE("text: 65,535 services, one row or as many") {
+TEST_CASE("text: 65,535 services in one row or in 65,535") {
     ReportBuilder same({"r1", "r2", "r3"}), different({"r1", "r2", "r3"});
     for (std::uint32_t port = 1; port <= 65535; ++port) {
         same.add(IPPROTO_TCP, static_cast<std::uint16_t>(port), "YYY");
@@ -218,12 +218,12 @@ TEST_CASE("text: 65,535 services, one row or as many") {
     CHECK(lines_of(one).size() == 6);
     CHECK(lines_of(scan_text(view_of(different.report), {})).size() == 65535 + 5);
     const auto after = std::chrono::steady_clock::now();
-    // Milliseconds; the limit only tells a slow machine from a quadratic text.
+    // Milliseconds; the limit only separates a slow machine from a quadratic algorithm.
     CHECK(between - before < std::chrono::seconds(2));
     CHECK(after - between < std::chrono::seconds(5));
 }
 
-TEST_CASE("layout: a table that is too wide is folded, never cut") {
+TEST_CASE("layout: a table that is too wide is folded, never truncated") {
     Table list({"ROUTER", "TAPS ON", ""});
     std::string interfaces;
     for (int i = 0; i < 60; ++i) interfaces += fmt::format("eth{} ", i);
@@ -256,7 +256,7 @@ TEST_CASE("text: details of routers with long names are folded") {
     CHECK(contains(text, "HOP  ROUTER\n  FROM"));
 }
 
-TEST_CASE("layout: widths are columns, not bytes") {
+TEST_CASE("layout: width is measured in columns, not bytes") {
     CHECK(width_of("über") == 4);
     CHECK(padded("ü", 3) == "ü  ");
     CHECK(wrapped("one two three", 7) == std::vector<std::string>{"one two", "three"});

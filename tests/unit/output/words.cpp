@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The words of verdicts, against the lists that people and schemas have.
+// The words of verdicts, against the documentation and the schema.
 #include "output/words.hpp"
 
 #include <catch2/catch.hpp>
@@ -29,14 +29,14 @@ std::set<std::string> all_notes() {
 
 }  // namespace
 
-TEST_CASE("words: the schema has every note, and no other") {
+TEST_CASE("words: the schema lists exactly the notes that exist") {
     REQUIRE(all_notes().size() == kNotes);
     const auto schema = nlohmann::json::parse(file("tests/schema/ksms.scan-1.schema.json"));
     const auto& listed = schema["$defs"]["notes"]["items"]["anyOf"][0]["enum"];
     CHECK(std::set<std::string>(listed.begin(), listed.end()) == all_notes());
 }
 
-TEST_CASE("words: the documentation names every note and every reason") {
+TEST_CASE("words: the documentation lists every note and every reason") {
     const auto text = file("docs/reading.md");
     for (const auto& note : all_notes()) {
         INFO(note);

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-/// What a writer of a document gives to its sink.
+/// Collects what a writer passes to its sink.
 template <typename Write>
 std::string written(const Write& write) {
     std::string text;

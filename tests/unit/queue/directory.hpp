@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A queue on disk of a test's own, jobs for it, and damage to it.
+// A temporary queue directory, test jobs, and ways to damage the database.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -13,7 +13,7 @@ namespace ksms::queue_test {
 
 namespace fs = std::filesystem;
 
-/// A directory of the test's own, removed at its end.
+/// A temporary directory, removed by the destructor.
 struct Directory {
     Directory() {
         auto name = (fs::temp_directory_path() / "ksms-queue-XXXXXX").string();

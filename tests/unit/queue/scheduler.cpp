@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Time is moved by hand.
+// The tests set the time.
 #include "queue/scheduler.hpp"
 
 #include <catch2/catch.hpp>
@@ -12,7 +12,7 @@ namespace {
 
 using Time = Scheduler::Time;
 
-/// Starts what next() gives, with the DSCP.
+/// Starts the job of next() with this DSCP.
 std::string start(Scheduler& scheduler, int dscp, Time now = 0s) {
     const auto id = scheduler.next(now);
     if (!id) return "";
@@ -22,7 +22,7 @@ std::string start(Scheduler& scheduler, int dscp, Time now = 0s) {
 
 }  // namespace
 
-TEST_CASE("scheduler: the oldest first, as many as allowed, one is asking at a time") {
+TEST_CASE("scheduler: oldest first, up to the limit, one DSCP request at a time") {
     Scheduler scheduler({.max_parallel_fast_jobs = 2});
     CHECK(scheduler.add({"b", 2, JobType::fast, 0, {}}));
     CHECK(scheduler.add({"a", 1, JobType::fast, 0, {}}));
@@ -50,7 +50,7 @@ TEST_CASE("scheduler: fast and detailed jobs do not wait for each other") {
     CHECK(start(scheduler, 32) == "d2");
 }
 
-TEST_CASE("scheduler: without parallel execution or registry one job in all") {
+TEST_CASE("scheduler: one job at a time without parallel execution or registry") {
     SchedulerLimits limits;
     SECTION("parallel") {
         limits.parallel = false;
@@ -68,7 +68,7 @@ TEST_CASE("scheduler: without parallel execution or registry one job in all") {
     CHECK(start(scheduler, 32) == "d");
 }
 
-TEST_CASE("scheduler: who got no DSCP is at the front and starts the moment one is released") {
+TEST_CASE("scheduler: a job without a DSCP goes first and starts when one is released") {
     Scheduler scheduler({});
     scheduler.add({"a", 1, JobType::fast, 0, {}});
     scheduler.add({"b", 2, JobType::fast, 0, {}});
@@ -80,19 +80,19 @@ TEST_CASE("scheduler: who got no DSCP is at the front and starts the moment one 
     scheduler.lease_freed();
     CHECK(scheduler.next(0s) == "a");
 
-    // Between question and answer one was released.
+    // A DSCP was released between request and reply.
     scheduler.lease_freed();
     scheduler.no_lease("a", 0s);
     CHECK(scheduler.next(0s) == "a");
 
-    // The wake-up was lost.
+    // The notification was lost.
     scheduler.no_lease("a", 10s);
     REQUIRE(scheduler.next_deadline() == Time(11s));
     CHECK_FALSE(scheduler.next(10s));
     CHECK(scheduler.next(11s) == "a");
 }
 
-TEST_CASE("scheduler: a job that waits for its own DSCP lets the others pass") {
+TEST_CASE("scheduler: a job that waits for a fixed DSCP does not block others") {
     Scheduler scheduler({});
     scheduler.add({"own", 1, JobType::fast, 0, 40});
     scheduler.add({"own too", 2, JobType::fast, 0, 40});
@@ -111,7 +111,7 @@ TEST_CASE("scheduler: a job that waits for its own DSCP lets the others pass") {
     CHECK(start(scheduler, 40, 6s) == "own too");
 }
 
-TEST_CASE("scheduler: a cancelled job is not given again") {
+TEST_CASE("scheduler: a cancelled job is not started") {
     Scheduler scheduler({});
     scheduler.add({"a", 1, JobType::fast, 0, {}});
     scheduler.add({"b", 2, JobType::fast, 0, {}});
@@ -124,7 +124,7 @@ TEST_CASE("scheduler: a cancelled job is not given again") {
     CHECK(scheduler.waiting() == 0);
 }
 
-TEST_CASE("scheduler: serial after a shortage, and back by itself") {
+TEST_CASE("scheduler: serial after a shortage of resources, then parallel again") {
     Scheduler scheduler({.max_parallel_fast_jobs = 2});
     std::uint64_t sequence = 0;
     for (const auto* id : {"a", "b", "c", "d", "e", "f"})
@@ -148,7 +148,7 @@ TEST_CASE("scheduler: serial after a shortage, and back by itself") {
     CHECK(scheduler.mode().why == SchedulerMode::Why::configured);
 }
 
-TEST_CASE("scheduler: a job that is too big for the machine is given up, alone") {
+TEST_CASE("scheduler: a job that still lacks resources when it runs alone is given up") {
     Scheduler scheduler({});
     scheduler.add({"big", 1, JobType::fast, 0, {}});
     Time now = 0s;
@@ -166,12 +166,12 @@ TEST_CASE("scheduler: a job that is too big for the machine is given up, alone")
     CHECK(scheduler.waiting() == 0);
 }
 
-TEST_CASE("scheduler: a DSCP that comes again before its job's end is recorded stops nobody") {
+TEST_CASE("scheduler: a DSCP released before its job's end is recorded blocks nobody") {
     Scheduler scheduler({});
     for (std::uint64_t i = 1; i <= 3; ++i)
         scheduler.add({std::to_string(i), i, JobType::fast, 0, {}});
     CHECK(start(scheduler, 32) == "1");
-    // Its worker has given 32 back, and the kernel gives it to the next; the end comes later.
+    // The worker of 1 released DSCP 32, and 2 gets it; the end of 1 is reported later.
     CHECK(start(scheduler, 32) == "2");
     CHECK(scheduler.dscp_of("1") == std::nullopt);
     CHECK(start(scheduler, 33) == "3");
@@ -180,7 +180,7 @@ TEST_CASE("scheduler: a DSCP that comes again before its job's end is recorded s
     CHECK(scheduler.running() == 2);
 }
 
-TEST_CASE("scheduler: who is not the one that starts changes nothing") {
+TEST_CASE("scheduler: reports of a job that is not starting are ignored") {
     Scheduler scheduler({});
     scheduler.add({"a", 1, JobType::fast, 0, {}});
     scheduler.add({"b", 2, JobType::fast, 0, {}});
@@ -226,7 +226,7 @@ TEST_CASE("scheduler: users take turns, and one cannot take every slot") {
     }
 }
 
-TEST_CASE("scheduler: one short job after the other does not keep others from their only slot") {
+TEST_CASE("scheduler: short jobs of one user do not starve others of a single slot") {
     Scheduler scheduler({.max_parallel_fast_jobs = 1});
     scheduler.add({"a1", 1, JobType::fast, 1000, {}});
     CHECK(start(scheduler, 32) == "a1");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Random events in random order against the scheduler, beside a kernel that has DSCPs. What must
-// hold after each: no DSCP twice, no more at once than allowed, and something starts whenever it
-// can.
+// Random events for the scheduler and a model of the kernel with its DSCPs. After each: no DSCP is
+// used twice, no more jobs run than allowed, and a job starts whenever one can.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
@@ -20,7 +19,7 @@ namespace {
 
 using Time = Scheduler::Time;
 
-/// REQUIRE counts every success, which takes longer than a million steps.
+/// Cheaper than REQUIRE, which counts every success.
 void must(bool holds, int line = __builtin_LINE()) {
     if (!holds) FAIL("line " << line);
 }
@@ -96,7 +95,7 @@ private:
         jobs_.emplace(id, job);
     }
 
-    /// Somebody outside takes or releases a DSCP; now and then nobody tells us.
+    /// Another program takes or releases a DSCP; sometimes without a notification.
     void others() {
         const int dscp = static_cast<int>(roll(limits_.leases));
         if (others_.erase(dscp) != 0) {
@@ -106,7 +105,7 @@ private:
         }
     }
 
-    /// A worker releases its DSCP; that its job is over is heard later.
+    /// A worker releases its DSCP; the end of its job is reported later.
     void give_back() {
         const auto id = any_of(Phase::running);
         if (id.empty()) return;
@@ -145,7 +144,7 @@ private:
         job.phase = Phase::waiting;
     }
 
-    /// A job that runs goes back into the queue.
+    /// A running job is requeued.
     void comes_back() {
         const auto id = any_of(roll(2) == 0 ? Phase::running : Phase::gave_back);
         if (id.empty() || roll(3) != 0) return;
@@ -158,7 +157,7 @@ private:
         refused_ = false;
     }
 
-    /// What comes too late or was never asked for changes nothing.
+    /// Late or unexpected reports change nothing.
     void nonsense() {
         const auto waiting = any_of(Phase::waiting);
         const auto running = any_of(Phase::running);
@@ -187,7 +186,7 @@ private:
         release_is_told();
     }
 
-    /// What became of the job that starts.
+    /// The outcome for the starting job.
     void answer() {
         const auto id = any_of(Phase::starting);
         if (id.empty()) return;
@@ -225,7 +224,7 @@ private:
         if (const auto id = scheduler_.next(now_)) {
             auto& job = jobs_.at(*id);
             must(job.phase == Phase::waiting);
-            // Nobody of the same user who asked for nothing else is passed over.
+            // No job of the same user with the same demands is overtaken.
             for (const auto& [other, older] : jobs_)
                 if (older.phase == Phase::waiting && older.user == job.user &&
                     older.type == job.type && older.sequence < job.sequence)
@@ -241,7 +240,7 @@ private:
         }));
     }
 
-    /// Whether the rules of the header let this job start, a free DSCP given.
+    /// True if the rules in the header let this job start, given a free DSCP.
     bool has_slot(const Job& job) const {
         if (!limits_.parallel || scheduler_.mode().why == SchedulerMode::Why::shortage)
             return active([](const Job&) { return true; }) == 0;
@@ -274,13 +273,13 @@ private:
                    has_slot(each.second);
         });
         if (!can) return;
-        // It was refused, or the machine was short of something: then it knows when to ask again.
+        // Refused, or short of a resource: then there is a next deadline.
         must(refused_ || now_ < paused_until_);
         must(scheduler_.next_deadline().has_value());
         must(*scheduler_.next_deadline() <= now_ + 30s);
     }
 
-    /// The others release all without a word; then every job gets to its end by deadlines alone.
+    /// Others release all DSCPs without notification; deadlines alone must finish every job.
     void drain() {
         others_.clear();
         for (int i = 0; !jobs_.empty(); ++i) {
@@ -311,7 +310,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("scheduler: whatever happens in a million steps, something starts whenever it can") {
+TEST_CASE("scheduler: a million random steps never leave a runnable job waiting") {
     for (unsigned seed = 1; seed <= 500; ++seed) {
         INFO("seed " << seed);
         Model(seed).run(2000);

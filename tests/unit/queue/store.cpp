@@ -48,7 +48,7 @@ int count_jobs(const fs::path& file) {
 
 }  // namespace
 
-TEST_CASE("store: a job's way, and all of it after reopening") {
+TEST_CASE("store: a job's states, and all of them after reopening") {
     const Directory directory;
     {
         auto store = open(directory);
@@ -86,20 +86,23 @@ TEST_CASE("store: a job's way, and all of it after reopening") {
     REQUIRE(store.requeued("b", RunEnded::interrupted));
     CHECK(store.find("b")->state == JobState::queued);
     CHECK(store.find("b")->runs == 1);
-    // Told to make place, as often as you like: that is no reason to give it up.
+    // Repeated requests to free space are no reason to give up.
     for (int i = 0; i < 5; ++i) {
         REQUIRE(store.started("b", 34, 103));
         CHECK(store.find("b")->runs == 2);
         REQUIRE(store.requeued("b", RunEnded::given_back));
         CHECK(store.find("b")->runs == 1);
     }
-    CHECK(store.counts()->at({JobState::queued, JobType::detailed}) == 1);
+    JobFilter queued;
+    queued.state = JobState::queued;
+    CHECK(store.list(queued)->size() == 1);
+    CHECK(store.size().value() == 2);
     struct stat status{};
     REQUIRE(stat(directory.file().c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("store: what was acknowledged is there after kill -9; nobody else gets in meanwhile") {
+TEST_CASE("store: acknowledged jobs survive kill -9, and a second process is locked out") {
     const Directory directory;
     int ends[2];
     REQUIRE(pipe(ends) == 0);
@@ -129,7 +132,7 @@ TEST_CASE("store: what was acknowledged is there after kill -9; nobody else gets
     for (int i = 0; i <= last; ++i) CHECK(store.find("job-" + std::to_string(i)));
 }
 
-TEST_CASE("store: a full disk changes nothing, and it goes on when there is room") {
+TEST_CASE("store: a full disk loses nothing, and writing resumes when there is space") {
     const Directory directory;
     SECTION("the database may not grow") {
         auto store = open(directory, {.max_pages = 40});
@@ -153,7 +156,7 @@ TEST_CASE("store: a full disk changes nothing, and it goes on when there is room
         setrlimit(RLIMIT_FSIZE, &limit);
         (void)signal(SIGXFSZ, before);
         REQUIRE_FALSE(full);
-        // SQLite does not always pass on what the kernel said.
+        // SQLite does not always pass on the kernel's errno.
         CHECK((full.error().err == EFBIG || full.error().err == EIO));
         CHECK_FALSE(store.find("b"));
         REQUIRE(store.submit(job("b")));
@@ -162,7 +165,7 @@ TEST_CASE("store: a full disk changes nothing, and it goes on when there is room
     }
 }
 
-TEST_CASE("store: a damaged database is set aside whole, and an empty one begun and said") {
+TEST_CASE("store: a damaged database is renamed and replaced by an empty one") {
     const Directory directory;
     {
         auto store = open(directory);
@@ -198,7 +201,7 @@ TEST_CASE("store: a damaged database is set aside whole, and an empty one begun 
     {
         auto store = open(directory);
         CHECK(store.find("new"));
-        REQUIRE(store.damage());  // as long as the file is there
+        REQUIRE(store.damage());  // while the file exists
         CHECK(store.damage()->hint().find(directory.file(".damaged-1").string() + " .recover") !=
               std::string::npos);
         CHECK_FALSE(fs::exists(directory.file(".damaged-2")));
@@ -207,11 +210,11 @@ TEST_CASE("store: a damaged database is set aside whole, and an empty one begun 
     CHECK_FALSE(open(directory).damage());
 }
 
-TEST_CASE("store: the log goes with the database, under a number that is not in use") {
+TEST_CASE("store: the WAL is renamed with its database, under an unused number") {
     const Directory directory, left;
     auto store = open(directory);
     fill(store, 0, 50);
-    // As after a kill -9.
+    // As after kill -9.
     for (const char* more : {"", "-wal"}) fs::copy_file(directory.file(more), left.file(more));
     std::ofstream(left.file(".damaged-1")) << "an earlier one";
     std::ofstream(left.file(".damaged-7-wal")) << "an earlier log";
@@ -219,7 +222,7 @@ TEST_CASE("store: the log goes with the database, under a number that is not in 
     REQUIRE(log.size() > 4096);
     const auto aside = left.file(".damaged-8");
     SECTION("the database is damaged") {
-        // Its first page stands in the log as well: cut, it has no other.
+        // The WAL also holds the first page: truncate it.
         fs::resize_file(left.file(), 0);
         CHECK(open(left).damage()->set_aside == aside);
         CHECK(fs::exists(aside));
@@ -232,7 +235,7 @@ TEST_CASE("store: the log goes with the database, under a number that is not in 
         fs::rename(left.file(), aside);
         std::ofstream(left.file(".new")) << "not complete";
         CHECK(open(left).damage()->set_aside == aside);
-        // SQLite has all of it.
+        // SQLite has read all of it.
         CHECK(count_jobs(aside) == 50);
         return;
     }
@@ -242,7 +245,7 @@ TEST_CASE("store: the log goes with the database, under a number that is not in 
     CHECK(open(left).unfinished()->empty());
 }
 
-TEST_CASE("store: sixteen damaged ones are kept, the first of them for good") {
+TEST_CASE("store: sixteen damaged databases are kept, the first fifteen and the newest") {
     const Directory directory;
     for (int i = 1; i <= 20; ++i) {
         std::ofstream(directory.file()) << "damage " << i;
@@ -255,12 +258,12 @@ TEST_CASE("store: sixteen damaged ones are kept, the first of them for good") {
     CHECK(content(directory.file(".damaged-20")) == "damage 20");
 }
 
-TEST_CASE("store: what SQLite finds damaged while it runs is set aside, and sequences go on") {
+TEST_CASE("store: corruption at run time replaces the database, and sequences continue") {
     const Directory directory;
     {
         auto store = open(directory);
         fill(store, 0, 400);
-        // More than SQLite keeps in memory.
+        // More than SQLite's page cache.
         REQUIRE(store.finished("job-0", JobState::done, std::string(5'000'000, 'x'), "", 5));
     }
     auto store = open(directory);
@@ -277,7 +280,7 @@ TEST_CASE("store: what SQLite finds damaged while it runs is set aside, and sequ
     CHECK(store.submit(job("new"))->job.sequence == 401);
 }
 
-TEST_CASE("store: what is not ours is refused and left alone") {
+TEST_CASE("store: a foreign database is refused and left unchanged") {
     const Directory directory;
     SECTION("a directory") {
         fs::create_directory(directory.file());
@@ -299,7 +302,7 @@ TEST_CASE("store: what is not ours is refused and left alone") {
     CHECK_FALSE(fs::exists(directory.file(".damaged-1")));
 }
 
-TEST_CASE("store: the oldest finished jobs go, by time, number and bytes") {
+TEST_CASE("store: retention removes the oldest finished jobs by age, number and size") {
     const Directory directory;
     auto store = open(directory);
     fill(store, 0, 10);
@@ -314,7 +317,7 @@ TEST_CASE("store: the oldest finished jobs go, by time, number and bytes") {
     CHECK(store.unfinished()->size() == 4);
 }
 
-TEST_CASE("store: a list filters, turns pages, and reads no results") {
+TEST_CASE("store: a list filters, pages and does not read results") {
     const Directory directory;
     auto store = open(directory);
     fill(store, 0, 20);
@@ -329,7 +332,7 @@ TEST_CASE("store: a list filters, turns pages, and reads no results") {
     REQUIRE(page->size() == 5);
     CHECK(page->front().id == "job-9");
     filter = {};
-    filter.states = {JobState::done, JobState::failed};
+    filter.state = JobState::done;
     const auto done = store.list(filter);
     REQUIRE(done);
     REQUIRE(done->size() == 1);
@@ -344,7 +347,7 @@ TEST_CASE("store: a list filters, turns pages, and reads no results") {
     CHECK(store.list(filter)->empty());
 }
 
-TEST_CASE("store: who has most finished jobs loses the oldest of them, and nobody else any") {
+TEST_CASE("store: retention takes from the user with the most finished jobs") {
     const Directory directory;
     auto store = open(directory);
     const auto end = [&store](const std::string& id, uid_t uid, double at) {

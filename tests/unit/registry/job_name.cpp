@@ -5,7 +5,7 @@
 
 using namespace ksms;
 
-TEST_CASE("job names: what may become part of a line or a key, and nothing else") {
+TEST_CASE("job names: only characters that are safe in a line and a key") {
     for (const auto* good : {"a", "scan-1", "web@prod:80", "A_b.c+d"}) CHECK(is_job_name(good));
     for (const auto* bad : {"", "a b", "../x", "a/b", "a\nb", "ä", "a\"b", "%s"})
         CHECK_FALSE(is_job_name(bad));

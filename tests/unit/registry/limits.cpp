@@ -7,7 +7,7 @@
 using namespace ksms;
 using namespace std::chrono_literals;
 
-TEST_CASE("registry limits: which DSCPs may be given out") {
+TEST_CASE("registry limits: the DSCPs that may be allocated") {
     RegistryLimits limits;
     CHECK(range_mask(limits) == 0xffff'ffff'0000'0000);
     CHECK(capacity(limits) == 32);
@@ -22,7 +22,7 @@ TEST_CASE("registry limits: which DSCPs may be given out") {
     CHECK(range_mask({60, 200, 0, 64, 1ns}) == 0xf000'0000'0000'0000);
 }
 
-TEST_CASE("registry limits: an eighth is root's, the highest, where there is more than one") {
+TEST_CASE("registry limits: the highest eighth is reserved for root, if there are several DSCPs") {
     RegistryLimits limits;
     CHECK(root_reserve(limits) == 4);
     CHECK(kernel_limits(limits).dscps == 0xffff'ffff'0000'0000);
@@ -43,7 +43,7 @@ TEST_CASE("registry limits: an eighth is root's, the highest, where there is mor
     CHECK(kernel_limits(limits).member_jobs == 0);
 }
 
-TEST_CASE("registry limits: what the kernel has is what was set") {
+TEST_CASE("registry limits: conversion to the kernel's form and back") {
     RegistryLimits limits{.dscp_min = 34, .dscp_max = 60, .excluded = 1ull << 40, .max_jobs = 9};
     limits.root_reserve = 3;
     limits.user_leases = 2;

@@ -17,7 +17,7 @@ ksms_lease lease(std::uint32_t pid, std::uint64_t start, std::uint64_t expires) 
     return made;
 }
 
-/// At 1,000 ns, with one process: PID 7, started at 70.
+/// At time 1,000 ns, with one process: PID 7, started at 70.
 Surroundings surroundings() {
     return {[] { return instant(1000); },
             [](const ProcessId& process) { return process == ProcessId{7, 70}; }};
@@ -25,7 +25,7 @@ Surroundings surroundings() {
 
 }  // namespace
 
-TEST_CASE("lease records: over when the owner has ended or the time has") {
+TEST_CASE("lease records: a lease ends with its owner or its time to live") {
     CHECK_FALSE(is_over(lease(7, 70, 0), surroundings()));
     CHECK_FALSE(is_over(lease(7, 70, 1001), surroundings()));
     CHECK(is_over(lease(7, 70, 1000), surroundings()));
@@ -36,7 +36,7 @@ TEST_CASE("lease records: over when the owner has ended or the time has") {
     CHECK(is_over(lease(0, 0, 0), surroundings()));
 }
 
-TEST_CASE("lease records: held also while it is renewed, not before all is written") {
+TEST_CASE("lease records: held during renewal, not before the record is complete") {
     auto record = lease(7, 70, 0);
     CHECK(is_held(record));
     CHECK(generation_of(record) == Generation(9));
@@ -49,7 +49,7 @@ TEST_CASE("lease records: held also while it is renewed, not before all is writt
     }
 }
 
-TEST_CASE("lease records: the holder's name, of a full field too") {
+TEST_CASE("lease records: the holder's name, including one that fills the field") {
     auto record = lease(7, 70, 0);
     std::strcpy(record.job, "web-1");
     std::strcpy(record.user, "alice");

@@ -28,7 +28,7 @@ ksms_lease held(std::uint32_t dscp, const char* job, std::uint64_t since) {
 
 }  // namespace
 
-TEST_CASE("refusals: a request that can never be met is a wrong call") {
+TEST_CASE("refusals: a request that can never be met is a usage error") {
     CHECK(check_request(request(), {}));
     auto wrong = request();
     wrong.job = "no name";
@@ -59,7 +59,7 @@ TEST_CASE("refusals: a DSCP outside the configured range") {
           "DSCP 59 is not one of the registry's (32 to 63 without dscp_exclude)");
 }
 
-TEST_CASE("refusals: who has it, how many there are, and what to do") {
+TEST_CASE("refusals: the message names the holder, the number of DSCPs and the remedy") {
     CHECK(job_taken(held(40, "web-1", 1)).message ==
           "the job web-1 holds DSCP 40 already, by another owner: job web-1 of bob (pid 140)");
     CHECK(dscp_taken(held(41, "other", 1)).message ==

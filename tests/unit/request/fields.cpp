@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The table of fields against the document of the API.
+// The table of fields against docs/openapi.json.
 #include "request/fields.hpp"
 
 #include <catch2/catch.hpp>
@@ -22,7 +22,7 @@ json text() {
     return {{"type", "string"}, {"minLength", 1}};
 }
 
-/// What a body may have for a field, as a JSON Schema.
+/// The JSON Schema of a field's value.
 struct Schema {
     const Field& field;
     json operator()(const kind::Switch&) const { return {{"type", "boolean"}}; }
@@ -64,7 +64,7 @@ json document() {
 
 }  // namespace
 
-TEST_CASE("fields: docs/openapi.json has each key with its type and range, and no other") {
+TEST_CASE("fields: docs/openapi.json has exactly these keys, types and ranges") {
     const auto schemas = document();
     auto documented = schemas["Submission"]["properties"];
     for (auto& schema : documented) {
@@ -87,7 +87,7 @@ TEST_CASE("fields: docs/openapi.json has each key with its type and range, and n
     }
 }
 
-TEST_CASE("fields: docs/openapi.json says which keys are those of fast jobs only") {
+TEST_CASE("fields: docs/openapi.json marks the keys of fast jobs") {
     const auto documented = document()["Submission"]["properties"];
     for (const auto& field : fields()) {
         if ((field.places & in_body) == 0) continue;
@@ -98,7 +98,7 @@ TEST_CASE("fields: docs/openapi.json says which keys are those of fast jobs only
     }
 }
 
-TEST_CASE("fields: the defaults of docs/openapi.json are those of a request") {
+TEST_CASE("fields: docs/openapi.json has the defaults of a request") {
     const auto documented = document()["Submission"]["properties"];
     const auto job = make_job_request(
         {{"source", "10.0.0.1"}, {"destination", "10.0.9.1"}, {"services", "80"}}, {});
@@ -119,7 +119,7 @@ TEST_CASE("fields: the defaults of docs/openapi.json are those of a request") {
     }
 }
 
-TEST_CASE("fields: a name, a letter or a key is one field's alone at each place") {
+TEST_CASE("fields: names, letters and keys are unique") {
     for (const auto place : {in_scan, in_explain, in_submit, in_fast_job, in_detailed}) {
         std::set<std::string> seen;
         for (const auto& field : fields()) {

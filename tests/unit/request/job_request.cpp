@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A job's JSON: what the command line says, in keys.
+// A job's JSON: the options of the command line as keys.
 #include "request/scan_request.hpp"
 
 #include <catch2/catch.hpp>
@@ -26,7 +26,7 @@ std::string refusal(const json& asked) {
 
 }  // namespace
 
-TEST_CASE("a job's keys are the options of scan") {
+TEST_CASE("job request: the keys are the options of scan") {
     const auto job = make_job_request(body({{"id", "nightly"},
                                             {"user", "anna"},
                                             {"source_netns", "lab"},
@@ -57,7 +57,7 @@ TEST_CASE("a job's keys are the options of scan") {
     CHECK(detailed->detailed);
 }
 
-TEST_CASE("ports are services by another name") {
+TEST_CASE("job request: ports is another name of services") {
     auto asked = body();
     asked.erase("services");
     asked["ports"] = "22";
@@ -69,7 +69,7 @@ TEST_CASE("ports are services by another name") {
     CHECK(refusal(asked).find("\"services\" is missing") != std::string::npos);
 }
 
-TEST_CASE("what is wrong with a job's request is named") {
+TEST_CASE("job request: errors name the key") {
     struct Wrong {
         json more;
         const char* says;
@@ -110,14 +110,14 @@ TEST_CASE("what is wrong with a job's request is named") {
     CHECK(refusal(json::array()).find("JSON object") != std::string::npos);
     CHECK(refusal({{"source", "10.0.0.1"}, {"services", "1"}}).find("\"destination\"") !=
           std::string::npos);
-    // A detailed job takes a few services, and knows fewer options.
+    // A detailed job takes few services and has fewer options.
     CHECK(refusal(body({{"type", "detailed"}, {"services", "1-100"}})).find("at most") !=
           std::string::npos);
     CHECK(refusal(body({{"type", "detailed"}, {"retries", 1}})).find("\"retries\"") !=
           std::string::npos);
 }
 
-TEST_CASE("job submit says in a body what its options say") {
+TEST_CASE("job request: job submit turns its options into a body") {
     const std::vector<std::string> line{
         "-s",     "10.0.0.1",  "-d",        "10.0.9.1",    "-P",    "80,53/udp", "--id",
         "web",    "--router",  "r1",        "--rate",      "5",     "--router",  "r2",
@@ -142,7 +142,7 @@ TEST_CASE("job submit says in a body what its options say") {
     CHECK(job->id == "web");
     CHECK(job->rate_pps == 5);
     CHECK(job->dscp == 40);
-    // Wrong values are told before ksmsd is asked, and by the options' names.
+    // Wrong values are reported before ksmsd is asked, with the names of the options.
     const auto wrong = parse_arguments(options_of(in_submit), {"-s", "x"});
     CHECK(make_scan_request(in_submit, *wrong, {}, {}).error().text() ==
           "--source x: not an IPv4 or IPv6 address");

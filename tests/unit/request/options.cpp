@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Options: what is understood, and what is said of what is not.
+// Command line options: parsing and error messages.
 #include "request/options.hpp"
 
 #include <catch2/catch.hpp>
@@ -29,7 +29,7 @@ Error error_of(const Line& line) {
 
 }  // namespace
 
-TEST_CASE("options: long, short, joined and apart") {
+TEST_CASE("options: long and short, with joined and separate values") {
     const auto arguments =
         parsed({"-s", "10.0.0.1", "--destination=10.0.0.2", "-P22", "--rate", "5", "-vvj",
                 "--router", "a", "--router", "b", "word", "--verbose", "--", "-x", "--json"});
@@ -53,7 +53,7 @@ TEST_CASE("options: values that look like options") {
     CHECK(parsed({"-s", "::1"}).text("source") == "::1");
 }
 
-TEST_CASE("options: an unknown one is named, with the nearest") {
+TEST_CASE("options: an unknown option is named with the nearest known one") {
     CHECK(error_of({"--prots", "22"}).message == "--prots: there is no such option");
     CHECK(error_of({"--prots", "22"}).hint == "did you mean --ports?");
     CHECK(error_of({"--prots=22"}).message == "--prots: there is no such option");
@@ -64,7 +64,7 @@ TEST_CASE("options: an unknown one is named, with the nearest") {
     CHECK(error_of({"--bananas"}).hint.empty());
 }
 
-TEST_CASE("options: a long one may be abbreviated where it is unambiguous") {
+TEST_CASE("options: unambiguous abbreviations are accepted") {
     CHECK(parsed({"--dest", "10.0.0.2"}).text("destination") == "10.0.0.2");
     CHECK(parsed({"--dest=10.0.0.2"}).text("destination") == "10.0.0.2");
     CHECK(parsed({"--tcp", "2"}).text("tcp-timeout") == "2");
@@ -77,7 +77,7 @@ TEST_CASE("options: a long one may be abbreviated where it is unambiguous") {
     CHECK(error_of({"--dsc", "33", "--dscp", "34"}).message == "--dscp is given twice: 33 and 34");
 }
 
-TEST_CASE("options: a missing value, one too many, one option twice") {
+TEST_CASE("options: missing value, unwanted value, repeated option") {
     CHECK(error_of({"--ports"}).message == "--ports needs a value (SPEC)");
     CHECK(error_of({"-P"}).message == "--ports needs a value (SPEC)");
     CHECK(error_of({"--ports="}).message == "--ports needs a value (SPEC)");
@@ -114,7 +114,7 @@ TEST_CASE("options: numbers and seconds") {
     CHECK_FALSE(parsed({}).seconds("timeout", 0, 1).value());
 }
 
-TEST_CASE("options: the global ones") {
+TEST_CASE("options: global options") {
     const auto read = [](const Line& line) { return read_global_options(parsed(line)); };
     CHECK(read({"-p"})->json);
     CHECK(read({"-p"})->pretty);
@@ -126,21 +126,21 @@ TEST_CASE("options: the global ones") {
     CHECK(read({"-o", ""}).error().message == "--output needs a value");
 }
 
-TEST_CASE("options: is JSON wanted, even of a line that is wrong?") {
+TEST_CASE("options: --json is recognized on an invalid command line") {
     CHECK(wants_json({"scan", "--bananas", "-j"}));
     CHECK(wants_json({"-vp"}));
     CHECK(wants_json({"--json"}));
     CHECK(wants_json({"-p80"}));
     CHECK(wants_json({"--js"}));
     CHECK(wants_json({"--pretty"}));
-    CHECK_FALSE(wants_json({"--j"}));  // --job, too
+    CHECK_FALSE(wants_json({"--j"}));  // also --job
     CHECK_FALSE(wants_json({"scan", "-s", "x"}));
     CHECK_FALSE(wants_json({"registry", "exec", "--", "x", "-j"}));
     CHECK_FALSE(wants_json({"-oj"}));
     CHECK_FALSE(wants_json({"--jobs", "-", ""}));
 }
 
-TEST_CASE("options: the help is 100 columns wide at most") {
+TEST_CASE("options: help is at most 100 columns wide") {
     for (const auto& help : {options_help(options_of(in_scan)), options_help(global_options())}) {
         std::size_t width = 0;
         for (const char c : help) {

@@ -14,7 +14,7 @@ using namespace ksms;
 
 namespace {
 
-/// "22/tcp 53/udp", "1-65535/tcp": what a list means, neighbours joined.
+/// "22/tcp 53/udp", "1-65535/tcp": the services of a list, adjacent ones joined.
 std::string meaning(std::string_view spec, std::uint8_t protocol = IPPROTO_TCP) {
     const auto services = parse_ports(spec, protocol);
     if (!services) return "error: " + services.error().message;
@@ -62,7 +62,7 @@ TEST_CASE("ports: single ports, protocols, ranges, names") {
     CHECK(meaning("SSH") == "22/tcp");
 }
 
-TEST_CASE("ports: a name that only the other protocol has is that one's, if nobody said which") {
+TEST_CASE("ports: a service name of only one protocol selects that protocol") {
     CHECK(meaning("ntp") == "123/udp");
     CHECK(meaning("telnet", IPPROTO_UDP) == "23/tcp");
     CHECK(meaning("domain") == "53/tcp");
@@ -77,7 +77,7 @@ TEST_CASE("ports: names of the predecessor that the services database lacks") {
     CHECK(service_name({IPPROTO_UDP, 53}) == "domain");
 }
 
-TEST_CASE("ports: a protocol is no port, and one without ports is not supported yet") {
+TEST_CASE("ports: protocols other than TCP and UDP are refused as not supported yet") {
     for (const char* spec :
          {"icmp", "ICMP", "icmpv6", "gre", "sctp", "80/sctp", "sctp:80", "proto:47", "22,esp"}) {
         const auto error = error_of(spec);
@@ -90,7 +90,7 @@ TEST_CASE("ports: a protocol is no port, and one without ports is not supported 
     CHECK(error_of("udp").hint == "80/udp, or U:- for all of its ports");
 }
 
-TEST_CASE("ports: the longest range that is written") {
+TEST_CASE("ports: the longest range") {
     CHECK(longest_range("22,80/udp,T:443").value() == 1);
     CHECK(longest_range("1,2,3,4").value() == 1);
     CHECK(longest_range("1-3,4-9/udp").value() == 6);
@@ -98,7 +98,7 @@ TEST_CASE("ports: the longest range that is written") {
     CHECK_FALSE(longest_range("9-1"));
 }
 
-TEST_CASE("ports: a prefix holds until the next, /proto overrides it") {
+TEST_CASE("ports: a protocol prefix holds until the next, /proto overrides it") {
     CHECK(meaning("T:22,80,U:53,161") == "22/tcp 80/tcp 53/udp 161/udp");
     CHECK(meaning("U:53,9/tcp,69,T:21") == "53/udp 9/tcp 69/udp 21/tcp");
     CHECK(meaning("u:53, t: 22") == "53/udp 22/tcp");
@@ -106,7 +106,7 @@ TEST_CASE("ports: a prefix holds until the next, /proto overrides it") {
     CHECK(meaning("53,U:53") == "53/tcp 53/udp");
 }
 
-TEST_CASE("ports: - is all of them, a range may be open") {
+TEST_CASE("ports: - is all ports, and a range may be open") {
     CHECK(meaning("-") == "1-65535/tcp");
     CHECK(meaning("-/udp") == "1-65535/udp");
     CHECK(meaning("T:-,U:-") == "1-65535/tcp 1-65535/udp");
@@ -125,7 +125,7 @@ TEST_CASE("ports: spaces, empty elements, duplicates, order") {
     CHECK(meaning("5-7,1-9") == "5-7/tcp 1-4/tcp 8-9/tcp");
 }
 
-TEST_CASE("ports: what is wrong is quoted and explained") {
+TEST_CASE("ports: errors quote the bad part and explain it") {
     CHECK(says(error_of("0").message, "\"0\" in the port list: port 0"));
     CHECK(says(error_of("0-5").message, "port 0"));
     CHECK(says(error_of("22,99999").message, "\"99999\""));
@@ -153,7 +153,7 @@ TEST_CASE("ports: what is wrong is quoted and explained") {
     CHECK(says(error_of("+80").message, "+80"));
 }
 
-TEST_CASE("ports: long and hostile lists end soon, messages stay short") {
+TEST_CASE("ports: long and hostile lists are refused quickly with short messages") {
     const auto before = std::chrono::steady_clock::now();
     std::string many_dashes, steps;
     for (int i = 0; i < 32768; ++i) many_dashes += "-,";
@@ -178,7 +178,7 @@ TEST_CASE("ports: long and hostile lists end soon, messages stay short") {
     CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(5));
 }
 
-TEST_CASE("ports: exclude keeps the order and may leave nothing") {
+TEST_CASE("ports: exclude keeps the order and may remove all") {
     const auto services = *parse_ports("25,22,53/udp,80", IPPROTO_TCP);
     const auto left = exclude(services, *parse_ports("22,53,80-90", IPPROTO_TCP));
     CHECK(left == std::vector<Service>{{IPPROTO_TCP, 25}, {IPPROTO_UDP, 53}});

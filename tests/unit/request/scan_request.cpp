@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The options of scan -> a request, and the words for what is wrong with them.
+// From scan options to a request, and the error messages.
 #include "request/scan_request.hpp"
 
 #include <netinet/in.h>
@@ -39,7 +39,7 @@ const Line kLine{"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", "22,53/udp"};
 
 }  // namespace
 
-TEST_CASE("scan: the defaults of the documentation") {
+TEST_CASE("scan: the documented defaults") {
     const auto made = request({});
     REQUIRE(made);
     CHECK(made->services == std::vector<Service>{{IPPROTO_TCP, 22}, {IPPROTO_UDP, 53}});
@@ -55,7 +55,7 @@ TEST_CASE("scan: the defaults of the documentation") {
     CHECK_FALSE(made->entry_only);
 }
 
-TEST_CASE("scan: every option arrives") {
+TEST_CASE("scan: every option sets its member") {
     const auto made = request({"--exclude-ports",
                                "22",
                                "--source-netns",
@@ -102,7 +102,7 @@ TEST_CASE("scan: every option arrives") {
     CHECK(request({"--default-proto", "udp"})->services.front().protocol == IPPROTO_UDP);
 }
 
-TEST_CASE("scan: what is missing or wrong is named") {
+TEST_CASE("scan: errors name the missing or wrong option") {
     CHECK(error_of(request({}, {"-d", "10.0.0.2", "-P", "22"})) == "a scan needs -s (--source IP)");
     CHECK(error_of(request({}, {"-s", "10.0.0.2", "-P", "22"})) ==
           "a scan needs -d (--destination IP)");
@@ -147,7 +147,7 @@ TEST_CASE("failure 17: --dscp outside the range names the range") {
     CHECK(error_of(request({"44"}, line, limits)).find("dscp_exclude") != std::string::npos);
 }
 
-TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
+TEST_CASE("scan: KSMS_JOB_DSCP is used unless --dscp is given") {
     const auto in = [](const char* value, const Line& more) {
         return request(more, kLine, {}, with_job_dscp(value));
     };
@@ -158,7 +158,7 @@ TEST_CASE("scan: KSMS_JOB_DSCP counts where --dscp does not say otherwise") {
     CHECK_FALSE(request({})->dscp);
 }
 
-TEST_CASE("scan: how taps are attached, by the environment") {
+TEST_CASE("scan: KSMS_ATTACH selects how taps are attached") {
     const auto in = [](const char* value) {
         Environment environment;
         environment.attach = value;
@@ -182,7 +182,7 @@ TEST_CASE("failure 16: a limit that would drop services is an error") {
     CHECK(with("1-100,200-299", {"--range-limit", "100"})->services.size() == 200);
 }
 
-TEST_CASE("scan: --range-limit is for ranges that are written, and --force lifts it") {
+TEST_CASE("scan: --range-limit applies to explicit ranges, --force lifts it") {
     const auto with = [](const std::string& ports, const Line& more) {
         return request(more, {"-s", "10.0.0.1", "-d", "10.0.0.2", "-P", ports});
     };
@@ -198,7 +198,7 @@ TEST_CASE("scan: --range-limit is for ranges that are written, and --force lifts
           "--max-services 100: 150 services are asked for");
 }
 
-TEST_CASE("scan: a timeout as the predecessor's callers write it") {
+TEST_CASE("scan: the predecessor's timeout syntax") {
     CHECK(request({"--tcp-timeout", "1e-1"})->timeout == 100ms);
     CHECK(request({"--tcp-timeout", "1.5"})->timeout == 1500ms);
     for (const char* option : {"--timeout", "--tcp-timeout"})
