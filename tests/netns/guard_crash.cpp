@@ -127,11 +127,11 @@ TEST_CASE("the scan and its watcher killed: reconcile undoes everything, and say
     const auto router = bench.lab.netns("r1");
     const auto four = value(Address::parse(bench.lab.address(4, 0, 6))).text();
     const auto six = value(Address::parse(bench.lab.address(6, 0, 6))).text();
-    CHECK(said ==
-          Texts{"scan under DSCP 32", "tap 17", "neighbour " + six + " on eth0 in " + router,
-                "neighbour " + four + " on eth0 in " + router,
-                "filter on eth0 (egress) in " + router, "filter on eth0 (ingress) in " + router,
-                "lease of DSCP 32", "clsact on eth0 in " + router});
+    CHECK(said == Texts{"scan under DSCP 32", "neighbour " + six + " on eth0 in " + router,
+                        "neighbour " + four + " on eth0 in " + router,
+                        "filter on eth0 (egress) in " + router,
+                        "filter on eth0 (ingress) in " + router, "lease of DSCP 32", "tap 17",
+                        "clsact on eth0 in " + router});
     CHECK(bench.standing() == Texts{});
     CHECK(objects_left(bench) == Texts{});
     CHECK(bench.journal_entries() == 0);

@@ -211,6 +211,13 @@ Result<Fd> link_by_id(std::uint32_t id) {
     return Fd(fd);
 }
 
+Result<bool> link_exists(std::uint32_t id) {
+    std::uint32_t next = 0;
+    if (bpf_link_get_next_id(id - 1, &next) == 0) return next == id;
+    if (errno == ENOENT) return false;
+    return fail_errno(errno, fmt::format("look for the link {}", id));
+}
+
 Result<bool> link_attached(std::uint32_t id) {
     KSMS_TRY(const auto info, info_by_id(id));
     if (!info) return false;

@@ -44,6 +44,8 @@ Result<std::uint32_t> link_id(int link);
 Result<std::uint32_t> program_id(int program);
 /// BPF_LINK_GET_FD_BY_ID: a second hold on a link that somebody has.
 Result<Fd> link_by_id(std::uint32_t id);
+/// Does anybody hold the link? It is not held for that: who lets it go meanwhile is the last.
+Result<bool> link_exists(std::uint32_t id);
 /// A link can be held and yet hang on nothing (`bpftool link detach`). TCX and XDP; for others see
 /// netfilter_attached().
 Result<bool> link_attached(std::uint32_t id);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,8 @@ public:
     std::vector<Undone> undo_but_leases();
     /// Undoes only entries of this kind.
     std::vector<Undone> undo(ksms_journal_kind kind);
+    /// Undoes these taps, whose links this process holds no more.
+    std::vector<Undone> undo_taps(const std::set<std::uint32_t>& ids);
 
 private:
     struct State;
@@ -89,8 +92,8 @@ private:
 [[nodiscard]] ksms_journal_entry did_scan(std::uint8_t dscp, std::uint32_t generation);
 [[nodiscard]] ksms_journal_entry did_lease(std::uint8_t dscp, std::uint32_t generation);
 /// A clsact tap is undone only while taps[id].owner_pid is the process that wrote it, one with a
-/// link (several scans may hold it) only when nobody holds that; the id's entry in tap_ids goes
-/// too.
+/// link (several scans may use it) by the last who has it in the journal, when the link is gone;
+/// the id's entry in tap_ids goes too.
 [[nodiscard]] ksms_journal_entry did_tap(std::uint32_t id);
 
 /// Undoes what processes left that are gone (whose watcher is gone too, or had 100 ms). Every

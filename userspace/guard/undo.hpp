@@ -35,10 +35,13 @@ public:
     /// Lets go of every namespace: one that is held open outlives its deletion.
     void forget_namespaces();
 
-    /// Undoes one entry and erases it from the journal. The entry stays unless the deed was undone,
-    /// or what it was done to is known to be gone: a failure to look is an error. A qdisc is not
-    /// removed here but becomes nobody's claim (journal.hpp): others may use it still.
-    Status undo(const JournalItem& item);
+    /// Undoes entries in this order, taps behind all others, and erases them from the journal. An
+    /// entry stays unless the deed was undone, or what it was done to is known to be gone: a
+    /// failure to look is an error. A qdisc is not removed here but becomes nobody's claim
+    /// (journal.hpp): others may use it still. For a tap whose link is held, by nobody who uses it,
+    /// it waits up to a second (tap.cpp).
+    /// @return one for each, in the order in which they were undone
+    std::vector<Outcome> undo(std::span<const JournalItem> items);
     /// Removes the claimed clsacts of one namespace on which no filter is left, under its lock.
     /// @param claims  of that namespace only
     /// @return what was removed, or could not be; nothing for those still in use
@@ -62,10 +65,13 @@ private:
     Status list_namespaces();
     Result<std::vector<Outcome>> remove_alone(std::span<const JournalItem> claims);
     Status in_place(const ksms_journal_entry& entry, const std::function<Status(Netlink&)>& work);
+    Status undo_one(const JournalItem& item);
     Status take_back(const JournalItem& item);
     Status clear_slot(const JournalItem& item) const;
     Status release_lease(const ksms_journal_entry& entry) const;
-    Status free_tap(const JournalItem& item) const;
+    std::vector<Outcome> undo_taps(std::span<const JournalItem> items) const;
+    Result<bool> free_tap(const JournalItem& item) const;
+    Result<bool> mark_leaving(const JournalItem& item) const;
     std::string interface_in(const ksms_journal_entry& entry, std::string& netns);
 
     const Objects& objects_;

@@ -97,16 +97,15 @@ void undo_everything_of(const ProcessId& owner, const Objects& objects, int pare
     auto journal = Journal::read(objects);
     if (!journal) return;
     // What cannot be undone stays in the journal: the next command tries again, and says so.
-    const auto undo = [&](bool taps) {
-        for (const auto& item : journal->owners[owner])
-            if ((item.entry.kind == KSMS_DID_TAP) == taps) static_cast<void>(undoer.undo(item));
-    };
-    undo(false);
+    auto& items = journal->owners[owner];
+    const auto taps = std::ranges::stable_partition(
+        items, [](const JournalItem& item) { return item.entry.kind != KSMS_DID_TAP; });
+    static_cast<void>(undoer.undo({items.begin(), taps.begin()}));
     static_cast<void>(undoer.remove_unused());
-    // A tap is described until nobody holds its link, and a link may be closed after the socket
-    // that woke us, some 10 ms later.
+    // A tap is described until its link is gone, and a link may be closed after the socket that
+    // woke us, some 10 ms later.
     wait_for_end(parent);
-    undo(true);
+    static_cast<void>(undoer.undo(taps));
 }
 
 [[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {
