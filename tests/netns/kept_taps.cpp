@@ -241,7 +241,7 @@ TEST_CASE("kept taps: keeper and watcher killed: the next command takes the entr
     CHECK(bench.journal() == 0);
 }
 
-TEST_CASE("kept taps: idempotent; interfaces that come, go, and come again with their index") {
+TEST_CASE("kept taps: idempotent, with interfaces that come, go, and come again with their index") {
     const Bench bench;
     const auto truth = truth_of(bench);
     const Keeping keeping(bench);

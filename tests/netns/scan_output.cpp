@@ -54,7 +54,7 @@ TEST_CASE("text: a row a service, a column a router, the end and why") {
     for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 100);
 }
 
-TEST_CASE("text: as wide as the terminal, or as COLUMNS; 100 columns where there is no terminal") {
+TEST_CASE("text: as wide as the terminal, or as COLUMNS, 100 columns where there is no terminal") {
     Lab lab;
     build_chain(lab, {.firewalls = false});
     // "A (src) -> B   path   dscp …   job …   N ms": one line where it has room.

@@ -39,7 +39,7 @@ TEST_CASE("a watcher hears what was and what comes, once and in order") {
     CHECK(other.heard.empty());
 }
 
-TEST_CASE("who comes again hears what he has missed; a number that never was is none") {
+TEST_CASE("who comes again hears what he has missed, a number that never was is none") {
     JobEvents events;
     events.add("a", "state", "queued");
     events.add("a", "state", "running");

@@ -79,7 +79,7 @@ TEST_CASE("legacy: a policy, and nothing where nothing rose") {
     CHECK(risen(before, after({{"[5:300]", "[6:360]"}}), "PREROUTING", "tcp", AF_INET).empty());
 }
 
-TEST_CASE("legacy: another protocol's rule is not it; two of ours are both told") {
+TEST_CASE("legacy: another protocol's rule is not it, two of ours are both told") {
     const auto before = parse_legacy(kBefore);
     const auto now =
         after({{"[7:420]", "[8:480]"}, {"[2:120]", "[3:180]"}, {"[5:300]", "[9:540]"}});

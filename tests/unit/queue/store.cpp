@@ -99,7 +99,7 @@ TEST_CASE("store: a job's way, and all of it after reopening") {
     CHECK((status.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("store: what was acknowledged is there after kill -9; nobody else gets in meanwhile") {
+TEST_CASE("store: what was acknowledged is there after kill -9, nobody else gets in meanwhile") {
     const Directory directory;
     int ends[2];
     REQUIRE(pipe(ends) == 0);
