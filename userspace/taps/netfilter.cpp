@@ -13,6 +13,7 @@ namespace ksms {
 namespace {
 
 constexpr std::int32_t kPlaces = 16;  // that others' links may have
+constexpr int kPlaceAttempts = 100;   // milliseconds; else it is another's
 
 Result<std::optional<RouterTap>> share(const TapTable& table, Guard& guard, const TapPlace& place) {
     KSMS_TRY(auto shared, table.find(place));
@@ -44,7 +45,7 @@ Result<RouterTap> attach_router_tap(const Objects& objects, const TapTable& tabl
                     "--tap netfilter: this kernel has no BPF netfilter links (Linux 6.4)",
                     "scan with --tap tc, the default");
     for (std::int32_t at = 0; at < kPlaces; ++at) {
-        for (int attempt = 0; attempt < kShareAttempts; ++attempt) {
+        for (int attempt = 0; attempt < kPlaceAttempts; ++attempt) {
             KSMS_TRY(auto shared, share(table, guard, place));
             if (shared) return std::move(*shared);
             Result<Fd> link = fail(Code::failed, "");

@@ -15,8 +15,9 @@
 
 namespace ksms {
 
-/// Milliseconds that a link of another scan may take from its attachment to its row in the table.
-inline constexpr int kShareAttempts = 100;
+/// Milliseconds that a link of another scan may take from its attachment to its row in the table;
+/// on a busy machine that scan may wait for a processor in between.
+inline constexpr int kShareAttempts = 1000;
 
 /// What a tap's entry says of its place.
 struct TapPlace {
