@@ -85,8 +85,7 @@ Texts objects_left(const GuardBench& bench) {
 const Texts kAllObjects{"lease", "tap", "service", "scan", "active scans"};
 
 bool all_clean_soon(const GuardBench& bench) {
-    return bench.clean_soon() &&
-           eventually([&] { return objects_left(bench).empty(); }, milliseconds{1000});
+    return bench.clean_soon() && eventually([&] { return objects_left(bench).empty(); });
 }
 
 }  // namespace
@@ -212,7 +211,7 @@ TEST_CASE("the watcher holds none of the caller's pipes open") {
     writer.reset();
     actor.kill();
     // Required: a read of a pipe that somebody still holds would never end.
-    REQUIRE(readable(reader.get(), milliseconds{1000}));
+    REQUIRE(readable(reader.get()));
     char word = 0;
     CHECK(read(reader.get(), &word, 1) == 0);
     actor.signal_watcher(SIGCONT);

@@ -33,7 +33,7 @@ TEST_CASE("another program's filter keeps its place, and the clsact under it") {
     SECTION("after kill -9") {
         actor.kill();
     }
-    REQUIRE(eventually([&] { return bench.standing().size() == 2; }, milliseconds{1000}));
+    REQUIRE(eventually([&] { return bench.standing().size() == 2; }));
     CHECK(bench.standing() == Texts{"clsact", "ingress 1 theirs"});
     CHECK(actor.watcher_gone());
     // Ours is the qdisc still: it goes when the other has left, with the next command.
@@ -59,7 +59,7 @@ TEST_CASE("a clsact that was there before stays, empty as it was") {
         actor.kill_with_watcher();
         CHECK(value(reconcile(bench.objects)).size() == 1);
     }
-    CHECK(eventually([&] { return bench.journal_entries() == 0; }, milliseconds{1000}));
+    CHECK(eventually([&] { return bench.journal_entries() == 0; }));
     CHECK(bench.standing() == Texts{"clsact"});
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("a namespace that was deleted meanwhile leaves an empty journal") {
         actor.kill_with_watcher();
         for (const auto& undone : value(reconcile(bench.objects))) CHECK(undone.error == "");
     }
-    CHECK(eventually([&] { return bench.journal_entries() == 0; }, milliseconds{1000}));
+    CHECK(eventually([&] { return bench.journal_entries() == 0; }));
 }
 
 TEST_CASE("an interface that was deleted meanwhile leaves an empty journal") {
