@@ -30,6 +30,9 @@ Result<Fd> attach_xdp(int program, std::uint32_t ifindex);
 /// @param family  AF_INET or AF_INET6
 /// @param place  0 for the outermost, 1 for the next one inwards, …
 Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, std::int32_t place);
+/// Has this program a link at this place, in whichever namespace?
+Result<bool> netfilter_placed(int program, int family, ksms_direction direction,
+                              std::int32_t place);
 /// Is the link where it was attached? Of a link that was detached (`bpftool link detach`) the
 /// kernel says nothing, but its place is free: the program is tried there. Call it inside the
 /// namespace.

@@ -13,7 +13,6 @@ namespace ksms {
 namespace {
 
 constexpr std::int32_t kPlaces = 16;  // that others' links may have
-constexpr int kPlaceAttempts = 100;   // milliseconds; else it is another's
 
 Result<std::optional<RouterTap>> share(const TapTable& table, Guard& guard, const TapPlace& place) {
     KSMS_TRY(auto shared, table.find(place));
@@ -45,7 +44,7 @@ Result<RouterTap> attach_router_tap(const Objects& objects, const TapTable& tabl
                     "--tap netfilter: this kernel has no BPF netfilter links (Linux 6.4)",
                     "scan with --tap tc, the default");
     for (std::int32_t at = 0; at < kPlaces; ++at) {
-        for (int attempt = 0; attempt < kPlaceAttempts; ++attempt) {
+        for (int attempt = 0; attempt < kShareAttempts; ++attempt) {
             KSMS_TRY(auto shared, share(table, guard, place));
             if (shared) return std::move(*shared);
             Result<Fd> link = fail(Code::failed, "");
@@ -59,6 +58,9 @@ Result<RouterTap> attach_router_tap(const Objects& objects, const TapTable& tabl
                 return RouterTap{std::move(*link), id, tap};
             }
             if (link.error().err != EBUSY) return std::unexpected(link.error());
+            // Ours has its row soon. A second pair beside it would count each packet again.
+            KSMS_TRY(const bool ours, netfilter_placed(program, family, place.direction, at));
+            if (!ours) break;
             poll(nullptr, 0, 1);
         }
     }
