@@ -155,10 +155,30 @@ TEST_CASE("failure 13: the lock of iptables is neither taken nor waited for") {
     Lab lab;
     build_chain(lab);
     warm_up(lab);
-    const ksms::Fd lock(::open("/run/xtables.lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
-    REQUIRE(lock);
-    REQUIRE(eventually([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }));
-    const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), chain_ports());
+    const auto file = lab.directory() + "/held";
+    const ksms::Fd lock(::open(file.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+    REQUIRE(::flock(lock.get(), LOCK_EX) == 0);
+    // In a mount namespace of its own: the machine's is everybody's.
+    const auto held = [&](Command command) {
+        const std::vector<std::string> shell{
+            "unshare",
+            "--mount",
+            "--propagation",
+            mount_propagation(),
+            "sh",
+            "-euc",
+            "touch /run/xtables.lock; mount --bind " + file + " /run/xtables.lock; exec \"$@\"",
+            "sh"};
+        command.arguments.insert(command.arguments.begin(), shell.begin(), shell.end());
+        command.environment["XTABLES_LOCKFILE"] = "";
+        return run(command);
+    };
+    REQUIRE(
+        held({.arguments = {"iptables-legacy", "-w", "1", "-nL"}, .netns = lab.netns("r1")}).exit ==
+        4);
+    const Scan result(
+        lab, held(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
+                                              chain_ports()))));
     INFO(result.text());
     CHECK(result.exit() == 0);
 }
