@@ -506,8 +506,8 @@ struct ksms_journal_entry {
     ksms_u8 address[16];
     ksms_u8 lladdr[6];
     ksms_u8 dscp;
-    ksms_u8 pad;
-    char name[32]; /* of the pin, relative to the pin root */
+    ksms_u8 leaving; /* of a tap: its writer has let the link go, and waits until the others have */
+    char name[32];   /* of the pin, relative to the pin root */
 };
 KSMS_ASSERT_SIZE(struct ksms_journal_key, 16);
 KSMS_ASSERT_SIZE(struct ksms_journal_entry, 88);

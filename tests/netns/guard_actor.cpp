@@ -19,8 +19,6 @@
 namespace ksms::lab {
 namespace {
 
-constexpr milliseconds kSecond{1000};
-
 /// The child of `parent` with the name ksms-watcher.
 pid_t watcher_of(pid_t parent) {
     for (const auto& each : std::filesystem::directory_iterator("/proc")) {
@@ -109,7 +107,7 @@ void Actor::kill_with_watcher() {
 }
 
 bool Actor::watcher_gone() const {
-    return readable(watcher_.get(), kSecond);
+    return readable(watcher_.get());
 }
 
 GuardBench::GuardBench() {
@@ -185,7 +183,7 @@ std::size_t GuardBench::journal_entries() const {
 }
 
 bool GuardBench::clean_soon() const {
-    return eventually([&] { return standing().empty() && journal_entries() == 0; }, kSecond);
+    return eventually([&] { return standing().empty() && journal_entries() == 0; });
 }
 
 void GuardBench::tc(const std::vector<std::string>& arguments) const {

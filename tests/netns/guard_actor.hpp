@@ -31,7 +31,7 @@ public:
     void kill();                ///< SIGKILL to its process group; waits for it
     void kill_watcher() const;  ///< SIGKILL; returns when it is gone
     void kill_with_watcher();   ///< both, the watcher first
-    bool watcher_gone() const;  ///< within a second
+    bool watcher_gone() const;  ///< soon
     void signal_watcher(int number) const;
 
 private:
@@ -59,7 +59,7 @@ public:
     /// "clsact", "ingress 4b530020 ksms", "100.64.0.9 02:6b:…": objects on the interface.
     [[nodiscard]] std::vector<std::string> standing() const;
     [[nodiscard]] std::size_t journal_entries() const;
-    /// Waits up to a second until the interface is clean and the journal empty.
+    /// Waits until the interface is clean and the journal empty.
     [[nodiscard]] bool clean_soon() const;
     void tc(const std::vector<std::string>& arguments) const;
 };

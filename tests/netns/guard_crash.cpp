@@ -85,8 +85,7 @@ Texts objects_left(const GuardBench& bench) {
 const Texts kAllObjects{"lease", "tap", "service", "scan", "active scans"};
 
 bool all_clean_soon(const GuardBench& bench) {
-    return bench.clean_soon() &&
-           eventually([&] { return objects_left(bench).empty(); }, milliseconds{1000});
+    return bench.clean_soon() && eventually([&] { return objects_left(bench).empty(); });
 }
 
 }  // namespace
@@ -127,11 +126,11 @@ TEST_CASE("scan and watcher killed: reconcile undoes everything and reports it")
     const auto router = bench.lab.netns("r1");
     const auto four = value(Address::parse(bench.lab.address(4, 0, 6))).text();
     const auto six = value(Address::parse(bench.lab.address(6, 0, 6))).text();
-    CHECK(said ==
-          Texts{"scan under DSCP 32", "tap 17", "neighbour " + six + " on eth0 in " + router,
-                "neighbour " + four + " on eth0 in " + router,
-                "filter on eth0 (egress) in " + router, "filter on eth0 (ingress) in " + router,
-                "lease of DSCP 32", "clsact on eth0 in " + router});
+    CHECK(said == Texts{"scan under DSCP 32", "neighbour " + six + " on eth0 in " + router,
+                        "neighbour " + four + " on eth0 in " + router,
+                        "filter on eth0 (egress) in " + router,
+                        "filter on eth0 (ingress) in " + router, "lease of DSCP 32", "tap 17",
+                        "clsact on eth0 in " + router});
     CHECK(bench.standing() == Texts{});
     CHECK(objects_left(bench) == Texts{});
     CHECK(bench.journal_entries() == 0);
@@ -212,7 +211,7 @@ TEST_CASE("the watcher holds none of the caller's pipes open") {
     writer.reset();
     actor.kill();
     // REQUIRE: reading a pipe that the watcher still holds open would block for ever.
-    REQUIRE(readable(reader.get(), milliseconds{1000}));
+    REQUIRE(readable(reader.get()));
     char word = 0;
     CHECK(read(reader.get(), &word, 1) == 0);
     actor.signal_watcher(SIGCONT);

@@ -33,7 +33,7 @@ TEST_CASE("another program's filter keeps its place, and its clsact stays") {
     SECTION("after kill -9") {
         actor.kill();
     }
-    REQUIRE(eventually([&] { return bench.standing().size() == 2; }, milliseconds{1000}));
+    REQUIRE(eventually([&] { return bench.standing().size() == 2; }));
     CHECK(bench.standing() == Texts{"clsact", "ingress 1 theirs"});
     CHECK(actor.watcher_gone());
     // The qdisc is still ours: the next command removes it after the other filter is gone.
@@ -59,7 +59,7 @@ TEST_CASE("a clsact that existed before stays, empty as before") {
         actor.kill_with_watcher();
         CHECK(value(reconcile(bench.objects)).size() == 1);
     }
-    CHECK(eventually([&] { return bench.journal_entries() == 0; }, milliseconds{1000}));
+    CHECK(eventually([&] { return bench.journal_entries() == 0; }));
     CHECK(bench.standing() == Texts{"clsact"});
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("a deleted namespace leaves an empty journal") {
         actor.kill_with_watcher();
         for (const auto& undone : value(reconcile(bench.objects))) CHECK(undone.error == "");
     }
-    CHECK(eventually([&] { return bench.journal_entries() == 0; }, milliseconds{1000}));
+    CHECK(eventually([&] { return bench.journal_entries() == 0; }));
 }
 
 TEST_CASE("a deleted interface leaves an empty journal") {

@@ -24,11 +24,11 @@ void check_change(const std::function<void(Lab&)>& change) {
     auto before = quick_state(lab);
     Child child(ksmsctl(lab,
                         scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
-                                       {"--rate", "800"}),
+                                       {"--rate", "250"}),
                         kFilters));
     REQUIRE(eventually([&] { return !active_scans(lab).empty(); }));
     change(lab);
-    REQUIRE(child.ended(milliseconds{10'000}));
+    REQUIRE(child.ended(kPatience));
     const Scan result(lab, child.wait());
     INFO(result.text().substr(0, 3000));
     REQUIRE(result.document().is_object());
@@ -78,13 +78,9 @@ TEST_CASE("taps that somebody removed are named, and nothing is judged by them")
     build_chain(lab, {.firewalls = false});
     Child child(ksmsctl(lab,
                         scan_arguments(chain_source(lab, 4), chain_destination(lab, 4), "8000-8999",
-                                       {"--rate", "800"}),
+                                       {"--rate", "250"}),
                         kFilters));
-    REQUIRE(eventually([&] {
-        return lab.in("r2", {"tc", "qdisc", "show", "dev", "eth1"}).find("clsact") !=
-               std::string::npos;
-    }));
-    REQUIRE_FALSE(child.ended(milliseconds{100}));
+    REQUIRE(eventually([&] { return probes_seen(lab) > 0; }));
     lab.in("r2", {"tc", "qdisc", "del", "dev", "eth1", "clsact"});
     const Scan result(lab, child.wait());
     INFO(result.text().substr(0, 3000));
@@ -200,16 +196,21 @@ TEST_CASE("pace: the last probe's interval is not waited for, the others' are") 
     Lab lab;
     build_chain(lab, {.firewalls = false});
     REQUIRE(short_scan(lab).exit() == 0);
-    const auto slow =
-        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22", {"--rate", "1"});
-    INFO(slow.text());
-    CHECK(slow.result("tcp", 22) == "YES");
-    CHECK(slow.field("timing_ms")["probe"] < 900);
-    const auto paced =
-        scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,80,443", {"--rate", "2"});
-    INFO(paced.text());
-    CHECK(paced.field("timing_ms")["probe"] > 900);
-    CHECK(paced.field("timing_ms")["probe"] < 1400);
+    /// The probes' time, and whether it was that of their intervals and no more: it is more where
+    /// the machine is busy, but not always a whole interval.
+    const auto takes = [&](const char* ports, const char* rate, int intervals, int interval) {
+        return eventually([&] {
+            const auto result =
+                scan(lab, chain_source(lab, 4), chain_destination(lab, 4), ports, {"--rate", rate});
+            INFO(result.text());
+            REQUIRE(result.result("tcp", 22) == "YES");
+            const auto probe = result.field("timing_ms")["probe"].get<double>();
+            REQUIRE(probe > intervals * interval - 100);
+            return probe < (intervals + 1) * interval - 100;
+        });
+    };
+    CHECK(takes("22", "1", 0, 1000));
+    CHECK(takes("22,80,443", "2", 2, 500));
 }
 
 TEST_CASE("dead ends: a routing loop ends, and is named") {

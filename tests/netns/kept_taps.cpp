@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 
 #include "base/clock.hpp"
 #include "bpf/attach.hpp"
@@ -179,6 +180,30 @@ TEST_CASE("kept taps: after their release nothing is left") {
     CHECK(bench.standing({"r2"}).empty());
     CHECK(value(keeping.taps->release(bench.netns("r2").inode())) == 0);
     keeping.taps.reset();
+    CHECK(bench.standing() == Texts{});
+    CHECK(bench.entries() == 0);
+    CHECK(bench.journal() == 0);
+}
+
+TEST_CASE("kept taps: let go while somebody lists the links, nothing is left") {
+    const Bench bench;
+    Keeping keeping(bench);
+    CHECK(keeping.keep({"r1", "r2"}) == 8);
+    std::vector<Fd> looked_at;
+    for (const auto& row : value(list_taps(bench.objects)))
+        looked_at.push_back(value(link_by_id(row.tap.link)));
+    std::thread onlooker([&] {
+        // Until the keeper waits for the links of one router.
+        eventually([&] {
+            int leaving = 0;
+            ok(bench.objects.journal.for_each(
+                [&](const auto&, const auto& entry) { leaving += entry.leaving; }));
+            return leaving == 4 || bench.journal() == 0;
+        });
+        looked_at.clear();
+    });
+    keeping.taps.reset();
+    onlooker.join();
     CHECK(bench.standing() == Texts{});
     CHECK(bench.entries() == 0);
     CHECK(bench.journal() == 0);

@@ -15,9 +15,9 @@ using nlohmann::json;
 
 namespace {
 
-class Bench {
+class OddChain {
 public:
-    Bench() {
+    OddChain() {
         lab.host("src");
         lab.router("r1");
         lab.host("dst");
@@ -61,7 +61,7 @@ public:
 }  // namespace
 
 TEST_CASE("odd names: a chain named like an nft command") {
-    Bench bench;
+    OddChain bench;
     const std::string name =
         GENERATE("x; add table inet taken; list table inet t", "x\x1b[2J\x1b[31mpasses");
     bench.drop_in(name);
@@ -85,7 +85,7 @@ TEST_CASE("odd names: a chain named like an nft command") {
 }
 
 TEST_CASE("odd names: the caller's PATH does not select the tools") {
-    Bench bench;
+    OddChain bench;
     bench.lab.nft("r1",
                   "table inet t { chain f { type filter hook forward priority 0\n"
                   "tcp dport 25 drop\n}\n}\n");

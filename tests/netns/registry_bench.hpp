@@ -9,9 +9,11 @@
 #include <catch2/catch.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "bpf/objects.hpp"
 #include "guard_actor.hpp"
+#include "lab/ksmsctl.hpp"
 #include "lab/lab.hpp"
 #include "lab/wait.hpp"
 #include "registry/registry.hpp"
@@ -76,5 +78,9 @@ public:
 private:
     pid_t pid_{-1};
 };
+
+inline Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
+    return run(ksmsctl(lab, arguments));
+}
 
 }  // namespace ksms::lab

@@ -25,10 +25,6 @@ void build_one_router(Lab& lab) {
     lab.default_route("dst", 2, 1);
 }
 
-Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
-    return run(ksmsctl(lab, arguments));
-}
-
 /// A machine with the group and a BPF file system of this mode, in a private mount
 /// namespace.
 /// @param script  for bash; `as UID GID ARGUMENTS` runs ksmsctl

@@ -299,7 +299,7 @@ TEST_CASE(
     CHECK(wrong.empty());
     CHECK(model.given() > 10'000);
     CHECK(model.refused() > 0);
-    CHECK(crowd.killed > 20);
+    CHECK(crowd.killed > 0);
     // None is lost: all DSCPs are free again.
     CHECK(value(bench.registry.list()).empty());
     std::vector<Lease> all;

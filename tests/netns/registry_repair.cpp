@@ -51,10 +51,6 @@ ksms_lease lease_of(const char* job, std::uint32_t dscp) {
     return lease;
 }
 
-Outcome ksmsctl_run(const Lab& lab, const std::vector<std::string>& arguments) {
-    return run(ksmsctl(lab, arguments));
-}
-
 }  // namespace
 
 TEST_CASE("registry check: a consistent table has no finding, also under load") {

@@ -76,7 +76,7 @@ TEST_CASE("service: the process that speaks HTTP falls, and jobs go on") {
     build_chain(lab);
     Service service(lab);
     service.start();
-    REQUIRE(service.job(submit(lab, "1-40", {"--id", "slow", "--rate", "20"})).exit == 0);
+    REQUIRE(service.job(submit(lab, "1-40", {"--id", "slow", "--rate", "5"})).exit == 0);
     REQUIRE(eventually([&] { return service.state_of("slow") == "running"; }));
     const auto first = service.front();
     // One that waits for the job loses its connection, not the job.
@@ -85,7 +85,7 @@ TEST_CASE("service: the process that speaks HTTP falls, and jobs go on") {
     REQUIRE(::kill(first, SIGSEGV) == 0);
     CHECK(waits->wait().exit == 1);
     REQUIRE(eventually([&] { return service.front() > 0 && service.front() != first; }));
-    CHECK(service.job({"wait", "slow", "-q", "--timeout", "20"}).exit == 0);
+    CHECK(service.job({"wait", "slow", "-q"}).exit == 0);
     CHECK(service.job_json({"show", "slow"})["state"] == "done");
     CHECK(service.metric("ksms_http_restarts_total") == 1);
     CHECK(service.log().find("the HTTP process has ended (signal 11): started again") !=

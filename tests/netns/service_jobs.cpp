@@ -158,7 +158,7 @@ TEST_CASE("service: kill -9 at any moment, and every job has one outcome") {
     REQUIRE(acknowledged.size() == 30);
     for (const auto& id : acknowledged) {
         INFO(id);
-        const auto waited = service.job({"wait", id, "-q", "--timeout", "60"});
+        const auto waited = service.job({"wait", id, "-q"});
         const auto job = service.job_json({"show", id});
         // On a busy machine one may have been killed three times before it came to its end.
         if (job["state"] == "interrupted") {
@@ -192,8 +192,8 @@ TEST_CASE("service: a job waits for a DSCP, and starts when one is released") {
     }));
     CHECK(service.state_of("first") == "queued");
     REQUIRE(run(ksmsctl(lab, {"registry", "release", "--job", "held-40"})).exit == 0);
-    CHECK(service.job({"wait", "first", "-q", "--timeout", "30"}).exit == 0);
-    CHECK(service.job({"wait", "second", "-q", "--timeout", "30"}).exit == 0);
+    CHECK(service.job({"wait", "first", "-q"}).exit == 0);
+    CHECK(service.job({"wait", "second", "-q"}).exit == 0);
     const auto first = service.job_json({"show", "first"});
     CHECK(first["dscp"] == 40);
     CHECK(service.job_json({"show", "second"})["started_at"] > first["started_at"]);
@@ -270,8 +270,8 @@ TEST_CASE("service: a detailed job beside fast ones") {
     service.start();
     REQUIRE(service.job(submit(lab, "22,23", {"--id", "deep", "--type", "detailed"})).exit == 0);
     REQUIRE(service.job(submit(lab, chain_ports(), {"--id", "flat"})).exit == 0);
-    CHECK(service.job({"wait", "flat", "-q", "--timeout", "60"}).exit == 0);
-    CHECK(service.job({"wait", "deep", "-q", "--timeout", "60"}).exit == 0);
+    CHECK(service.job({"wait", "flat", "-q"}).exit == 0);
+    CHECK(service.job({"wait", "deep", "-q"}).exit == 0);
     const auto deep = service.job_json({"show", "deep"});
     CHECK(deep["state"] == "done");
     CHECK(deep["result"]["schema"] == "ksms.explain/1");

@@ -69,8 +69,8 @@ TEST_CASE("service: a full disk") {
                    .descriptors = {}});
     const auto ballast = fmt::format("/proc/{}/root{}/ballast", service.pid(), state);
     REQUIRE(service.job(submit(lab, "22", {"--id", "before", "--wait", "-q"})).exit == 0);
-    // Three services a second: it runs into the full disk.
-    REQUIRE(service.job(submit(lab, "1-6", {"--id", "runs", "--rate", "3"})).exit == 0);
+    // One service a second: it runs into the full disk.
+    REQUIRE(service.job(submit(lab, "1-6", {"--id", "runs", "--rate", "1"})).exit == 0);
     REQUIRE(eventually([&] { return service.state_of("runs") == "running"; }));
     fill(ballast);
 
@@ -96,10 +96,10 @@ TEST_CASE("service: a full disk") {
     CHECK(service.job({"show", "refused"}).exit == 5);
 
     // Whatever runs or was taken ends, and its result is there.
-    CHECK(service.job({"wait", "runs", "-q", "--timeout", "10"}).exit == 0);
+    CHECK(service.job({"wait", "runs", "-q"}).exit == 0);
     for (const auto& id : taken) {
         INFO(id);
-        CHECK(service.job({"wait", id, "-q", "--timeout", "10"}).exit == 0);
+        CHECK(service.job({"wait", id, "-q"}).exit == 0);
     }
     const auto runs = service.job_json({"show", "runs"});
     CHECK(runs["state"] == "done");
@@ -209,7 +209,7 @@ void serial_for_a_while(__rlimit_resource what, const std::string& word, rlim_t 
     limit_workers(service, what, 0);
     for (const auto& id : ids) {
         INFO(id);
-        CHECK(service.job({"wait", id, "-q", "--timeout", "20"}).exit == 0);
+        CHECK(service.job({"wait", id, "-q"}).exit == 0);
         const auto job = service.job_json({"show", id});
         INFO(job.dump());
         REQUIRE(job["state"] == "done");
@@ -248,12 +248,12 @@ TEST_CASE("service: ksmsd's own descriptors are too few for one more worker") {
     limit.rlim_cur = descriptors_of(service.pid()) + 3;
     REQUIRE(::prlimit(service.pid(), RLIMIT_NOFILE, &limit, nullptr) == 0);
     for (const char* id : {"a", "b", "c"})
-        REQUIRE(service.job(submit(lab, "1-3", {"--id", id, "--rate", "2"})).exit == 0);
+        REQUIRE(service.job(submit(lab, "1-4", {"--id", id, "--rate", "1"})).exit == 0);
     CHECK(eventually([&] { return service.metric("ksms_scheduler_degraded") == 1; }));
     CHECK(service.get("/v1/status")["mode"]["why"] == "one job at a time: not enough descriptors");
     for (const char* id : {"a", "b", "c"}) {
         INFO(id);
-        CHECK(service.job({"wait", id, "-q", "--timeout", "20"}).exit == 0);
+        CHECK(service.job({"wait", id, "-q"}).exit == 0);
     }
     limit.rlim_cur = limit.rlim_max;
     REQUIRE(::prlimit(service.pid(), RLIMIT_NOFILE, &limit, nullptr) == 0);

@@ -24,6 +24,7 @@ namespace ksms {
 namespace {
 
 constexpr std::uint32_t kNetfilter = 45;      // Linux 6.4
+constexpr std::uint32_t kNetfilterLink = 10;  // BPF_LINK_TYPE_NETFILTER
 constexpr std::uint32_t kBefore = 1u << 3;    // BPF_F_BEFORE; relative to nothing: in front of all
 constexpr std::size_t kMostPrograms = 64;     // BPF_MPROG_MAX
 constexpr int kMostPlaces = 64;               // priorities at a hook that are tried
@@ -57,6 +58,16 @@ struct NetfilterPlace {
     std::int32_t priority;
     std::uint32_t flags;
 };
+
+// The outermost priorities of all are the kernel's own (bpf_nf_check_pf_and_hooks()).
+NetfilterPlace netfilter_place(int family, ksms_direction direction, std::int32_t place) {
+    const bool ingress = direction == KSMS_INGRESS;
+    return {static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6),
+            static_cast<std::uint32_t>(ingress ? NF_INET_PRE_ROUTING : NF_INET_POST_ROUTING),
+            ingress ? std::numeric_limits<std::int32_t>::min() + 1 + place
+                    : std::numeric_limits<std::int32_t>::max() - 1 - place,
+            0};
+}
 
 Result<Fd> create_netfilter(int program, const NetfilterPlace& where) {
     bpf_attr attributes;
@@ -153,15 +164,24 @@ Result<Fd> attach_xdp(int program, std::uint32_t ifindex) {
 }
 
 Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, std::int32_t place) {
-    const bool ingress = direction == KSMS_INGRESS;
-    // The kernel reserves the first and the last priority (bpf_nf_check_pf_and_hooks()).
-    const NetfilterPlace where{
-        static_cast<std::uint32_t>(family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6),
-        static_cast<std::uint32_t>(ingress ? NF_INET_PRE_ROUTING : NF_INET_POST_ROUTING),
-        ingress ? std::numeric_limits<std::int32_t>::min() + 1 + place
-                : std::numeric_limits<std::int32_t>::max() - 1 - place,
-        0};
-    return create_netfilter(program, where);
+    return create_netfilter(program, netfilter_place(family, direction, place));
+}
+
+Result<bool> netfilter_placed(int program, int family, ksms_direction direction,
+                              std::int32_t place) {
+    KSMS_TRY(const auto wanted, program_id(program));
+    const auto there = netfilter_place(family, direction, place);
+    for (std::uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+        KSMS_TRY(const auto info, info_by_id(id));
+        if (!info || info->type != kNetfilterLink || info->prog_id != wanted) continue;
+        NetfilterPlace where{};
+        std::memcpy(&where, &info->iter, sizeof where);  // info.netfilter, of the same union
+        if (where.protocol == there.protocol && where.hook == there.hook &&
+            where.priority == there.priority)
+            return true;
+    }
+    if (errno == ENOENT) return false;
+    return fail_errno(errno, "list the BPF links");
 }
 
 Result<Fd> attach_behind(int program, int family, std::uint32_t hook) {
@@ -214,6 +234,13 @@ Result<Fd> link_by_id(std::uint32_t id) {
         return fail_errno(errno, fmt::format("open the link {}", id));
     }
     return Fd(fd);
+}
+
+Result<bool> link_exists(std::uint32_t id) {
+    std::uint32_t next = 0;
+    if (bpf_link_get_next_id(id - 1, &next) == 0) return next == id;
+    if (errno == ENOENT) return false;
+    return fail_errno(errno, fmt::format("look for the link {}", id));
 }
 
 Result<bool> link_attached(std::uint32_t id) {

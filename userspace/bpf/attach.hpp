@@ -33,6 +33,9 @@ Result<Fd> attach_netfilter(int program, int family, ksms_direction direction, s
 /// Attaches a program behind everything else at a hook (linux/netfilter.h), at the first priority
 /// that is free.
 Result<Fd> attach_behind(int program, int family, std::uint32_t hook);
+/// Whether this program has a link at this place, in any namespace.
+Result<bool> netfilter_placed(int program, int family, ksms_direction direction,
+                              std::int32_t place);
 /// Whether the link is still attached. The kernel does not report that a netfilter link was
 /// detached (`bpftool link detach`), so this tries to attach the program at its priority. Call it
 /// inside the namespace.
@@ -47,6 +50,8 @@ Result<std::uint32_t> link_id(int link);
 Result<std::uint32_t> program_id(int program);
 /// BPF_LINK_GET_FD_BY_ID: another descriptor of an existing link.
 Result<Fd> link_by_id(std::uint32_t id);
+/// Whether any process holds the link. This does not hold it itself.
+Result<bool> link_exists(std::uint32_t id);
 /// Whether a TCX or XDP link is attached. A link can exist and be detached (`bpftool link detach`).
 /// For netfilter see netfilter_attached().
 Result<bool> link_attached(std::uint32_t id);

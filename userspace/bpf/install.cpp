@@ -329,9 +329,9 @@ Status uninstall(const PinRoot& root) {
     std::uint32_t keeper = 0;
     KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t&, const ksms_tap& tap) {
         standing |= tap.owner_pid == 0;
-        const auto link = link_by_id(tap.link);
-        const bool held = link || link.error().code != Code::not_found;
-        if (tap.dscp == KSMS_EVERY_SCAN && held) keeper = tap.owner_pid;
+        if (tap.dscp != KSMS_EVERY_SCAN) return;
+        const auto held = link_exists(tap.link);
+        if (!held || *held) keeper = tap.owner_pid;
     }));
     if (keeper != 0)
         return fail(

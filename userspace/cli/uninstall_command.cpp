@@ -47,9 +47,9 @@ Status add_keepers(const Objects& objects, Users& users) {
     Status looked;
     KSMS_CHECK(objects.taps.for_each([&](const std::uint32_t&, const ksms_tap& tap) {
         if (tap.dscp != KSMS_EVERY_SCAN) return;
-        const auto link = link_by_id(tap.link);
-        if (link) users.add(tap.owner_pid, "keeps taps");
-        if (!link && link.error().code != Code::not_found) looked = std::unexpected(link.error());
+        const auto held = link_exists(tap.link);
+        if (held && *held) users.add(tap.owner_pid, "keeps taps");
+        if (!held) looked = std::unexpected(held.error());
     }));
     return looked;
 }

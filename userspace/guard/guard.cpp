@@ -120,17 +120,17 @@ Status Guard::forget(const ksms_journal_entry& entry) {
 
 template <typename Wanted>
 void Guard::State::undo_if(Wanted wanted, std::vector<Undone>& failures) {
-    std::vector<JournalItem> kept;
-    for (auto item = items.rbegin(); item != items.rend(); ++item) {
-        if (wanted(item->entry)) {
-            const Outcome outcome{*item, undoer.undo(*item)};
-            if (outcome.done) continue;
-            failures.push_back(undoer.describe(outcome));
-        }
-        kept.push_back(*item);
+    const auto chosen = std::ranges::stable_partition(
+        items, [&](const JournalItem& item) { return !wanted(item.entry); });
+    const std::vector<JournalItem> last_first(std::make_reverse_iterator(chosen.end()),
+                                              std::make_reverse_iterator(chosen.begin()));
+    items.erase(chosen.begin(), chosen.end());
+    for (const auto& outcome : undoer.undo(last_first)) {
+        if (outcome.done) continue;
+        failures.push_back(undoer.describe(outcome));
+        items.push_back(outcome.item);
     }
-    std::ranges::reverse(kept);
-    items = std::move(kept);
+    std::ranges::sort(items, {}, [](const JournalItem& item) { return item.key.number; });
 }
 
 /// Leaves the namespaces in which we have no qdisc or filter any more; see qdisc.cpp.
@@ -182,6 +182,16 @@ std::vector<Undone> Guard::undo(ksms_journal_kind kind) {
     std::vector<Undone> failures;
     state_->undo_if([&](const ksms_journal_entry& entry) { return entry.kind == kind; }, failures);
     if (kind == KSMS_DID_QDISC) state_->leave(failures);
+    return failures;
+}
+
+std::vector<Undone> Guard::undo_taps(const std::set<std::uint32_t>& ids) {
+    std::vector<Undone> failures;
+    state_->undo_if(
+        [&](const ksms_journal_entry& entry) {
+            return entry.kind == KSMS_DID_TAP && ids.contains(entry.handle);
+        },
+        failures);
     return failures;
 }
 

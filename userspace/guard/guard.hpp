@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,8 @@ public:
     std::vector<Undone> undo_but_leases();
     /// Undoes the entries of this kind.
     std::vector<Undone> undo(ksms_journal_kind kind);
+    /// Undoes these taps, whose links this process holds no more.
+    std::vector<Undone> undo_taps(const std::set<std::uint32_t>& ids);
 
 private:
     struct State;
@@ -86,9 +89,9 @@ private:
                                                const Address& address, const Mac& mac);
 [[nodiscard]] ksms_journal_entry did_scan(std::uint8_t dscp, std::uint32_t generation);
 [[nodiscard]] ksms_journal_entry did_lease(std::uint8_t dscp, std::uint32_t generation);
-/// A clsact tap is undone only if taps[id].owner_pid is the process of the entry; a tap with a
-/// link, which several scans may hold, only if no process holds the link. Also removes the entry in
-/// tap_ids.
+/// A clsact tap is undone only while taps[id].owner_pid is the process that wrote it, one with a
+/// link (several scans may use it) by the last who has it in the journal, when the link is gone;
+/// the id's entry in tap_ids goes too.
 [[nodiscard]] ksms_journal_entry did_tap(std::uint32_t id);
 
 /// Undoes the entries of dead processes, after their watchers had 100 ms. Every command that

@@ -45,8 +45,7 @@ Result<std::vector<Undone>> reconcile(const Objects& objects) {
     if (left.items.empty() && journal.claims.empty()) return std::move(left.unsure);
 
     Undoer undoer(objects);
-    std::vector<Outcome> outcomes;
-    for (const auto& item : left.items) outcomes.push_back({item, undoer.undo(item)});
+    auto outcomes = undoer.undo(left.items);
     // A qdisc is reported when it is removed, not when it becomes a claim.
     std::erase_if(outcomes, [](const Outcome& each) {
         return each.item.entry.kind == KSMS_DID_QDISC && each.done;

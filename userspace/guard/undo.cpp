@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <optional>
 
 #include "base/generation.hpp"
@@ -51,12 +52,6 @@ Status remove_our_neighbour(Netlink& netlink, const ksms_journal_entry& entry) {
     if (!standing || standing->protocol != kNeighbourProtocol || !standing->mac) return {};
     if (!std::ranges::equal(*standing->mac, entry.lladdr)) return {};
     return remove_neighbour(netlink, entry.ifindex, address);
-}
-
-Result<bool> is_held(std::uint32_t link) {
-    const auto held = link_by_id(link);
-    if (!held && held.error().code != Code::not_found) return std::unexpected(held.error());
-    return held.has_value();
 }
 
 const char* direction_name(std::uint8_t direction) {
@@ -121,7 +116,20 @@ Status Undoer::in_place(const ksms_journal_entry& entry,
     return done;
 }
 
-Status Undoer::undo(const JournalItem& item) {
+std::vector<Outcome> Undoer::undo(std::span<const JournalItem> items) {
+    std::vector<Outcome> outcomes;
+    std::vector<JournalItem> taps;
+    for (const auto& item : items) {
+        if (item.entry.kind == KSMS_DID_TAP)
+            taps.push_back(item);
+        else
+            outcomes.push_back({item, undo_one(item)});
+    }
+    std::ranges::move(undo_taps(taps), std::back_inserter(outcomes));
+    return outcomes;
+}
+
+Status Undoer::undo_one(const JournalItem& item) {
     // Another process may undo the same entry, and a new scan may use the same objects.
     KSMS_TRY(const auto standing, objects_.journal.lookup(item.key));
     if (!standing) return {};
@@ -142,7 +150,6 @@ Status Undoer::take_back(const JournalItem& item) {
                             [&](Netlink& netlink) { return remove_our_neighbour(netlink, entry); });
         case KSMS_DID_SCAN: return clear_slot(item);
         case KSMS_DID_LEASE: return release_lease(entry);
-        case KSMS_DID_TAP: return free_tap(item);
         default: return fail(Code::failed, fmt::format("undo a deed of kind {}", entry.kind));
     }
 }
@@ -176,23 +183,6 @@ Status Undoer::release_lease(const ksms_journal_entry& entry) const {
     if (call.result == 0 || call.result == ESTALE || call.result == ENOENT) return {};
     return fail_errno(static_cast<int>(call.result),
                       fmt::format("release the lease of DSCP {}", entry.dscp));
-}
-
-Status Undoer::free_tap(const JournalItem& item) const {
-    const auto id = item.entry.handle;
-    KSMS_TRY(const auto tap, objects_.taps.lookup(id));
-    if (!tap) return {};
-    // Several scans may hold a link. Its tap stays as long as one of them does.
-    KSMS_TRY(const bool others,
-             tap->link == 0 ? Result<bool>(tap->owner_pid != item.key.pid) : is_held(tap->link));
-    if (others) return {};
-    const ksms_tap_id_key place{tap->router, tap->ifindex, tap->direction, tap->kind};
-    KSMS_TRY(const auto there, objects_.tap_ids.lookup(place));
-    if (there == id) {
-        KSMS_TRY([[maybe_unused]] const bool erased, objects_.tap_ids.erase(place));
-    }
-    KSMS_TRY([[maybe_unused]] const bool erased, objects_.taps.erase(id));
-    return {};
 }
 
 std::string Undoer::interface_in(const ksms_journal_entry& entry, std::string& netns) {

@@ -35,10 +35,12 @@ public:
     /// Closes all namespaces: an open descriptor keeps a deleted namespace alive.
     void forget_namespaces();
 
-    /// Undoes an entry and erases it from the journal. The entry stays if undoing failed or the
-    /// object could not be examined. A qdisc is not removed but becomes a claim (journal.hpp),
-    /// because other scans may use it.
-    Status undo(const JournalItem& item);
+    /// Undoes entries in this order, taps last, and erases them from the journal. An entry stays if
+    /// undoing failed or the object could not be examined. A qdisc is not removed but becomes a
+    /// claim (journal.hpp), because other scans may use it. If a link of a tap is held by a process
+    /// that does not use the tap, it waits up to a second (tap.cpp).
+    /// @return one for each, in the order in which they were undone
+    std::vector<Outcome> undo(std::span<const JournalItem> items);
     /// Removes the claimed clsact qdiscs of one namespace that have no filters, under its lock.
     /// @param claims  of that namespace only
     /// @return what was removed or could not be; without those still in use
@@ -62,10 +64,13 @@ private:
     Status list_namespaces();
     Result<std::vector<Outcome>> remove_alone(std::span<const JournalItem> claims);
     Status in_place(const ksms_journal_entry& entry, const std::function<Status(Netlink&)>& work);
+    Status undo_one(const JournalItem& item);
     Status take_back(const JournalItem& item);
     Status clear_slot(const JournalItem& item) const;
     Status release_lease(const ksms_journal_entry& entry) const;
-    Status free_tap(const JournalItem& item) const;
+    std::vector<Outcome> undo_taps(std::span<const JournalItem> items) const;
+    Result<bool> free_tap(const JournalItem& item) const;
+    Result<bool> mark_leaving(const JournalItem& item) const;
     std::string interface_in(const ksms_journal_entry& entry, std::string& netns);
 
     const Objects& objects_;

@@ -100,16 +100,15 @@ void undo_everything_of(const ProcessId& owner, const Objects& objects, int pare
     auto journal = Journal::read(objects);
     if (!journal) return;
     // Failures stay in the journal. The next command tries again and reports them.
-    const auto undo = [&](bool taps) {
-        for (const auto& item : journal->owners[owner])
-            if ((item.entry.kind == KSMS_DID_TAP) == taps) static_cast<void>(undoer.undo(item));
-    };
-    undo(false);
+    auto& items = journal->owners[owner];
+    const auto taps = std::ranges::stable_partition(
+        items, [](const JournalItem& item) { return item.entry.kind != KSMS_DID_TAP; });
+    static_cast<void>(undoer.undo({items.begin(), taps.begin()}));
     static_cast<void>(undoer.remove_unused());
     // The entry of a tap stays until no process holds its link. The link may be closed some 10 ms
     // after the socket.
     wait_for_end(parent);
-    undo(true);
+    static_cast<void>(undoer.undo(taps));
 }
 
 [[noreturn]] void watch(const ProcessId& owner, const Objects& objects, int socket) {

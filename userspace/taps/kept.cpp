@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "base/clock.hpp"
 #include "bpf/attach.hpp"
@@ -56,11 +57,9 @@ Result<std::size_t> KeptTaps::keep(const Netns& netns) {
     auto& router = routers_[netns.inode()];
     router.cookie = netns.cookie();
     router.asked = monotonic();
-    std::vector<Place> gone;
-    for (const auto& [place, tap] : router.taps)
-        if (std::ranges::find(wanted, place.ifindex, &Link::ifindex) == wanted.end())
-            gone.push_back(place);
-    for (const auto& place : gone) KSMS_CHECK(let_go(router, place));
+    KSMS_CHECK(let_go(router, [&](const Place& place) {
+        return std::ranges::find(wanted, place.ifindex, &Link::ifindex) == wanted.end();
+    }));
 
     std::size_t added = 0;
     KSMS_CHECK(in_netns(netns, [&]() -> Status {
@@ -83,7 +82,7 @@ Result<bool> KeptTaps::keep_one(Router& router, const TapPlace& place) {
         KSMS_TRY(auto found, table_.find(place));
         if (found) return hold(router, place, std::move(*found));
         // A link of ours whose entry was removed would block the new one.
-        KSMS_CHECK(let_go(router, {place.ifindex, place.direction}));
+        KSMS_CHECK(let_go_at(router, {place.ifindex, place.direction}));
         auto link = attach_tcx(program, place.ifindex, place.direction);
         if (link) {
             KSMS_TRY(const auto number, link_id(link->get()));
@@ -109,7 +108,7 @@ Result<bool> KeptTaps::hold(Router& router, const TapPlace& place, TapTable::Hel
     const auto mine = router.taps.find(key);
     const bool held = mine != router.taps.end() && mine->second.id == found.id;
     if (!held) {
-        KSMS_CHECK(let_go(router, key));
+        KSMS_CHECK(let_go_at(router, key));
         KSMS_CHECK(guard_.will(did_tap(found.id)));
         KSMS_TRY(const auto number, link_id(found.link.get()));
         router.taps[key] = {found.id, number, std::move(found.link)};
@@ -119,22 +118,21 @@ Result<bool> KeptTaps::hold(Router& router, const TapPlace& place, TapTable::Hel
     return !held;
 }
 
-/// Removes the journal entry last, so that the next command finds it after a kill.
-Status KeptTaps::let_go(Router& router, const Place& place) {
-    const auto mine = router.taps.find(place);
-    if (mine == router.taps.end()) return {};
-    mine->second.link.reset();
-    const auto id = mine->second.id;
-    const auto number = mine->second.link_id;
-    router.taps.erase(mine);
-    KSMS_TRY(const auto entry, objects_.taps.lookup(id));
-    if (entry && entry->link == number) {
-        const auto others = link_by_id(number);
-        if (!others && others.error().code != Code::not_found)
-            return std::unexpected(others.error());
-        if (!others) KSMS_CHECK(table_.remove(id, *entry));
-    }
-    return guard_.forget(did_tap(id));
+Status KeptTaps::let_go(Router& router, const std::function<bool(const Place&)>& wanted) {
+    std::set<std::uint32_t> ids;
+    std::erase_if(router.taps, [&](const auto& each) {
+        const bool goes = wanted(each.first);
+        if (goes) ids.insert(each.second.id);
+        return goes;
+    });
+    if (ids.empty()) return {};
+    const auto failures = guard_.undo_taps(ids);
+    if (failures.empty()) return {};
+    return fail(Code::failed, failures.front().error);
+}
+
+Status KeptTaps::let_go_at(Router& router, const Place& place) {
+    return let_go(router, [&](const Place& each) { return each == place; });
 }
 
 Status KeptTaps::make_room(std::uint32_t inode, std::size_t taps) {
@@ -164,9 +162,9 @@ Result<std::size_t> KeptTaps::release(std::uint32_t inode) {
     const auto router = routers_.find(inode);
     if (router == routers_.end()) return 0;
     const auto count = router->second.taps.size();
-    while (!router->second.taps.empty())
-        KSMS_CHECK(let_go(router->second, router->second.taps.begin()->first));
+    const auto gone = let_go(router->second, [](const Place&) { return true; });
     routers_.erase(router);
+    if (!gone) return std::unexpected(gone.error());
     return count;
 }
 

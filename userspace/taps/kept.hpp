@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -76,7 +77,8 @@ private:
     Status make_room(std::uint32_t inode, std::size_t taps);
     Result<bool> keep_one(Router& router, const TapPlace& place);
     Result<bool> hold(Router& router, const TapPlace& place, TapTable::Held found);
-    Status let_go(Router& router, const Place& place);
+    Status let_go(Router& router, const std::function<bool(const Place&)>& wanted);
+    Status let_go_at(Router& router, const Place& place);
 
     const Objects& objects_;
     Guard& guard_;

@@ -58,6 +58,9 @@ Result<RouterTap> attach_router_tap(const Objects& objects, const TapTable& tabl
                 return RouterTap{std::move(*link), id, tap};
             }
             if (link.error().err != EBUSY) return std::unexpected(link.error());
+            // Ours has its row soon. A second pair beside it would count each packet again.
+            KSMS_TRY(const bool ours, netfilter_placed(program, family, place.direction, at));
+            if (!ours) break;
             poll(nullptr, 0, 1);
         }
     }

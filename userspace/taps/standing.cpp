@@ -73,11 +73,7 @@ Status detach_one(const Objects& objects, std::uint32_t id, const ksms_tap& tap)
 
 /// Whether the filter or link of a tap exists.
 Result<bool> is_present(const ksms_tap& tap, std::uint32_t id) {
-    if (tap.link != 0) {
-        const auto link = link_by_id(tap.link);
-        if (!link && link.error().code != Code::not_found) return std::unexpected(link.error());
-        return link.has_value();
-    }
+    if (tap.link != 0) return link_exists(tap.link);
     const auto netns = find_netns(tap.router, tap.cookie);
     if (!netns && netns.error().code == Code::not_found) return false;
     if (!netns) return std::unexpected(netns.error());

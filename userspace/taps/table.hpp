@@ -15,8 +15,9 @@
 
 namespace ksms {
 
-/// Attempts, 1 ms apart, while another scan has attached a link and not entered it yet.
-inline constexpr int kShareAttempts = 100;
+/// Milliseconds that a link of another scan may take from its attachment to its row in the table;
+/// on a busy machine that scan may wait for a processor in between.
+inline constexpr int kShareAttempts = 1000;
 
 /// The place of a tap.
 struct TapPlace {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -32,6 +33,10 @@ Lab::Lab() : number_(static_cast<unsigned>(::getpid()) % 16384) {
     directory_ = "/tmp/" + prefix_ + "files";
     start_janitor();
     std::filesystem::create_directory(directory_);
+    // The tables are a namespace's own, and so nobody waits for who changes those of another lab.
+    const auto lock = directory_ + "/xtables.lock";
+    if (!std::ofstream(lock)) throw std::runtime_error("create " + lock);
+    ::setenv("XTABLES_LOCKFILE", lock.c_str(), 1);
 }
 
 Lab::~Lab() {

@@ -122,6 +122,13 @@ std::string active_scans(const Lab& lab) {
     return active;
 }
 
+long probes_seen(const Lab& lab) {
+    long most = 0;
+    for (const auto& tap : entries_of(lab, "taps"))
+        most = std::max(most, tap["formatted"]["value"]["own"].get<long>());
+    return most;
+}
+
 std::string dump_map(const Lab& lab, const std::string& name) {
     return out({"bpftool", "-j", "map", "dump", "pinned", lab.pin_root() + "/" + name});
 }
@@ -171,14 +178,12 @@ std::string difference(const State& before, const State& after) {
     return result;
 }
 
-std::string left_after(const Lab& lab, const State& before, milliseconds within) {
+std::string left_after(const Lab& lab, const State& before) {
     std::string left;
-    eventually(
-        [&] {
-            left = difference(before, quick_state(lab));
-            return left.empty();
-        },
-        within);
+    eventually([&] {
+        left = difference(before, quick_state(lab));
+        return left.empty();
+    });
     return left;
 }
 

@@ -22,12 +22,16 @@ State full_state(const Lab& lab);
 std::string difference(const State& before, const State& after);
 
 /// Waits until the quick state is `before` again.
-/// @return what still differs then
-std::string left_after(const Lab& lab, const State& before, milliseconds within);
+/// @return what still differs when nobody waits any longer
+std::string left_after(const Lab& lab, const State& before);
 
 /// The DSCPs of scans whose taps count now; "": there is none. Part of the quick state, for who
 /// waits for a scan to begin: the whole takes longer than some scans.
 std::string active_scans(const Lab& lab);
+
+/// Probes that one tap has seen by now: the most of all taps. For who waits until a scan has come
+/// so far.
+long probes_seen(const Lab& lab);
 
 /// `bpftool -j map dump pinned ROOT/NAME`: an array; null where it failed.
 std::string dump_map(const Lab& lab, const std::string& name);

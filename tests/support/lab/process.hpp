@@ -19,7 +19,7 @@ struct Command {
     std::string netns{};                   ///< name of `ip netns`; "": the caller's
     std::string input{};
     std::map<std::string, std::string> environment{};  ///< added; an empty value removes
-    milliseconds timeout{60'000};                      ///< killed then
+    milliseconds timeout{2 * kPatience};               ///< killed then
     uid_t uid{0};                                      ///< 0: stays who it is
     std::vector<int> descriptors{};                    ///< passed on as 3, 4, …
 };
