@@ -118,9 +118,9 @@ Result<std::uint64_t> TrailRecorder::read_until(std::uint64_t end) {
             continue;
         }
         auto& trail = trails_[seen->probe];
-        auto event = event_of(*seen);
+        const auto event = event_of(*seen);
         const auto later = std::ranges::upper_bound(trail, event.at, {}, &TrailEvent::at);
-        trail.insert(later, std::move(event));
+        trail.insert(later, event);
         done.push_back(key);
     }
     KSMS_CHECK(objects_->trail.erase_batch(done));
