@@ -277,6 +277,7 @@ Result<CloserEvidence> CloseLook::run() {
     found_.accepted_seen = recorder.sees_accepted();
     KSMS_CHECK(look_at_samples());
     KSMS_CHECK(look_at_the_rest());
+    std::ranges::sort(found_.not_looked_at);
     recorder_ = nullptr;
     return std::move(found_);
 }

@@ -30,7 +30,7 @@ namespace ksms {
 /// What the looks have found.
 struct CloserEvidence {
     std::map<std::uint32_t, ProbeEvidence> probes;
-    std::vector<std::uint32_t> not_looked_at;  ///< that the time did not last for
+    std::vector<std::uint32_t> not_looked_at;  ///< for want of time; sorted
     std::vector<ProbeTrail> trails;
     bool accepted_seen{false};  ///< see JudgeContext
 };

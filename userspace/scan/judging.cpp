@@ -76,8 +76,7 @@ private:
             sent_.tell(probe, evidence_);
             evidence_.undecided = undecided;
         }
-        evidence_.out_of_looks =
-            std::ranges::find(closer_.not_looked_at, probe) != closer_.not_looked_at.end();
+        evidence_.out_of_looks = std::ranges::binary_search(closer_.not_looked_at, probe);
     }
 
     const Plan& plan_;
