@@ -36,8 +36,6 @@ void build_node(Lab& lab, int family) {
 
 }  // namespace
 
-// Issue: told UNKNOWN (lost), by netfilter NO, truth YES, because the bridge hands it on at its
-// ports before br0, and its hooks are left out.
 TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables") {
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -107,8 +105,6 @@ void build_bridged(Lab& lab, const std::string& between, const std::string& rule
 
 }  // namespace
 
-// Issue: told "lost", truth that the bridge dropped it, because drops of frames that are for
-// another (PACKET_OTHERHOST) are left out.
 TEST_CASE("truth: a bridge between two routers drops, and that is seen") {
     const std::string hook = GENERATE("forward", "prerouting", "postrouting");
     for (const int family : {4, 6}) {

@@ -118,8 +118,6 @@ void check_mirror_beside_nobody(int family, const std::vector<Asked>& ways) {
 
 }  // namespace
 
-// Issue: told YES, truth NO, because what leaves by any interface is taken for the packet's way
-// out.
 TEST_CASE("truth: a mirror port beside a gateway that nobody has is no way out") {
     check_mirror_beside_nobody(GENERATE(4, 6), only({"clsact", "TCX", "XDP"}));
 }
@@ -172,8 +170,6 @@ void check_ifb(int family, const std::vector<Asked>& ways) {
 
 }  // namespace
 
-// Issue: told NO, truth YES, because the ifb counts as a way out: the router seems to have passed
-// what its limit stopped, so no second look is taken; and what comes in twice is "a routing loop".
 TEST_CASE("truth: an ifb in front of a rate limit, and what passes alone is no NO") {
     check_ifb(GENERATE(4, 6), only({"clsact", "TCX", "XDP", "isolated"}));
 }
@@ -214,8 +210,6 @@ void check_full_mirror(const std::string& interface, const std::string& directio
 
 }  // namespace
 
-// Issue: told NO (PACKET_SOCK_ERROR), truth YES, because the drop of the clone that the socket was
-// to get is taken for the packet's.
 TEST_CASE("truth: a packet socket that nobody reads drops its copy and stops nothing") {
     check_idle_socket("eth1");
 }
@@ -224,8 +218,6 @@ TEST_CASE("truth: a packet socket that nobody reads where packets come in") {
     check_idle_socket("eth0");
 }
 
-// Issue: told NO (QDISC_DROP), truth YES, because the drop of a mirrored clone is taken for the
-// packet's.
 TEST_CASE("truth: a mirror that is full drops its copy and stops nothing, by netfilter") {
     check_full_mirror("eth1", "egress", only({"netfilter"}));
 }
@@ -235,8 +227,6 @@ TEST_CASE("truth: a mirror that is full drops its copy and stops nothing") {
     check_full_mirror("eth0", "ingress", in_every_way());
 }
 
-// Issue: told NO (QDISC_DROP), truth YES, because the drop of a flooded clone is taken for the
-// packet's.
 TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothing") {
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -259,8 +249,6 @@ TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothin
     check_all_pass(lab, family, in_every_way());
 }
 
-// Issue: told NO ("a routing loop"), truth YES, because an answer that has the probe's payload is
-// taken for the probe.
 TEST_CASE("truth: an echo that a firewall drops on its way back is no drop of the probe") {
     const int family = GENERATE(4, 6);
     Lab lab;

@@ -169,16 +169,14 @@ void check_assumed(const Lab& lab, int family, const Asked& asked) {
 
 }  // namespace
 
-// Issue: told UNKNOWN, should be YES with the note: `assume` is not there yet.
-TEST_CASE("truth: a gateway that nobody has is assumed in isolated mode", "[!shouldfail]") {
+TEST_CASE("truth: a gateway that nobody has is assumed in isolated mode") {
     const int family = GENERATE(4, 6);
     Lab lab;
     build_without_gateway(lab);
     check_assumed(lab, family, in_isolated_mode());
 }
 
-// Issue: told a usage error, should be YES with the note: --next-hop is not there yet.
-TEST_CASE("truth: a gateway that nobody has is assumed where --next-hop says so", "[!shouldfail]") {
+TEST_CASE("truth: a gateway that nobody has is assumed where --next-hop says so") {
     const int family = GENERATE(4, 6);
     Lab lab;
     build_without_gateway(lab);
@@ -204,8 +202,6 @@ void check_gateway_missing(int family, const std::vector<Asked>& ways) {
 
 }  // namespace
 
-// Issue: told NO (dropped in neigh_invalidate), truth UNKNOWN, because IPv6 gives this drop no
-// reason, and its place is not taken for one.
 TEST_CASE("truth: a gateway that nobody has is UNKNOWN in path mode (IPv6)") {
     check_gateway_missing(6, only({"clsact", "TCX", "XDP"}));
 }

@@ -58,8 +58,6 @@ void on_link_at_r1(const Lab& lab, int family) {
 
 }  // namespace
 
-// Issue: told YES, without r2, truth that r2 stops 23/tcp, because the plan takes who owns an
-// address for who answers for it.
 TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy NDP)") {
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -73,7 +71,6 @@ TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy ND
     check_stops_23(lab, family, two_destination(lab, family), in_every_way());
 }
 
-// Issue: told YES, without r2, truth that r2 stops 23/tcp, because of the same.
 TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1.1)") {
     Lab lab;
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
@@ -87,7 +84,6 @@ TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1
     check_stops_23(lab, 4, two_destination(lab, 4), in_every_way());
 }
 
-// Issue: told that no router is on the way, truth that r1 and r2 are, because of the same.
 TEST_CASE("truth: the source's gateway is one that nobody owns (169.254.1.1)") {
     Lab lab;
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
@@ -102,7 +98,6 @@ TEST_CASE("truth: the source's gateway is one that nobody owns (169.254.1.1)") {
     check_stops_23(lab, 4, two_destination(lab, 4), by_every_tap());
 }
 
-// Issue: told YES, without r2, truth that r2 stops 23/tcp, because of the same.
 TEST_CASE("truth: a permanent neighbour entry leads to another router than owns the address") {
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -162,8 +157,6 @@ const std::vector<std::string> kBlackhole{"tc",   "qdisc", "replace",  "dev",
 
 }  // namespace
 
-// Issue: told YES, truth NO, because the packet is counted at mac0 and at eth1: two went out, and
-// one was dropped.
 TEST_CASE("truth: dropped by the queue of the interface below a macvlan") {
     check_dropped_below(GENERATE(4, 6), kBlackhole, only({"clsact", "TCX", "XDP", "isolated"}));
 }
@@ -215,14 +208,11 @@ void check_foreign(int family, const std::vector<std::string>& filter,
 
 }  // namespace
 
-// Issue: told NO, truth YES, because a filter at the same preference that was there before is asked
-// first, and what it ends is taken for stopped.
 TEST_CASE("truth: a foreign filter in front of ours where packets leave") {
     const auto& filter = GENERATE(kForeignBpf, kForeignU32);
     check_foreign(GENERATE(4, 6), filter, {{"eth1", "egress"}}, kUnforced);
 }
 
-// Issue: told UNKNOWN (lost) at r2, truth YES, because of the same.
 TEST_CASE("truth: foreign filters in front of ours on both sides") {
     check_foreign(GENERATE(4, 6), kForeignU32, {{"eth0", "ingress"}, {"eth1", "egress"}},
                   kUnforced);
@@ -237,8 +227,6 @@ TEST_CASE("truth: a foreign filter in front of ours where packets come in") {
     check_foreign(GENERATE(4, 6), kForeignBpf, {{"eth0", "ingress"}}, in_every_way());
 }
 
-// Issue: told YES at r1, truth NO, because the packet was seen to leave by vx0, and the drop of
-// what carries it says nothing of the probe.
 TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall or queue") {
     const bool by_firewall = GENERATE(true, false);
     const int family = GENERATE(4, 6);

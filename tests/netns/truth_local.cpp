@@ -166,8 +166,6 @@ void check_translated_to_nobody(int family, const std::vector<Asked>& ways) {
 
 }  // namespace
 
-// Issue: told YES (a socket took it), truth NO, because the router owns the destination as it was
-// asked for, and no drop is reported while it still asks for the neighbour.
 TEST_CASE("truth: a router that owns the destination translates to an address that nobody has") {
     check_translated_to_nobody(GENERATE(4, 6), only({"clsact", "TCX", "XDP", "isolated"}));
 }
@@ -176,8 +174,6 @@ TEST_CASE("truth: a destination that is translated to an address that nobody has
     check_translated_to_nobody(GENERATE(4, 6), only({"netfilter"}));
 }
 
-// Issue: told NO (came in and did not go out), truth taken at r1, because only a router that owns
-// the destination as it was asked for can take a datagram.
 TEST_CASE("truth: REDIRECT to a daemon of the router's") {
     check_redirected(Redirect::redirect, GENERATE(4, 6));
 }
@@ -204,24 +200,18 @@ TEST_CASE("truth: REDIRECT of a connection to a daemon of the router's") {
     }
 }
 
-// Issue: told NO, truth taken at r1, because of the same.
 TEST_CASE("truth: TPROXY to a daemon of the router's") {
     check_redirected(Redirect::tproxy, GENERATE(4, 6));
 }
 
-// Issue: told NO, truth taken at r1, because of the same.
 TEST_CASE("truth: DNAT to a daemon at the router's 127.0.0.1") {
     check_redirected(Redirect::localhost, 4);
 }
 
-// Issue: told NO (SOCKET_FILTER), truth YES at the router, because a drop by this reason is not
-// taken for the socket's own.
 TEST_CASE("truth: a socket filter refuses what the router let in") {
     check_refused_by_socket(false, GENERATE(4, 6));
 }
 
-// Issue: told "nobody listens", truth that the buffer is full, because all drops at a socket are
-// told as NO_SOCKET is.
 TEST_CASE("truth: a socket whose receive buffer is full refuses what the router let in") {
     check_refused_by_socket(true, GENERATE(4, 6));
 }

@@ -45,13 +45,10 @@ void queue_at_r2(const Lab& lab, const std::string& chain, const std::string& ma
 
 }  // namespace
 
-// Issue: told 445 of 500 NO (QDISC_DROP), truth YES, because a drop behind the last egress tap
-// comes after arrived() has accounted for the probe, so it is not sent again.
 TEST_CASE("truth: a shaped last link loses probes of a burst, and none of them is a NO") {
     check_shaped(GENERATE(4, 6), by_every_tap());
 }
 
-// Issue: told NO (QDISC_DROP), truth YES, because of the same.
 TEST_CASE("truth: a shaped last link in isolated mode") {
     check_shaped(GENERATE(4, 6), {in_isolated_mode()});
 }
@@ -83,8 +80,6 @@ void check_late(int family, milliseconds waits, const std::vector<std::string>& 
 
 }  // namespace
 
-// Issue: told NO, truth YES a second later, because what came in and neither left nor was dropped
-// within the timeout is taken for stopped.
 TEST_CASE("truth: a program that accepts a packet later than the timeout stops nothing") {
     check_late(GENERATE(4, 6), milliseconds{1000}, {"--timeout", "0.3", "--retries", "0"}, false);
 }
@@ -93,8 +88,6 @@ TEST_CASE("truth: a program that accepts a packet after a while stops nothing") 
     check_late(GENERATE(4, 6), milliseconds{100}, {}, true);
 }
 
-// Issue: told YES (a socket took it), truth NO, because 20 ms without a drop are taken for
-// delivery.
 TEST_CASE("truth: a program that drops at INPUT after a while took nothing") {
     const int family = GENERATE(4, 6);
     Lab lab;

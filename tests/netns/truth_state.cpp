@@ -113,8 +113,6 @@ void check_odd(std::string_view kind) {
 
 }  // namespace
 
-// Issue: told NO, truth YES, because a limit that only sets a mark is taken for one that decides
-// nothing.
 TEST_CASE("truth: a rate limit that sets a mark, and what passes alone is no NO") {
     check_odd("a mark");
 }

@@ -38,8 +38,6 @@ TEST_CASE("truth: TEE to a box that sends each copy back once") {
     check_all_pass(lab, family, in_every_way());
 }
 
-// Issue: told NO ("a routing loop"), truth YES, because more arrivals than were sent are taken for
-// a loop, and the end of a copy's time for the packet's.
 TEST_CASE("truth: TEE to a box, again and again until the copies' time is over") {
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -50,8 +48,6 @@ TEST_CASE("truth: TEE to a box, again and again until the copies' time is over")
     check_all_pass(lab, family, in_every_way());
 }
 
-// Issue: told YES at r1, truth NO, because a sighting behind a router beats the drop that it
-// reported.
 TEST_CASE("truth: a copy that TEE sent to a router behind is not the packet that was dropped") {
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -101,8 +97,6 @@ void check_two_ways(int family, const std::vector<Asked>& ways) {
 
 }  // namespace
 
-// Issue: told NO ("a routing loop"), truth YES, because more arrivals than were sent are taken for
-// a loop, and then the last drop counts.
 TEST_CASE("truth: of two ways at once the slower copy is dropped where both meet") {
     check_two_ways(GENERATE(4, 6), by_every_tap());
 }

@@ -36,11 +36,11 @@ auto members(Either<RegistryLimits> auto& of) {
 }
 auto members(Either<ScanRequest> auto& of) {
     auto& [source, destination, services, source_netns, routers, all_netns, entry_only, isolated,
-           inject, hooks, timeout, deadline, retries, rate, job, dscp, user, wait, limits, way,
-           drops, sudo_uid] = of;
+           assume_next_hop, inject, hooks, timeout, deadline, retries, rate, job, dscp, user, wait,
+           limits, way, drops, sudo_uid] = of;
     return std::tie(source, destination, services, source_netns, routers, all_netns, entry_only,
-                    isolated, inject, hooks, timeout, deadline, retries, rate, job, dscp, user,
-                    wait, limits, way, drops, sudo_uid);
+                    isolated, assume_next_hop, inject, hooks, timeout, deadline, retries, rate, job,
+                    dscp, user, wait, limits, way, drops, sudo_uid);
 }
 auto members(Either<Order> auto& of) {
     auto& [id, pin_root, detailed, request, namespaces] = of;

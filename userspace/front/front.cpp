@@ -221,6 +221,19 @@ struct Front::State : std::enable_shared_from_this<Front::State> {
         bound.expires_after(longest + kLongerThanStop);
         bound.async_wait([self = shared_from_this()](error_code failed) {
             if (!failed) self->kill("it does not end");
+            if (!failed) self->give_up();
+        });
+    }
+
+    /// A process that the kernel does not let end must not keep ksmsd.
+    void give_up() {
+        bound.expires_after(kLongerThanStop);
+        bound.async_wait([self = shared_from_this()](error_code failed) {
+            if (failed || !self->running) return;
+            const auto pid = self->running->pid;
+            self->running.reset();
+            leave_behind({pid, Fd()});
+            self->finish();
         });
     }
 

@@ -29,6 +29,8 @@ constexpr Reason kReasons[] = {
     {"NEIGH_FAILED", {DropKind::neighbour, false, true, false}},
     {"NEIGH_CREATEFAIL", {DropKind::neighbour, false, true, false}},
     {"NEIGH_QUEUEFULL", {DropKind::neighbour, false, true, true}},
+    // What waited for a next hop that did not answer.
+    {"QUEUE_PURGE", {DropKind::neighbour, false, true, false}},
     {"NEIGH_DEAD", {DropKind::other, false, true, false}},
     {"NO_SOCKET", {DropKind::no_socket, true, false, false}},
     {"TCP_CSUM", at_socket},

@@ -92,18 +92,18 @@ bool is_plain(const Plan& plan, std::uint32_t probe, const ProbeEvidence& eviden
 }
 
 bool wants_trail(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence,
-                 const ProbeVerdict& verdict) {
+                 const ProbeVerdict& verdict, bool assume_next_hop) {
     if (evidence.sent == 0 || evidence.not_sent.why != Why::nothing) return false;
     switch (verdict.cause.why) {
         case Why::interrupted:
         case Why::deadline:
         case Why::taps_gone:
         case Why::another_way:
-        case Why::next_hop_missing:
         case Why::source_next_hop_missing:
         case Why::source_dropped:
         case Why::proxied:
         case Why::rate_limited: return false;
+        case Why::next_hop_missing: return assume_next_hop;
         default: return !is_plain(plan, probe, evidence);
     }
 }

@@ -17,8 +17,9 @@ namespace ksms {
 [[nodiscard]] bool is_plain(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence);
 
 /// May a trail of the probe tell more than its counters did?
+/// @param assume_next_hop  as JudgeContext
 [[nodiscard]] bool wants_trail(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence,
-                               const ProbeVerdict& verdict);
+                               const ProbeVerdict& verdict, bool assume_next_hop);
 
 /// Probes whose counters tell the same story have the same text.
 [[nodiscard]] std::string likeness(const Plan& plan, std::uint32_t probe, std::uint8_t protocol,

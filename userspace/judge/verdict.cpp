@@ -201,19 +201,22 @@ private:
         return false;
     }
 
-    /// As the plan has it, which outlives the verdict.
-    std::string_view egress_name(const WalkStep& step) const {
-        for (const auto& hop : path_.hops)
-            if (hop.router == step.router && hop.egress.ifindex == step.egress.ifindex)
-                return hop.egress.name;
-        const auto& all = plan_.routers[step.router].interfaces;
-        const auto by = std::ranges::find(all, step.egress.ifindex, &PlanInterface::ifindex);
-        return by == all.end() ? std::string_view() : std::string_view(by->name);
+    /// It was seen behind POST_ROUTING, by a trail or by a tap there, and no translation led it.
+    bool passed_all_rules(const RouterEvidence& seen) const {
+        if (seen.out.destination_translated) return false;
+        return evidence_.own ? seen.out.ifindex != 0
+                             : context_.taps_before_neighbours && seen.out.packets > 0;
     }
 
     void gateway_missing(ProbeVerdict::AtRouter& row, const WalkStep& step) {
         note(row, Note::next_hop_missing);
-        if (unknown(row, Why::next_hop_missing)) verdict_.iface = egress_name(step);
+        const auto& seen = evidence_.routers[step.router];
+        if (context_.assume_next_hop && passed_all_rules(seen)) {
+            row.answer.result = Verdict::yes;
+            row.change = change_of(seen);
+        } else if (unknown(row, Why::next_hop_missing)) {
+            verdict_.iface = egress_name(plan_, path_, step);
+        }
     }
 
     /// Stopped in the burst, passed alone.
@@ -356,8 +359,7 @@ private:
         // What the host that owns the destination got has arrived by whatever way.
         if (leads_to_unwatched() && evidence_.destination.packets == 0) {
             verdict_.result = Verdict::unknown;
-            verdict_.cause = {};
-            verdict_.cause.why = Why::unwatched;
+            verdict_.cause = {.why = Why::unwatched};
         }
         return std::move(verdict_);
     }

@@ -26,6 +26,7 @@ struct JudgeContext {
     std::set<std::pair<std::size_t, std::uint32_t>> missing_gateways;
     /// (router, egress ifindex): the destination does not answer and got a temporary entry
     std::set<std::pair<std::size_t, std::uint32_t>> faked_neighbours;
+    bool assume_next_hop{false};  ///< a router that would have sent it there has passed it
     std::vector<bool> source_gateway_missing;  ///< per entry
     std::vector<std::string> broken_routers;   ///< per router: "" or which of its taps is gone
     /// Its egress taps see a packet before anybody knows the address of its next hop (netfilter).

@@ -121,6 +121,15 @@ void add_unseen_tail(const Plan& plan, const PlanPath& path, const ProbeEvidence
 
 }  // namespace
 
+std::string_view egress_name(const Plan& plan, const PlanPath& path, const WalkStep& step) {
+    for (const auto& hop : path.hops)
+        if (hop.router == step.router && hop.egress.ifindex == step.egress.ifindex)
+            return hop.egress.name;
+    const auto& all = plan.routers[step.router].interfaces;
+    const auto by = std::ranges::find(all, step.egress.ifindex, &PlanInterface::ifindex);
+    return by == all.end() ? std::string_view() : std::string_view(by->name);
+}
+
 bool seen_beside(const ProbeEvidence& evidence, std::size_t router) {
     for (std::size_t i = 0; i < evidence.routers.size(); ++i)
         if (i != router && evidence.routers[i].saw()) return true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "judge/evidence.hpp"
@@ -22,6 +23,10 @@ struct WalkStep {
 /// can.
 std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& path,
                            const ProbeEvidence& evidence);
+
+/// The name of the interface that a step leaves by, as the plan has it, which outlives the verdict.
+[[nodiscard]] std::string_view egress_name(const Plan& plan, const PlanPath& path,
+                                           const WalkStep& step);
 
 /// Did any router but this one see it? What was injected here passed this one then.
 [[nodiscard]] bool seen_beside(const ProbeEvidence& evidence, std::size_t router);

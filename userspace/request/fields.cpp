@@ -60,6 +60,8 @@ constexpr Field kFields[] = {
      kind::NetnsName{put<&Asked::routers>}, true},
     {"mode", "path|isolated", "isolated: test each router on its own (path)", kScans,
      kind::Choice{put<&Asked::isolated>}},
+    {"next-hop", "real|assume", "assume: a gateway that nobody has does (isolated: assume)", kScans,
+     kind::Choice{put<&Asked::assume_next_hop>}},
     {"inject", "ROUTER:INTERFACE", "isolated: inject here; can be repeated", kScans,
      kind::Text{0, kAny, put<&Asked::inject>}, true},
     {"tap", "tc|xdp|netfilter", "hooks that count packets (tc)", kScans,

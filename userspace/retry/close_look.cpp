@@ -72,7 +72,8 @@ void CloseLook::sort_into_classes() {
         sent_.tell(probe, evidence);
         if (is_plain(with_.plan, probe, evidence)) continue;
         auto verdict = judged(probe, evidence);
-        if (!wants_trail(with_.plan, probe, evidence, verdict)) continue;
+        if (!wants_trail(with_.plan, probe, evidence, verdict, with_.context.assume_next_hop))
+            continue;
         const auto protocol = with_.store.service(probe).protocol;
         const auto [at, fresh] =
             known.try_emplace(likeness(with_.plan, probe, protocol, evidence), classes_.size());
@@ -99,12 +100,24 @@ OwnWay CloseLook::way_of(std::uint32_t probe) const {
     return own_way(recorder_->of(probe), origin_of(with_.plan, with_.plan.numbers().entry(probe)));
 }
 
+bool CloseLook::leads_to_missing_gateway(std::uint32_t probe) const {
+    const auto& hops = with_.plan.paths[with_.plan.path_of[probe]].hops;
+    return std::ranges::any_of(hops, [this](const PlanHop& hop) {
+        return with_.context.missing_gateways.contains({hop.router, hop.egress.ifindex});
+    });
+}
+
 bool CloseLook::is_settled(std::uint32_t probe) const {
     const auto way = way_of(probe);
     switch (way.end) {
         case OwnWay::End::dropped: return true;
         case OwnWay::End::not_begun: return monotonic() > last_sent_ + kBegins;
-        case OwnWay::End::held: return false;
+        case OwnWay::End::held:
+            // Nobody waits for a gateway that is not there.
+            if (leads_to_missing_gateway(probe) &&
+                way.visits.back().last(TrailEvent::Kind::routed) != nullptr)
+                break;
+            return false;
         case OwnWay::End::sent_on:
         case OwnWay::End::accepted:
         case OwnWay::End::consumed: break;

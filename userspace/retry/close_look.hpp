@@ -73,6 +73,7 @@ private:
     Status wait_for(std::uint32_t probe, Instant until);
     Status wait_for_all(const std::vector<std::uint32_t>& probes, Instant until);
     [[nodiscard]] OwnWay way_of(std::uint32_t probe) const;
+    [[nodiscard]] bool leads_to_missing_gateway(std::uint32_t probe) const;
     [[nodiscard]] bool is_settled(std::uint32_t probe) const;
     [[nodiscard]] bool is_stopped_by_firewall(std::uint32_t probe) const;
     Status try_below_limits(const std::vector<std::uint32_t>& probes);

@@ -139,6 +139,7 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     round.tell("judge", plan.path_of.size(), sent.packets, plan.path_of.size() - sent.unaccounted);
     auto context =
         context_beforehand(plan, probed.neighbours, lease.dscp(), static_cast<bool>(tapped.drops));
+    context.assume_next_hop = round.request.assumes_next_hop();
     context.interrupted = sent.interrupted;
     context.out_of_time = sent.out_of_time;
     context.accepted_seen = probed.closer.accepted_seen;

@@ -59,7 +59,8 @@ Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
     const auto& round = with.round;
     const auto& plan = with.planned.plan;
     const Collector collector(plan, with.tapped.slots, with.store, with.names);
-    const auto context = context_beforehand(plan, with.neighbours, with.dscp, true);
+    auto context = context_beforehand(plan, with.neighbours, with.dscp, true);
+    context.assume_next_hop = round.request.assumes_next_hop();
     const auto patience = patience_of(round);
     const std::function<bool()> stopped = [&] {
         const auto* signal = round.hooks.stop;

@@ -142,3 +142,19 @@ TEST_CASE("plain: at the destination's router only what answers or is refused") 
     other.routers[0].drop = drop(101, "PACKET_SOCK_ERROR");
     CHECK_FALSE(is_plain(plan, 0, other));
 }
+
+TEST_CASE("closer: a gateway that nobody has, assumed to be there") {
+    const auto plan = chain(1);
+    const auto &src = plan.entries[0].netns, &r1 = plan.routers[0].netns;
+    TrailMaker made;
+    made.out(1, src).by_socket().in(1, r1).routed(1, r1).dropped(1, r1, "QUEUE_PURGE");
+    JudgeContext context = accepted_seen();
+    CHECK(told_of(plan, made.trail, context).reason == "not_sent:next-hop-missing");
+    context.assume_next_hop = true;
+    const auto told = told_of(plan, made.trail, context);
+    CHECK(told.result == Verdict::yes);
+    CHECK(told.notes == std::vector<std::string>{"next-hop-missing"});
+    made = {};
+    made.out(1, src).by_socket().in(1, r1).dropped(1, r1, "NETFILTER_DROP");
+    CHECK(told_of(plan, made.trail, context).result == Verdict::no);
+}
