@@ -202,6 +202,12 @@ const TrailEvent* Visit::last(TrailEvent::Kind kind) const {
     return nullptr;
 }
 
+const Drop* OwnWay::drop() const {
+    if (end != End::dropped) return nullptr;
+    const auto* event = visits.back().last(Kind::dropped);
+    return event == nullptr ? nullptr : &event->drop;
+}
+
 OwnWay own_way(const Trail& trail, const Origin& origin) {
     return Follower(trail, origin).run();
 }

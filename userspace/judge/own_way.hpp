@@ -42,7 +42,8 @@ struct OwnWay {
     std::vector<Visit> visits;
     End end{End::not_begun};
     bool copied{false};  ///< there were packets with its token that are not on its way
-    [[nodiscard]] bool empty() const { return visits.empty(); }
+    /// Of End::dropped; else nothing.
+    [[nodiscard]] const Drop* drop() const;
 };
 
 [[nodiscard]] OwnWay own_way(const Trail& trail, const Origin& origin);

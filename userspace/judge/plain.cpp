@@ -91,9 +91,8 @@ bool is_plain(const Plan& plan, std::uint32_t probe, const ProbeEvidence& eviden
                : path.end == PathEnd::destination || path.end == PathEnd::leaves_machine;
 }
 
-bool wants_trail(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence,
-                 const ProbeVerdict& verdict, bool assume_next_hop) {
-    if (evidence.sent == 0 || evidence.not_sent.why != Why::nothing) return false;
+bool wants_trail(const ProbeEvidence& evidence, const ProbeVerdict& verdict, bool assume_next_hop) {
+    if (evidence.not_sent.why != Why::nothing) return false;
     switch (verdict.cause.why) {
         case Why::interrupted:
         case Why::deadline:
@@ -104,7 +103,7 @@ bool wants_trail(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evi
         case Why::proxied:
         case Why::rate_limited: return false;
         case Why::next_hop_missing: return assume_next_hop;
-        default: return !is_plain(plan, probe, evidence);
+        default: return true;
     }
 }
 

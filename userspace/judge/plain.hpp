@@ -16,10 +16,10 @@ namespace ksms {
 /// it did not send on; nobody else saw it or dropped it.
 [[nodiscard]] bool is_plain(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence);
 
-/// May a trail of the probe tell more than its counters did?
+/// May a trail tell more of a probe that was sent and is not plain?
 /// @param assume_next_hop  as JudgeContext
-[[nodiscard]] bool wants_trail(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence,
-                               const ProbeVerdict& verdict, bool assume_next_hop);
+[[nodiscard]] bool wants_trail(const ProbeEvidence& evidence, const ProbeVerdict& verdict,
+                               bool assume_next_hop);
 
 /// Probes whose counters tell the same story have the same text.
 [[nodiscard]] std::string likeness(const Plan& plan, std::uint32_t probe, std::uint8_t protocol,

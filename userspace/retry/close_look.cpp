@@ -72,8 +72,7 @@ void CloseLook::sort_into_classes() {
         sent_.tell(probe, evidence);
         if (is_plain(with_.plan, probe, evidence)) continue;
         auto verdict = judged(probe, evidence);
-        if (!wants_trail(with_.plan, probe, evidence, verdict, with_.context.assume_next_hop))
-            continue;
+        if (!wants_trail(evidence, verdict, with_.context.assume_next_hop)) continue;
         const auto protocol = with_.store.service(probe).protocol;
         const auto [at, fresh] =
             known.try_emplace(likeness(with_.plan, probe, protocol, evidence), classes_.size());
@@ -146,9 +145,8 @@ void CloseLook::be_quiet_until(Instant until) const {
 /// A full queue may have room the next time, and a packet that nobody saw may be seen.
 bool CloseLook::deserves_another(std::uint32_t probe) const {
     const auto way = way_of(probe);
-    if (way.end != OwnWay::End::dropped) return way.end == OwnWay::End::not_begun;
-    const auto* drop = way.visits.back().last(TrailEvent::Kind::dropped);
-    return drop != nullptr && drop->drop.is.no_room;
+    const auto* drop = way.drop();
+    return drop != nullptr ? drop->is.no_room : way.end == OwnWay::End::not_begun;
 }
 
 Status CloseLook::look_at(const std::vector<std::uint32_t>& probes) {
@@ -172,9 +170,8 @@ Status CloseLook::look_at(const std::vector<std::uint32_t>& probes) {
 
 bool CloseLook::is_stopped_by_firewall(std::uint32_t probe) const {
     const auto way = way_of(probe);
-    if (way.end != OwnWay::End::dropped) return false;
-    const auto* drop = way.visits.back().last(TrailEvent::Kind::dropped);
-    return drop != nullptr && drop->drop.by_firewall();
+    const auto* drop = way.drop();
+    return drop != nullptr && drop->by_firewall();
 }
 
 const std::vector<RateLimit>& CloseLook::limits_at(std::size_t router) {
@@ -290,6 +287,7 @@ Result<CloserEvidence> CloseLook::run() {
     found_.accepted_seen = recorder.sees_accepted();
     KSMS_CHECK(look_at_samples());
     KSMS_CHECK(look_at_the_rest());
+    with_.clear_connections();
     std::ranges::sort(found_.not_looked_at);
     recorder_ = nullptr;
     return std::move(found_);

@@ -68,13 +68,12 @@ public:
 
 private:
     void collect(std::uint32_t probe) {
-        collector_.collect(probe, evidence_);
-        sent_.tell(probe, evidence_);
-        if (const auto closer = closer_.probes.find(probe); closer != closer_.probes.end()) {
-            const bool undecided = closer->second.undecided;
-            evidence_ = closer->second;
+        const auto closer = closer_.probes.find(probe);
+        if (closer == closer_.probes.end()) {
+            collector_.collect(probe, evidence_);
             sent_.tell(probe, evidence_);
-            evidence_.undecided = undecided;
+        } else {
+            evidence_ = closer->second;
         }
         evidence_.out_of_looks = std::ranges::binary_search(closer_.not_looked_at, probe);
     }

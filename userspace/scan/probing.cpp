@@ -72,9 +72,7 @@ Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
     CloseLook look({round.objects, plan, *with.planned.network, with.store, collector, with.names,
                     with.sender, patience, context, stopped, clear},
                    sent);
-    KSMS_TRY(auto closer, look.run());
-    clear();
-    return closer;
+    return look.run();
 }
 
 }  // namespace
