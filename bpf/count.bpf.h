@@ -108,7 +108,7 @@ static __always_inline void ksms_count_own(const struct ksms_packet *packet,
     struct ksms_counter *counter = ksms_counter(probe, at);
     if (!counter) return;
     __u8 flags = packet->flags;
-    if (packet->dscp != probe->dscp) flags |= KSMS_SEEN_REMARKED;
+    if (packet->dscp != probe->scan->carried) flags |= KSMS_SEEN_REMARKED;
     if (ksms_translated(packet, probe)) {
         flags |= KSMS_SEEN_TRANSLATED;
         ksms_note_translation(packet, probe, at);

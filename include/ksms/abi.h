@@ -26,7 +26,7 @@ typedef __u64 ksms_u64;
     _Static_assert(offsetof(type, field) == (at), #type "." #field)
 #endif
 
-#define KSMS_ABI_VERSION 6u
+#define KSMS_ABI_VERSION 7u
 
 enum ksms_limits {
     KSMS_DSCPS = 64,               /* RFC 2474: six bits */
@@ -198,8 +198,10 @@ struct ksms_scan {
     ksms_u32 generation; /* of the lease; its low 8 bits are in every token */
     ksms_u32 probes;     /* services x entries */
     ksms_u32 services;   /* probe index = entry * services + service */
-    ksms_u32 store;      /* enum ksms_store */
-    ksms_u32 routers;    /* slots in use */
+    ksms_u16 store;      /* enum ksms_store */
+    ksms_u8 carried;     /* the DSCP of its packets: the job's, or another where rules look at it */
+    ksms_u8 pad;
+    ksms_u32 routers; /* slots in use */
     ksms_u32 owner_pid;
     ksms_u16 source_port; /* of every probe of entry 0 */
     ksms_u8 family;       /* 4 or 6 */
@@ -268,7 +270,7 @@ struct ksms_counter_key {
 KSMS_ASSERT_SIZE(struct ksms_counter_key, 12);
 
 enum ksms_counter_flags {
-    KSMS_SEEN_REMARKED = 1,   /* seen_dscp differs from the job's */
+    KSMS_SEEN_REMARKED = 1,   /* seen_dscp is not what it was sent with */
     KSMS_SEEN_TRANSLATED = 2, /* an address or a port differs: see translations */
     KSMS_SEEN_FRAGMENT = 4,
     KSMS_SEEN_VLAN = 8,

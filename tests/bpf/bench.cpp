@@ -129,6 +129,7 @@ void Bench::install(const ScanSpec& scan) {
     installed.probes = scan.probes();
     installed.services = static_cast<std::uint32_t>(scan.services.size());
     installed.store = scan.store;
+    installed.carried = scan.carried.value_or(static_cast<std::uint8_t>(scan.dscp));
     installed.routers = scan_slots;
     installed.source_port = scan_source_port;
     installed.family = static_cast<std::uint8_t>(scan.family);

@@ -32,6 +32,7 @@ extern const std::vector<TapProgram> tap_programs;
 
 struct ScanSpec {
     std::uint32_t dscp{33}, generation{0x107};
+    std::optional<std::uint8_t> carried{};  ///< none: the DSCP
     int family{4};
     ksms_store store{KSMS_STORE_HASH};
     std::uint32_t entries{2};

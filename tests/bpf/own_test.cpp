@@ -162,6 +162,26 @@ TEST_CASE("the other IP version is a stranger's") {
     });
 }
 
+TEST_CASE("a probe that carries another DSCP than its scan's is known by its token") {
+    with_every_tap([](Bench& bench, const TapProgram& program, ksms_store store) {
+        const ScanSpec scan{.carried = 10, .store = store};
+        install(bench, program, scan);
+        PacketSpec packet = bench.probe(scan);
+        packet.dscp = 10;
+        bench.run(program, build(packet).frame);
+        auto counter = bench.counter(scan, program.direction, 1, ssh);
+        REQUIRE(counter);
+        CHECK(counter->packets == 1);
+        CHECK(counter->dscp == scan.dscp);
+        CHECK(counter->seen_dscp == 10);
+        CHECK(counter->flags == 0);
+        packet.dscp = 11;
+        bench.run(program, build(packet).frame);
+        counter = bench.counter(scan, program.direction, 1, ssh);
+        CHECK(counter->flags == KSMS_SEEN_REMARKED);
+    });
+}
+
 TEST_CASE("two scans of the same services never see each other's probes") {
     Bench bench;
     const ScanSpec first{.dscp = 33}, second{.dscp = 34, .store = KSMS_STORE_DENSE};

@@ -15,9 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     // In memory of its own, which ends where the table does.
     const std::vector<std::uint8_t> entries(data + 1, data + size);
-    const auto limits = parse_legacy_limits(entries, data[0] % 2 == 0 ? AF_INET : AF_INET6);
-    for (const auto& limit : limits) holds(limit.interval > nanoseconds(0));
+    const auto rules = parse_legacy_rules(entries, data[0] % 2 == 0 ? AF_INET : AF_INET6);
+    for (const auto& limit : rules.limits) holds(limit.interval > nanoseconds(0));
+    for (const auto& list : rules.lists) holds(list.adds || list.stops || list.passes);
     constexpr std::size_t shortest = 112 + 32;  // ipt_entry and its target
-    holds(limits.size() * shortest <= entries.size());
+    holds(rules.limits.size() * shortest <= entries.size());
+    holds(rules.dscp.size() * shortest <= entries.size());
     return 0;
 }

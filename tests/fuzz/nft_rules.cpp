@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Chains and rules of nftables, and the rate limits in them.
+// Chains, sets and rules of nftables, and what they say about a scan.
 #include "messages.hpp"
 #include "os/parse.hpp"
 
@@ -7,7 +7,12 @@ using namespace ksms;
 using namespace ksms::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    for_each_message(data, size, [](const nlmsghdr* message) {
+    std::vector<NftLimitedSet> limited;
+    for_each_message(data, size, [&limited](const nlmsghdr* message) {
+        if (auto set = parse_nft_set(message)) {
+            holds(set->interval > nanoseconds(0));
+            limited.push_back(std::move(*set));
+        }
         if (const auto chain = parse_nft_chain(message)) {
             fits(message, chain->table);
             fits(message, chain->name);
@@ -15,9 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         const bool rejects = parse_nft_rule(message).value_or(NftRule{}).rejects;
         for (const int family : {AF_INET, AF_INET6}) {
-            const auto limit = parse_nft_limit(message, family);
-            if (!limit) continue;
-            holds(limit->interval > nanoseconds(0));
+            FirewallRules rules;
+            parse_nft_scan_rule(message, family, limited, rules);
+            for (const auto& limit : rules.limits) holds(limit.interval > nanoseconds(0));
+            for (const auto& list : rules.lists) holds(list.adds || list.stops || list.passes);
+            if (rules.limits.empty() && rules.lists.empty() && rules.dscp.empty()) continue;
             // Nothing was there to be limited or rejected but in a list of expressions.
             holds(message->nlmsg_len > NLMSG_HDRLEN + sizeof(nfgenmsg));
             holds(!rejects || message->nlmsg_len > 2 * NLMSG_HDRLEN);

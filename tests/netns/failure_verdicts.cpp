@@ -252,7 +252,7 @@ TEST_CASE("failure 8: policy routing by port, protocol, source and tos: the righ
     CHECK(lab.in("r1", {"ip", "neigh", "show", "nud", "permanent"}) == permanent_before);
 }
 
-TEST_CASE("failure 8: a rule by tos catches some DSCPs, and the way is the one really taken") {
+TEST_CASE("failure 8: a rule by tos catches some DSCPs, and the way is that of the user's packet") {
     Lab lab;
     for (const char* host : {"src", "dst"}) lab.host(host);
     for (const char* router : {"r1", "up", "down"}) lab.router(router);
@@ -271,7 +271,13 @@ TEST_CASE("failure 8: a rule by tos catches some DSCPs, and the way is the one r
     lab.ip("r1", {"route add default via " + lab.address(4, 3, 2) + " table 100",
                   "rule add pref 50 tos 0x10 lookup 100"});
     // The kernel compares three bits of the byte: DSCP 36 is 0x90.
-    const auto caught = scan(lab, lab.address(4, 1, 1), target, "22", {"--dscp", "36"});
+    const auto unmarked = scan(lab, lab.address(4, 1, 1), target, "22", {"--dscp", "36"});
+    INFO(unmarked.text());
+    REQUIRE(unmarked.exit() == 0);
+    CHECK(unmarked.verdict("up", "tcp", 22) == "YES");
+    CHECK(unmarked.verdict("down", "tcp", 22) == "-");
+    CHECK(unmarked.end("tcp", 22)["notes"] == nlohmann::json::array({"dscp-routed"}));
+    const auto caught = scan(lab, lab.address(4, 1, 1), target, "22", {"--as-dscp", "36"});
     INFO(caught.text());
     REQUIRE(caught.exit() == 0);
     CHECK(caught.verdict("down", "tcp", 22) == "YES");

@@ -93,7 +93,7 @@ private:
         const int here = around_.router, last = around_.routers;
         if (action.what == mark) action.number = 1 + random_.below(7);
         if (action.what == Action::What::dscp)
-            action.number = random_.chance(30) ? around_.dscp : random_.below(64);
+            action.number = random_.chance(30) ? random_.any(around_.dscps) : random_.below(64);
         if (action.what == hop_limit) action.number = 1 + random_.below(last + 3);
         if (action.what == redirect) action.number = some_port();
         if (action.what == snat) {
@@ -131,9 +131,10 @@ private:
         }
         if (random_.chance(25)) add_place(result);
         if (random_.chance(20)) {
-            result.push_back({.what = What::dscp,
-                              .numbers = {random_.chance(60) ? around_.dscp : random_.below(64)},
-                              .negated = random_.chance(25)});
+            result.push_back(
+                {.what = What::dscp,
+                 .numbers = {random_.chance(60) ? random_.any(around_.dscps) : random_.below(64)},
+                 .negated = random_.chance(25)});
         }
         if (random_.chance(15) && std::string(hook.table) != "netdev") {
             const int mask = random_.chance(50) ? 7 : 1 << random_.below(3);

@@ -102,7 +102,7 @@ struct Firewall {
 /// What a random rule may speak of.
 struct Surroundings {
     int router, routers;  ///< counted from 1; link n is in front of router n
-    int dscp;             ///< of the packets
+    std::vector<int> dscps;  ///< of the packets, and of others like them
     std::vector<int> ports;
 };
 

@@ -95,13 +95,14 @@ Network random_network(std::uint64_t seed) {
     network.seed = seed;
     network.routers = 2 + random.below(5);
     network.dscp = 32 + random.below(32);
+    network.as_dscp = random.chance(30) ? network.dscp : random.chance(70) ? 0 : random.below(64);
     network.services = some_services(random);
     const int goal = random.below(100);
     network.goal = goal < 65   ? Goal::host
                    : goal < 75 ? Goal::nobody
                    : goal < 90 ? Goal::far_side
                                : Goal::near_side;
-    Surroundings around{0, network.routers, network.dscp, {}};
+    Surroundings around{0, network.routers, {network.dscp, network.as_dscp}, {}};
     for (const Service& one : network.services) around.ports.push_back(one.port);
     network.firewalls.resize(1);  // counted from 1
     network.traps.resize(1);

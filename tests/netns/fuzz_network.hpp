@@ -41,7 +41,8 @@ struct Network {
     std::vector<Trap> traps;
     std::vector<bool> strict;  ///< rp_filter
     Goal goal{Goal::host};
-    int dscp{0};
+    int dscp{0};     ///< of the scan
+    int as_dscp{0};  ///< of the packets whose fate it tells
     std::vector<Service> services;
 };
 

@@ -119,7 +119,9 @@ private:
             if (at.out.source != at.in.source || at.out.source_port != at.in.source_port)
                 source = at.out.source;
         }
-        same("remarked", remarked, note(row, "remarked:"));
+        // Where no rule looks at the DSCP the scan has its own, which a router may set as well.
+        if (scan_.field("carried_dscp") == network_.as_dscp)
+            same("remarked", remarked, note(row, "remarked:"));
         same("translated", translated, note(row, "translated:"));
         auto from = note(row, "translated-source:");
         from = from.substr(0, from.rfind(':'));
@@ -213,7 +215,9 @@ private:
         const auto truth = observe(lab_, network, family, mode);
         const std::string name = mode == Mode::path ? "path" : "isolated";
         const auto from = source(lab_, family), to = destination(lab_, network, family);
-        const std::vector<std::string> more{"--dscp", std::to_string(network.dscp), "--mode", name};
+        const std::vector<std::string> more{"--dscp",    std::to_string(network.dscp),
+                                            "--as-dscp", std::to_string(network.as_dscp),
+                                            "--mode",    name};
         const auto scan = ksms::lab::scan(lab_, from, to, ports(network), more);
         Comparison comparison(lab_, network, mode, truth, scan);
         const auto wrong = comparison.run();

@@ -220,7 +220,7 @@ private:
                 .destination = destination(lab_, network_, family_),
                 .source_port = kSourcePort + into,
                 .port = service.port,
-                .dscp = network_.dscp,
+                .dscp = network_.as_dscp,
                 .number = number(into, i)};
     }
 

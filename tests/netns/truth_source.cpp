@@ -64,9 +64,7 @@ void check_dscp_route(const Lab& lab, int family) {
 
 }  // namespace
 
-// Issue: told NO (with the note dscp-routed), truth YES, because the verdict is that of the mark.
-TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet",
-          "[!shouldfail]") {
+TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("a packet without a mark arrives", [&] {

@@ -122,9 +122,7 @@ TEST_CASE("truth: a rate limit that jumps, returns, or sits in raw") {
     check_odd(kind);
 }
 
-// Issue: told NO, truth YES, because a set of a rule that only looks it up is not asked for limits.
-TEST_CASE("truth: a set whose elements have rate limits, and what passes alone is no NO",
-          "[!shouldfail]") {
+TEST_CASE("truth: a set whose elements have rate limits, and what passes alone is no NO") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("a packet that comes alone passes", [&] {
@@ -173,10 +171,7 @@ void set_trap(const Lab& lab, int family, const std::string& kind) {
 
 }  // namespace
 
-// Issue: told NO for what came after 23/tcp, and no warning, truth YES, because rules that remember
-// a source are not looked for.
-TEST_CASE("truth: a port scan trap does not turn the services behind it into a NO",
-          "[!shouldfail]") {
+TEST_CASE("truth: a port scan trap does not turn the services behind it into a NO") {
     const std::string kind = GENERATE("nft", "legacy", "iptables-nft");
     for (const int family : {4, 6}) {
         for (const auto& asked : in_two_ways()) {
@@ -197,8 +192,7 @@ TEST_CASE("truth: a port scan trap does not turn the services behind it into a N
     }
 }
 
-// Issue: told a usage error, should lock nobody out: --gentle is not there yet.
-TEST_CASE("truth: a gentle scan trips no port scan trap", "[!shouldfail]") {
+TEST_CASE("truth: a gentle scan trips no port scan trap") {
     const std::string kind = GENERATE("nft", "legacy");
     const int family = GENERATE(4, 6);
     Lab lab;
@@ -241,23 +235,19 @@ void check_dscp(Firewall firewall, const std::string& rules, bool passes) {
 
 }  // namespace
 
-// Issue: told NO, truth YES, because the verdict is that of the mark.
-TEST_CASE("truth: a firewall that drops the scan's DSCP stops no user", "[!shouldfail]") {
+TEST_CASE("truth: a firewall that drops the scan's DSCP stops no user") {
     check_dscp(GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft),
                "*filter\n-A FORWARD -p tcp -m dscp --dscp-class CS4 -j DROP\nCOMMIT\n", true);
 }
 
-// Issue: told YES, truth NO, because of the same.
-TEST_CASE("truth: a firewall that accepts the scan's DSCP alone lets no user pass",
-          "[!shouldfail]") {
+TEST_CASE("truth: a firewall that accepts the scan's DSCP alone lets no user pass") {
     check_dscp(GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft),
                "*filter\n-A FORWARD -m dscp --dscp-class CS4 -j ACCEPT\n-A FORWARD -p tcp -j DROP\n"
                "COMMIT\n",
                false);
 }
 
-// Issue: told a usage error, should be NO: --as-dscp is not there yet.
-TEST_CASE("truth: a firewall that drops the DSCP that the user's packets have", "[!shouldfail]") {
+TEST_CASE("truth: a firewall that drops the DSCP that the user's packets have") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("a packet with the mark stops, one without passes", [&] {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/dscp.hpp"
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
 #include "os/process.hpp"
@@ -12,6 +13,7 @@
 #include "output/text.hpp"
 #include "output/words.hpp"
 #include "request/scan_request.hpp"
+#include "route/firewall_survey.hpp"
 #include "route/network.hpp"
 #include "route/planner.hpp"
 #include "scan/scan.hpp"
@@ -20,9 +22,9 @@ namespace ksms {
 namespace {
 
 Result<int> dry_run(Context& context, const ScanRequest& request) {
-    constexpr std::uint8_t first_look = 0;
     KSMS_TRY(const auto network, kernel_network(false, request));
-    KSMS_TRY(const auto plan, make_plan(*network, request, first_look));
+    KSMS_TRY(auto plan, make_plan(*network, request, Dscp(request.as_dscp).tos()));
+    survey_firewalls(*network, request, plan);
     for (const auto& warning : plan.warnings) context.console.warn(warning);
     const auto width = context.console.width();
     if (context.console.json())

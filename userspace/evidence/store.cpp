@@ -17,6 +17,7 @@ ksms_scan describe(const ProbeHeader& header, std::uint32_t services, std::uint3
     scan.probes = probes;
     scan.services = services;
     scan.store = store;
+    scan.carried = header.carried;
     scan.routers = routers;
     scan.owner_pid = static_cast<std::uint32_t>(getpid());
     scan.source_port = header.source_port;

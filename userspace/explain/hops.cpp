@@ -22,7 +22,7 @@ public:
         question_.protocol = request.services.front().protocol;
         question_.destination_port = request.services.front().port;
         question_.source_port = source_port;
-        question_.tos = Dscp(report.dscp).tos();
+        question_.tos = Dscp(report.carried_dscp).tos();
     }
     /// Applies changes that a router makes before routing.
     void arrive(const Change& change) {

@@ -21,6 +21,10 @@ enum class Why : std::uint8_t {
     proxied,        ///< answered in the destination's place
     not_looked_at,  ///< its counters prove nothing, and no time was left to follow one packet
     rate_limited,   ///< no time was left to try it alone
+    // UNKNOWN, reason "state:RULE"; the text is the rule
+    remembered,  ///< a rule answered by what came before, which the scan itself may have been
+    spared,      ///< not sent: a rule would have held it against the source (--gentle)
+    // UNKNOWN, reason "lost" again
     before_router,  ///< dropped on the link before this router
     unwatched,      ///< it went on to routers without taps
     // UNKNOWN, reason "stopped_before:ROUTER"

@@ -50,6 +50,8 @@ void end_to_end(const Plan& plan, std::size_t probe, const ProbeEvidence& eviden
         verdict.notes.add(Note::retransmitted);
     if (probe < plan.dscp_routed.size() && plan.dscp_routed[probe])
         verdict.notes.add(Note::dscp_routed);
+    if (!plan.dscp_filtered.empty() && plan.dscp_filtered[plan.numbers().service(probe)])
+        verdict.notes.add(Note::dscp_filtered);
     const bool at_router =
         !verdict.walk.empty() &&
         (path.end == PathEnd::local || plan.routers[verdict.walk.back().router].owns_destination);

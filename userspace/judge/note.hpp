@@ -23,9 +23,10 @@ enum class Note : std::uint8_t {
     synproxy,
     redirected,  ///< a socket of the router took it in the destination's place
     retransmitted,
-    dscp_routed,  ///< its DSCP leads it another way than none
+    dscp_routed,    ///< the scan's mark would lead it another way
+    dscp_filtered,  ///< a firewall on the way looks at the DSCP
 };
-inline constexpr std::uint8_t kNotes = 13;
+inline constexpr std::uint8_t kNotes = 14;
 
 /// A set of notes.
 class Notes {

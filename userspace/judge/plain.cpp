@@ -101,6 +101,8 @@ bool wants_trail(const ProbeEvidence& evidence, const ProbeVerdict& verdict, boo
         case Why::source_next_hop_missing:
         case Why::source_dropped:
         case Why::proxied:
+        case Why::remembered:
+        case Why::spared:
         case Why::rate_limited: return false;
         case Why::next_hop_missing: return assume_next_hop;
         default: return true;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/firewall_rules.hpp"
 #include "base/service.hpp"
 #include "judge/probe_numbers.hpp"
 
@@ -88,7 +89,12 @@ struct PlanRouter {
         interfaces;     ///< all that are not enslaved and not loopback, up or down
     bool wanted{true};  ///< false: on the way, but --router or --entry-only leaves it out of every
                         ///< answer
-    bool owns_destination{false};  ///< what it accepts has arrived, by whatever way it came
+    bool owns_destination{false};   ///< what it accepts has arrived, by whatever way it came
+    std::vector<RateLimit> limits{};  ///< of its firewall
+    /// Rules of its firewall that answer by what came before, which this scan may have been.
+    std::vector<std::string> memories{};
+    /// Per service: memories[n - 1] may have stopped it, or let it pass; 0: none; or empty.
+    std::vector<std::uint8_t> stopped_by_memory{}, passed_by_memory{};
 };
 
 /// Where a router is given the probes (--mode isolated).
@@ -137,8 +143,12 @@ struct Plan {
     std::vector<std::vector<std::size_t>> first;  ///< per entry: routers that may come first
     std::vector<PlanNeighbour> neighbours;
     std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
+    std::vector<bool> dscp_routed;  ///< per probe: the mark would lead it another way
     std::vector<bool>
-        dscp_routed;         ///< per probe: its path differs between tos 0 and the job's DSCP
+        dscp_filtered;  ///< per service: a firewall's rule looks at the DSCP; or empty
+    std::vector<std::string> sparing;  ///< --gentle: rules that would remember a probe
+    /// --gentle, per service: not sent, for the sake of sparing[n - 1]; 0: sent; or empty
+    std::vector<std::uint8_t> spared;
     bool entry_only{false};  ///< only the first router of a way is in its answer
     bool isolated{false};    ///< every entry is one router that answers for itself
     bool goes_on{false};     ///< made with detours: a probe may go on behind its predicted end

@@ -99,6 +99,7 @@ struct Report {
     std::string mode{"path"};
     std::string job;
     std::uint8_t dscp{0};
+    std::uint8_t carried_dscp{0};  ///< what the probes had: the DSCP, or that of --as-dscp
     std::vector<ServiceReport> services;
     std::vector<RouterReport> routers;
     std::uint32_t yes{0}, no{0}, unknown{0};

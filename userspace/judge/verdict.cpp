@@ -7,6 +7,7 @@
 #include "judge/changes.hpp"
 #include "judge/delivery.hpp"
 #include "judge/dropped_behind.hpp"
+#include "judge/empty_row.hpp"
 #include "judge/end_to_end.hpp"
 #include "judge/walk.hpp"
 
@@ -76,23 +77,7 @@ private:
     }
 
     ProbeVerdict::AtRouter row_of(const WalkStep& step) const {
-        ProbeVerdict::AtRouter row;
-        row.router = step.router;
-        const auto& injection = plan_.entries[entry_].injection;
-        row.hop = injection ? injection->hop : static_cast<std::uint32_t>(verdict_.walk.size() + 1);
-        row.ingress_iface = step.ingress.name;
-        row.egress_iface = step.egress.name;
-        auto& answer = row.answer;
-        answer.service = service_;
-        const auto& seen = evidence_.routers[step.router];
-        const bool own = evidence_.own;
-        const auto count = [](std::uint64_t number) { return static_cast<std::uint32_t>(number); };
-        answer.ingress_packets = count(own ? seen.in_packets : seen.in.packets);
-        answer.ingress_bytes = count(own ? seen.in_bytes : seen.in.bytes);
-        answer.egress_packets = count(own ? seen.out_packets : seen.out.packets);
-        answer.egress_bytes = count(own ? seen.out_bytes : seen.out.bytes);
-        answer.strangers = seen.in.strangers + seen.out.strangers;
-        return row;
+        return empty_row(plan_, entry_, service_, evidence_, step, verdict_.walk.size());
     }
 
     void judge_router(const WalkStep& step, bool seen_behind, bool last) {
@@ -103,6 +88,8 @@ private:
             row.answer.stopped_by = stopped_by_;
         } else if (seen.saw()) {
             came_in(step, seen, seen_behind, last, row);
+            if (row.answer.result == Verdict::yes)
+                is_remembered(row, plan_.routers[step.router].passed_by_memory);
         } else if (seen.drop.count > 0) {
             no(row, step, seen.drop);
         } else {
@@ -309,12 +296,24 @@ private:
         unknown(row, context_.interrupted ? Why::interrupted : Why::deadline);
     }
 
+    /// @param by  PlanRouter::stopped_by_memory or passed_by_memory
+    /// @return whether a rule answered that may have remembered the scan's own packets
+    bool is_remembered(ProbeVerdict::AtRouter& row, const std::vector<std::uint8_t>& by) {
+        if (by.empty() || by[service_] == 0) return false;
+        row.text = plan_.routers[row.router].memories[by[service_] - 1u];
+        if (unknown(row, Why::remembered)) verdict_.text = row.text;
+        return true;
+    }
+
     void no(ProbeVerdict::AtRouter& row, const WalkStep& step, const Drop& drop) {
         if (evidence_.undecided && drop.by_firewall()) {
             note(row, Note::rate_limited);
             unknown(row, Why::rate_limited);
             return;
         }
+        if ((drop.count == 0 || drop.by_firewall()) &&
+            is_remembered(row, plan_.routers[step.router].stopped_by_memory))
+            return;
         row.answer.result = Verdict::no;
         row.answer.why = Why::dropped;
         row.answer.dropped = site_of(drop);

@@ -21,7 +21,7 @@ struct JudgeContext {
     bool accepted_seen{false};  ///< trails tell what a namespace takes for itself (Linux 6.4)
     bool interrupted{false};    ///< a signal ended the scan before every probe had its time
     bool out_of_time{false};    ///< its deadline did
-    std::uint8_t dscp{0};
+    std::uint8_t dscp{0};       ///< that probes are sent with
     /// (router, egress ifindex): the gateway there does not answer
     std::set<std::pair<std::size_t, std::uint32_t>> missing_gateways;
     /// (router, egress ifindex): the destination does not answer and got a temporary entry

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "os/conntrack.hpp"
+#include "os/firewall_rules.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 #include "os/nftables.hpp"
-#include "os/rate_limit.hpp"
 
 namespace ksms {
 
@@ -29,12 +29,19 @@ std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t directi
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message);
 std::optional<NftRule> parse_nft_rule(const nlmsghdr* message);
 std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message);
-/// Nothing for a rule without a rate limit, or one that only logs or marks.
-std::optional<RateLimit> parse_nft_limit(const nlmsghdr* message, int family);
+/// A set whose elements have limits, and the slowest of these.
+struct NftLimitedSet {
+    std::string key;  ///< family, table and name
+    nanoseconds interval{0};
+};
+std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message);
+/// Enters what a rule says about a scan.
+void parse_nft_scan_rule(const nlmsghdr* message, int family,
+                         const std::vector<NftLimitedSet>& limited, FirewallRules& to);
 
 // iptables-legacy
 /// @param entries  the entries of ipt_get_entries or ip6t_get_entries, without its head
-std::vector<RateLimit> parse_legacy_limits(std::span<const std::uint8_t> entries, int family);
+FirewallRules parse_legacy_rules(std::span<const std::uint8_t> entries, int family);
 
 // ctnetlink
 /// The original tuple of an entry.

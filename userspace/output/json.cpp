@@ -119,6 +119,7 @@ void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
     json.field("schema", "ksms.scan/1").field("state", name_of(report.state));
     json.field("source", report.source.text()).field("destination", report.destination.text());
     json.field("mode", report.mode).field("job", report.job).field("dscp", report.dscp);
+    json.field("carried_dscp", report.carried_dscp);
     json.key("entries").strings(report.entries);
     json.key("services").begin_array();
     for (const auto& service : report.services) end_to_end(json, report, service);

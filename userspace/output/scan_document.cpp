@@ -100,6 +100,7 @@ ScanView read(const json& document) {
     view.job = text(document, "job");
     view.state = text(document, "state");
     view.dscp = number<std::uint8_t>(document, "dscp");
+    view.carried_dscp = number<std::uint8_t>(document, "carried_dscp");
     view.entries = document.at("entries").get<std::vector<std::string>>();
     view.hint = text(document, "hint");
     std::map<Service, std::size_t> rows;

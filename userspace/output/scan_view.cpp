@@ -92,6 +92,11 @@ std::string hint_text(const Report& report) {
             return "a next hop does not answer: look at its link and address (ip neighbour)";
         case Why::past_its_taps:
             return "a program in front of the taps may hide packets from them: try --tap xdp";
+        case Why::remembered:
+            return "ask for these services alone, once the rule has forgotten the source; or use "
+                   "--gentle, which does not set such rules off";
+        case Why::spared:
+            return "without --gentle it is sent, and the rule may enter the source in its list";
         case Why::interrupted:
         case Why::send_failed:
         case Why::source_dropped:
@@ -115,6 +120,7 @@ ScanView view_of(const Report& report) {
     view.job = report.job;
     view.state = name_of(report.state);
     view.dscp = report.dscp;
+    view.carried_dscp = report.carried_dscp;
     view.timing = report.timing;
     view.entries = report.entries;
     for (const auto& router : report.routers)

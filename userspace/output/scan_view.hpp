@@ -21,7 +21,7 @@ enum class Cell : std::uint8_t { yes, no, unknown, stopped_before, not_on_path }
 struct ScanView {
     std::string source, destination, mode, job, state;
     bool ipv6{false};
-    std::uint8_t dscp{0};
+    std::uint8_t dscp{0}, carried_dscp{0};
     Timing timing;
     std::vector<std::string> entries;
 

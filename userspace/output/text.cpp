@@ -25,8 +25,10 @@ std::string head(const ScanView& view, std::size_t width) {
     std::vector<std::string> parts{
         fmt::format("{} ({}) -> {}", view.source, joined(view.entries, ", "), view.destination),
         view.mode,
-        fmt::format("dscp {} ({} 0x{:02x})", view.dscp, view.ipv6 ? "traffic class" : "tos",
-                    Dscp(view.dscp).tos()),
+        fmt::format("dscp {}{} ({} 0x{:02x})", view.dscp,
+                    view.carried_dscp == view.dscp ? std::string()
+                                                   : fmt::format(", sent as {}", view.carried_dscp),
+                    view.ipv6 ? "traffic class" : "tos", Dscp(view.carried_dscp).tos()),
         "job " + view.job, milliseconds(view.timing.total)};
     if (view.state != name_of(ScanState::done)) parts.push_back(view.state);
     std::string text, line;

@@ -164,6 +164,8 @@ std::string reason_text(const Report& report, Why why, const DropSite& dropped, 
             const auto& reason = report.words[dropped.reason];
             return "not_sent:" + (reason.empty() ? drop_text(report, dropped) : reason);
         }
+        case Why::remembered:
+        case Why::spared: return "state:" + report.texts[text];
         case Why::send_failed:
         case Why::no_way: return "not_sent:" + report.texts[text];
         default: return std::string(reason_of(why));
@@ -193,6 +195,7 @@ std::string_view name_of(Note note) {
         case Note::redirected: return "redirected";
         case Note::retransmitted: return "retransmitted";
         case Note::dscp_routed: return "dscp-routed";
+        case Note::dscp_filtered: return "dscp-filtered";
     }
     return {};
 }
@@ -219,6 +222,8 @@ std::string_view reason_of(Why why) {
         case Why::nothing:
         case Why::delivered:
         case Why::dropped:
+        case Why::remembered:
+        case Why::spared:
         case Why::send_failed:
         case Why::source_dropped:
         case Why::no_way: break;
@@ -269,6 +274,10 @@ std::string why_text(const Report& report, const ServiceReport& service) {
                    "is not known";
         case Why::rate_limited:
             return router() + ": its firewall limits rates; no time was left to try this one alone";
+        case Why::remembered:
+            return fmt::format(
+                "a rule answers by what came before, and this scan may have been that: {}", text);
+        case Why::spared: return "not sent (--gentle), it would be remembered by " + text;
         case Why::before_router:
             return fmt::format("dropped on the link before {}: {}", router(),
                                drop_text(report, cause.dropped));

@@ -77,7 +77,7 @@ void build_ipv4(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t t
                 std::size_t payload, std::uint8_t* at) {
     std::fill_n(at, 20, std::uint8_t{0});
     at[0] = 0x45;
-    at[1] = Dscp(header.dscp).tos();
+    at[1] = Dscp(header.carried).tos();
     put16(at + 2, static_cast<std::uint32_t>(20 + payload));
     put16(at + 6, 0x4000);  // do not fragment
     at[8] = ttl;
@@ -90,7 +90,7 @@ void build_ipv4(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t t
 void build_ipv6(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl,
                 std::size_t payload, std::uint8_t* at) {
     std::fill_n(at, 40, std::uint8_t{0});
-    put32(at, 6u << 28 | std::uint32_t{Dscp(header.dscp).tos()} << 20);
+    put32(at, 6u << 28 | std::uint32_t{Dscp(header.carried).tos()} << 20);
     put16(at + 4, static_cast<std::uint32_t>(payload));
     at[6] = protocol;
     at[7] = ttl;

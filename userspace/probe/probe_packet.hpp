@@ -16,7 +16,8 @@ namespace ksms {
 struct ProbeHeader {
     Address source, destination;
     std::uint16_t source_port{0};  ///< of entry 0
-    std::uint8_t dscp{0};
+    std::uint8_t dscp{0};          ///< of the job, in the token
+    std::uint8_t carried{0};       ///< in the IP header
     std::uint32_t generation{0};
     std::array<std::uint32_t, 4> token_key{};
     std::uint8_t port_step{0};  ///< from one entry's source port to the next one's

@@ -68,7 +68,7 @@ Status allow_any_source(const Fd& fd, int family) {
 }
 
 Status mark(const Fd& fd, const ProbeHeader& header) {
-    const int tos = Dscp(header.dscp).tos();
+    const int tos = Dscp(header.carried).tos();
     if (header.source.family == AF_INET) return set_option(fd, IPPROTO_IP, IP_TOS, tos, "IP_TOS");
     return set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "IPV6_TCLASS");
 }

@@ -174,22 +174,12 @@ bool CloseLook::is_stopped_by_firewall(std::uint32_t probe) const {
     return drop != nullptr && drop->by_firewall();
 }
 
-const std::vector<RateLimit>& CloseLook::limits_at(std::size_t router) {
-    const auto [known, fresh] = limits_.try_emplace(router);
-    if (!fresh) return known->second;
-    const auto& netns = with_.network.netns(with_.plan.routers[router].netns.number());
-    auto limits = rate_limits(netns, with_.store.header().source.family);
-    // What cannot be read may limit anything.
-    known->second = limits ? std::move(*limits) : std::vector{RateLimit{kUsualInterval}};
-    return known->second;
-}
-
 /// What the slowest limit on the way asks to wait; 0: none may concern it.
-nanoseconds CloseLook::limit_for(std::uint32_t probe) {
+nanoseconds CloseLook::limit_for(std::uint32_t probe) const {
     nanoseconds slowest{0};
     for (const auto& hop : with_.plan.paths[with_.plan.path_of[probe]].hops)
-        for (const auto& limit : limits_at(hop.router))
-            if (limit.may_concern(with_.store.service(probe)))
+        for (const auto& limit : with_.plan.routers[hop.router].limits)
+            if (limit.services.may_have(with_.store.service(probe)))
                 slowest = std::max(slowest, limit.interval);
     return slowest;
 }
@@ -217,7 +207,7 @@ Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
 
 SentAs CloseLook::sent_as(std::uint32_t probe) const {
     const auto& header = with_.store.header();
-    return {header.dscp,
+    return {header.carried,
             {header.source, with_.store.source_port(probe)},
             {header.destination, with_.store.service(probe).port}};
 }

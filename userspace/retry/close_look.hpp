@@ -20,7 +20,6 @@
 #include "judge/plan.hpp"
 #include "judge/report.hpp"
 #include "judge/verdict.hpp"
-#include "os/rate_limit.hpp"
 #include "probe/sender.hpp"
 #include "retry/retry.hpp"
 #include "route/network.hpp"
@@ -77,8 +76,7 @@ private:
     [[nodiscard]] bool is_settled(std::uint32_t probe) const;
     [[nodiscard]] bool is_stopped_by_firewall(std::uint32_t probe) const;
     Status try_below_limits(const std::vector<std::uint32_t>& probes);
-    nanoseconds limit_for(std::uint32_t probe);
-    const std::vector<RateLimit>& limits_at(std::size_t router);
+    [[nodiscard]] nanoseconds limit_for(std::uint32_t probe) const;
     [[nodiscard]] bool deserves_another(std::uint32_t probe) const;
     void take(std::uint32_t probe);
     [[nodiscard]] bool is_told_otherwise(std::uint32_t probe, const ProbeVerdict& counted) const;
@@ -90,8 +88,7 @@ private:
     std::size_t probes_{0};  ///< of all classes
     TrailRecorder* recorder_{nullptr};
     Instant started_, last_sent_;
-    std::map<std::size_t, std::vector<RateLimit>> limits_;  ///< of each router's rules
-    std::set<std::uint32_t> undecided_;                     ///< see ProbeEvidence
+    std::set<std::uint32_t> undecided_;  ///< see ProbeEvidence
     CloserEvidence found_;
 };
 

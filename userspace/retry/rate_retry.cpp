@@ -21,11 +21,9 @@ constexpr std::chrono::milliseconds kMargin{12};
 
 }  // namespace
 
-RateRetry::RateRetry(const Plan& plan, const Network& network, const StoreSlots& slots,
-                     const ScanStore& store, KernelNames& names,
-                     const std::vector<std::uint8_t>& sent, nanoseconds timeout)
+RateRetry::RateRetry(const Plan& plan, const StoreSlots& slots, const ScanStore& store,
+                     KernelNames& names, const std::vector<std::uint8_t>& sent, nanoseconds timeout)
     : plan_(plan),
-      network_(network),
       slots_(slots),
       store_(store),
       names_(names),
@@ -68,20 +66,11 @@ std::uint64_t RateRetry::events_of(std::uint32_t probe) const {
                         .packets;
 }
 
-void RateRetry::read_limits(std::size_t router) {
-    const auto& netns = network_.netns(plan_.routers[router].netns.number());
-    auto limits = rate_limits(netns, store_.header().source.family);
-    if (!limits)
-        warnings_.push_back(fmt::format("{}: whether its firewall limits rates is not known: {}",
-                                        netns.name(), limits.error().text()));
-    looks_[router].limits = limits ? std::move(*limits) : std::vector{RateLimit{kUsualInterval}};
-}
-
 /// What the slowest of the rules that may have limited it asks to wait; nothing: there is none.
 std::optional<nanoseconds> RateRetry::interval_at(std::size_t router, std::uint32_t probe) const {
     std::optional<nanoseconds> slowest;
-    for (const auto& limit : looks_[router].limits)
-        if (limit.may_concern(store_.service(probe)))
+    for (const auto& limit : plan_.routers[router].limits)
+        if (limit.services.may_have(store_.service(probe)))
             slowest = std::max(slowest.value_or(nanoseconds(0)), limit.interval);
     return slowest;
 }
@@ -119,7 +108,6 @@ void RateRetry::begin(std::size_t router) {
     for (std::uint32_t probe = 0; probe < sent_.size(); ++probe)
         if (sent_[probe] > 0 && stopped_at(router, probe)) look.candidates.push_back({probe});
     if (look.candidates.empty()) return;
-    read_limits(router);
     std::erase_if(look.candidates, [&](const Candidate& candidate) {
         return !interval_at(router, candidate.probe);
     });

@@ -15,8 +15,6 @@
 #include "evidence/slots.hpp"
 #include "evidence/store.hpp"
 #include "judge/plan.hpp"
-#include "os/rate_limit.hpp"
-#include "route/network.hpp"
 
 namespace ksms {
 
@@ -25,9 +23,8 @@ public:
     /// Everything is outlived by its arguments.
     /// @param sent  per probe: how often
     /// @param timeout  after a probe was last sent; the tries get several times that
-    RateRetry(const Plan& plan, const Network& network, const StoreSlots& slots,
-              const ScanStore& store, KernelNames& names, const std::vector<std::uint8_t>& sent,
-              nanoseconds timeout);
+    RateRetry(const Plan& plan, const StoreSlots& slots, const ScanStore& store, KernelNames& names,
+              const std::vector<std::uint8_t>& sent, nanoseconds timeout);
 
     struct Try {
         std::uint32_t probe;
@@ -63,7 +60,6 @@ private:
         State state{State::spare};
     };
     struct Look {
-        std::vector<RateLimit> limits;
         std::vector<Candidate> candidates;
         bool turned{false};
     };
@@ -72,7 +68,6 @@ private:
     [[nodiscard]] std::uint64_t events_of(std::uint32_t probe) const;
     [[nodiscard]] bool is_by_firewall(std::uint32_t reason) const;
     void begin(std::size_t router);
-    void read_limits(std::size_t router);
     [[nodiscard]] std::optional<nanoseconds> interval_at(std::size_t router,
                                                          std::uint32_t probe) const;
     [[nodiscard]] nanoseconds quiet_for(std::size_t router, std::uint32_t probe) const;
@@ -80,7 +75,6 @@ private:
     void queue(std::size_t most);
 
     const Plan& plan_;
-    const Network& network_;
     const StoreSlots& slots_;
     const ScanStore& store_;
     KernelNames& names_;

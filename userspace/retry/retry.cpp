@@ -33,12 +33,10 @@ constexpr nanoseconds kRefreshEvery = 10s;  // below the shortest base_reachable
 
 }  // namespace
 
-RetryLoop::RetryLoop(const Plan& plan, const Network& network, const StoreSlots& slots,
-                     const ScanStore& store, Sender& sender, Resolver& resolver, KernelNames& names,
-                     ConntrackQuota& quota, Patience patience, RetryHooks hooks, LeaseKeeper& lease,
-                     SoFar& so_far)
+RetryLoop::RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store,
+                     Sender& sender, Resolver& resolver, KernelNames& names, ConntrackQuota& quota,
+                     Patience patience, RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far)
     : plan_(plan),
-      network_(network),
       slots_(slots),
       store_(store),
       sender_(sender),
@@ -250,8 +248,12 @@ void RetryLoop::start_with_what_has_a_way() {
     for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
         const auto& path = plan_.paths[plan_.path_of[probe]];
         if (path.elsewhere) continue;
+        const auto sparing =
+            plan_.spared.empty() ? 0 : plan_.spared[plan_.numbers().service(probe)];
         if (path.hops.empty())
             refuse(probe, Why::no_way, path.detail);
+        else if (sparing != 0)
+            refuse(probe, Why::spared, plan_.sparing[sparing - 1u]);
         else
             pending_.push_back(probe);
     }
@@ -278,7 +280,7 @@ void RetryLoop::be_quiet_until(Instant until) {
 
 /// What a firewall stopped is tried again where its rules limit rates.
 Status RetryLoop::look_again() {
-    RateRetry look(plan_, network_, slots_, store_, names_, accounts_.sent, patience_.timeout);
+    RateRetry look(plan_, slots_, store_, names_, accounts_.sent, patience_.timeout);
     while (!stopped()) {
         const auto next = look.next();
         if (!next) break;

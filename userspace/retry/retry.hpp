@@ -65,10 +65,9 @@ struct SendRecord {
 
 class RetryLoop {
 public:
-    RetryLoop(const Plan& plan, const Network& network, const StoreSlots& slots,
-              const ScanStore& store, Sender& sender, Resolver& resolver, KernelNames& names,
-              ConntrackQuota& quota, Patience patience, RetryHooks hooks, LeaseKeeper& lease,
-              SoFar& so_far);
+    RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store, Sender& sender,
+              Resolver& resolver, KernelNames& names, ConntrackQuota& quota, Patience patience,
+              RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far);
     Result<SendRecord> run();
 
 private:
@@ -106,7 +105,6 @@ private:
     void start_with_what_has_a_way();
 
     const Plan& plan_;
-    const Network& network_;
     const StoreSlots& slots_;
     const ScanStore& store_;
     Sender& sender_;

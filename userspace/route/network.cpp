@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "os/firewall_rules.hpp"
 #include "route/request.hpp"
 
 namespace ksms {
@@ -53,6 +54,10 @@ public:
             KSMS_TRY(node.rules[family], ksms::rules(*netlink, family));
         }
         return &node.rules[family];
+    }
+
+    Result<FirewallRules> firewall(std::size_t number, int family) override {
+        return firewall_rules(netns(number), family);
     }
 
     Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {

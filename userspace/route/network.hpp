@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/firewall_rules.hpp"
 #include "os/netlink.hpp"
 #include "os/netns.hpp"
 
@@ -33,6 +34,8 @@ public:
     virtual Result<std::size_t> find(std::string_view spec) = 0;
     virtual Result<const Interfaces*> interfaces(std::size_t number) = 0;
     virtual Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) = 0;
+    /// What the firewall there says about a scan.
+    virtual Result<FirewallRules> firewall(std::size_t number, int family) = 0;
     virtual Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) = 0;
     /// The entries of one routing table; without the kernel's strict checking
     /// (NETLINK_GET_STRICT_CHK) those of the others too, so look at `table`.

@@ -358,12 +358,12 @@ bool same_way(const Plan& a, const PlanPath& first, const Plan& b, const PlanPat
 
 }  // namespace
 
-void note_dscp_routed(const Plan& plain, Plan& marked) {
+void note_dscp_routed(const Plan& marked, Plan& plain) {
     if (marked.path_of.size() != plain.path_of.size()) return;
-    marked.dscp_routed.resize(marked.path_of.size());
-    for (std::size_t i = 0; i < marked.path_of.size(); ++i)
-        marked.dscp_routed[i] = !same_way(plain, plain.paths[plain.path_of[i]], marked,
-                                          marked.paths[marked.path_of[i]]);
+    plain.dscp_routed.resize(plain.path_of.size());
+    for (std::size_t i = 0; i < plain.path_of.size(); ++i)
+        plain.dscp_routed[i] = !same_way(plain, plain.paths[plain.path_of[i]], marked,
+                                         marked.paths[marked.path_of[i]]);
 }
 
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,

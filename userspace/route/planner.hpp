@@ -14,7 +14,7 @@ namespace ksms {
 
 struct Detour;
 
-/// @param tos  the whole byte that the probes will carry (Dscp::tos()); 0 for a first look
+/// @param tos  the whole byte that the packets carry whose way it is (Dscp::tos())
 /// @param source_port  that the probes will carry: rules may look at it
 /// @param detours  ways that an earlier round has seen: the routers behind them are planned too
 /// @return Code::not_found: nobody owns the source, no such namespace, no such router; Code::usage:
@@ -28,9 +28,8 @@ Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_
 /// --mode isolated: the routers on that way, each an entry of its own, or those that are named.
 Result<Plan> make_isolated_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                                 std::uint16_t source_port);
-/// Notes in the second of two plans, made without and with the mark, whom the mark leads another
-/// way.
-void note_dscp_routed(const Plan& plain, Plan& marked);
+/// Notes in a plan whom the mark would lead another way. @param marked  the plan made with the mark
+void note_dscp_routed(const Plan& marked, Plan& plain);
 /// What no plan can be made of.
 Status check_addresses(const ScanRequest& request);
 

@@ -4,9 +4,9 @@
 namespace ksms {
 
 JudgeContext context_beforehand(const Plan& plan, const std::vector<NeighbourState>& neighbours,
-                                std::uint8_t dscp, bool drops_seen) {
+                                std::uint8_t carried, bool drops_seen) {
     JudgeContext context;
-    context.dscp = dscp;
+    context.dscp = carried;
     context.drops_seen = drops_seen;
     context.source_gateway_missing.assign(plan.entries.size(), false);
     for (std::size_t i = 0; i < plan.neighbours.size(); ++i) {

@@ -15,6 +15,6 @@ namespace ksms {
 /// @param neighbours  of plan.neighbours, one each
 [[nodiscard]] JudgeContext context_beforehand(const Plan& plan,
                                               const std::vector<NeighbourState>& neighbours,
-                                              std::uint8_t dscp, bool drops_seen);
+                                              std::uint8_t carried, bool drops_seen);
 
 }  // namespace ksms

@@ -112,6 +112,7 @@ void describe(const Round& round, const Plan& plan, const ScanLease& lease, cons
     if (plan.isolated) report.mode = "isolated";
     report.job = job_of(lease.lease().record);
     report.dscp = lease.dscp();
+    report.carried_dscp = context.dscp;
     for (const auto* warnings : {&plan.warnings, &tapped.warnings, &sent.warnings})
         std::ranges::copy(*warnings, std::back_inserter(report.warnings));
     if (sent.interrupted) {
@@ -136,8 +137,8 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     const auto& plan = planned.plan;
     const auto& sent = probed.sent;
     round.tell("judge", plan.path_of.size(), sent.packets, plan.path_of.size() - sent.unaccounted);
-    auto context =
-        context_beforehand(plan, probed.neighbours, lease.dscp(), static_cast<bool>(tapped.drops));
+    auto context = context_beforehand(plan, probed.neighbours, planned.carried,
+                                      static_cast<bool>(tapped.drops));
     context.assume_next_hop = round.request.assumes_next_hop();
     context.interrupted = sent.interrupted;
     context.out_of_time = sent.out_of_time;

@@ -7,6 +7,7 @@
 #include "base/clock.hpp"
 #include "base/dscp.hpp"
 #include "bpf/attach.hpp"
+#include "route/firewall_survey.hpp"
 #include "route/planner.hpp"
 #include "scan/stages.hpp"
 
@@ -47,16 +48,22 @@ Result<Planned> plan_round(const Round& round) {
     KSMS_TRY(planned.network, kernel_network(true, round.request));
     planned.source_port = round.next_source_port();
     KSMS_TRY(planned.plan,
-             make_plan(*planned.network, round.request, 0, planned.source_port, round.detours));
+             make_plan(*planned.network, round.request, Dscp(round.request.as_dscp).tos(),
+                       planned.source_port, round.detours));
+    survey_firewalls(*planned.network, round.request, planned.plan);
     return planned;
 }
 
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp) {
-    if ((planned.plan.routed_dscps >> dscp & 1) == 0) return planned;
-    KSMS_TRY(auto marked, make_plan(*planned.network, round.request, Dscp(dscp).tos(),
-                                    planned.source_port, round.detours));
-    note_dscp_routed(planned.plan, marked);
-    planned.plan = std::move(marked);
+    const auto caught = planned.plan.routed_dscps;
+    const auto as = round.request.as_dscp;
+    const bool routed = ((caught >> dscp | caught >> as) & 1) != 0;
+    const bool looked_at = routed || !planned.plan.dscp_filtered.empty();
+    planned.carried = looked_at ? as : dscp;
+    if (!routed) return planned;
+    const auto marked = make_plan(*planned.network, round.request, Dscp(dscp).tos(),
+                                  planned.source_port, round.detours);
+    if (marked) note_dscp_routed(*marked, planned.plan);
     return planned;
 }
 

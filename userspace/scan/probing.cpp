@@ -15,9 +15,14 @@
 namespace ksms {
 namespace {
 
-ProbeHeader header_of(const Round& round, const ScanLease& lease) {
-    ProbeHeader header{round.request.source, round.request.destination, 0,
-                       lease.dscp(),         lease.generation(),        {}};
+ProbeHeader header_of(const Round& round, const ScanLease& lease, std::uint8_t carried) {
+    ProbeHeader header{round.request.source,
+                       round.request.destination,
+                       0,
+                       lease.dscp(),
+                       carried,
+                       lease.generation(),
+                       {}};
     std::ranges::copy(round.objects.config.values()[0].token_key, header.token_key.begin());
     return header;
 }
@@ -48,7 +53,6 @@ struct Looks {
     const Tapped& tapped;
     KernelNames& names;
     const std::vector<NeighbourState>& neighbours;
-    std::uint8_t dscp;
     Sender& sender;
     const ScanStore& store;
     ConntrackQuota& quota;
@@ -59,7 +63,7 @@ Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
     const auto& round = with.round;
     const auto& plan = with.planned.plan;
     const Collector collector(plan, with.tapped.slots, with.store, with.names);
-    auto context = context_beforehand(plan, with.neighbours, with.dscp, true);
+    auto context = context_beforehand(plan, with.neighbours, with.planned.carried, true);
     context.assume_next_hop = round.request.assumes_next_hop();
     const auto patience = patience_of(round);
     const std::function<bool()> stopped = [&] {
@@ -79,11 +83,12 @@ Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
 
 Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
                               const Tapped& tapped, KernelNames& names) {
-    const auto& [network, plan, source_port] = planned;
+    const auto& network = planned.network;
+    const auto& plan = planned.plan;
     const auto& services = round.request.services;
     KSMS_TRY(auto resolver, Resolver::run(plan, *network, round.guard, lease.dscp()));
     round.tell("probe", plan.path_of.size());
-    KSMS_TRY(auto sender, open_sender(round, planned, header_of(round, lease)));
+    KSMS_TRY(auto sender, open_sender(round, planned, header_of(round, lease, planned.carried)));
     KSMS_TRY(auto store,
              ScanStore::begin(round.objects, round.guard, sender->header(), services,
                               static_cast<std::uint32_t>(plan.entries.size()), tapped.slots.store));
@@ -91,17 +96,17 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
     LeaseKeeper keeper(round.registry, lease.lease());
     auto quota = ConntrackQuota::of(plan, *network, tapped.slots, store,
                                     round.objects.config.values()[0].active_scans);
-    SoFar so_far(
-        plan, services, Collector(plan, tapped.slots, store, names),
-        context_beforehand(plan, resolver.states(), lease.dscp(), static_cast<bool>(tapped.drops)),
-        round.hooks.so_far);
-    RetryLoop loop(plan, *network, tapped.slots, store, *sender, resolver, names, quota,
-                   patience_of(round), {round.hooks.progress, round.hooks.stop}, keeper, so_far);
+    SoFar so_far(plan, services, Collector(plan, tapped.slots, store, names),
+                 context_beforehand(plan, resolver.states(), planned.carried,
+                                    static_cast<bool>(tapped.drops)),
+                 round.hooks.so_far);
+    RetryLoop loop(plan, tapped.slots, store, *sender, resolver, names, quota, patience_of(round),
+                   {round.hooks.progress, round.hooks.stop}, keeper, so_far);
     KSMS_TRY(auto sent, loop.run());
     CloserEvidence closer;
     if (tapped.drops && TrailRecorder::is_possible(round.objects)) {
-        const Looks with{round,        planned, tapped, names, resolver.states(),
-                         lease.dscp(), *sender, store,  quota, keeper};
+        const Looks with{round,   planned, tapped, names, resolver.states(),
+                         *sender, store,   quota,  keeper};
         KSMS_TRY(closer, look_closely(with, sent));
     }
     KSMS_CHECK(keeper.look());

@@ -54,10 +54,11 @@ struct Planned {
     std::unique_ptr<Network> network;
     Plan plan;
     std::uint16_t source_port{0};  ///< that the routes were asked with
+    std::uint8_t carried{0};       ///< the DSCP that probes carry
 };
 Result<Planned> plan_round(const Round& round);
-/// Where a rule on the way looks at the mark: the plan of packets that have it, and who is led
-/// another way by it.
+/// Probes carry the mark, unless a rule on the way looks at it: then they carry what the packets
+/// have that are asked about, and are known by their tokens.
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp);
 
 Result<ScanLease> lease_for(const Round& round, const Plan& plan);

@@ -44,6 +44,7 @@ public:
         Interfaces interfaces;
         std::vector<FakeRoute> routes;
         std::vector<RoutingRule> rules;
+        FirewallRules firewall;
         bool forwards{false};
     };
 
@@ -93,6 +94,9 @@ public:
     }
     Result<const std::vector<RoutingRule>*> rules(std::size_t number, int) override {
         return &nodes_[number].rules;
+    }
+    Result<FirewallRules> firewall(std::size_t number, int) override {
+        return nodes_[number].firewall;
     }
     Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {
         ++questions;

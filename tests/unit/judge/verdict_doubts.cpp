@@ -43,6 +43,28 @@ TEST_CASE("verdict: what was counted before a tap was gone is judged") {
     CHECK(told(plan, evidence, context).result == Verdict::no);
 }
 
+TEST_CASE("verdict: a firewall that may have answered by what came before is no NO and no YES") {
+    auto plan = chain(1);
+    plan.routers[0].memories = {"r1 t f handle 1", "r1 t f handle 2"};
+    plan.routers[0].stopped_by_memory = {1};
+    auto evidence = nothing(plan);
+    evidence.routers[0].in = seen(100, 1);
+    evidence.routers[0].drop = drop(101, "NETFILTER_DROP");
+    auto verdict = told(plan, evidence);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "state:r1 t f handle 1");
+    evidence.routers[0].drop = drop(101, "IP_INNOROUTES");
+    CHECK(told(plan, evidence).result == Verdict::no);
+    evidence = nothing(plan);
+    passes(evidence, 0, 100);
+    CHECK(told(plan, evidence).result == Verdict::yes);
+    plan.routers[0].passed_by_memory = {2};
+    verdict = told(plan, evidence);
+    CHECK(verdict.result == Verdict::unknown);
+    CHECK(verdict.reason == "state:r1 t f handle 2");
+    CHECK(verdict.walk[0].answer.reason == "state:r1 t f handle 2");
+}
+
 TEST_CASE("verdict: a router behind which it was seen has not lost it") {
     const auto plan = chain(2);
     auto evidence = nothing(plan);

@@ -51,8 +51,9 @@ TEST_CASE("JSON: a parser reads back what the writer wrote") {
 
 TEST_CASE("JSON: a scan has the documented fields in the documented order") {
     const auto text = scan_document(example_report());
-    CHECK(text.starts_with(R"({"schema":"ksms.scan/1","state":"done","source":"10.1.1.100",)"
-                           R"("destination":"10.2.5.100","mode":"path","job":"7f3a","dscp":33,)"));
+    CHECK(text.starts_with(
+        R"({"schema":"ksms.scan/1","state":"done","source":"10.1.1.100",)"
+        R"("destination":"10.2.5.100","mode":"path","job":"7f3a","dscp":33,"carried_dscp":33,)"));
     CHECK(text.find('\n') == text.size() - 1);
     const auto read = json::parse(text);
     CHECK(read == json::parse(scan_document(example_report(), true)));

@@ -16,7 +16,7 @@ ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
     report.destination = *Address::parse("10.2.5.100");
     report.entries = entries;
     report.job = "7f3a";
-    report.dscp = 33;
+    report.dscp = report.carried_dscp = 33;
     report.timing = {2ms, 5ms, 8ms, Milliseconds(5.5), Milliseconds(20.5)};
     for (const auto& entry : entries) {
         std::uint32_t hop = 0;

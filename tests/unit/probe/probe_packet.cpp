@@ -23,8 +23,13 @@ std::uint32_t folded_sum(std::span<const std::uint8_t> bytes, std::uint32_t star
 }
 
 ProbeHeader header(const char* source, const char* destination) {
-    return {
-        *Address::parse(source), *Address::parse(destination), 40001, 37, 0x12345, {1, 2, 3, 4}};
+    return {*Address::parse(source),
+            *Address::parse(destination),
+            40001,
+            37,
+            37,
+            0x12345,
+            {1, 2, 3, 4}};
 }
 
 }  // namespace

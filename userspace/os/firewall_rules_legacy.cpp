@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Rate limits in iptables-legacy: getsockopt(IPT_SO_GET_ENTRIES), like iptables-save. Reads only
+// The rules of iptables-legacy: getsockopt(IPT_SO_GET_ENTRIES), like iptables-save. Reads only
 // existing tables, because reading another would create it.
 #include <netinet/in.h>
 // Before the kernel's headers.
 #include <fmt/format.h>
-#include <linux/netfilter/xt_tcpudp.h>
+#include <linux/netfilter/x_tables.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <sys/socket.h>
@@ -14,8 +14,8 @@
 #include <fstream>
 #include <string>
 
+#include "os/firewall_rules.hpp"
 #include "os/parse.hpp"
-#include "os/rate_limit.hpp"
 
 namespace ksms {
 namespace {
@@ -51,56 +51,89 @@ std::string_view text_of(const char* name, std::size_t size) {
     return {name, strnlen(name, size)};
 }
 
-template <typename Ports>
-void take_ports(std::span<const std::uint8_t> info, std::uint8_t inverted, RateLimit& limit) {
-    Ports match{};
-    if (info.size() < sizeof match) return;
-    std::memcpy(&match, info.data(), sizeof match);
-    if ((match.invflags & inverted) != 0) return;
-    limit.first = match.dpts[0];
-    limit.last = match.dpts[1];
-}
+/// Tells which rule of which chain one is. A chain ends where the next one's name stands, in an
+/// entry of its own; the built-in ones begin where the table says.
+class RuleNames {
+public:
+    RuleNames(std::string table, std::vector<std::uint32_t> begins)
+        : table_(std::move(table)), begins_(std::move(begins)) {}
 
+    /// @param target  of the entry at this offset
+    void pass(std::size_t at, std::string_view target, std::span<const std::uint8_t> info) {
+        static constexpr std::string_view hooks[] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+                                                     "POSTROUTING"};
+        for (std::size_t hook = 0; hook < begins_.size(); ++hook)
+            if (begins_[hook] == at) begin(hooks[hook]);
+        ++number_;
+        if (target == XT_ERROR_TARGET)
+            begin(text_of(reinterpret_cast<const char*>(info.data()), info.size()));
+    }
+    [[nodiscard]] std::string text() const {
+        return fmt::format("iptables -t {} {} {}", table_, chain_, number_);
+    }
+
+private:
+    void begin(std::string_view chain) {
+        chain_ = chain;
+        number_ = 0;
+    }
+    std::string table_, chain_;
+    std::vector<std::uint32_t> begins_;  ///< by hook; all ones: the table has none there
+    std::size_t number_{0};              ///< in the chain, from 1
+};
+
+/// Nothing of an entry that is cut short.
 template <typename Ip>
-void take_rule(std::span<const std::uint8_t> bytes, std::vector<RateLimit>& to) {
+void take_rule(std::span<const std::uint8_t> bytes, std::size_t offset, RuleNames& names,
+               FirewallRules& to) {
     typename Ip::Entry entry{};
     std::memcpy(&entry, bytes.data(), sizeof entry);
-    if (entry.target_offset + sizeof(xt_entry_target) > bytes.size()) return;
+    const std::size_t targets = entry.target_offset;
+    if (targets + sizeof(xt_entry_target) > bytes.size()) return;
     xt_entry_target target{};
-    std::memcpy(&target, bytes.data() + entry.target_offset, sizeof target);
-    RateLimit limit;
-    limit.protocol = Ip::protocol(entry);
-    for (std::size_t at = sizeof entry; at + sizeof(xt_entry_match) <= entry.target_offset;) {
+    std::memcpy(&target, bytes.data() + targets, sizeof target);
+    const auto target_name = text_of(target.u.user.name, sizeof target.u.user.name);
+    const auto target_info = bytes.subspan(targets + sizeof target);
+    names.pass(offset, target_name, target_info);
+    RuleParts rule;
+    rule.services.protocol = Ip::protocol(entry);
+    for (std::size_t at = sizeof entry; at + sizeof(xt_entry_match) <= targets;) {
         xt_entry_match match{};
         std::memcpy(&match, bytes.data() + at, sizeof match);
         const std::size_t size = match.u.user.match_size;
-        if (size < sizeof match || at + size > entry.target_offset) return;
-        const auto info = bytes.subspan(at + sizeof match, size - sizeof match);
-        const auto name = text_of(match.u.user.name, sizeof match.u.user.name);
-        if (name == "tcp") take_ports<xt_tcp>(info, XT_TCP_INV_DSTPT, limit);
-        if (name == "udp") take_ports<xt_udp>(info, XT_UDP_INV_DSTPT, limit);
-        if (const auto interval = xtables_interval(name, match.u.user.revision, info))
-            limit.interval = std::max(limit.interval, *interval);
+        if (size < sizeof match || at + size > targets) return;
+        take_xtables_match(text_of(match.u.user.name, sizeof match.u.user.name),
+                           match.u.user.revision,
+                           bytes.subspan(at + sizeof match, size - sizeof match), rule);
         at += size;
     }
-    // The standard target, which accepts, drops or jumps, has an empty name.
-    const auto name = text_of(target.u.user.name, sizeof target.u.user.name);
-    if (limit.interval > nanoseconds(0) && (name.empty() || !only_notes(name))) to.push_back(limit);
+    take_xtables_target(target_name, target_info, rule);
+    if (rule.is_special()) rule.add_to(to, names.text());
 }
 
 template <typename Ip>
-void take_rules(std::span<const std::uint8_t> rules, std::vector<RateLimit>& to) {
+void take_rules(std::span<const std::uint8_t> rules, RuleNames names, FirewallRules& to) {
     for (std::size_t at = 0; at + sizeof(typename Ip::Entry) <= rules.size();) {
         typename Ip::Entry entry{};
         std::memcpy(&entry, rules.data() + at, sizeof entry);
         if (entry.next_offset < sizeof entry || at + entry.next_offset > rules.size()) break;
-        take_rule<Ip>(rules.subspan(at, entry.next_offset), to);
+        take_rule<Ip>(rules.subspan(at, entry.next_offset), at, names, to);
         at += entry.next_offset;
     }
 }
 
+/// By hook: where its chain begins.
+template <typename Info>
+std::vector<std::uint32_t> begins_of(const Info& info) {
+    std::vector<std::uint32_t> begins;
+    for (std::uint32_t hook = 0; hook < NF_INET_NUMHOOKS; ++hook)
+        begins.push_back((info.valid_hooks >> hook & 1) != 0 ? info.hook_entry[hook]
+                                                             : ~std::uint32_t{0});
+    return begins;
+}
+
 template <typename Ip>
-Status take_table(const Fd& socket, const std::string& table, std::vector<RateLimit>& to) {
+Status take_table(const Fd& socket, const std::string& table, FirewallRules& to) {
     typename Ip::Info info{};
     table.copy(info.name, sizeof info.name - 1);
     socklen_t size = sizeof info;
@@ -116,12 +149,13 @@ Status take_table(const Fd& socket, const std::string& table, std::vector<RateLi
     // Also EAGAIN: the table changed meanwhile.
     if (getsockopt(socket.get(), Ip::level, Ip::get_entries, bytes.data(), &size) != 0)
         return fail_errno(errno, what);
-    take_rules<Ip>(std::span<const std::uint8_t>(bytes).subspan(sizeof head), to);
+    take_rules<Ip>(std::span<const std::uint8_t>(bytes).subspan(sizeof head),
+                   {table, begins_of(info)}, to);
     return {};
 }
 
 template <typename Ip>
-Status take_tables(const Netns& netns, std::vector<RateLimit>& to) {
+Status take_tables(const Netns& netns, FirewallRules& to) {
     std::vector<std::string> tables;
     KSMS_CHECK(in_netns(netns, [&tables]() -> Status {
         std::ifstream names(Ip::names);
@@ -137,16 +171,16 @@ Status take_tables(const Netns& netns, std::vector<RateLimit>& to) {
 
 }  // namespace
 
-std::vector<RateLimit> parse_legacy_limits(std::span<const std::uint8_t> entries, int family) {
-    std::vector<RateLimit> limits;
+FirewallRules parse_legacy_rules(std::span<const std::uint8_t> entries, int family) {
+    FirewallRules rules;
     if (family == AF_INET)
-        take_rules<Ip4>(entries, limits);
+        take_rules<Ip4>(entries, {"", {}}, rules);
     else
-        take_rules<Ip6>(entries, limits);
-    return limits;
+        take_rules<Ip6>(entries, {"", {}}, rules);
+    return rules;
 }
 
-Status add_legacy_limits(const Netns& netns, int family, std::vector<RateLimit>& to) {
+Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to) {
     return family == AF_INET ? take_tables<Ip4>(netns, to) : take_tables<Ip6>(netns, to);
 }
 

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What firewalls say about a scan, into a plan made by hand.
+#include "route/firewall_survey.hpp"
+
+#include <netinet/in.h>
+
+#include <catch2/catch.hpp>
+
+#include "plan/fake_network.hpp"
+
+using namespace ksms;
+using namespace ksms::test;
+
+namespace {
+
+using Numbers = std::vector<std::uint8_t>;
+
+/// Three services through one router.
+struct OneRouter {
+    FakeNetwork network;
+    std::size_t src = network.node("src", false), r1 = network.node("r1", true);
+    ScanRequest request;
+    FirewallRules rules;
+
+    OneRouter() {
+        request.source = ip("10.0.0.2");
+        request.destination = ip("10.0.2.2");
+        request.services = {{IPPROTO_TCP, 22}, {IPPROTO_TCP, 23}, {IPPROTO_UDP, 23}};
+    }
+    Plan surveyed() {
+        network[r1].firewall = rules;
+        Plan plan;
+        plan.entries.push_back({PlanNetns(src, "src", 1), {}});
+        plan.routers.push_back({PlanNetns(r1, "r1", 2), {}});
+        plan.path_of = {0, 0, 0};
+        survey_firewalls(network, request, plan);
+        return plan;
+    }
+};
+
+const ServiceRange kTelnet{IPPROTO_TCP, 23, 23};
+
+}  // namespace
+
+TEST_CASE("survey: a rule that stops by a list doubts every NO once a service asked for fills it") {
+    OneRouter one;
+    one.rules.lists = {{{}, "bad", false, true, false, "t f handle 1"},
+                       {kTelnet, "bad", true, false, false, "t f handle 2"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.routers[0].memories == std::vector<std::string>{"r1 t f handle 1"});
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
+    CHECK(plan.routers[0].passed_by_memory.empty());
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings[0].find("t f handle 2") != std::string::npos);
+    CHECK(plan.spared.empty());
+}
+
+TEST_CASE("survey: a list that no service of the scan fills doubts nothing") {
+    OneRouter one;
+    one.rules.lists = {{{}, "bad", false, true, false, "asks"},
+                       {{IPPROTO_TCP, 99, 99}, "bad", true, false, false, "adds"},
+                       {{}, "other", false, true, true, "asks another list"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.routers[0].memories.empty());
+    CHECK(plan.warnings.empty());
+}
+
+TEST_CASE("survey: what opens by a list doubts a YES, and every nth packet doubts both") {
+    OneRouter one;
+    one.rules.lists = {{{IPPROTO_TCP, 22, 22}, "knocked", false, false, true, "opens"},
+                       {kTelnet, "knocked", true, false, false, "knocks"},
+                       {{IPPROTO_UDP, 0, 65535}, "", true, true, true, "nth"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.routers[0].passed_by_memory == Numbers{1, 0, 2});
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{0, 0, 2});
+    CHECK(plan.warnings.size() == 1);  // the third remembers no source
+}
+
+TEST_CASE("survey: a gentle scan spares what fills lists and what limits each source") {
+    OneRouter one;
+    one.request.gentle = true;
+    one.rules.lists = {{kTelnet, "bad", true, false, false, "adds"}};
+    one.rules.limits = {{{IPPROTO_UDP, 0, 65535}, kUsualInterval, true, "each source"},
+                        {{IPPROTO_TCP, 22, 22}, kUsualInterval, false, "all together"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.spared == Numbers{0, 1, 2});
+    CHECK(plan.sparing == std::vector<std::string>{"r1 adds", "r1 each source"});
+    CHECK(plan.warnings.empty());
+    CHECK(plan.routers[0].limits.size() == 2);
+}
+
+TEST_CASE("survey: rules that look at the DSCP are found at the source and at routers") {
+    for (const bool at_source : {true, false}) {
+        OneRouter one;
+        (at_source ? one.network[one.src].firewall : one.rules).dscp = {kTelnet};
+        CHECK(one.surveyed().dscp_filtered == std::vector<bool>{false, true, false});
+    }
+    OneRouter one;
+    one.rules.dscp = {{IPPROTO_TCP, 99, 99}};
+    CHECK(one.surveyed().dscp_filtered.empty());
+}
+
+TEST_CASE("survey: more rules than numbers count as the last one") {
+    OneRouter one;
+    for (int i = 0; i < 300; ++i)
+        one.rules.lists.push_back({kTelnet, "bad", true, true, false, std::to_string(i)});
+    one.rules.lists.push_back({{IPPROTO_TCP, 22, 22}, "bad", false, true, false, "the last"});
+    const auto plan = one.surveyed();
+    CHECK(plan.routers[0].memories.size() == 254);
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{254, 1, 0});
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the firewall rules of a namespace say about a scan itself: rules that answer a packet by
+// those before it, or by the mark that only probes have.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/service.hpp"
+
+namespace ksms {
+
+/// The services that a rule may match.
+struct ServiceRange {
+    std::uint8_t protocol{0};             ///< 0: any, or not known
+    std::uint16_t first{0}, last{65535};  ///< destination ports, as protocol
+    [[nodiscard]] bool may_have(const Service& service) const {
+        return (protocol == 0 || protocol == service.protocol) && service.port >= first &&
+               service.port <= last;
+    }
+    bool operator==(const ServiceRange&) const = default;
+};
+
+/// A rule that passes, stops or marks a packet, or enters it into a set, as often as its rate
+/// allows. Rules that only log do not count.
+struct RateLimit {
+    ServiceRange services;
+    nanoseconds interval{0};  ///< until one more packet may pass
+    bool by_source{false};    ///< it counts each source for itself
+    std::string rule;         ///< for people: "inet t f handle 7"
+};
+
+/// A rule that enters packets into a list, or answers by what is in one: a port scan trap, port
+/// knocking, every nth packet.
+struct ListRule {
+    ServiceRange services;
+    std::string list;  ///< "": the rule's own
+    bool adds{false};
+    /// What it does with a packet that the list has.
+    bool stops{false}, passes{false};
+    std::string rule;
+};
+
+struct FirewallRules {
+    std::vector<RateLimit> limits;
+    std::vector<ListRule> lists;
+    std::vector<ServiceRange> dscp;  ///< of rules that look at the DSCP, or may
+};
+
+/// The interval of a rule whose rate is not known (a named limit, bytes instead of packets).
+inline constexpr std::chrono::milliseconds kUsualInterval{200};
+
+/// A limit on concurrent connections needs no pause, only the removal of earlier connections.
+inline constexpr nanoseconds kConnections{1};
+
+}  // namespace ksms

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "os/firewall_rules.hpp"
+
+#include <fmt/format.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_hashlimit.h>
+#include <linux/netfilter/xt_limit.h>
+#include <linux/netfilter/xt_multiport.h>
+#include <linux/netfilter/xt_recent.h>
+#include <linux/netfilter/xt_set.h>
+#include <linux/netfilter/xt_tcpudp.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+
+namespace ksms {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Nothing if the match has another size than in this header.
+template <typename T>
+std::optional<T> read_as(std::span<const std::uint8_t> info, std::size_t at = 0) {
+    T value{};
+    if (info.size() < at + sizeof value) return std::nullopt;
+    std::memcpy(&value, info.data() + at, sizeof value);
+    return value;
+}
+
+template <typename Config>
+void take_hashlimit(std::span<const std::uint8_t> info, std::size_t at, std::uint64_t scale,
+                    RuleParts& rule) {
+    const auto config = read_as<Config>(info, at);
+    rule.by_source |= !config || (config->mode & XT_HASHLIMIT_HASH_SIP) != 0;
+    const bool packets = config && (config->mode & XT_HASHLIMIT_BYTES) == 0;
+    rule.limit(packets ? interval_of(config->avg * (in_ns(1s) / scale)) : kUsualInterval);
+}
+
+void take_hashlimit(std::uint32_t revision, std::span<const std::uint8_t> info, RuleParts& rule) {
+    switch (revision) {
+        case 1:
+            return take_hashlimit<hashlimit_cfg1>(info, offsetof(xt_hashlimit_mtinfo1, cfg),
+                                                  XT_HASHLIMIT_SCALE, rule);
+        case 2:
+            return take_hashlimit<hashlimit_cfg2>(info, offsetof(xt_hashlimit_mtinfo2, cfg),
+                                                  XT_HASHLIMIT_SCALE_v2, rule);
+        case 3:
+            return take_hashlimit<hashlimit_cfg3>(info, offsetof(xt_hashlimit_mtinfo3, cfg),
+                                                  XT_HASHLIMIT_SCALE_v2, rule);
+        default: rule.by_source = true; return rule.limit(kUsualInterval);
+    }
+}
+
+template <typename Ports>
+void take_ports(std::span<const std::uint8_t> info, std::uint8_t inverted, RuleParts& rule) {
+    const auto match = read_as<Ports>(info);
+    if (!match || (match->invflags & inverted) != 0) return;
+    rule.services.first = match->dpts[0];
+    rule.services.last = match->dpts[1];
+}
+
+/// From the lowest to the highest of them.
+void take_several_ports(std::span<const std::uint8_t> info, RuleParts& rule) {
+    const auto match = read_as<xt_multiport_v1>(info);
+    if (!match || match->invert != 0 || match->flags != XT_MULTIPORT_DESTINATION ||
+        match->count == 0)
+        return;
+    const auto ports =
+        std::span(match->ports).first(std::min<std::size_t>(match->count, XT_MULTI_PORTS));
+    const auto [least, most] = std::ranges::minmax(ports);
+    rule.services.first = least;
+    rule.services.last = most;
+}
+
+void take_recent(std::span<const std::uint8_t> info, RuleParts& rule) {
+    const auto match =
+        read_as<xt_recent_mtinfo>(info.first(std::min(info.size(), sizeof(xt_recent_mtinfo))));
+    if (!match) {
+        rule.lists.push_back({"", true, true, false});
+        return;
+    }
+    const bool asks = (match->check_set & (XT_RECENT_CHECK | XT_RECENT_UPDATE)) != 0;
+    const bool adds =
+        (match->check_set & (XT_RECENT_SET | XT_RECENT_UPDATE | XT_RECENT_REMOVE)) != 0;
+    const std::string name(match->name, strnlen(match->name, sizeof match->name));
+    // --update refreshes what is on the list, and enters nobody.
+    const bool enters = adds && (match->check_set & XT_RECENT_UPDATE) == 0;
+    rule.lists.push_back({"recent " + name, enters, asks, match->invert != 0});
+}
+
+constexpr std::uint8_t kInvertedSet = 1;  // linux/netfilter/ipset/ip_set.h, IPSET_INV_MATCH
+
+/// xt_set_info, with which every revision of the match and of the target begins.
+std::optional<xt_set_info> set_in(std::span<const std::uint8_t> info, std::size_t which = 0) {
+    return read_as<xt_set_info>(info, which * sizeof(xt_set_info));
+}
+
+}  // namespace
+
+nanoseconds interval_of(std::uint64_t ns) {
+    constexpr std::chrono::years century{100};
+    return std::min<nanoseconds>(from_ns(ns), century);
+}
+
+void take_xtables_match(std::string_view name, std::uint32_t revision,
+                        std::span<const std::uint8_t> info, RuleParts& rule) {
+    // Those two compare bytes anywhere in the packet.
+    rule.reads_dscp |= name == "dscp" || name == "tos" || name == "u32" || name == "bpf";
+    if (name == "tcp") take_ports<xt_tcp>(info, XT_TCP_INV_DSTPT, rule);
+    if (name == "udp") take_ports<xt_udp>(info, XT_UDP_INV_DSTPT, rule);
+    if (name == "multiport") take_several_ports(info, rule);
+    if (name == "limit") {
+        const auto limit = read_as<xt_rateinfo>(info);
+        rule.limit(limit ? interval_of(limit->avg * (in_ns(1s) / XT_LIMIT_SCALE)) : kUsualInterval);
+    }
+    if (name == "hashlimit") take_hashlimit(revision, info, rule);
+    if (name == "connlimit") {
+        rule.by_source = true;
+        rule.limit(kConnections);
+    }
+    if (name == "recent") take_recent(info, rule);
+    if (name == "set")
+        if (const auto set = set_in(info))
+            rule.lists.push_back({fmt::format("ipset {}", set->index), false, true,
+                                  (set->flags & kInvertedSet) != 0});
+    if (name == "statistic" || name == "quota" || name == "psd")
+        rule.lists.push_back({"", true, true, false});
+}
+
+void take_xtables_target(std::string_view name, std::span<const std::uint8_t> info,
+                         RuleParts& rule) {
+    static constexpr std::string_view only_note[] = {"LOG",   "NFLOG", "ULOG",
+                                                     "TRACE", "AUDIT", "LED"};
+    if (std::ranges::find(only_note, name) != std::end(only_note)) return;
+    rule.effect = RuleEffect::either;
+    if (name == "REJECT") rule.effect = RuleEffect::stops;
+    if (name == "SET")
+        for (const std::size_t which : {0, 1})
+            if (const auto set = set_in(info, which); set && set->index != IPSET_INVALID_ID)
+                rule.lists.push_back({fmt::format("ipset {}", set->index), true, false, false});
+    if (!name.empty()) return;
+    // The standard target: -1 - verdict; otherwise it jumps, or returns.
+    const auto verdict = read_as<int>(info);
+    if (verdict == -1 - NF_DROP) rule.effect = RuleEffect::stops;
+    if (verdict == -1 - NF_ACCEPT) rule.effect = RuleEffect::passes;
+}
+
+void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
+    const bool adds = std::ranges::any_of(lists, &List::adds);
+    const bool matters = effect != RuleEffect::none || adds;
+    if (interval > 0ns && matters) rules.limits.push_back({services, interval, by_source, rule});
+    if (reads_dscp && matters) rules.dscp.push_back(services);
+    for (const auto& list : lists) {
+        ListRule found{services, list.name, list.adds, false, false, rule};
+        if (list.asks) {
+            found.stops = effect == RuleEffect::stops || effect == RuleEffect::either;
+            found.passes = effect == RuleEffect::passes || effect == RuleEffect::either;
+            if (list.inverted) std::swap(found.stops, found.passes);
+        }
+        if (found.adds || found.stops || found.passes) rules.lists.push_back(std::move(found));
+    }
+}
+
+Result<FirewallRules> firewall_rules(const Netns& netns, int family) {
+    FirewallRules rules;
+    KSMS_CHECK(add_nft_rules(netns, family, rules));
+    KSMS_CHECK(add_legacy_rules(netns, family, rules));
+    return rules;
+}
+
+}  // namespace ksms

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Reads what the firewall rules of a namespace say about a scan: nftables, iptables-nft,
+// iptables-legacy.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/firewall_rules.hpp"
+#include "os/netns.hpp"
+
+namespace ksms {
+
+/// @param family  AF_INET or AF_INET6
+Result<FirewallRules> firewall_rules(const Netns& netns, int family);
+
+/// For the files of this room.
+/// Interval of a rule, limited to a century so that sums do not overflow.
+nanoseconds interval_of(std::uint64_t ns);
+Status add_nft_rules(const Netns& netns, int family, FirewallRules& to);
+Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to);
+
+/// What a rule does with a packet that matches.
+enum class RuleEffect : std::uint8_t {
+    none,  ///< it counts, logs, or is not known yet
+    stops,
+    passes,
+    either,  ///< it goes on in another chain, with a mark, …
+};
+
+/// One rule, put together from its matches.
+struct RuleParts {
+    ServiceRange services;
+    nanoseconds interval{0};  ///< 0: no limit
+    bool by_source{false};
+    bool reads_dscp{false};
+    struct List {
+        std::string name;
+        bool adds{false}, asks{false}, inverted{false};
+    };
+    std::vector<List> lists;
+    RuleEffect effect{RuleEffect::none};
+
+    /// Does it answer a probe by more than a user's packet has?
+    [[nodiscard]] bool is_special() const {
+        return interval > nanoseconds(0) || reads_dscp || !lists.empty();
+    }
+    void limit(nanoseconds to) { interval = std::max(interval, to); }
+    /// Enters the rule where it concerns a scan.
+    /// @param rule  for people
+    void add_to(FirewallRules& rules, const std::string& rule) const;
+};
+
+/// Takes an xtables match. @param info  as its kernel module defines it
+void take_xtables_match(std::string_view name, std::uint32_t revision,
+                        std::span<const std::uint8_t> info, RuleParts& rule);
+/// Takes an xtables target. @param info  likewise; of the standard target its verdict
+void take_xtables_target(std::string_view name, std::span<const std::uint8_t> info,
+                         RuleParts& rule);
+
+}  // namespace ksms

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The rules of nftables and iptables-nft: NFT_MSG_GETRULE, linux/netfilter/nf_tables.h.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "os/firewall_rules.hpp"
+#include "os/list.hpp"
+#include "os/message.hpp"
+#include "os/netlink.hpp"
+#include "os/nftables.hpp"
+#include "os/parse.hpp"
+
+#include "base/clock.hpp"
+
+namespace ksms {
+namespace {
+
+constexpr std::uint64_t kProbeBytes = 80;
+/// Expressions that decide what becomes of a packet, beside verdicts.
+constexpr std::string_view kDecisions[] = {"queue", "synproxy", "notrack", "nat", "masq",
+                                           "redir", "tproxy",   "fwd",     "dup"};
+
+nanoseconds interval_of_limit(const Attributes& limit) {
+    const auto rate = limit.be64(NFTA_LIMIT_RATE);
+    const auto seconds = limit.be64(NFTA_LIMIT_UNIT);
+    if (rate == 0 || seconds == 0) return kUsualInterval;
+    const bool bytes = limit.be32(NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES;
+    const auto interval = seconds * in_ns(std::chrono::seconds(1)) / rate;
+    return interval_of(std::max<std::uint64_t>(1, interval * (bytes ? kProbeBytes : 1)));
+}
+
+/// Of an expression that a set has for each of its elements; 0: it limits nothing.
+nanoseconds interval_of_expression(const nlattr* expression) {
+    if (expression == nullptr) return nanoseconds(0);
+    const Attributes parts(expression, NFTA_EXPR_MAX);
+    const auto name = parts.text(NFTA_EXPR_NAME);
+    if (name == "limit")
+        return interval_of_limit(Attributes(parts[NFTA_EXPR_DATA], NFTA_LIMIT_MAX));
+    return name == "connlimit" ? kConnections : nanoseconds(0);
+}
+
+nanoseconds slowest_of(const nlattr* one, const nlattr* several) {
+    auto slowest = interval_of_expression(one);
+    for_each_attribute(several, [&](const nlattr* each) {
+        slowest = std::max(slowest, interval_of_expression(each));
+    });
+    return slowest;
+}
+
+std::string key_of(std::uint8_t family, const std::string& table, const std::string& set) {
+    return fmt::format("{} {} {}", family, table, set);
+}
+
+/// A rule, built up from its expressions.
+class Rule {
+public:
+    Rule(std::uint8_t family, std::string table, const std::vector<NftLimitedSet>& limited)
+        : family_(family), table_(std::move(table)), limited_(limited) {}
+
+    RuleParts take_all(const nlattr* list) {
+        for_each_attribute(list, [this](const nlattr* expression) { take(expression); });
+        return std::move(rule_);
+    }
+
+private:
+    void take(const nlattr* expression) {
+        const Attributes parts(expression, NFTA_EXPR_MAX);
+        const auto name = parts.text(NFTA_EXPR_NAME);
+        const auto* data = parts[NFTA_EXPR_DATA];
+        use_loaded(name, data);
+        if (name == "limit") rule_.limit(interval_of_limit(Attributes(data, NFTA_LIMIT_MAX)));
+        if (name == "connlimit") rule_.limit(kConnections);
+        if (name == "quota" || name == "numgen") rule_.lists.push_back({"", true, true, false});
+        if (name == "objref") take_object(Attributes(data, NFTA_OBJREF_MAX));
+        if (name == "match") take_match(Attributes(data, NFTA_MATCH_MAX));
+        if (name == "target") take_target(Attributes(data, NFTA_TARGET_MAX));
+        if (name == "payload" || name == "meta") take_load(name, data);
+        if (name == "cmp") take_comparison(Attributes(data, NFTA_CMP_MAX));
+        if (name == "range") take_range(Attributes(data, NFTA_RANGE_MAX));
+        if (name == "dynset") take_dynset(Attributes(data, NFTA_DYNSET_MAX));
+        if (name == "lookup") take_lookup(Attributes(data, NFTA_LOOKUP_MAX));
+        if (name == "immediate") take_immediate(Attributes(data, NFTA_IMMEDIATE_MAX));
+        if (name == "reject") rule_.effect = RuleEffect::stops;
+        if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
+            rule_.effect = RuleEffect::either;
+    }
+
+    /// Does it set a mark or the like?
+    static bool writes(const std::string& name, const nlattr* data) {
+        if (name == "meta") return Attributes(data, NFTA_META_MAX)[NFTA_META_SREG] != nullptr;
+        if (name == "ct") return Attributes(data, NFTA_CT_MAX)[NFTA_CT_SREG] != nullptr;
+        if (name == "payload")
+            return Attributes(data, NFTA_PAYLOAD_MAX)[NFTA_PAYLOAD_SREG] != nullptr;
+        return false;
+    }
+
+    /// A DSCP that was loaded is looked at by whatever comes next, unless that writes it back.
+    void use_loaded(const std::string& name, const nlattr* data) {
+        if (loaded_ != Loaded::dscp || name == "bitwise" || name == "byteorder") return;
+        if (name != "payload" || !writes(name, data)) rule_.reads_dscp = true;
+        loaded_ = Loaded::other;
+    }
+
+    void take_object(const Attributes& object) {
+        const auto type = object.be32(NFTA_OBJREF_IMM_TYPE);
+        if (type == NFT_OBJECT_LIMIT) rule_.limit(kUsualInterval);
+        if (type == NFT_OBJECT_QUOTA) rule_.lists.push_back({"", true, true, false});
+    }
+
+    void take_match(const Attributes& match) {
+        take_xtables_match(match.text(NFTA_MATCH_NAME), match.be32(NFTA_MATCH_REV),
+                           match.bytes(NFTA_MATCH_INFO), rule_);
+    }
+
+    void take_target(const Attributes& target) {
+        take_xtables_target(target.text(NFTA_TARGET_NAME), target.bytes(NFTA_TARGET_INFO), rule_);
+    }
+
+    /// With a limit of its own a set is a meter.
+    void take_dynset(const Attributes& dynset) {
+        const auto interval = slowest_of(dynset[NFTA_DYNSET_EXPR], dynset[NFTA_DYNSET_EXPRESSIONS]);
+        if (interval > nanoseconds(0)) {
+            rule_.by_source = true;
+            rule_.limit(interval);
+            return;
+        }
+        rule_.lists.push_back(
+            {key_of(family_, table_, dynset.text(NFTA_DYNSET_SET_NAME)), true, false, false});
+    }
+
+    void take_lookup(const Attributes& lookup) {
+        auto key = key_of(family_, table_, lookup.text(NFTA_LOOKUP_SET));
+        const auto limited = std::ranges::find(limited_, key, &NftLimitedSet::key);
+        if (limited != limited_.end()) {
+            rule_.by_source = true;
+            rule_.limit(limited->interval);
+        }
+        const bool inverted = (lookup.be32(NFTA_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV) != 0;
+        rule_.lists.push_back({std::move(key), false, true, inverted});
+        if (lookup[NFTA_LOOKUP_DREG] != nullptr && lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT)
+            rule_.effect = RuleEffect::either;
+    }
+
+    void take_immediate(const Attributes& immediate) {
+        if (immediate.be32(NFTA_IMMEDIATE_DREG) != NFT_REG_VERDICT) return;
+        const Attributes value(immediate[NFTA_IMMEDIATE_DATA], NFTA_DATA_MAX);
+        const Attributes verdict(value[NFTA_DATA_VERDICT], NFTA_VERDICT_MAX);
+        switch (verdict.be32(NFTA_VERDICT_CODE)) {
+            case NF_DROP: rule_.effect = RuleEffect::stops; break;
+            case NF_ACCEPT: rule_.effect = RuleEffect::passes; break;
+            default: rule_.effect = RuleEffect::either;
+        }
+    }
+
+    /// Notes what the next comparison refers to.
+    void take_load(const std::string& name, const nlattr* data) {
+        loaded_ = Loaded::other;
+        if (name == "meta") {
+            if (Attributes(data, NFTA_META_MAX).be32(NFTA_META_KEY) == NFT_META_L4PROTO)
+                loaded_ = Loaded::protocol;
+            return;
+        }
+        const Attributes payload(data, NFTA_PAYLOAD_MAX);
+        if (payload[NFTA_PAYLOAD_DREG] == nullptr) return;
+        const auto base = payload.be32(NFTA_PAYLOAD_BASE);
+        const auto offset = payload.be32(NFTA_PAYLOAD_OFFSET);
+        const auto length = payload.be32(NFTA_PAYLOAD_LEN);
+        if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2 && length == 2)
+            loaded_ = Loaded::port;
+        // The second byte of IPv4, the first two of IPv6 (RFC 2474).
+        if (base == NFT_PAYLOAD_NETWORK_HEADER && offset <= 1 && offset + length >= 2)
+            loaded_ = Loaded::dscp;
+    }
+
+    void take_comparison(const Attributes& comparison) {
+        const auto value = number_in(comparison[NFTA_CMP_DATA]);
+        if (!value) return;
+        const auto operation = comparison.be32(NFTA_CMP_OP);
+        auto& services = rule_.services;
+        if (operation == NFT_CMP_EQ && loaded_ == Loaded::protocol)
+            services.protocol = static_cast<std::uint8_t>(*value >> 8);
+        if (loaded_ != Loaded::port) return;
+        if (operation == NFT_CMP_EQ || operation == NFT_CMP_GTE) services.first = *value;
+        if (operation == NFT_CMP_EQ || operation == NFT_CMP_LTE) services.last = *value;
+    }
+
+    void take_range(const Attributes& range) {
+        const auto from = number_in(range[NFTA_RANGE_FROM_DATA]);
+        const auto to = number_in(range[NFTA_RANGE_TO_DATA]);
+        const bool inside = range.be32(NFTA_RANGE_OP) == NFT_RANGE_EQ;
+        if (loaded_ != Loaded::port || !inside || !from || !to) return;
+        rule_.services.first = *from;
+        rule_.services.last = *to;
+    }
+
+    /// The first two bytes, in network order; a single byte is the upper one.
+    static std::optional<std::uint16_t> number_in(const nlattr* data) {
+        const Attributes value(data, NFTA_DATA_MAX);
+        const auto bytes = value.bytes(NFTA_DATA_VALUE);
+        if (bytes.empty()) return std::nullopt;
+        return static_cast<std::uint16_t>(bytes[0] << 8 | (bytes.size() > 1 ? bytes[1] : 0));
+    }
+
+    enum class Loaded { other, protocol, port, dscp };
+    std::uint8_t family_;
+    std::string table_;
+    const std::vector<NftLimitedSet>& limited_;
+    Loaded loaded_{Loaded::other};
+    RuleParts rule_;
+};
+
+bool concerns(std::uint8_t table_family, int family) {
+    return table_family != (family == AF_INET ? NFPROTO_IPV6 : NFPROTO_IPV4) &&
+           table_family != NFPROTO_ARP;
+}
+
+}  // namespace
+
+std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message) {
+    const auto* general = fixed_part<nfgenmsg>(message);
+    if (general == nullptr) return std::nullopt;
+    const Attributes set(message, sizeof *general, NFTA_SET_MAX);
+    const auto interval = slowest_of(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
+    if (interval == nanoseconds(0)) return std::nullopt;
+    return NftLimitedSet{
+        key_of(general->nfgen_family, set.text(NFTA_SET_TABLE), set.text(NFTA_SET_NAME)), interval};
+}
+
+void parse_nft_scan_rule(const nlmsghdr* message, int family,
+                         const std::vector<NftLimitedSet>& limited, FirewallRules& to) {
+    const auto* general = fixed_part<nfgenmsg>(message);
+    if (general == nullptr || !concerns(general->nfgen_family, family)) return;
+    const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
+    const auto table = parts.text(NFTA_RULE_TABLE);
+    const auto rule =
+        Rule(general->nfgen_family, table, limited).take_all(parts[NFTA_RULE_EXPRESSIONS]);
+    if (!rule.is_special()) return;
+    rule.add_to(to, fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table,
+                                parts.text(NFTA_RULE_CHAIN), parts.be64(NFTA_RULE_HANDLE)));
+}
+
+Status add_nft_rules(const Netns& netns, int family, FirewallRules& to) {
+    if (!nftables_loaded()) return {};
+    KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
+    const auto what = "read the rules of nftables in " + netns.name();
+    Message sets(nft_message(NFT_MSG_GETSET), 0);
+    sets.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
+    const auto limited = list(netfilter, sets, what, parse_nft_set);
+    // A kernel without nftables does not know the request.
+    const int err = limited ? 0 : limited.error().err;
+    if (err == EINVAL || err == EOPNOTSUPP) return {};
+    if (!limited) return std::unexpected(limited.error());
+    Message request(nft_message(NFT_MSG_GETRULE), 0);
+    request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
+    FirewallRules found;
+    KSMS_CHECK(netfilter.dump(
+        request, what, [&] { found = {}; },
+        [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, *limited, found); }));
+    to.limits.insert(to.limits.end(), found.limits.begin(), found.limits.end());
+    to.lists.insert(to.lists.end(), found.lists.begin(), found.lists.end());
+    to.dscp.insert(to.dscp.end(), found.dscp.begin(), found.dscp.end());
+    return {};
+}
+
+}  // namespace ksms
