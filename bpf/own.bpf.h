@@ -87,10 +87,10 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
         return false;
     }
     /* A router that translates both ways leaves no address and no port as it was. 64 bits of a
-     * datagram are ours already; of a SYN, the mark. */
+     * datagram are ours already; of a SYN, the DSCP. */
     return ksms_find_service(probe) && packet->protocol == probe->protocol &&
            (destination || source || packet->source_port == probe->source_port ||
-            packet->destination_port == probe->port || packet->dscp == probe->dscp ||
+            packet->destination_port == probe->port || packet->dscp == scan->carried ||
             packet->protocol == IPPROTO_UDP);
 }
 

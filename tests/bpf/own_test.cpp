@@ -179,6 +179,14 @@ TEST_CASE("a probe that carries another DSCP than its scan's is known by its tok
         bench.run(program, build(packet).frame);
         counter = bench.counter(scan, program.direction, 1, ssh);
         CHECK(counter->flags == KSMS_SEEN_REMARKED);
+        // What it carries is its mark.
+        packet = translated(bench, scan, none);
+        packet.dscp = static_cast<std::uint8_t>(scan.dscp);
+        bench.run(program, build(packet).frame);
+        CHECK(bench.tap_figures(program).own == 2);
+        packet.dscp = 10;
+        bench.run(program, build(packet).frame);
+        CHECK(bench.tap_figures(program).own == 3);
     });
 }
 
