@@ -101,7 +101,7 @@ struct Firewall {
 
 /// What a random rule may speak of.
 struct Surroundings {
-    int router, routers;  ///< counted from 1; link n is in front of router n
+    int router, routers;     ///< counted from 1; link n is in front of router n
     std::vector<int> dscps;  ///< of the packets, and of others like them
     std::vector<int> ports;
 };

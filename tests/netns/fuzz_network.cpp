@@ -74,8 +74,7 @@ std::vector<std::string> traps_of(const lab::Lab& lab, const Network& network, i
 
 void add_routes(const lab::Lab& lab, const Network& network, int number) {
     for (const int family : {4, 6}) {
-        std::vector<std::string> lines{"route add default via " +
-                                       lab.address(family, number + 1, 2)};
+        std::vector<std::string> lines{"route add " + way_on(lab, network, number, family)};
         if (number > 1)
             lines.push_back(fmt::format("route add {} via {}", lab.subnet(family, 1),
                                         lab.address(family, number, 1)));
@@ -107,11 +106,13 @@ Network random_network(std::uint64_t seed) {
     network.firewalls.resize(1);  // counted from 1
     network.traps.resize(1);
     network.strict.resize(1);
+    network.elements.resize(1);
     for (int number = 1; number <= network.routers; ++number) {
         around.router = number;
         network.firewalls.push_back(random_firewall(random, around));
         network.traps.push_back(some_trap(random, network.services));
         network.strict.push_back(random.chance(12));
+        network.elements.push_back(some_elements(random, number, network.routers));
     }
     for (int link = 0; link <= network.routers + 1; ++link)
         network.bridged.push_back(random.chance(15));
@@ -140,12 +141,14 @@ std::string ports(const Network& network) {
     return text;
 }
 
-void build(lab::Lab& lab, const Network& network) {
+std::vector<Fd> build(lab::Lab& lab, const Network& network) {
+    std::vector<Fd> held;
     const int last = network.routers + 1;
     lab.host("src");
     for (int number = 1; number < last; ++number) lab.router(router(number));
     lab.host("dst");
     for (int link = 1; link <= last; ++link) join(lab, network, link);
+    for (int number = 1; number < last; ++number) put_devices(lab, network, number);
     // A second address, that a firewall may translate to, and one that every firewall lets through.
     for (const int host : {3, 4})
         lab.ip("dst", {fmt::format("addr add {}/29 dev eth0", lab.address(4, last, host)),
@@ -157,7 +160,9 @@ void build(lab::Lab& lab, const Network& network) {
         if (network.strict[static_cast<std::size_t>(number)])
             lab.sysctl(router(number), "ipv4/conf/all/rp_filter", "1");
         apply(lab, router(number), network.firewalls[static_cast<std::size_t>(number)]);
+        for (auto& fd : put_elements(lab, network, number)) held.push_back(std::move(fd));
     }
+    return held;
 }
 
 }  // namespace ksms::fuzz

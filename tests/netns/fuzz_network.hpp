@@ -2,9 +2,11 @@
 // Random networks: src - r1 - … - rN - dst, with random firewalls, routes and bridges between.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "fuzz_element.hpp"
 #include "fuzz_firewall.hpp"
 #include "lab/lab.hpp"
 
@@ -39,7 +41,8 @@ struct Network {
     std::vector<bool> bridged;  ///< by link: joined by a bridge in a namespace of its own
     std::vector<Firewall> firewalls;
     std::vector<Trap> traps;
-    std::vector<bool> strict;  ///< rp_filter
+    std::vector<std::set<Element>> elements;  ///< by router
+    std::vector<bool> strict;                 ///< rp_filter
     Goal goal{Goal::host};
     int dscp{0};     ///< of the scan
     int as_dscp{0};  ///< of the packets whose fate it tells
@@ -48,7 +51,8 @@ struct Network {
 
 Network random_network(std::uint64_t seed);
 
-void build(lab::Lab& lab, const Network& network);
+/// @return what must live as long as the network
+std::vector<Fd> build(lab::Lab& lab, const Network& network);
 
 inline std::string router(int number) {
     return "r" + std::to_string(number);

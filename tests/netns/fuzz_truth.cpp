@@ -37,7 +37,7 @@ Fd open_socket(int family, int type, int protocol) {
     return fd;
 }
 
-/// Everything that comes into a namespace and goes out of it, on every interface.
+/// What comes into a namespace and goes out of it. Copies that go elsewhere pass by.
 class Sniffer {
 public:
     struct Seen {
@@ -45,8 +45,14 @@ public:
         bool out;
     };
 
-    explicit Sniffer(const std::string& netns) {
-        lab::inside(netns, [&] { fd_ = open_socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL)); });
+    /// @param in, out  interfaces; "": every one
+    explicit Sniffer(const std::string& netns, const std::string& in = {},
+                     const std::string& out = {}) {
+        lab::inside(netns, [&] {
+            fd_ = open_socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL));
+            if (!in.empty()) in_ = static_cast<int>(::if_nametoindex(in.c_str()));
+            if (!out.empty()) out_ = static_cast<int>(::if_nametoindex(out.c_str()));
+        });
     }
 
     const std::vector<Seen>& seen() {
@@ -57,8 +63,10 @@ public:
             const auto got = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0,
                                         reinterpret_cast<sockaddr*>(&from), &size);
             if (got <= 0) return seen_;
-            const bool ours =
-                from.sll_pkttype == PACKET_HOST || from.sll_pkttype == PACKET_OUTGOING;
+            const bool came = from.sll_pkttype == PACKET_HOST,
+                       left = from.sll_pkttype == PACKET_OUTGOING;
+            const bool ours = (came && (in_ == 0 || in_ == from.sll_ifindex)) ||
+                              (left && (out_ == 0 || out_ == from.sll_ifindex));
             const auto packet =
                 ours ? read_packet(std::span(buffer.data(), static_cast<std::size_t>(got)))
                      : std::nullopt;
@@ -82,6 +90,7 @@ public:
 
 private:
     Fd fd_;
+    int in_{0}, out_{0};
     std::vector<Seen> seen_;
 };
 
@@ -179,7 +188,10 @@ public:
     Observation(const lab::Lab& lab, const Network& network, int family)
         : lab_(lab), network_(network), family_(family), dst_(lab.netns("dst")) {
         for (int number = 1; number <= network.routers; ++number) {
-            sniffers_.emplace_back(lab.netns(router(number)));
+            const auto& beside = network.elements[static_cast<std::size_t>(number)];
+            sniffers_.emplace_back(lab.netns(router(number)),
+                                   beside.contains(Element::bridge) ? "port0" : "eth0",
+                                   beside.contains(Element::macvlan) ? "low1" : "eth1");
             delivered_.emplace_back(lab.netns(router(number)), family);
         }
     }

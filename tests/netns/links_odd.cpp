@@ -30,12 +30,12 @@ struct Service {
     int port;
 };
 const std::vector<Service> kServices{{"tcp", 22}, {"tcp", 23}, {"udp", 53}, {"udp", 69}};
-constexpr const char* kPorts = "22/tcp,23/tcp,53/udp,69/udp";
+constexpr const char* kLinkPorts = "22/tcp,23/tcp,53/udp,69/udp";
 constexpr int kSentinel = 33434;
 
 /// src - r1 - r2 - dst by links 1, 2, 3; r2 stops 23/tcp and 69/udp. The odd link joins r1 and r2
 /// too, as link 4.
-void build(Lab& lab) {
+void build_links(Lab& lab) {
     lab.host("src");
     lab.router("r1");
     lab.router("r2");
@@ -95,8 +95,8 @@ void check_link(const Lab& lab, int family, const std::string& interface) {
     const auto truth = observe(lab, family);
     REQUIRE(truth == std::vector<bool>{true, false, true, false});
     for (const std::string mode : {"path", "isolated"}) {
-        const auto result = scan(lab, lab.address(family, 1, 1), lab.address(family, 3, 2), kPorts,
-                                 {"--mode", mode});
+        const auto result = scan(lab, lab.address(family, 1, 1), lab.address(family, 3, 2),
+                                 kLinkPorts, {"--mode", mode});
         INFO(result.text());
         CHECK(result.exit() == 0);
         for (std::size_t i = 0; i < kServices.size(); ++i) {
@@ -176,7 +176,7 @@ private:
 
 TEST_CASE("links: vxlan between two routers") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     for (const auto& [node, local, remote] : {std::tuple{"r1", 1, 2}, std::tuple{"r2", 2, 1}})
         lab.ip(node, {fmt::format("link add vx0 type vxlan id 5 dstport 4789 local {} remote {}",
                                   lab.address(4, 2, local), lab.address(4, 2, remote))});
@@ -186,7 +186,7 @@ TEST_CASE("links: vxlan between two routers") {
 
 TEST_CASE("links: macvlan upon a router's interface") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     lab.ip("r2", {"link add mac0 link eth0 type macvlan mode bridge"});
     // Else eth0 answers for mac0's address too, and whichever comes first is believed (ARP flux).
     lab.sysctl("r2", "ipv4/conf/all/arp_ignore", "1");
@@ -196,7 +196,7 @@ TEST_CASE("links: macvlan upon a router's interface") {
 
 TEST_CASE("links: a bridge inside a router") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     lab.ip("r2", {"link add br0 type bridge", "link set eth0 master br0"});
     use_odd_link(lab, "eth1", "br0");
     for (const int family : {4, 6}) check_link(lab, family, "br0");
@@ -204,7 +204,7 @@ TEST_CASE("links: a bridge inside a router") {
 
 TEST_CASE("links: tun, which has no Ethernet header") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     const TunWire wire(lab, "r1", "r2");
     use_odd_link(lab, "tun0", "tun0");
     for (const int family : {4, 6}) check_link(lab, family, "tun0");
@@ -212,7 +212,7 @@ TEST_CASE("links: tun, which has no Ethernet header") {
 
 TEST_CASE("links: the smallest MTU that IPv4 has") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 2, 1);
     lab.ip("r1", {"link set eth1 mtu 68"});
@@ -222,7 +222,7 @@ TEST_CASE("links: the smallest MTU that IPv4 has") {
 
 TEST_CASE("links: a way back by another interface, with a reverse path filter and without") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     lab.link({"r1", "eth2", 1}, {"r2", "eth2", 2}, 5);
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 5, 1);
@@ -235,7 +235,7 @@ TEST_CASE("links: a way back by another interface, with a reverse path filter an
 
 TEST_CASE("links: an egress interface that is down is no route, at that router") {
     Lab lab;
-    build(lab);
+    build_links(lab);
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 2, 1);
     lab.ip("r2", {"link set eth1 down"});
