@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Why a probe was dropped: the kernel's reason, its function, the hook, and the words for people.
 #include <fmt/format.h>
-#include <sys/utsname.h>
 
 #include <catch2/catch.hpp>
 #include <cstdio>
@@ -10,18 +9,11 @@
 
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
+#include "lab/truth.hpp"
 
 namespace {
 
 using namespace ksms::lab;
-
-bool is_before(int major, int minor) {
-    utsname name{};
-    ::uname(&name);
-    int has_major = 0, has_minor = 0;
-    return std::sscanf(name.release, "%d.%d", &has_major, &has_minor) == 2 &&
-           std::pair(has_major, has_minor) < std::pair(major, minor);
-}
 
 std::string why(const Scan& result, const char* protocol, int port) {
     const auto text = result.end(protocol, port)["why"];
@@ -48,7 +40,7 @@ const std::vector<Stop>& stops() {
 
 TEST_CASE("a firewall's drop: hook, reason and place at each kind of firewall") {
     // nf_tables drops by itself in newer kernels, Debian's later builds of 6.1 among them.
-    const std::string hook_of_old = is_before(6, 7) ? "nf_hook_slow" : "";
+    const std::string hook_of_old = !is_linux(6, 7) ? "nf_hook_slow" : "";
     Lab lab;
     build_chain(lab);
     std::string ports;

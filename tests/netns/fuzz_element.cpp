@@ -137,9 +137,13 @@ void put_devices(lab::Lab& lab, const Network& network, int number) {
     if (!has(network, number, Element::bridge)) return;
     replace(lab, node, "eth0", "port0", "link add eth0 type bridge mcast_snooping 0", number, 2);
     lab.ip(node, {"link set port0 master eth0"});
-    if (!has(network, number, Element::bridge_nf)) return;
+    // It is on in every namespace as soon as the module is there.
+    const int on = has(network, number, Element::bridge_nf) ? 1 : 0;
     for (const char* table : {"ip", "ip6"})
-        lab.sysctl(node, fmt::format("bridge/bridge-nf-call-{}tables", table), "1");
+        lab.in(node, {"sh", "-c",
+                      fmt::format("cd /proc/sys/net/bridge && echo {} >bridge-nf-call-{}tables || "
+                                  "[ {} = 0 ]",
+                                  on, table, on)});
 }
 
 std::string way_on(const lab::Lab& lab, const Network& network, int number, int family) {

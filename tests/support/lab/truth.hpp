@@ -18,20 +18,23 @@ namespace ksms::lab {
 /// show its case for the failure that it waits for.
 void given(std::string_view what, const std::function<bool()>& holds);
 
+/// Does this version of Linux, or a later one, run here?
+[[nodiscard]] bool is_linux(int major, int minor);
+
 /// A way to ask.
 struct Asked {
     const char* name;
     std::vector<std::string> options{};
     Environment environment{};
 };
-/// Path mode by clsact, TCX, XDP and netfilter.
+/// Path mode by clsact, TCX, XDP and netfilter, as far as this kernel has them.
 const std::vector<Asked>& by_every_tap();
 /// The first of them.
 const Asked& by_clsact();
 /// All, and isolated mode.
 const std::vector<Asked>& in_every_way();
 const Asked& in_isolated_mode();
-/// Of all ways those that are named.
+/// Of all ways those that are named, as far as this kernel has them; SKIP: it has none.
 std::vector<Asked> only(std::initializer_list<std::string_view> names);
 
 Scan ask(const Lab& lab, const std::string& source, const std::string& destination,
