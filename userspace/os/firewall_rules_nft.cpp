@@ -109,10 +109,10 @@ private:
     /// A DSCP that was loaded is looked at by whatever comes next, unless that writes it back.
     void use_loaded(const std::string& name, const nlattr* data) {
         static constexpr std::string_view compares[] = {"cmp", "range"};
-        if (name == "bitwise" || name == "byteorder") return;
+        if (loaded_ == Loaded::dscp && (name == "bitwise" || name == "byteorder")) return;
         if (loaded_ == Loaded::dscp && (name != "payload" || !writes(name, data)))
             rule_.reads_dscp = true;
-        // Others load something of their own (ct, fib, numgen, …).
+        // Others change it, or load something of their own (bitwise, ct, fib, numgen, …).
         if (loaded_ == Loaded::dscp || std::ranges::find(compares, name) == std::end(compares))
             loaded_ = Loaded::other;
     }
