@@ -64,9 +64,7 @@ void check_isolated(const Lab& lab, int family, bool passes, const std::string& 
 
 }  // namespace
 
-// Issue: told NO and YES, truth the contrary, because r2 is given what the source sent, and not
-// what r1 makes of it.
-TEST_CASE("truth: isolated, and r1 changes what r2's rules look at", "[!shouldfail]") {
+TEST_CASE("truth: isolated, and r1 changes what r2's rules look at") {
     const auto& earlier = earlier_changes()[GENERATE(range(std::size_t{0}, std::size_t{5}))];
     INFO(earlier.name);
     for (const int family : {4, 6}) {
@@ -86,8 +84,7 @@ TEST_CASE("truth: isolated, and r1 changes what r2's rules look at", "[!shouldfa
     }
 }
 
-// Issue: told NO, truth YES, because the injected frame does not come from r1's MAC.
-TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC", "[!shouldfail]") {
+TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("what r1 sends passes", [&] {
@@ -100,8 +97,7 @@ TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC", "[!shouldfai
     check_isolated(lab, family, true);
 }
 
-// Issue: told YES, truth NO, because the frame is injected at the bridge and not at its port.
-TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port", "[!shouldfail]") {
+TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("80/tcp stops by its port, and 81/tcp passes", [&] {
@@ -125,8 +121,7 @@ TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port", "[!sh
     check_isolated(lab, family, false, "80,81");
 }
 
-// Issue: told YES, truth NO, because frames are injected behind native XDP.
-TEST_CASE("truth: isolated, and a foreign XDP program drops at r2's interface", "[!shouldfail]") {
+TEST_CASE("truth: isolated, and a foreign XDP program drops at r2's interface") {
     const int family = GENERATE(4, 6);
     Lab lab;
     Fd dropping;

@@ -30,6 +30,7 @@ enum class Why : std::uint8_t {
     next_hop_missing,         ///< of this router
     source_next_hop_missing,  ///< of the source
     past_its_taps,            ///< seen behind this router, not at it
+    given_another,            ///< a router before it makes another packet of it
     taps_gone,
     interrupted,
     deadline,

@@ -27,6 +27,7 @@ public:
           path_(plan.paths[plan.path_of[probe_]]) {}
 
     ProbeVerdict run() {
+        if (evidence_.given_another) return nothing_judged(Why::given_another);
         if (evidence_.out_of_looks) return nothing_judged(Why::not_looked_at);
         if (went_astray()) return nothing_judged(Why::another_way);
         const auto steps = walk(plan_, entry_, path_, evidence_);

@@ -92,6 +92,7 @@ std::string hint_text(const Report& report) {
             return "a next hop does not answer: look at its link and address (ip neighbour)";
         case Why::past_its_taps:
             return "a program in front of the taps may hide packets from them: try --tap xdp";
+        case Why::given_another: return "--mode path follows the packet that was changed";
         case Why::interrupted:
         case Why::send_failed:
         case Why::source_dropped:
