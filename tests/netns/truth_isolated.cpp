@@ -97,6 +97,28 @@ TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC") {
     check_isolated(lab, family, true);
 }
 
+TEST_CASE("truth: isolated, and each router knows the one before it by its MAC, and r1 drops") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_two(lab);
+    const auto only_from = [](const std::string& mac) {
+        return "*filter\n-A FORWARD -i eth0 -m mac ! --mac-source " + mac + " -j DROP\n";
+    };
+    for (const int each : {4, 6}) {
+        lab.rules("r1", Firewall::iptables_legacy,
+                  only_from("02:00:00:00:01:01") + "-A FORWARD -p tcp --dport 81 -j DROP\nCOMMIT\n",
+                  each);
+        lab.rules("r2", Firewall::iptables_legacy, only_from("02:00:00:00:02:01") + "COMMIT\n",
+                  each);
+    }
+    const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "80,81",
+                            in_isolated_mode());
+    INFO(result.text());
+    CHECK(result.result("tcp", 80) == "YES");
+    CHECK(result.verdict("r1", "tcp", 81) == "NO");
+    CHECK(result.verdict("r2", "tcp", 81) == "YES");
+}
+
 TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port") {
     const int family = GENERATE(4, 6);
     Lab lab;

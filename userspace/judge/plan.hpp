@@ -94,7 +94,9 @@ struct PlanRouter {
 /// Where a router is given the probes (--mode isolated).
 struct PlanInjection {
     PlanInterface interface;
-    Mac mac{};             ///< of the interface; zeros where it has none
+    Mac mac{};  ///< of the interface; zeros where it has none
+    /// Of the interface that sends it there; by default that of a neighbour that is none.
+    Mac from{0x02, 'k', 's', 'm', 's', 0};
     std::uint8_t ttl{64};  ///< that a packet of the source has there
     std::uint32_t hop{1};  ///< the router's place on the way
 };

@@ -29,13 +29,12 @@ ksms_injected_packet injected(const ProbeHeader& header, std::uint8_t protocol, 
     return result;
 }
 
-/// From a neighbour that is none. An interface without an Ethernet header has an address of zeros,
-/// and takes only what is sent to that (eth_type_trans()).
+/// An interface without an Ethernet header has an address of zeros, and takes only what is sent to
+/// that (eth_type_trans()).
 void write_ethernet(const PlanInjection& at, int family, ksms_injection& into) {
-    static constexpr std::array<std::uint8_t, ETH_ALEN> from{0x02, 'k', 's', 'm', 's', 0};
     const std::uint16_t type = htons(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
     std::ranges::copy(at.mac, into.ethernet);
-    std::ranges::copy(from, into.ethernet + ETH_ALEN);
+    std::ranges::copy(at.from, into.ethernet + ETH_ALEN);
     into.ethernet[12] = static_cast<std::uint8_t>(type);
     into.ethernet[13] = static_cast<std::uint8_t>(type >> 8);
 }
