@@ -119,28 +119,77 @@ TEST_CASE("truth: isolated, and each router knows the one before it by its MAC, 
     CHECK(result.verdict("r2", "tcp", 81) == "YES");
 }
 
+namespace {
+
+/// r2's interface to r1 is a bridge with the port eth0; 80/tcp stops there by that.
+void build_behind_bridge(Lab& lab) {
+    build_two(lab);
+    lab.ip("r2",
+           {"addr flush dev eth0", "link add br0 type bridge mcast_snooping 0", "link set br0 up",
+            "link set eth0 master br0", fmt::format("addr add {}/29 dev br0", lab.address(4, 2, 2)),
+            fmt::format("route replace {} via {}", lab.subnet(4, 1), lab.address(4, 2, 1))});
+    lab.ip6("r2", {fmt::format("addr add {}/64 dev br0 nodad", lab.address(6, 2, 2)),
+                   fmt::format("route replace {} via {}", lab.subnet(6, 1), lab.address(6, 2, 1))});
+    lab.sysctl("r2", "bridge/bridge-nf-call-iptables", "1");
+    lab.sysctl("r2", "bridge/bridge-nf-call-ip6tables", "1");
+    lab.rules("r2", Firewall::iptables_legacy,
+              "*filter\n-A FORWARD -p tcp --dport 80 -m physdev --physdev-in eth0 -j DROP\n"
+              "COMMIT\n");
+}
+
+}  // namespace
+
 TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port") {
     const int family = GENERATE(4, 6);
     Lab lab;
     given("80/tcp stops by its port, and 81/tcp passes", [&] {
-        build_two(lab);
-        lab.ip("r2",
-               {"addr flush dev eth0", "link add br0 type bridge mcast_snooping 0",
-                "link set br0 up", "link set eth0 master br0",
-                fmt::format("addr add {}/29 dev br0", lab.address(4, 2, 2)),
-                fmt::format("route replace {} via {}", lab.subnet(4, 1), lab.address(4, 2, 1))});
-        lab.ip6("r2",
-                {fmt::format("addr add {}/64 dev br0 nodad", lab.address(6, 2, 2)),
-                 fmt::format("route replace {} via {}", lab.subnet(6, 1), lab.address(6, 2, 1))});
-        lab.sysctl("r2", "bridge/bridge-nf-call-iptables", "1");
-        lab.sysctl("r2", "bridge/bridge-nf-call-ip6tables", "1");
-        lab.rules("r2", Firewall::iptables_legacy,
-                  "*filter\n-A FORWARD -p tcp --dport 80 -m physdev --physdev-in eth0 -j DROP\n"
-                  "COMMIT\n");
+        build_behind_bridge(lab);
         return observe(lab, two_destination(lab, family), {{"tcp", 80}, {"tcp", 81}}) ==
                std::vector<bool>{false, true};
     });
     check_isolated(lab, family, false, "80,81");
+}
+
+TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port, and r1 drops") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_behind_bridge(lab);
+    // A port by which nothing of r1 comes.
+    lab.ip("r2", {"link add other type veth peer name there", "link set other master br0 up",
+                  "link set there up"});
+    lab.rules("r1", Firewall::iptables_legacy, "*filter\n-P FORWARD DROP\nCOMMIT\n");
+    const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "80,81",
+                            in_isolated_mode());
+    INFO(result.text());
+    CHECK(result.verdict("r1", "tcp", 81) == "NO");
+    CHECK(result.verdict("r2", "tcp", 80) == "NO");
+    CHECK(result.verdict("r2", "tcp", 81) == "YES");
+    for (const auto& router : result.field("routers"))
+        if (router["name"] == lab.netns("r2")) CHECK(router["ingress_iface"] == "br0");
+}
+
+TEST_CASE("truth: isolated, and by which port of a bridge the packets come is not known") {
+    Lab lab;
+    build_behind_bridge(lab);
+    // Two wires, and a bridge at both ends; one port is closed.
+    lab.ip("r1",
+           {"addr flush dev eth1", "link add br1 type bridge mcast_snooping 0", "link set br1 up",
+            "link set eth1 master br1", fmt::format("addr add {}/29 dev br1", lab.address(4, 2, 1)),
+            fmt::format("route replace {} via {}", lab.subnet(4, 3), lab.address(4, 2, 2)),
+            "link add more type veth peer name more netns " + lab.netns("r2"),
+            "link set more master br1 up", "link set more type bridge_slave state 0"});
+    lab.ip("r2", {"link set more master br0 up"});
+    lab.rules("r1", Firewall::iptables_legacy,
+              "*filter\n-A FORWARD -p tcp --dport 81 -j DROP\nCOMMIT\n");
+    const auto result =
+        ask(lab, two_source(lab, 4), two_destination(lab, 4), "80,81,82", in_isolated_mode());
+    INFO(result.text());
+    // What r1 lets through comes by some port.
+    CHECK(result.verdict("r2", "tcp", 80) == "NO");
+    CHECK(result.verdict("r2", "tcp", 82) == "YES");
+    CHECK(result.verdict("r2", "tcp", 81) == "UNKNOWN");
+    const auto reason = result.at("r2", "tcp", 81)["reason"].get<std::string>();
+    CHECK(reason.find("by which port of br0") != std::string::npos);
 }
 
 TEST_CASE("truth: isolated, and a foreign XDP program drops at r2's interface") {

@@ -36,7 +36,7 @@ enum class Why : std::uint8_t {
     deadline,
     send_failed,     ///< the text says why
     source_dropped,  ///< the source's namespace dropped it
-    no_way,          ///< the plan has no router for it; the text says why
+    no_way,          ///< the plan has no router for it, or no way into it; the text says why
 };
 
 /// Where and why the kernel dropped it.

@@ -250,7 +250,7 @@ void RetryLoop::start_with_what_has_a_way() {
     for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
         const auto& path = plan_.paths[plan_.path_of[probe]];
         if (path.elsewhere) continue;
-        if (path.hops.empty())
+        if (path.hops.empty() || path.no_entry)
             refuse(probe, Why::no_way, path.detail);
         else
             pending_.push_back(probe);

@@ -231,11 +231,13 @@ private:
         PlanPath elsewhere;
         elsewhere.elsewhere = true;
         const auto no_path = index_of(std::move(elsewhere));
-        for (const auto& place : places_) {
+        for (std::size_t at = 0; at < places_.size(); ++at) {
+            const auto& place = places_[at];
+            const auto& impossible = plan_.entries[at].injection->impossible;
             std::vector<std::uint32_t> path_of_class;
             for (const auto representative : representatives) {
-                KSMS_TRY(auto path,
-                         path_at(place, request_.services[representative], surroundings));
+                KSMS_TRY(auto path, path_at(place, impossible, request_.services[representative],
+                                            surroundings));
                 path_of_class.push_back(index_of(std::move(path)));
             }
             for (std::size_t i = 0; i < class_of.size(); ++i)
@@ -267,8 +269,9 @@ private:
         return static_cast<std::uint32_t>(same - plan_.paths.begin());
     }
 
-    Result<PlanPath> path_at(const Place& place, const Service& service,
-                             WaySurroundings& surroundings) {
+    /// @param impossible  see PlanInjection
+    Result<PlanPath> path_at(const Place& place, const std::string& impossible,
+                             const Service& service, WaySurroundings& surroundings) {
         const auto& router = network_.netns(place.netns).name();
         KSMS_TRY(const auto* interfaces, network_.interfaces(place.netns));
         const auto* link = interfaces->link(place.ifindex);
@@ -290,6 +293,10 @@ private:
         }
         path.hops.push_back(std::move(planned));
         KSMS_CHECK(surroundings.note(trace));
+        if (!impossible.empty()) {
+            path.no_entry = true;
+            path.detail = impossible;
+        }
         return path;
     }
 
