@@ -211,6 +211,27 @@ TEST_CASE("truth: isolated, and a foreign XDP program drops at r2's interface") 
     check_isolated(lab, family, false);
 }
 
+TEST_CASE("truth: isolated, and a foreign XDP program at each router's interface") {
+    const int family = GENERATE(4, 6);
+    const auto action = GENERATE(XDP_DROP, XDP_PASS);
+    Lab lab;
+    build_two(lab);
+    lab.rules("r1", Firewall::iptables_legacy,
+              "*filter\n-A FORWARD -p tcp --dport 81 -j DROP\nCOMMIT\n");
+    const auto at_r1 = attach_tiny(lab.netns("r1"), "eth0", BPF_XDP, XDP_PASS);
+    const auto at_r2 = attach_tiny(lab.netns("r2"), "eth0", BPF_XDP, action);
+    const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "80,81",
+                            in_isolated_mode(), kImpatient);
+    INFO(result.text());
+    CHECK(result.verdict("r1", "tcp", 80) == "YES");
+    CHECK(result.verdict("r1", "tcp", 81) == "NO");
+    // A frame that XDP drops is none of the stack's, and nobody reports it; r1 does not even learn
+    // r2's address.
+    const auto* at_second = action == XDP_PASS ? "YES" : "UNKNOWN";
+    CHECK(result.verdict("r2", "tcp", 80) == at_second);
+    CHECK(result.verdict("r2", "tcp", 81) == at_second);
+}
+
 namespace {
 
 /// Nobody has the gateway of r2's route to link 7; r2 drops 23/tcp.

@@ -100,6 +100,13 @@ struct PlanInjection {
     Mac from{0x02, 'k', 's', 'm', 's', 0};
     std::uint8_t ttl{64};  ///< that a packet of the source has there
     std::uint32_t hop{1};  ///< the router's place on the way
+    /// The other end of a veth pair, which sends it through an XDP program at `interface`; without
+    /// one the stack is given it, behind XDP.
+    struct Peer {
+        PlanNetns netns;
+        std::uint32_t ifindex{0};
+    };
+    std::optional<Peer> peer{};
     /// Why nothing that is injected comes to the router as what the way brings; "": it does.
     std::string impossible{};
 };

@@ -79,6 +79,7 @@ Injector::Injector(const Objects& objects, const Plan& plan, const Network& netw
         what.dscp = header.dscp;
         what.tcp = injected(own, IPPROTO_TCP, entry.injection->ttl);
         what.udp = injected(own, IPPROTO_UDP, entry.injection->ttl);
+        what.sent = entry.injection->peer ? 1 : 0;
         write_ethernet(*entry.injection, header.source.family, what);
         templates_.push_back(what);
     }
@@ -87,7 +88,9 @@ Injector::Injector(const Objects& objects, const Plan& plan, const Network& netw
 /// @param probes  of this entry
 Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes) {
     const auto& at = plan_.entries[entry];
-    return in_netns(network_.netns(at.netns.number()), [&]() -> Status {
+    const auto& peer = at.injection->peer;
+    const auto ifindex = peer ? peer->ifindex : at.injection->interface.ifindex;
+    return in_netns(network_.netns((peer ? peer->netns : at.netns).number()), [&]() -> Status {
         KSMS_TRY(const auto injection, Begun::open(objects_));
         static constexpr std::array<std::uint8_t, kFrame> frame{};
         while (!probes.empty()) {
@@ -96,8 +99,7 @@ Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes
                 std::min<std::size_t>(probes.size(), KSMS_INJECTION_PROBES));
             std::copy_n(probes.begin(), what.count, what.probes);
             KSMS_CHECK(injection.begin(what));
-            KSMS_CHECK(run_live(objects_.program(Program::inject), at.injection->interface.ifindex,
-                                frame, what.count));
+            KSMS_CHECK(run_live(objects_.program(Program::inject), ifindex, frame, what.count));
             probes = probes.subspan(what.count);
         }
         return {};

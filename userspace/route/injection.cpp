@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "route/plan_parts.hpp"
+
 namespace ksms {
 namespace {
 
@@ -54,6 +56,24 @@ Status enter_by_port(Network& network, const Segment::Endpoint& bridge,
     return {};
 }
 
+/// Frames that are injected where an XDP program runs in the driver come in behind it.
+Status go_through_xdp(Network& network, std::size_t netns, PlanInjection& injection) {
+    KSMS_TRY(const auto* interfaces, network.interfaces(netns));
+    const auto* link = interfaces->link(injection.interface.ifindex);
+    if (link == nullptr || !link->xdp_in_driver) return {};
+    auto other = std::optional(netns);
+    if (link->peer_nsid >= 0) {
+        KSMS_TRY(other, network.by_nsid(netns, link->peer_nsid));
+    }
+    if (link->kind == "veth" && link->peer != 0 && other)
+        injection.peer = {plan_netns(network, *other), link->peer};
+    else
+        injection.impossible =
+            fmt::format("{}: {} has an XDP program, and what is injected would come in behind it",
+                        network.netns(netns).name(), link->name);
+    return {};
+}
+
 }  // namespace
 
 Result<PlanInjection> injection_at(Network& network, const Segment::Endpoint& at,
@@ -70,6 +90,7 @@ Result<PlanInjection> injection_at(Network& network, const Segment::Endpoint& at
     injection.interface = {link->ifindex, link->name};
     injection.mac = link->mac.value_or(Mac{});
     if (from && link->kind == "bridge") KSMS_CHECK(enter_by_port(network, at, *from, injection));
+    KSMS_CHECK(go_through_xdp(network, at.netns, injection));
     return injection;
 }
 
