@@ -255,6 +255,7 @@ private:
             std::uint32_t wanted = number(0, i);
             bool reached = dst_.sight(wanted, false).there;
             std::vector<std::uint32_t> given;  // to routers that no earlier one came to
+            Sniffer* before = nullptr;
             for (Sniffer& sniffer : sniffers_) {
                 bool unknown = false;
                 if (mode == Mode::isolated) {
@@ -262,8 +263,9 @@ private:
                     const auto came = std::ranges::find_if(given, [&](std::uint32_t each) {
                         return sniffer.sight(each, false).there;
                     });
-                    unknown = came == given.end() &&
-                              std::ranges::any_of(given, [&](auto each) { return changed(each); });
+                    unknown = came == given.end() && std::ranges::any_of(given, [&](auto each) {
+                                  return changed(each) || before->sight(each, true).there;
+                              });
                     if (came != given.end())
                         wanted = *came;
                     else
@@ -272,6 +274,7 @@ private:
                 reached |= !unknown && dst_.sight(wanted, false).there;
                 routers.push_back({sniffer.sight(wanted, false), sniffer.sight(wanted, true),
                                    (delivered++)->has(wanted), unknown});
+                before = &sniffer;
             }
             truth.reached.push_back(reached);
         }

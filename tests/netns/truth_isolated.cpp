@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/capture.hpp"
+#include "lab/chain.hpp"
 #include "lab/tiny_program.hpp"
 #include "lab/truth.hpp"
 
@@ -82,6 +83,28 @@ TEST_CASE("truth: isolated, and r1 changes what r2's rules look at") {
         });
         check_isolated(lab, family, earlier.passes);
     }
+}
+
+TEST_CASE("truth: isolated, and r1 changes what r3's rules look at, and r2 drops it") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    const auto* remark = "*mangle\n-A FORWARD -p tcp --dport 80 -j DSCP --set-dscp 10\nCOMMIT\n";
+    lab.rules("r1", Firewall::iptables_legacy, remark);
+    lab.rules("r2", Firewall::iptables_legacy,
+              "*filter\n-A FORWARD -p tcp -m multiport --dports 80,81 -j DROP\nCOMMIT\n");
+    lab.rules("r3", Firewall::iptables_legacy,
+              "*filter\n-A FORWARD -p tcp -m dscp --dscp 10 -j DROP\nCOMMIT\n");
+    const auto result = ask(lab, chain_source(lab, family), chain_destination(lab, family), "80-82",
+                            in_isolated_mode());
+    INFO(result.text());
+    CHECK(result.has_note("r1", "tcp", 80, "remarked:10"));
+    CHECK_FALSE(result.has_note("r2", "tcp", 80, "remarked:10"));
+    CHECK(result.verdict("r2", "tcp", 80) == "NO");
+    CHECK(result.verdict("r3", "tcp", 80) == "UNKNOWN");
+    CHECK(result.at("r3", "tcp", 80)["reason"] == "not_sent:changed-before");
+    CHECK(result.verdict("r3", "tcp", 81) == "YES");
+    CHECK(result.result("tcp", 82) == "YES");
 }
 
 TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC") {
@@ -171,14 +194,17 @@ TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port, and r1
 TEST_CASE("truth: isolated, and by which port of a bridge the packets come is not known") {
     Lab lab;
     build_behind_bridge(lab);
-    // Two wires, and a bridge at both ends; one port is closed.
+    // Two wires, and a bridge at both ends; nothing goes by the second.
+    const std::string unused =
+        "link set more type bridge_slave flood off mcast_flood off "
+        "bcast_flood off learning off";
     lab.ip("r1",
            {"addr flush dev eth1", "link add br1 type bridge mcast_snooping 0", "link set br1 up",
             "link set eth1 master br1", fmt::format("addr add {}/29 dev br1", lab.address(4, 2, 1)),
             fmt::format("route replace {} via {}", lab.subnet(4, 3), lab.address(4, 2, 2)),
             "link add more type veth peer name more netns " + lab.netns("r2"),
-            "link set more master br1 up", "link set more type bridge_slave state 0"});
-    lab.ip("r2", {"link set more master br0 up"});
+            "link set more master br1", unused, "link set more up"});
+    lab.ip("r2", {"link set more master br0", unused, "link set more up"});
     lab.rules("r1", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 81 -j DROP\nCOMMIT\n");
     const auto result =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // --mode isolated: a router is given each probe at its own ingress interface. Where a probe that
-// was given to a router before it comes on to it, that one is what the network itself gives to it,
-// with every change that those routers made.
+// was given to a router before comes on to it, or was sent on to it, that one is what the network
+// gives to it, with every change that those routers made.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,11 @@ public:
 
 private:
     [[nodiscard]] const PlanHop* place(std::uint32_t probe) const;
-    [[nodiscard]] bool is_before(std::uint32_t one, std::uint32_t other) const;
-    [[nodiscard]] bool came_to(const PlanHop& place, std::uint32_t probe) const;
+    [[nodiscard]] std::uint32_t hop(std::uint32_t probe) const;
+    [[nodiscard]] bool on_one_way(std::uint32_t one, std::uint32_t other) const;
+    /// @param router_of  the probe that the router is given
+    [[nodiscard]] bool came_to(std::uint32_t router_of, std::uint32_t probe) const;
+    [[nodiscard]] bool was_sent_to(std::uint32_t router_of, std::uint32_t probe) const;
     [[nodiscard]] bool is_changed(std::uint32_t probe) const;
 
     const Plan& plan_;

@@ -118,8 +118,7 @@ private:
         if (seen.out.packets > 0) {
             went_out(step, seen, seen_behind, last, row);
         } else if (seen_behind) {
-            row.answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it
-                                               // is behind this router
+            row.answer.result = Verdict::yes;  // a foreign program hid it from the egress tap
         } else if (step.local) {
             delivered(step, seen, row);
         } else if (seen.reply.syn_ack() && seen.drop.count < seen.in.packets) {
