@@ -90,5 +90,6 @@ int ksms_inject(struct xdp_md *xdp) {
     if (!ksms_find_service(&probe)) return XDP_DROP;
     __u32 token = ksms_token_seal(ksms_token_pack(probe.dscp, probe.probe, probe.scan->generation),
                                   installed->token_key);
-    return ksms_write_probe(xdp, what, &probe, token) ? XDP_PASS : XDP_DROP;
+    if (!ksms_write_probe(xdp, what, &probe, token)) return XDP_DROP;
+    return what->sent ? XDP_TX : XDP_PASS;
 }

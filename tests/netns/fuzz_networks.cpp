@@ -63,6 +63,7 @@ private:
     /// not forwarded it.
     [[nodiscard]] std::string expected(int number, const AtRouter& at) const {
         if (!at.in.there) return "";
+        if (at.unknown) return "UNKNOWN";
         if (at.out.there) return "YES";
         const bool is_goal = goes_to_router() && number == network_.routers;
         return is_goal && at.accepted ? "YES" : "NO";
@@ -71,6 +72,7 @@ private:
     void service(std::size_t i) {
         const auto& [protocol, port] = network_.services[i];
         std::string stopped_at;
+        bool known = true;
         for (int number = 1; number <= network_.routers; ++number) {
             where_ = fmt::format("{}/{} at {}", port, protocol, router(number));
             const auto& at = truth_.services[i][static_cast<std::size_t>(number)];
@@ -83,12 +85,14 @@ private:
             } else if (mode_ == Mode::path || !row.is_null() || !behind_the_plan(number)) {
                 judged(number, at, verdict, row);
                 if (verdict == "NO" && stopped_at.empty()) stopped_at = lab_.netns(router(number));
+                known &= verdict != "UNKNOWN";
             }
         }
         where_ = fmt::format("{}/{} end to end", port, protocol);
         const auto end = scan_.end(protocol, port);
         // A trap that the burst set off stops what passed alone, and the other way round.
         if (is_trapped_before(network_.routers)) return;
+        if (!known && stopped_at.empty()) return;
         same("result", stopped_at.empty() ? "YES" : "NO", end["result"].get<std::string>());
         same("stopped_at", stopped_at, text(end["stopped_at"]));
         reached(i, stopped_at.empty());
@@ -115,6 +119,10 @@ private:
         }
         if (may_be_unknown(number, row)) {
             ++verdicts_["UNKNOWN behind a trap"];
+            return;
+        }
+        if (may_have_changed(verdict, row)) {
+            ++verdicts_["UNKNOWN, changed before"];
             return;
         }
         ++verdicts_[verdict];
@@ -147,6 +155,12 @@ private:
         same("translated-source", source, from);
         same("local", !at.out.there && number == network_.routers ? "yes" : "no",
              has_note(row, "local") ? "yes" : "no");
+    }
+
+    /// What a router before it changes did not come to it: neither the plain packet nor the scan
+    /// knows, and which changes matter is for each to say.
+    static bool may_have_changed(const std::string& verdict, const nlohmann::json& row) {
+        return verdict == "UNKNOWN" || text(row["reason"]) == "not_sent:changed-before";
     }
 
     /// A rule that remembers may have answered a scan's earlier packets.

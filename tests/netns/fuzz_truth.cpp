@@ -266,15 +266,39 @@ private:
             auto delivered = delivered_.begin();
             std::uint32_t wanted = number(0, i);
             bool reached = dst_.sight(wanted, false).there;
+            std::vector<std::uint32_t> given;  // to routers that no earlier one came to
+            Sniffer* before = nullptr;
             for (Sniffer& sniffer : sniffers_) {
-                if (mode == Mode::isolated) wanted = number(static_cast<int>(routers.size()), i);
-                reached |= dst_.sight(wanted, false).there;
+                bool unknown = false;
+                if (mode == Mode::isolated) {
+                    wanted = number(static_cast<int>(routers.size()), i);
+                    const auto came = std::ranges::find_if(given, [&](std::uint32_t each) {
+                        return sniffer.sight(each, false).there;
+                    });
+                    unknown = came == given.end() && std::ranges::any_of(given, [&](auto each) {
+                                  return changed(each) || before->sight(each, true).there;
+                              });
+                    if (came != given.end())
+                        wanted = *came;
+                    else
+                        given.push_back(wanted);
+                }
+                reached |= !unknown && dst_.sight(wanted, false).there;
                 routers.push_back({sniffer.sight(wanted, false), sniffer.sight(wanted, true),
-                                   (delivered++)->has(wanted)});
+                                   (delivered++)->has(wanted), unknown});
+                before = &sniffer;
             }
             truth.reached.push_back(reached);
         }
         return truth;
+    }
+
+    /// Some router has let it out as another packet than it came in.
+    bool changed(std::uint32_t wanted) {
+        return std::ranges::any_of(sniffers_, [&](Sniffer& sniffer) {
+            const auto in = sniffer.sight(wanted, false), out = sniffer.sight(wanted, true);
+            return out.there && !(in == out);
+        });
     }
 
     const lab::Lab& lab_;

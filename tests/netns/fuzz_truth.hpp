@@ -13,8 +13,10 @@ namespace ksms::fuzz {
 
 /// As the options of `ksmsctl scan --mode` are called.
 enum class Mode {
-    path,      ///< sent once, from the source
-    isolated,  ///< sent once for each router, into its own ingress interface
+    path,  ///< sent once, from the source
+    /// Sent once for each router, into its own ingress interface. What comes to a router from the
+    /// one before it is the truth there.
+    isolated,
 };
 
 /// A packet as it was seen.
@@ -23,11 +25,13 @@ struct Sight {
     int dscp{0};
     std::string source{}, destination{};
     int source_port{0}, port{0};
+    bool operator==(const Sight&) const = default;
 };
 
 struct AtRouter {
     Sight in, out;
     bool accepted{false};  ///< delivered to the router itself
+    bool unknown{false};   ///< a router before it has changed the packet, and it did not come here
 };
 
 struct Truth {

@@ -114,7 +114,7 @@ TEST_CASE("truth: a bridge between two routers drops, and that is seen") {
             return observe(lab, two_destination(lab, family), {{"tcp", 22}, {"tcp", 23}}) ==
                    std::vector<bool>{false, true};
         });
-        for (const auto& asked : only({"clsact", "netfilter"})) {
+        for (const auto& asked : only({"clsact", "netfilter", "isolated"})) {
             const auto result = ask(lab, two_source(lab, family), two_destination(lab, family),
                                     "22,23", asked, kImpatient);
             INFO("IPv" << family << ", " << hook << ", " << asked.name << "\n" << result.text());

@@ -41,7 +41,7 @@ void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent
         const auto probe = plan_.numbers().probe(entry, service);
         if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
         collector_.collect(probe, evidence);
-        evidence.sent = sent[probe];
+        evidence.sent = sent[evidence.probe];
         summary.add(entry, 0, judge(plan_, entry, service, evidence, context_), evidence.sent);
     }
     Report report;

@@ -34,12 +34,13 @@ enum class Why : std::uint8_t {
     next_hop_missing,         ///< of this router
     source_next_hop_missing,  ///< of the source
     past_its_taps,            ///< seen behind this router, not at it
+    given_another,            ///< a router before it makes another packet of it
     taps_gone,
     interrupted,
     deadline,
     send_failed,     ///< the text says why
     source_dropped,  ///< the source's namespace dropped it
-    no_way,          ///< the plan has no router for it; the text says why
+    no_way,          ///< the plan has no router for it, or no way into it; the text says why
 };
 
 /// Where and why the kernel dropped it.

@@ -41,6 +41,15 @@ void add(const Visit& visit, const TrailEvent& event, std::uint32_t ifindex, con
     sighting.destination_port = seen->destination.port;
 }
 
+/// The device that a packet came into a router by is the one that its way names, not that bridge's
+/// port.
+std::uint32_t arrival(const Visit& visit, const TrailEvent& first, std::uint32_t planned) {
+    const bool as_planned = std::ranges::any_of(visit.events, [&](const TrailEvent& event) {
+        return event.kind == Kind::came_in && event.ifindex == planned;
+    });
+    return as_planned ? planned : first.ifindex;
+}
+
 /// The device that a packet left a router by is the one that its route names, not those below it
 /// (of a bridge, a VLAN, a tunnel) or beside it (ifb).
 const TrailEvent* departure(const Visit& visit, const std::vector<PlanInterface>& interfaces,
@@ -120,11 +129,11 @@ private:
         auto& seen = evidence_.routers[router];
         const auto* planned = hop(router);
         const bool made_here = place == 0 && !entry_.injection;
+        const auto ingress = planned == nullptr ? 0 : planned->ingress.ifindex;
         if (const auto* in = visit.first(Kind::came_in))
-            add(visit, *in, in->ifindex, sent_, seen.in);
+            add(visit, *in, arrival(visit, *in, ingress), sent_, seen.in);
         else if (!made_here && visit.last(Kind::dropped) != &visit.events.front())
-            add(visit, visit.events.front(), planned == nullptr ? 0 : planned->ingress.ifindex,
-                sent_,
+            add(visit, visit.events.front(), ingress, sent_,
                 seen.in);  // an upper device took it without a word (macvlan)
         const auto* drop = visit.last(Kind::dropped);
         if (drop != nullptr) seen.drop = drop->drop;

@@ -37,11 +37,22 @@ struct RouterEvidence {
     /// Of a trail: what the taps counted all the same.
     std::uint64_t in_packets{0}, in_bytes{0}, out_packets{0}, out_bytes{0};
     [[nodiscard]] bool saw() const { return in.packets > 0 || out.packets > 0; }
+    [[nodiscard]] bool touched() const { return saw() || drop.count > 0; }
+    /// Of one that was touched.
+    [[nodiscard]] Instant first_touch() const {
+        if (in.packets > 0) return in.first;
+        return out.packets > 0 ? out.first : drop.at;
+    }
     bool operator==(const RouterEvidence&) const = default;
 };
 
 /// One probe: an (entry, service).
 struct ProbeEvidence {
+    /// Whose packets were seen. In isolated mode those of an earlier router's probe, where they
+    /// came on to this one.
+    std::uint32_t probe{0};
+    /// Isolated: a router before this one makes another packet of it, which did not come here.
+    bool given_another{false};
     std::uint32_t sent{0};         ///< how often
     std::uint32_t tried_again{0};  ///< of that, alone, after a firewall had stopped it
     std::uint32_t looked_at{0};    ///< of that, alone, for its trail
@@ -68,6 +79,11 @@ struct ProbeEvidence {
     std::size_t destination_host{
         0};  ///< index into Plan::destination_hosts: the three above are its
     std::vector<RouterEvidence> routers;  ///< indexed as Plan::routers
+
+    /// As if it had been given to this router: without what it met before, and without everything
+    /// where it did not come there.
+    void begin_at(std::size_t router);
+    void forget_sights();
 };
 
 }  // namespace ksms

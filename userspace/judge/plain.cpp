@@ -98,6 +98,7 @@ bool wants_trail(const ProbeEvidence& evidence, const ProbeVerdict& verdict, boo
         case Why::deadline:
         case Why::taps_gone:
         case Why::another_way:
+        case Why::given_another:
         case Why::source_next_hop_missing:
         case Why::source_dropped:
         case Why::proxied:

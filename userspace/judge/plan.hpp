@@ -79,6 +79,7 @@ struct PlanPath {
     /// in the source's namespace): a socket of the service's protocol must send it.
     bool by_socket{false};
     bool elsewhere{false};  ///< isolated: this router is not on the service's way
+    bool no_entry{false};   ///< isolated: nothing is injected, and `detail` says why
     bool operator==(const PlanPath&) const = default;
 };
 
@@ -99,10 +100,21 @@ struct PlanRouter {
 
 /// Where a router is given the probes (--mode isolated).
 struct PlanInjection {
-    PlanInterface interface;
-    Mac mac{};             ///< of the interface; zeros where it has none
+    PlanInterface interface;  ///< of a bridge, the port
+    Mac mac{};                ///< of the interface, or its bridge; zeros where it has none
+    /// Of the interface that sends it there; by default that of a neighbour that is none.
+    Mac from{0x02, 'k', 's', 'm', 's', 0};
     std::uint8_t ttl{64};  ///< that a packet of the source has there
     std::uint32_t hop{1};  ///< the router's place on the way
+    /// The other end of a veth pair, which sends it through an XDP program at `interface`; without
+    /// one the stack is given it, behind XDP.
+    struct Peer {
+        PlanNetns netns;
+        std::uint32_t ifindex{0};
+    };
+    std::optional<Peer> peer{};
+    /// Why nothing that is injected comes to the router as what the way brings; "": it does.
+    std::string impossible{};
 };
 
 /// A namespace that owns the source: the probes of one entry leave from it. In isolated mode one

@@ -28,6 +28,7 @@ public:
           path_(plan.paths[plan.path_of[probe_]]) {}
 
     ProbeVerdict run() {
+        if (evidence_.given_another) return nothing_judged(Why::given_another);
         if (evidence_.out_of_looks) return nothing_judged(Why::not_looked_at);
         if (went_astray()) return nothing_judged(Why::another_way);
         const auto steps = walk(plan_, entry_, path_, evidence_);
@@ -104,8 +105,7 @@ private:
         if (seen.out.packets > 0) {
             went_out(step, seen, seen_behind, last, row);
         } else if (seen_behind) {
-            row.answer.result = Verdict::yes;  // a foreign program hid it from the egress tap; it
-                                               // is behind this router
+            row.answer.result = Verdict::yes;  // a foreign program hid it from the egress tap
         } else if (step.local) {
             delivered(step, seen, row);
         } else if (seen.reply.syn_ack() && seen.drop.count < seen.in.packets) {

@@ -10,15 +10,6 @@ bool holds(const std::vector<std::size_t>& routers, std::size_t router) {
     return std::ranges::find(routers, router) != routers.end();
 }
 
-bool touched(const RouterEvidence& router) {
-    return router.saw() || router.drop.count > 0;
-}
-
-Instant first_touch(const RouterEvidence& router) {
-    if (router.in.packets > 0) return router.in.first;
-    return router.out.packets > 0 ? router.out.first : router.drop.at;
-}
-
 const PlanHop* predicted(const PlanPath& path, std::size_t router) {
     const auto hop = std::ranges::find(path.hops, router, &PlanHop::router);
     return hop == path.hops.end() ? nullptr : &*hop;
@@ -50,9 +41,9 @@ WalkStep step(const Plan& plan, const PlanPath& path, const ProbeEvidence& evide
 std::vector<std::size_t> in_order_of_sight(const ProbeEvidence& evidence) {
     std::vector<std::size_t> seen;
     for (std::size_t router = 0; router < evidence.routers.size(); ++router)
-        if (touched(evidence.routers[router])) seen.push_back(router);
+        if (evidence.routers[router].touched()) seen.push_back(router);
     std::ranges::stable_sort(
-        seen, {}, [&](std::size_t router) { return first_touch(evidence.routers[router]); });
+        seen, {}, [&](std::size_t router) { return evidence.routers[router].first_touch(); });
     return seen;
 }
 
@@ -81,7 +72,7 @@ std::vector<std::size_t> along_prediction(const Plan& plan, std::size_t entry, c
     for (const auto& hop : path.hops) {
         // In a loop it comes back to one that has its place already.
         if (holds(order, hop.router) || holds(unseen, hop.router)) continue;
-        if (!touched(evidence.routers[hop.router])) {
+        if (!evidence.routers[hop.router].touched()) {
             unseen.push_back(hop.router);
             continue;
         }

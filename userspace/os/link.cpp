@@ -34,7 +34,10 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
     link.peer_nsid =
         static_cast<int>(attributes.u32(IFLA_LINK_NETNSID, static_cast<std::uint32_t>(-1)));
     link.kind = Attributes(attributes[IFLA_LINKINFO], IFLA_INFO_MAX).text(IFLA_INFO_KIND);
-    link.xdp_program = Attributes(attributes[IFLA_XDP], IFLA_XDP_MAX).u32(IFLA_XDP_PROG_ID);
+    const Attributes xdp(attributes[IFLA_XDP], IFLA_XDP_MAX);
+    link.xdp_program = xdp.u32(IFLA_XDP_PROG_ID);
+    const auto attached = xdp.u8(IFLA_XDP_ATTACHED);
+    link.xdp_in_driver = attached != XDP_ATTACHED_NONE && attached != XDP_ATTACHED_SKB;
     // Newer kernels append counters, older ones have fewer.
     rtnl_link_stats64 counted{};
     const auto stats = attributes.bytes(IFLA_STATS64);

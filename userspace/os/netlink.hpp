@@ -101,6 +101,7 @@ struct Link {
     int peer_nsid{-1};        ///< IFLA_LINK_NETNSID; -1: the same namespace
     std::optional<Mac> mac;
     std::uint32_t xdp_program{0};   ///< id of an XDP program on it; 0: none
+    bool xdp_in_driver{false};      ///< it runs before the stack has a packet (not generic)
     std::uint64_t sent_packets{0};  ///< IFLA_STATS64, tx_packets
 };
 Result<std::vector<Link>> links(Netlink& netlink);

@@ -97,6 +97,7 @@ std::string hint_text(const Report& report) {
                    "--gentle, which does not set such rules off";
         case Why::spared:
             return "without --gentle it is sent, and the rule may enter the source in its list";
+        case Why::given_another: return "--mode path follows the packet that was changed";
         case Why::interrupted:
         case Why::send_failed:
         case Why::source_dropped:

@@ -216,6 +216,7 @@ std::string_view reason_of(Why why) {
         case Why::next_hop_missing:
         case Why::source_next_hop_missing: return "not_sent:next-hop-missing";
         case Why::past_its_taps: return "not_sent:past-its-taps";
+        case Why::given_another: return "not_sent:changed-before";
         case Why::taps_gone: return "not_sent:taps-gone";
         case Why::interrupted: return "not_sent:interrupted";
         case Why::deadline: return "not_sent:deadline";
@@ -291,6 +292,10 @@ std::string why_text(const Report& report, const ServiceReport& service) {
         case Why::source_next_hop_missing:
             return fmt::format("the gateway of {} does not answer", netns);
         case Why::past_its_taps: return router() + ": its taps saw none, and it was seen behind";
+        case Why::given_another:
+            return router() +
+                   ": a router before it changes the packet, and what became of it did not come "
+                   "here";
         case Why::taps_gone: return fmt::format("{}: {}", router(), text);
         case Why::interrupted: return "interrupted before the answer was certain";
         case Why::deadline: return "the deadline expired before the answer was certain";

@@ -29,13 +29,12 @@ ksms_injected_packet injected(const ProbeHeader& header, std::uint8_t protocol, 
     return result;
 }
 
-/// From a neighbour that is none. An interface without an Ethernet header has an address of zeros,
-/// and takes only what is sent to that (eth_type_trans()).
+/// An interface without an Ethernet header has an address of zeros, and takes only what is sent to
+/// that (eth_type_trans()).
 void write_ethernet(const PlanInjection& at, int family, ksms_injection& into) {
-    static constexpr std::array<std::uint8_t, ETH_ALEN> from{0x02, 'k', 's', 'm', 's', 0};
     const std::uint16_t type = htons(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
     std::ranges::copy(at.mac, into.ethernet);
-    std::ranges::copy(from, into.ethernet + ETH_ALEN);
+    std::ranges::copy(at.from, into.ethernet + ETH_ALEN);
     into.ethernet[12] = static_cast<std::uint8_t>(type);
     into.ethernet[13] = static_cast<std::uint8_t>(type >> 8);
 }
@@ -80,6 +79,7 @@ Injector::Injector(const Objects& objects, const Plan& plan, const Network& netw
         what.dscp = header.dscp;
         what.tcp = injected(own, IPPROTO_TCP, entry.injection->ttl);
         what.udp = injected(own, IPPROTO_UDP, entry.injection->ttl);
+        what.sent = entry.injection->peer ? 1 : 0;
         write_ethernet(*entry.injection, header.source.family, what);
         templates_.push_back(what);
     }
@@ -88,7 +88,9 @@ Injector::Injector(const Objects& objects, const Plan& plan, const Network& netw
 /// @param probes  of this entry
 Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes) {
     const auto& at = plan_.entries[entry];
-    return in_netns(network_.netns(at.netns.number()), [&]() -> Status {
+    const auto& peer = at.injection->peer;
+    const auto ifindex = peer ? peer->ifindex : at.injection->interface.ifindex;
+    return in_netns(network_.netns((peer ? peer->netns : at.netns).number()), [&]() -> Status {
         KSMS_TRY(const auto injection, Begun::open(objects_));
         static constexpr std::array<std::uint8_t, kFrame> frame{};
         while (!probes.empty()) {
@@ -97,8 +99,7 @@ Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes
                 std::min<std::size_t>(probes.size(), KSMS_INJECTION_PROBES));
             std::copy_n(probes.begin(), what.count, what.probes);
             KSMS_CHECK(injection.begin(what));
-            KSMS_CHECK(run_live(objects_.program(Program::inject), at.injection->interface.ifindex,
-                                frame, what.count));
+            KSMS_CHECK(run_live(objects_.program(Program::inject), ifindex, frame, what.count));
             probes = probes.subspan(what.count);
         }
         return {};

@@ -53,8 +53,14 @@ std::vector<const Netns*> watched(const Plan& plan, const Network& network) {
 ProbeEvidence CloseLook::counted(std::uint32_t probe) const {
     ProbeEvidence evidence;
     with_.collector.collect(probe, evidence);
-    sent_.tell(probe, evidence);
+    sent_.tell(evidence);
     return evidence;
+}
+
+/// Which one is sent to see what becomes of this one.
+std::uint32_t CloseLook::packet_of(std::uint32_t probe) const {
+    const auto other = given_.find(probe);
+    return other == given_.end() ? probe : other->second;
 }
 
 ProbeVerdict CloseLook::judged(std::uint32_t probe, const ProbeEvidence& evidence) const {
@@ -66,10 +72,10 @@ void CloseLook::sort_into_classes() {
     std::map<std::string, std::size_t> known;
     ProbeEvidence evidence;
     for (std::uint32_t probe = 0; probe < with_.plan.path_of.size(); ++probe) {
-        if (with_.plan.paths[with_.plan.path_of[probe]].elsewhere || sent_.sent[probe] == 0)
-            continue;
+        if (with_.plan.paths[with_.plan.path_of[probe]].elsewhere) continue;
         with_.collector.collect(probe, evidence);
-        sent_.tell(probe, evidence);
+        sent_.tell(evidence);
+        if (evidence.sent == 0) continue;
         if (is_plain(with_.plan, probe, evidence)) continue;
         auto verdict = judged(probe, evidence);
         if (!wants_trail(evidence, verdict, with_.context.assume_next_hop)) continue;
@@ -78,11 +84,13 @@ void CloseLook::sort_into_classes() {
             known.try_emplace(likeness(with_.plan, probe, protocol, evidence), classes_.size());
         if (fresh) classes_.push_back({std::move(verdict), {}, 0});
         classes_[at->second].probes.push_back(probe);
+        if (evidence.probe != probe) given_.emplace(probe, evidence.probe);
         ++probes_;
     }
 }
 
-Status CloseLook::send(std::uint32_t probe) {
+Status CloseLook::send(std::uint32_t for_probe) {
+    const auto probe = packet_of(for_probe);
     recorder_->forget(probe);
     if (sent_.sent[probe] < 255) {
         ++sent_.sent[probe];
@@ -96,7 +104,9 @@ Status CloseLook::send(std::uint32_t probe) {
 }
 
 OwnWay CloseLook::way_of(std::uint32_t probe) const {
-    return own_way(recorder_->of(probe), origin_of(with_.plan, with_.plan.numbers().entry(probe)));
+    const auto packet = packet_of(probe);
+    return own_way(recorder_->of(packet),
+                   origin_of(with_.plan, with_.plan.numbers().entry(packet)));
 }
 
 bool CloseLook::leads_to_missing_gateway(std::uint32_t probe) const {
@@ -176,11 +186,15 @@ bool CloseLook::is_stopped_by_firewall(std::uint32_t probe) const {
 
 /// What the slowest limit on the way asks to wait; 0: none may concern it.
 nanoseconds CloseLook::limit_for(std::uint32_t probe) const {
+    const auto numbers = with_.plan.numbers();
     nanoseconds slowest{0};
-    for (const auto& hop : with_.plan.paths[with_.plan.path_of[probe]].hops)
-        for (const auto& limit : with_.plan.routers[hop.router].limits)
-            if (limit.services.may_have(with_.store.service(probe)))
-                slowest = std::max(slowest, limit.interval);
+    for (auto entry = numbers.entry(packet_of(probe)); entry <= numbers.entry(probe); ++entry) {
+        const auto path = with_.plan.path_of[numbers.probe(entry, numbers.service(probe))];
+        for (const auto& hop : with_.plan.paths[path].hops)
+            for (const auto& limit : with_.plan.routers[hop.router].limits)
+                if (limit.services.may_have(with_.store.service(probe)))
+                    slowest = std::max(slowest, limit.interval);
+    }
     return slowest;
 }
 
@@ -214,10 +228,13 @@ SentAs CloseLook::sent_as(std::uint32_t probe) const {
 
 void CloseLook::take(std::uint32_t probe) {
     const auto way = way_of(probe);
-    found_.trails.push_back(rows_of(with_.plan, probe, recorder_->of(probe), way));
+    const auto packet = packet_of(probe);
+    found_.trails.push_back(rows_of(with_.plan, probe, recorder_->of(packet), way));
     if (way.end == OwnWay::End::not_begun || recorder_->has_holes()) return;
     auto evidence = counted(probe);
-    look_closer(with_.plan, probe, sent_as(probe), way, evidence);
+    look_closer(with_.plan, probe, sent_as(packet), way, evidence);
+    if (packet != probe)
+        evidence.begin_at(with_.plan.paths[with_.plan.path_of[probe]].hops.front().router);
     evidence.undecided = undecided_.contains(probe);
     found_.probes.insert_or_assign(probe, std::move(evidence));
 }

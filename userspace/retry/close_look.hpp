@@ -67,7 +67,8 @@ private:
     Status look_at_samples();
     Status look_at_the_rest();
     Status look_at(const std::vector<std::uint32_t>& probes);
-    Status send(std::uint32_t probe);
+    Status send(std::uint32_t for_probe);
+    [[nodiscard]] std::uint32_t packet_of(std::uint32_t probe) const;
     void be_quiet_until(Instant until) const;
     Status wait_for(std::uint32_t probe, Instant until);
     Status wait_for_all(const std::vector<std::uint32_t>& probes, Instant until);
@@ -86,6 +87,8 @@ private:
     SendRecord& sent_;
     std::vector<Class> classes_;
     std::size_t probes_{0};  ///< of all classes
+    /// Isolated: the earlier router's probe that is sent in place of this one (see Arrivals).
+    std::map<std::uint32_t, std::uint32_t> given_;
     TrailRecorder* recorder_{nullptr};
     Instant started_, last_sent_;
     std::set<std::uint32_t> undecided_;  ///< see ProbeEvidence

@@ -250,7 +250,7 @@ void RetryLoop::start_with_what_has_a_way() {
         if (path.elsewhere) continue;
         const auto sparing =
             plan_.spared.empty() ? 0 : plan_.spared[plan_.numbers().service(probe)];
-        if (path.hops.empty())
+        if (path.hops.empty() || path.no_entry)
             refuse(probe, Why::no_way, path.detail);
         else if (sparing != 0)
             refuse(probe, Why::spared, plan_.sparing[sparing - 1u]);

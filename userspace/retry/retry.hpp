@@ -53,8 +53,9 @@ struct SendRecord {
     std::size_t packets{0};             ///< that were sent
     std::size_t unaccounted{0};         ///< probes
     std::vector<std::string> warnings;  ///< for people
-    /// Enters what is known of this probe.
-    void tell(std::uint32_t probe, ProbeEvidence& evidence) const {
+    /// Enters what is known of the probe whose packets these are.
+    void tell(ProbeEvidence& evidence) const {
+        const auto probe = evidence.probe;
         evidence.sent = sent[probe];
         evidence.tried_again = tried_again[probe];
         evidence.looked_at = looked_at[probe];

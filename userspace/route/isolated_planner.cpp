@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "judge/plan.hpp"
 #include "ksms/abi.h"
 #include "route/classes.hpp"
+#include "route/injection.hpp"
 #include "route/plan_parts.hpp"
 #include "route/tracer.hpp"
 
@@ -24,8 +26,9 @@ struct Place {
     std::size_t netns{0};
     std::uint32_t ifindex{0};
     std::uint32_t hop{1};
-    std::string source;          ///< the namespace that the way begins in; "": none
-    std::vector<bool> services;  ///< those whose way it is on; empty: all
+    std::string source;                       ///< the namespace that the way begins in; "": none
+    std::vector<bool> services;               ///< those whose way it is on; empty: all
+    std::optional<Segment::Endpoint> from{};  ///< the interface that sends it there, if known
     [[nodiscard]] bool serves(std::size_t service) const {
         return services.empty() || services[service];
     }
@@ -141,6 +144,7 @@ private:
                         place.ifindex = key.second;
                         place.hop = hop + 1;
                         place.source = way.entries[entry].netns.name();
+                        place.from = sender_to(way, entry, service, hop);
                         place.services.resize(numbers.services());
                     }
                     place.services[service] = true;
@@ -155,6 +159,18 @@ private:
         }
         std::ranges::stable_sort(order, {}, &Place::hop);
         for (auto& place : order) add(std::move(place));
+    }
+
+    /// Which interface sends it to this router of its way.
+    static std::optional<Segment::Endpoint> sender_to(const Plan& way, std::size_t entry,
+                                                      std::size_t service, std::uint32_t hop) {
+        const auto& path = way.paths[way.path_of[way.numbers().probe(entry, service)]];
+        const auto* before = hop == 0 ? nullptr : &path.hops[hop - 1];
+        const auto& by = before == nullptr ? path.leaves : before->egress;
+        const auto& netns =
+            before == nullptr ? way.entries[entry].netns : way.routers[before->router].netns;
+        if (by.ifindex == 0) return std::nullopt;
+        return Segment::Endpoint{netns.number(), by.ifindex};
     }
 
     Status check_size() const {
@@ -172,7 +188,7 @@ private:
 
     Status build_routers() {
         for (const auto& place : places_) {
-            KSMS_TRY(auto injection, injection_at(place));
+            KSMS_TRY(auto injection, injection_of(place));
             PlanEntry entry;
             entry.netns = plan_netns(network_, place.netns);
             entry.injection = std::move(injection);
@@ -191,12 +207,8 @@ private:
         return {};
     }
 
-    Result<PlanInjection> injection_at(const Place& place) {
-        KSMS_TRY(const auto* interfaces, network_.interfaces(place.netns));
-        const auto* link = interfaces->link(place.ifindex);
-        PlanInjection injection;
-        injection.interface = {place.ifindex, link == nullptr ? std::string() : link->name};
-        injection.mac = link == nullptr ? Mac{} : link->mac.value_or(Mac{});
+    Result<PlanInjection> injection_of(const Place& place) {
+        KSMS_TRY(auto injection, injection_at(network_, {place.netns, place.ifindex}, place.from));
         injection.ttl =
             static_cast<std::uint8_t>(kFirstTtl - std::min<std::uint32_t>(place.hop - 1, 63));
         injection.hop = place.hop;
@@ -219,11 +231,13 @@ private:
         PlanPath elsewhere;
         elsewhere.elsewhere = true;
         const auto no_path = index_of(std::move(elsewhere));
-        for (const auto& place : places_) {
+        for (std::size_t at = 0; at < places_.size(); ++at) {
+            const auto& place = places_[at];
+            const auto& impossible = plan_.entries[at].injection->impossible;
             std::vector<std::uint32_t> path_of_class;
             for (const auto representative : representatives) {
-                KSMS_TRY(auto path,
-                         path_at(place, request_.services[representative], surroundings));
+                KSMS_TRY(auto path, path_at(place, impossible, request_.services[representative],
+                                            surroundings));
                 path_of_class.push_back(index_of(std::move(path)));
             }
             for (std::size_t i = 0; i < class_of.size(); ++i)
@@ -255,8 +269,9 @@ private:
         return static_cast<std::uint32_t>(same - plan_.paths.begin());
     }
 
-    Result<PlanPath> path_at(const Place& place, const Service& service,
-                             WaySurroundings& surroundings) {
+    /// @param impossible  see PlanInjection
+    Result<PlanPath> path_at(const Place& place, const std::string& impossible,
+                             const Service& service, WaySurroundings& surroundings) {
         const auto& router = network_.netns(place.netns).name();
         KSMS_TRY(const auto* interfaces, network_.interfaces(place.netns));
         const auto* link = interfaces->link(place.ifindex);
@@ -278,6 +293,10 @@ private:
         }
         path.hops.push_back(std::move(planned));
         KSMS_CHECK(surroundings.note(trace));
+        if (!impossible.empty()) {
+            path.no_entry = true;
+            path.detail = impossible;
+        }
         return path;
     }
 

@@ -71,7 +71,7 @@ private:
         const auto closer = closer_.probes.find(probe);
         if (closer == closer_.probes.end()) {
             collector_.collect(probe, evidence_);
-            sent_.tell(probe, evidence_);
+            sent_.tell(evidence_);
         } else {
             evidence_ = closer->second;
         }

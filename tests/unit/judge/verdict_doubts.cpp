@@ -8,6 +8,30 @@
 using namespace ksms;
 using namespace ksms::test;
 
+TEST_CASE("isolated: it begins where it came from the router before") {
+    const auto plan = chain(3);
+    auto evidence = nothing(plan);
+    for (const std::size_t router : {0, 1, 2}) passes(evidence, router, 10 + 10 * router);
+    evidence.begin_at(1);
+    CHECK_FALSE(evidence.routers[0].touched());
+    CHECK(evidence.routers[1].saw());
+    CHECK(evidence.routers[2].saw());
+    evidence.destination = seen(50, 1);
+    evidence.begin_at(0);  // where it never came
+    CHECK_FALSE(evidence.routers[1].touched());
+    CHECK(evidence.destination.packets == 0);
+}
+
+TEST_CASE("isolated: UNKNOWN where another packet would be given") {
+    const auto plan = chain(1);
+    auto evidence = nothing(plan);
+    evidence.given_another = true;
+    const auto result = told(plan, evidence);
+    CHECK(result.result == Verdict::unknown);
+    CHECK(result.reason == "not_sent:changed-before");
+    CHECK(result.why.find("a router before it changes the packet") != std::string::npos);
+}
+
 TEST_CASE("verdict: taps that are gone make UNKNOWN of what was not counted, never a NO") {
     const auto plan = chain(2);
     JudgeContext context;
