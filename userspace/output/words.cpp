@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "output/entry_words.hpp"
+
 namespace ksms {
 namespace {
 
@@ -222,6 +224,7 @@ std::string_view reason_of(Why why) {
         case Why::nothing:
         case Why::delivered:
         case Why::dropped:
+        case Why::by_entry:
         case Why::remembered:
         case Why::spared:
         case Why::send_failed:
@@ -232,6 +235,9 @@ std::string_view reason_of(Why why) {
 }
 
 std::string reason_text(const Report& report, const ServiceReport& service) {
+    // An UNKNOWN has a reason; where the entries have different ones the first says it.
+    if (service.cause.why == Why::by_entry && service.result == Verdict::unknown)
+        return reason_text(report, of_entries(report, service).front());
     const auto& cause = service.cause;
     return reason_text(report, cause.why, cause.dropped, cause.text, cause.router);
 }
@@ -249,6 +255,7 @@ std::string why_text(const Report& report, const ServiceReport& service) {
     switch (cause.why) {
         case Why::nothing:
         case Why::delivered: return yes_text(report, service);
+        case Why::by_entry: return entries_text(report, service);
         case Why::dropped:
             return fmt::format("{}: {}{}{}", router(), cause.loop ? "a routing loop, " : "",
                                stop_text(report, cause), rejected_text(cause.dropped, cause.reply));
@@ -331,7 +338,9 @@ std::string arrival_text(const Report& report, const ServiceReport& service) {
 
 const std::string& stopped_at(const Report& report, const ServiceReport& service) {
     static const std::string nobody;
-    return service.result == Verdict::no ? report.router_names[service.cause.router] : nobody;
+    const auto router = service.cause.router;
+    return service.result == Verdict::no && router != kNoRouter ? report.router_names[router]
+                                                                : nobody;
 }
 
 std::vector<std::string> notes_text(const Report& report, const ServiceReport& service) {
