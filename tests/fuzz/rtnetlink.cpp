@@ -61,8 +61,10 @@ void policies(const nlmsghdr* message) {
     plain(policy->source.address);
     plain(policy->destination.address);
     holds(policy->source.address.family == policy->destination.address.family);
-    holds(policy->protocol != 0 || policy->ports ||
-          !policy->tells_apart(policy->source.address, policy->destination.address));
+    const IpsecFlow flow{policy->source.address, policy->destination.address, policy->protocol,
+                         policy->source_ports.value, policy->destination_ports.value};
+    holds(policy->selects(flow));
+    holds(is_blocked({*policy}, flow) == (policy->blocks && !policy->depends));
 }
 
 }  // namespace

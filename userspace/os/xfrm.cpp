@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "os/xfrm.hpp"
 
+#include <endian.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include "os/list.hpp"
@@ -41,7 +44,37 @@ bool policies_possible() {
     return possible;
 }
 
+/// Of the kernel, which has it in network byte order.
+IpsecPorts ports_of(__be16 value, __be16 mask) {
+    return {be16toh(value), be16toh(mask)};
+}
+
 }  // namespace
+
+bool IpsecPolicy::tells_apart(const Address& from, const Address& to) const {
+    const bool ports = source_ports.mask != 0 || destination_ports.mask != 0;
+    return (protocol != 0 || ports) && source.contains(from) && destination.contains(to);
+}
+
+bool IpsecPolicy::selects(const IpsecFlow& flow) const {
+    return (protocol == 0 || protocol == flow.protocol) &&
+           source_ports.contains(flow.source_port) &&
+           destination_ports.contains(flow.destination_port) && source.contains(flow.source) &&
+           destination.contains(flow.destination);
+}
+
+bool is_blocked(const std::vector<IpsecPolicy>& policies, const IpsecFlow& flow) {
+    auto first = std::numeric_limits<std::uint32_t>::max();
+    for (const auto& policy : policies)
+        if (policy.selects(flow)) first = std::min(first, policy.priority);
+    const auto decides = [&](const IpsecPolicy& policy) {
+        return policy.priority == first && policy.selects(flow);
+    };
+    const auto certain = [&](const IpsecPolicy& policy) {
+        return !decides(policy) || (policy.blocks && !policy.depends);
+    };
+    return std::ranges::any_of(policies, decides) && std::ranges::all_of(policies, certain);
+}
 
 std::optional<IpsecPolicy> parse_outgoing_policy(const nlmsghdr* message) {
     const auto* info = fixed_part<xfrm_userpolicy_info>(message);
@@ -52,7 +85,13 @@ std::optional<IpsecPolicy> parse_outgoing_policy(const nlmsghdr* message) {
     policy.source = prefix_of(selected.family, selected.saddr, selected.prefixlen_s);
     policy.destination = prefix_of(selected.family, selected.daddr, selected.prefixlen_d);
     policy.protocol = selected.proto;
-    policy.ports = selected.sport_mask != 0 || selected.dport_mask != 0;
+    policy.source_ports = ports_of(selected.sport, selected.sport_mask);
+    policy.destination_ports = ports_of(selected.dport, selected.dport_mask);
+    policy.priority = info->priority;
+    policy.blocks = info->action == XFRM_POLICY_BLOCK;
+    const Attributes attributes(message, sizeof *info, XFRMA_IF_ID);
+    policy.depends = selected.ifindex != 0 || attributes[XFRMA_MARK] != nullptr ||
+                     attributes[XFRMA_IF_ID] != nullptr;
     return policy;
 }
 
