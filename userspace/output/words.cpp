@@ -63,9 +63,15 @@ std::string_view kind_text(DropKind kind) {
     return "dropped";
 }
 
+/// The kernel gives a packet such a route if an IPsec policy wants it encrypted and there is no key
+/// for it (make_blackhole(), net/xfrm/xfrm_policy.c), or if its interface goes away.
+constexpr std::string_view kNoKey = "dst_discard_out";
+
 /// "firewall, FORWARD (NETFILTER_DROP)": a common term, then the kernel's reason.
 std::string drop_text(const Report& report, const DropSite& dropped, std::string_view hook) {
-    const auto what = kind_text(dropped.kind);
+    auto what = kind_text(dropped.kind);
+    if (report.words[dropped.place] == kNoKey)
+        what = "no key for its IPsec policy, or its route went away";
     const auto& reason = report.words[dropped.reason];
     if (reason.empty()) {
         const auto& place = report.words[dropped.place];
