@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What rtnetlink lists: interfaces, addresses, neighbours, routes, rules, qdiscs and filters. Each
+// What rtnetlink lists: interfaces, addresses, neighbours, routes, rules, qdiscs and filters; and
+// IPsec policies. Each
 // message is read as each of them: which one it is was said by the question alone.
 #include "messages.hpp"
 #include "os/parse.hpp"
@@ -54,6 +55,18 @@ void queueing(const nlmsghdr* message) {
     }
 }
 
+void policies(const nlmsghdr* message) {
+    const auto policy = parse_outgoing_policy(message);
+    if (!policy) return;
+    plain(policy->source.address);
+    plain(policy->destination.address);
+    holds(policy->source.address.family == policy->destination.address.family);
+    const IpsecFlow flow{policy->source.address, policy->destination.address, policy->protocol,
+                         policy->source_ports.value, policy->destination_ports.value};
+    holds(policy->selects(flow));
+    holds(is_blocked({*policy}, flow) == (policy->blocks && !policy->depends));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -61,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         interfaces(message);
         routes(message);
         queueing(message);
+        policies(message);
     });
     return 0;
 }

@@ -12,9 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto view = view_of_document(text);
     if (!view) return 0;
     holds(text.find('\0') == std::string_view::npos);
-    for (const auto& row : view->rows) {
-        holds(row.cells.size() == view->routers.size());
-        holds(row.first.port + row.count <= 65536);
+    for (const auto& table : view->tables) {
+        for (const auto& row : table.rows) {
+            holds(row.cells.size() == table.routers.size());
+            holds(row.first.port + row.count <= 65536);
+        }
     }
     TextStyle style;
     style.details = true;

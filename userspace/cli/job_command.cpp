@@ -183,6 +183,21 @@ Error error_of_job(const json& job) {
             error["hint"].is_string() ? error["hint"].get<std::string>() : ""};
 }
 
+/// From whichever entry.
+/// @param result  a scan's document, or what one has of an entry or service
+bool answers_one_of(const json& result, const std::set<Verdict>& verdicts) {
+    const auto word = result.value("result", "");
+    if (std::ranges::any_of(verdicts, [&](Verdict each) { return word == name_of(each); }))
+        return true;
+    for (const char* key : {"services", "entries"}) {
+        const auto list = result.find(key);
+        if (list == result.end()) continue;
+        for (const auto& each : *list)
+            if (each.is_object() && answers_one_of(each, verdicts)) return true;
+    }
+    return false;
+}
+
 /// The exit status that `scan` would have.
 Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdict>& fail_on) {
     if (!job["result"].is_object()) return std::unexpected(error_of_job(job));
@@ -192,12 +207,7 @@ Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdic
         context.console.error(error);
         return static_cast<int>(error.code);
     }
-    for (const auto& service : job["result"]["services"]) {
-        const auto word = service.value("result", "");
-        if (std::ranges::any_of(fail_on, [&](Verdict verdict) { return word == name_of(verdict); }))
-            return static_cast<int>(Code::expectation);
-    }
-    return 0;
+    return answers_one_of(job["result"], fail_on) ? static_cast<int>(Code::expectation) : 0;
 }
 
 Result<int> submit(Context& context, const Arguments& arguments) {

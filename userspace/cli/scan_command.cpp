@@ -43,6 +43,17 @@ void print(Console& console, Report& report) {
     console.write(scan_text(view_of(report), console.text_style()));
 }
 
+/// From whichever entry.
+bool has_one_of(const Report& report, const std::set<Verdict>& verdicts) {
+    const auto any = [&](const std::vector<ServiceReport>& services) {
+        return std::ranges::any_of(
+            services, [&](const auto& service) { return verdicts.contains(service.result); });
+    };
+    return any(report.services) || std::ranges::any_of(report.by_entry, [&](const auto& entry) {
+               return any(entry.services);
+           });
+}
+
 /// The exit status of a scan that has a report.
 int status_of(Context& context, const Report& report, const std::set<Verdict>& fail_on) {
     if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
@@ -51,10 +62,7 @@ int status_of(Context& context, const Report& report, const std::set<Verdict>& f
             {Code::failed, 0, "every verdict is UNKNOWN: " + failure_text(report), {}});
         return static_cast<int>(Code::failed);
     }
-    const auto met = std::ranges::find_if(report.services, [&](const ServiceReport& service) {
-        return fail_on.contains(service.result);
-    });
-    return met == report.services.end() ? 0 : static_cast<int>(Code::expectation);
+    return has_one_of(report, fail_on) ? static_cast<int>(Code::expectation) : 0;
 }
 
 Result<int> scan(Context& context, const Arguments& arguments) {

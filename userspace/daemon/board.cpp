@@ -270,6 +270,7 @@ void JobBoard::on_end(const std::string& id, const RunEnd& end) {
         figures_.yes += end.yes;
         figures_.no += end.no;
         figures_.unknown += end.unknown;
+        figures_.mixed += end.mixed;
         figures_.sent += end.sent;
         figures_.resent += end.resent;
         figures_.lost += end.lost;

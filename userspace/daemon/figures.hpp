@@ -21,7 +21,7 @@ struct Figures {
     std::map<std::string, std::uint64_t> rejected;           ///< by reason
     PerType<Histogram> start_delay, scan;
     Histogram lease_wait;
-    std::uint64_t yes{0}, no{0}, unknown{0};
+    std::uint64_t yes{0}, no{0}, unknown{0}, mixed{0};
     std::uint64_t sent{0}, resent{0}, lost{0};
 };
 

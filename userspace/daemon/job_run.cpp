@@ -43,14 +43,17 @@ RunEnd end_of(const Error& error, bool stopped) {
     return end;
 }
 
-void count(const ServiceReport& service, RunEnd& end) {
-    (service.result == Verdict::yes  ? end.yes
-     : service.result == Verdict::no ? end.no
-                                     : end.unknown) += 1;
+void count(const Report& report, const ServiceReport& service, RunEnd& end) {
+    switch (service.result) {
+        case Verdict::yes: ++end.yes; break;
+        case Verdict::no: ++end.no; break;
+        case Verdict::unknown: ++end.unknown; break;
+        case Verdict::mixed: ++end.mixed; break;
+    }
     end.sent += service.sent;
     end.resent += service.sent > 1 ? service.sent - 1 : 0;
-    end.lost +=
-        service.result == Verdict::unknown && reason_of(service.cause.why) == "lost" ? 1 : 0;
+    const bool lost = service.result == Verdict::unknown && reason_text(report, service) == "lost";
+    end.lost += lost ? 1 : 0;
 }
 
 json text_or_null(const std::string& text) {
@@ -70,7 +73,7 @@ json verdict_of(const Report& report, const ServiceReport& service) {
 RunEnd concluded(RunEnd end, ScanState state, const std::string& failure) {
     if (state == ScanState::interrupted)
         end.how = RunEnd::How::stopped;
-    else if (end.yes + end.no == 0)
+    else if (end.yes + end.no + end.mixed == 0)
         end.error = error_object({Code::failed, 0, "every verdict is UNKNOWN: " + failure, {}});
     else
         end.how = RunEnd::How::done;
@@ -109,7 +112,7 @@ public:
         write_scan_json(*report, false, [&](std::string_view piece) { document += piece; });
         sink_.result(document);
         RunEnd end;
-        for (const auto& service : report->services) count(service, end);
+        for (const auto& service : report->services) count(*report, service, end);
         return concluded(end, report->state, failure_text(*report));
     }
 
@@ -137,7 +140,7 @@ public:
             if (!service.scan.job.empty()) service.scan.job = id_;
         RunEnd end;
         for (const auto& service : explained->services) {
-            count(service.end(), end);
+            count(service.scan, service.end(), end);
             auto verdict = verdict_of(service.scan, service.end());
             verdict["so_far"] = false;
             sink_.event("verdict", verdict);

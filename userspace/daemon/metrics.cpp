@@ -88,6 +88,7 @@ void scans(MetricsText& text, const MetricsSources& from) {
     text.value("ksms_verdicts_total", "result=\"yes\"", figures.yes);
     text.value("ksms_verdicts_total", "result=\"no\"", figures.no);
     text.value("ksms_verdicts_total", "result=\"unknown\"", figures.unknown);
+    text.value("ksms_verdicts_total", "result=\"mixed\"", figures.mixed);
     text.one("ksms_probes_sent_total", "counter", "probes sent", figures.sent);
     text.one("ksms_probes_resent_total", "counter", "probes retransmitted", figures.resent);
     text.one("ksms_probes_lost_total", "counter", "services whose probes were all lost",

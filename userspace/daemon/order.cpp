@@ -47,8 +47,8 @@ auto members(Either<Order> auto& of) {
     return std::tie(id, pin_root, detailed, request, namespaces);
 }
 auto members(Either<RunEnd> auto& of) {
-    auto& [how, error, what, yes, no, unknown, sent, resent, lost] = of;
-    return std::tie(how, error, what, yes, no, unknown, sent, resent, lost);
+    auto& [how, error, what, yes, no, unknown, mixed, sent, resent, lost] = of;
+    return std::tie(how, error, what, yes, no, unknown, mixed, sent, resent, lost);
 }
 
 template <typename T>

@@ -55,7 +55,7 @@ struct RunEnd {
     } how{How::failed};
     std::string error;  ///< JSON text of the error object; "": none
     std::string what;   ///< short_of: "memory", "descriptors"; no_dscp: who holds it
-    std::uint64_t yes{0}, no{0}, unknown{0};
+    std::uint64_t yes{0}, no{0}, unknown{0}, mixed{0};
     std::uint64_t sent{0}, resent{0}, lost{0};  ///< probes
 };
 

@@ -19,7 +19,14 @@ std::uint32_t Arrivals::hop(std::uint32_t probe) const {
 /// Both ways begin in one namespace. Of a service there is one such way.
 bool Arrivals::on_one_way(std::uint32_t one, std::uint32_t other) const {
     const auto numbers = plan_.numbers();
-    return plan_.entries[numbers.entry(one)].source == plan_.entries[numbers.entry(other)].source;
+    const auto& sources = plan_.entries[numbers.entry(one)].sources;
+    const auto& others = plan_.entries[numbers.entry(other)].sources;
+    if (sources.empty() || others.empty()) return sources.empty() && others.empty();
+    const auto service = numbers.service(one);
+    return std::ranges::any_of(sources, [&](const PlanSource& source) {
+        const auto same = std::ranges::find(others, source.name, &PlanSource::name);
+        return same != others.end() && source.serves(service) && same->serves(service);
+    });
 }
 
 /// Or was dropped in front of its taps. Not where there was no room: the next one may pass.

@@ -35,7 +35,7 @@ void SoFar::tell(std::span<const std::uint8_t> sent) {
 
 void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent) {
     const std::vector<Service> one{services_[service]};
-    Summary summary(plan_, one);
+    Summary summary(plan_, one, service);
     ProbeEvidence evidence;
     for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
         const auto probe = plan_.numbers().probe(entry, service);

@@ -13,6 +13,7 @@ enum class Why : std::uint8_t {
     nothing,    ///< YES, and nothing to add
     delivered,  ///< YES: the router owns the destination, see Arrival
     dropped,    ///< NO
+    by_entry,   ///< the entries have different results or reasons: Report::by_entry
     // UNKNOWN, reason "lost"
     lost,           ///< sent as often as allowed, and not seen
     no_word,        ///< it came in; nothing reports what became of it

@@ -117,6 +117,15 @@ struct PlanInjection {
     std::string impossible{};
 };
 
+/// A namespace whose ways enter a router there.
+struct PlanSource {
+    std::string name;
+    std::vector<bool> services;  ///< whose way it is; empty: of all
+    [[nodiscard]] bool serves(std::size_t service) const {
+        return services.empty() || services[service];
+    }
+};
+
 /// A namespace that owns the source: the probes of one entry leave from it. In isolated mode one
 /// router at one of its interfaces.
 struct PlanEntry {
@@ -125,8 +134,10 @@ struct PlanEntry {
     bool source_is_router{false};  ///< the source namespace is itself a router of the path (its own
                                    ///< address as source)
     std::optional<PlanInjection> injection{};
-    std::string source{};  ///< isolated: the namespace that the way begins in; "": none owns it
-    [[nodiscard]] const std::string& name() const { return source.empty() ? netns.name() : source; }
+    std::vector<PlanSource> sources{};  ///< isolated: where the ways begin; empty: in none
+    [[nodiscard]] const std::string& name() const {
+        return sources.empty() ? netns.name() : sources.front().name;
+    }
 };
 
 /// A neighbour that a path needs resolved before the first probe.

@@ -17,8 +17,13 @@
 
 namespace ksms {
 
-enum class Verdict : std::uint8_t { yes, no, unknown };
-[[nodiscard]] const char* name_of(Verdict verdict);  ///< "YES", "NO", "UNKNOWN"
+enum class Verdict : std::uint8_t {
+    yes,
+    no,
+    unknown,
+    mixed  ///< end to end only: the entries have different ones
+};
+[[nodiscard]] const char* name_of(Verdict verdict);  ///< "YES", "NO", "UNKNOWN", "MIXED"
 
 enum class ScanState { done, partial, interrupted };
 [[nodiscard]] const char* name_of(ScanState state);
@@ -88,6 +93,20 @@ struct ServiceReport {
     Arrival arrival{};
 };
 
+/// What a reader would call the same answer: result, reason, changes, and what the destination did.
+[[nodiscard]] bool same_answer(const ServiceReport& one, const ServiceReport& other);
+
+/// Adds another entry's answer to that of all together. Where they are not the same it names none.
+/// @param first  what `all` began with
+void add_answer(const ServiceReport& one, const ServiceReport& first, ServiceReport& all);
+[[nodiscard]] std::uint32_t count(const std::vector<ServiceReport>& services, Verdict verdict);
+
+/// One of several entries.
+struct EntryReport {
+    std::string name;                     ///< of the source's namespace
+    std::vector<ServiceReport> services;  ///< as Report::services
+};
+
 struct Timing {
     Milliseconds plan{0}, attach{0}, probe{0}, settle{0}, total{0};
 };
@@ -99,10 +118,11 @@ struct Report {
     std::string mode{"path"};
     std::string job;
     std::uint8_t dscp{0};
-    std::uint8_t carried_dscp{0};  ///< what the probes had: the DSCP, or that of --as-dscp
-    std::vector<ServiceReport> services;
+    std::uint8_t carried_dscp{0};         ///< what the probes had: the DSCP, or that of --as-dscp
+    std::vector<ServiceReport> services;  ///< of all entries together
+    std::vector<EntryReport> by_entry;    ///< in the order of `entries`; empty where there is one
     std::vector<RouterReport> routers;
-    std::uint32_t yes{0}, no{0}, unknown{0};
+    std::uint32_t yes{0}, no{0}, unknown{0}, mixed{0};
     std::uint32_t router_count{0};  ///< different ones
     Timing timing;
     std::vector<std::string> warnings;  ///< for standard error and JSON's "warnings"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <ranges>
 #include <set>
 
 namespace ksms {
@@ -15,29 +16,47 @@ std::string most_used(const std::map<std::string, std::size_t>& interfaces) {
     return found == interfaces.end() ? std::string() : found->first;
 }
 
-/// Of several entries the worst answer counts: a NO, then an UNKNOWN.
+/// Of the routers of an entry that answer for themselves (isolated) the worst answer counts: a NO,
+/// then an UNKNOWN.
 int badness(Verdict verdict) {
     switch (verdict) {
         case Verdict::no: return 2;
         case Verdict::unknown: return 1;
-        case Verdict::yes: break;
+        case Verdict::yes:
+        case Verdict::mixed: break;
     }
     return 0;
 }
 
 }  // namespace
 
-Summary::Summary(const Plan& plan, const std::vector<Service>& services)
-    : plan_(plan), services_(services), ends_(services.size()), filled_(services.size(), false) {
-    for (std::size_t i = 0; i < services.size(); ++i) ends_[i].service = services[i];
+Summary::Summary(const Plan& plan, const std::vector<Service>& services, std::size_t first)
+    : plan_(plan), services_(services), first_(first) {
+    for (const auto& entry : plan.entries) {
+        auto& its = ends_of_.emplace_back();
+        for (const auto& source : entry.sources) its.push_back(ends_named(source.name));
+        if (its.empty()) its.push_back(ends_named(entry.name()));
+    }
 }
 
-Summary::Row& Summary::row(std::size_t entry, const ProbeVerdict::AtRouter& at) {
-    const auto [found, added] = rows_.try_emplace({entry, at.router});
+/// @return their number in ends_
+std::size_t Summary::ends_named(const std::string& name) {
+    const auto known = std::ranges::find(ends_, name, &Ends::name);
+    const auto number = static_cast<std::size_t>(known - ends_.begin());
+    if (known != ends_.end()) return number;
+    Ends ends{name, std::vector<ServiceReport>(services_.size()),
+              std::vector<bool>(services_.size(), false)};
+    for (std::size_t i = 0; i < services_.size(); ++i) ends.services[i].service = services_[i];
+    ends_.push_back(std::move(ends));
+    return number;
+}
+
+Summary::Row& Summary::row(const RowOf& of, const ProbeVerdict::AtRouter& at) {
+    const auto [found, added] = rows_.try_emplace(of);
     auto& report = found->second.report;
     if (added) {
         report.name = plan_.routers[at.router].netns.name();
-        report.entry = plan_.entries[entry].name();
+        report.entry = ends_[of.ends].name;
         report.hop = at.hop;
         report.services.resize(services_.size());
         for (std::uint32_t i = 0; i < services_.size(); ++i) {
@@ -109,34 +128,80 @@ std::uint32_t Summary::joined(std::uint32_t all, std::uint32_t more) {
 
 void Summary::add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
                   std::uint32_t sent) {
-    for (std::size_t place = 0; place < verdict.walk.size(); ++place) {
-        const auto& at = verdict.walk[place];
-        if (!plan_.answers(at.router, place)) continue;
-        auto& into = row(entry, at);
-        if (!at.egress_iface.empty()) {
-            const bool judged = at.answer.result != Verdict::unknown;
-            ++(judged ? into.egress : into.planned_egress)[at.egress_iface];
+    const auto& sources = plan_.entries[entry].sources;
+    for (std::size_t i = 0; i < ends_of_[entry].size(); ++i) {
+        if (!sources.empty() && !sources[i].serves(first_ + service)) continue;
+        const auto ends = ends_of_[entry][i];
+        for (std::size_t place = 0; place < verdict.walk.size(); ++place) {
+            const auto& at = verdict.walk[place];
+            if (plan_.answers(at.router, place)) add_router({ends, entry, at.router}, service, at);
         }
-        if (!at.ingress_iface.empty()) ++into.ingress[at.ingress_iface];
-        auto& answer = into.report.services[service];
-        answer = at.answer;
-        answer.service = static_cast<std::uint32_t>(service);
-        answer.text = text(at.text);
-        answer.iface = text(at.egress_iface);
-        answer.change = change(at.change);
+        add_end(ends_[ends], service, verdict, sent);
     }
-    auto& end = ends_[service];
+}
+
+void Summary::add_router(const RowOf& of, std::size_t service, const ProbeVerdict::AtRouter& at) {
+    auto& into = row(of, at);
+    if (!at.egress_iface.empty()) {
+        const bool judged = at.answer.result != Verdict::unknown;
+        ++(judged ? into.egress : into.planned_egress)[at.egress_iface];
+    }
+    if (!at.ingress_iface.empty()) ++into.ingress[at.ingress_iface];
+    auto& answer = into.report.services[service];
+    answer = at.answer;
+    answer.service = static_cast<std::uint32_t>(service);
+    answer.text = text(at.text);
+    answer.iface = text(at.egress_iface);
+    answer.change = change(at.change);
+}
+
+void Summary::add_end(Ends& ends, std::size_t service, const ProbeVerdict& verdict,
+                      std::uint32_t sent) {
+    auto& end = ends.services[service];
     end.sent = std::max(end.sent, sent);
     end.notes.add(verdict.notes);
     const auto changes = change_list(changes_of(verdict));
     end.all_changes = joined(end.all_changes, changes);
-    if (verdict.arrival.known() && !end.arrival.reached) {  // of several entries, one is enough
+    if (verdict.arrival.known() && !end.arrival.reached) {  // one router's is enough
         end.arrival = verdict.arrival;
         end.arrival.host = text(verdict.host);
     }
-    if (!filled_[service] || badness(verdict.result) > badness(end.result))
+    if (!ends.filled[service] || badness(verdict.result) > badness(end.result))
         merge(end, verdict, changes);
-    filled_[service] = true;
+    ends.filled[service] = true;
+}
+
+ServiceReport Summary::of_all(std::size_t service) {
+    const auto& first = ends_.front().services[service];
+    auto all = first;
+    for (const auto& entry : ends_ | std::views::drop(1)) {
+        const auto& one = entry.services[service];
+        add_answer(one, first, all);
+        all.all_changes = joined(all.all_changes, one.all_changes);
+    }
+    return all;
+}
+
+void Summary::finish_ends(Report& report) {
+    for (auto& ends : ends_) {
+        report.entries.push_back(ends.name);
+        for (std::size_t i = 0; i < services_.size(); ++i) {
+            if (ends.filled[i]) continue;  // isolated: another's way, or none
+            ends.services[i].cause.why = Why::no_way;
+            ends.services[i].cause.text = text("no router is on its way");
+        }
+    }
+    if (ends_.size() == 1) {
+        report.services = std::move(ends_.front().services);
+    } else {
+        for (std::size_t i = 0; i < services_.size(); ++i) report.services.push_back(of_all(i));
+        for (auto& ends : ends_)
+            report.by_entry.push_back({std::move(ends.name), std::move(ends.services)});
+    }
+    report.yes = count(report.services, Verdict::yes);
+    report.no = count(report.services, Verdict::no);
+    report.unknown = count(report.services, Verdict::unknown);
+    report.mixed = count(report.services, Verdict::mixed);
 }
 
 void Summary::finish_row(Row& row) {
@@ -145,31 +210,27 @@ void Summary::finish_row(Row& row) {
     report.ingress_iface = most_used(row.ingress);
 }
 
-void Summary::finish(const KernelWords& words, Report& report) {
+/// In path order, entry by entry.
+void Summary::finish_routers(Report& report) {
     std::set<std::size_t> different;
-    for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
-        std::vector<Row*> order;
-        for (auto& [key, row] : rows_) {
-            if (key.first != entry) continue;
-            different.insert(key.second);
-            finish_row(row);
-            for (auto& answer : row.report.services)
-                if (answer.iface == text(row.report.iface)) answer.iface = kNoText;
-            order.push_back(&row);
-        }
+    std::map<std::pair<std::size_t, std::size_t>, std::vector<Row*>> ways;  // of (ends, entry)
+    for (auto& [of, row] : rows_) {
+        different.insert(of.router);
+        finish_row(row);
+        for (auto& answer : row.report.services)
+            if (answer.iface == text(row.report.iface)) answer.iface = kNoText;
+        ways[{of.ends, of.entry}].push_back(&row);
+    }
+    for (auto& [of, order] : ways) {
         std::ranges::stable_sort(order, {}, [](const Row* row) { return row->report.hop; });
         for (auto* row : order) report.routers.push_back(std::move(row->report));
-        const auto& name = plan_.entries[entry].name();
-        if (std::ranges::find(report.entries, name) == report.entries.end())
-            report.entries.push_back(name);
-    }
-    for (const auto& end : ends_) {
-        if (end.result == Verdict::yes) ++report.yes;
-        if (end.result == Verdict::no) ++report.no;
-        if (end.result == Verdict::unknown) ++report.unknown;
     }
     report.router_count = static_cast<std::uint32_t>(different.size());
-    report.services = std::move(ends_);
+}
+
+void Summary::finish(const KernelWords& words, Report& report) {
+    finish_routers(report);
+    finish_ends(report);
     for (const auto& router : plan_.routers) report.router_names.push_back(router.netns.name());
     report.words = words;
     report.texts = std::move(texts_);

@@ -20,7 +20,8 @@ namespace ksms {
 /// report.
 class Summary {
 public:
-    Summary(const Plan& plan, const std::vector<Service>& services);
+    /// @param first  number of the first of the services in the plan
+    Summary(const Plan& plan, const std::vector<Service>& services, std::size_t first = 0);
     void add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
              std::uint32_t sent);
     /// Routers in path order, services end to end, the counts, and what services name by index.
@@ -33,11 +34,27 @@ private:
         std::map<std::string, std::size_t> egress, ingress;  ///< interface -> services by it
         std::map<std::string, std::size_t> planned_egress;   ///< of services without a verdict
     };
+    struct RowOf {
+        std::size_t ends{0}, entry{0}, router{0};
+        auto operator<=>(const RowOf&) const = default;
+    };
     /// Texts and changes, each once.
     TextIndex text(std::string_view text);
     std::uint32_t change(const Change& change);
-    Row& row(std::size_t entry, const ProbeVerdict::AtRouter& at);
+    Row& row(const RowOf& of, const ProbeVerdict::AtRouter& at);
+    void add_router(const RowOf& of, std::size_t service, const ProbeVerdict::AtRouter& at);
+    /// Of one entry.
+    struct Ends {
+        std::string name;
+        std::vector<ServiceReport> services;
+        std::vector<bool> filled;
+    };
+    std::size_t ends_named(const std::string& name);
+    void add_end(Ends& ends, std::size_t service, const ProbeVerdict& verdict, std::uint32_t sent);
     void merge(ServiceReport& into, const ProbeVerdict& verdict, std::uint32_t changes);
+    [[nodiscard]] ServiceReport of_all(std::size_t service);
+    void finish_ends(Report& report);
+    void finish_routers(Report& report);
     static void finish_row(Row& row);
     Cause cause_of(const ProbeVerdict& verdict);
     std::vector<ChangeAt> changes_of(const ProbeVerdict& verdict);
@@ -46,9 +63,11 @@ private:
 
     const Plan& plan_;
     const std::vector<Service>& services_;
-    std::map<std::pair<std::size_t, std::size_t>, Row> rows_;  ///< (entry, router)
-    std::vector<ServiceReport> ends_;
-    std::vector<bool> filled_;
+    std::size_t first_;
+    std::map<RowOf, Row> rows_;
+    std::vector<Ends> ends_;  ///< of each entry of the report, by name
+    /// Those of each entry of the plan, which a router of its own has in common with others.
+    std::vector<std::vector<std::size_t>> ends_of_;
     Indexed<TextIndex, std::string> texts_{""};
     std::vector<Change> changes_{{}};
     std::vector<std::vector<ChangeAt>> change_lists_{{}};

@@ -65,6 +65,10 @@ Result<Netlink> Netlink::open_netfilter(const Netns& netns) {
     return open(netns, 0, NETLINK_NETFILTER);
 }
 
+Result<Netlink> Netlink::open_xfrm(const Netns& netns) {
+    return open(netns, 0, NETLINK_XFRM);
+}
+
 Result<Netlink> Netlink::open(const Netns& netns, std::uint32_t groups, int protocol) {
     Netlink netlink;
     netlink.netns_ = netns.name();

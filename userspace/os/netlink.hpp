@@ -44,6 +44,8 @@ public:
     static Result<Netlink> open(const Netns& netns, std::uint32_t groups = 0);
     /// NETLINK_NETFILTER. A request to a part of netfilter that is a module loads the module.
     static Result<Netlink> open_netfilter(const Netns& netns);
+    /// NETLINK_XFRM. Opening it loads the module.
+    static Result<Netlink> open_xfrm(const Netns& netns);
 
     /// Sends one request with NLM_F_ACK and waits for the acknowledgement.
     /// @param what  operation and object for the error ("add a filter to eth0 in hq-gw")

@@ -13,6 +13,7 @@
 #include "os/message.hpp"
 #include "os/netlink.hpp"
 #include "os/nftables.hpp"
+#include "os/xfrm.hpp"
 
 namespace ksms {
 
@@ -38,6 +39,10 @@ std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message);
 /// Enters what a rule says about a scan.
 void parse_nft_scan_rule(const nlmsghdr* message, int family,
                          const std::vector<NftLimitedSet>& limited, FirewallRules& to);
+
+// xfrm
+/// Nothing for one of another direction.
+std::optional<IpsecPolicy> parse_outgoing_policy(const nlmsghdr* message);
 
 // iptables-legacy
 /// @param entries  the entries of ipt_get_entries or ip6t_get_entries, without its head

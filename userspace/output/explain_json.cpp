@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
+
 #include "output/explain.hpp"
 #include "output/json.hpp"
 #include "output/words.hpp"
@@ -110,7 +112,7 @@ void service_object(JsonWriter& json, const ServiceExplanation& service) {
     json.key("job").text_or_null(scan.job);
     json.key("dscp");
     scan.job.empty() ? json.null() : json.value(scan.dscp);
-    json.key("entries").strings(scan.entries);
+    write_entries(json, scan);
     json.key("hops").begin_array();
     for (const auto& hop : service.hops) hop_object(json, scan, hop);
     json.end_array().end_object();
@@ -130,6 +132,9 @@ void write_explain_json(const Explanation& result, bool pretty, const Sink& sink
     json.key("summary").begin_object();
     json.field("services", result.services.size()).field("yes", result.count(Verdict::yes));
     json.field("no", result.count(Verdict::no)).field("unknown", result.count(Verdict::unknown));
+    const bool several = std::ranges::any_of(
+        result.services, [](const auto& each) { return !each.scan.by_entry.empty(); });
+    if (several) json.field("mixed", result.count(Verdict::mixed));
     json.end_object();
     json.key("timing_ms").begin_object();
     json.key("total").value(result.total.count(), kDecimals);

@@ -210,6 +210,8 @@ std::string explain_text(const Explanation& result, std::size_t width) {
         summary += fmt::format(", {} stop{}", no, no == 1 ? "s" : "");
     if (const auto unknown = result.count(Verdict::unknown); unknown > 0)
         summary += fmt::format(", {} unknown", unknown);
+    if (const auto mixed = result.count(Verdict::mixed); mixed > 0)
+        summary += fmt::format(", {} mixed (the entries differ)", mixed);
     if (result.state != ScanState::done) summary += fmt::format("   {}", name_of(result.state));
     page.line(fmt::format("{}   {} ms", summary, std::llround(result.total.count())));
     return page.take();

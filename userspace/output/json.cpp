@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "output/json.hpp"
 
-#include "output/scan_view.hpp"
+#include <set>
+#include <string_view>
+
+#include "output/hint.hpp"
 #include "output/trail_json.hpp"
 #include "output/words.hpp"
 
@@ -22,7 +25,10 @@ std::optional<bool> reached(const ServiceReport& service) {
 
 namespace {
 
-void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& service) {
+/// @param number  of the service in the report
+/// @param entry   whose answer it is; "": that of all
+void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& service,
+                std::size_t number, const std::string& entry) {
     json.begin_object();
     service_fields(json, service.service);
     json.field("result", name_of(service.result));
@@ -34,8 +40,15 @@ void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& ser
     json.key("why").text_or_null(why_text(report, service));
     json.key("notes").strings(notes_text(report, service));
     json.field("sent", service.sent);
-    write_trail(json, report, static_cast<std::size_t>(&service - report.services.data()));
+    write_trail(json, report, number, entry);
     json.end_object();
+}
+
+void write_services(JsonWriter& json, const Report& report, const std::vector<ServiceReport>& all,
+                    const std::string& entry) {
+    json.key("services").begin_array();
+    for (std::size_t i = 0; i < all.size(); ++i) end_to_end(json, report, all[i], i, entry);
+    json.end_array();
 }
 
 void counted(JsonWriter& json, const char* direction, std::uint32_t packets, std::uint32_t bytes) {
@@ -82,10 +95,23 @@ void arrival(JsonWriter& json, const Report& report, const ServiceReport& servic
     json.end_object();
 }
 
+void entry_figures(JsonWriter& json, const Report& report, const EntryReport& entry) {
+    std::set<std::string_view> routers;
+    for (const auto& router : report.routers)
+        if (router.entry == entry.name) routers.insert(router.name);
+    json.key("summary").begin_object();
+    json.field("services", entry.services.size()).field("routers", routers.size());
+    json.field("yes", count(entry.services, Verdict::yes));
+    json.field("no", count(entry.services, Verdict::no));
+    json.field("unknown", count(entry.services, Verdict::unknown));
+    json.end_object();
+}
+
 void figures(JsonWriter& json, const Report& report) {
     json.key("summary").begin_object();
     json.field("services", report.services.size()).field("routers", report.router_count);
     json.field("yes", report.yes).field("no", report.no).field("unknown", report.unknown);
+    if (!report.by_entry.empty()) json.field("mixed", report.mixed);
     json.end_object();
     const auto& t = report.timing;
     const auto time = [&](const char* key, Milliseconds value) {
@@ -113,6 +139,22 @@ std::string document(const std::function<void(JsonWriter&)>& content, bool prett
 
 }  // namespace
 
+void write_entries(JsonWriter& json, const Report& report) {
+    json.key("entries");
+    if (report.by_entry.empty()) {
+        json.strings(report.entries);
+        return;
+    }
+    json.begin_array();
+    for (const auto& entry : report.by_entry) {
+        json.begin_object().field("entry", entry.name);
+        write_services(json, report, entry.services, entry.name);
+        entry_figures(json, report, entry);
+        json.end_object();
+    }
+    json.end_array();
+}
+
 void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
     JsonWriter json(sink, pretty);
     json.begin_object();
@@ -120,10 +162,8 @@ void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
     json.field("source", report.source.text()).field("destination", report.destination.text());
     json.field("mode", report.mode).field("job", report.job).field("dscp", report.dscp);
     json.field("carried_dscp", report.carried_dscp);
-    json.key("entries").strings(report.entries);
-    json.key("services").begin_array();
-    for (const auto& service : report.services) end_to_end(json, report, service);
-    json.end_array();
+    write_entries(json, report);
+    write_services(json, report, report.services, "");
     json.key("routers").begin_array();
     for (const auto& at : report.routers) router(json, report, at);
     json.end_array();

@@ -18,6 +18,9 @@ void place_and_hook(JsonWriter& json, const Report& report, const DropSite& drop
 /// None if the destination is not on this machine.
 [[nodiscard]] std::optional<bool> reached(const ServiceReport& service);
 
+/// The key `entries`: names; with several entries also what each answers.
+void write_entries(JsonWriter& json, const Report& report);
+
 /// Writes ksms.scan/1 in pieces to `sink`.
 void write_scan_json(const Report& report, bool pretty, const Sink& sink);
 

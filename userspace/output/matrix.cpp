@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "output/matrix.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/service_names.hpp"
@@ -9,7 +11,7 @@
 namespace ksms {
 namespace {
 
-constexpr std::size_t kGap = 2;
+constexpr std::size_t kColumnGap = 2;
 constexpr std::size_t kWidestHeading = 24;
 constexpr std::size_t kNarrowestName = 8;
 constexpr std::size_t kWhy = 36;  // minimum columns of WHY before the matrix is folded
@@ -30,7 +32,8 @@ Cell end_cell(Verdict verdict) {
     switch (verdict) {
         case Verdict::yes: return Cell::yes;
         case Verdict::no: return Cell::no;
-        case Verdict::unknown: break;
+        case Verdict::unknown:
+        case Verdict::mixed: break;
     }
     return Cell::unknown;
 }
@@ -41,9 +44,9 @@ struct Line {
     std::string service, name, why;
 };
 
-std::vector<Line> lines_of(const ScanView& view, bool details) {
+std::vector<Line> lines_of(const ScanView::Table& table, bool details) {
     std::vector<Line> lines;
-    for (const auto& row : view.rows) {
+    for (const auto& row : table.rows) {
         Line line{&row, service_text(row.first, row.count), {}, printable(row.why)};
         if (row.count == 1) line.name = printable(service_name(row.first));
         if (details && !row.place.empty())
@@ -65,8 +68,7 @@ std::string colored(std::string text, Cell cell, bool color) {
 
 /// Columns of one block of the matrix.
 struct Block {
-    std::string title;
-    std::vector<std::size_t> routers;  ///< indices into ScanView::routers
+    std::vector<std::size_t> routers;  ///< indices into ScanView::Table::routers
     bool end{false};                   ///< followed by END and WHY
 };
 
@@ -76,8 +78,8 @@ std::size_t column_of(const ScanView::Router& router) {
 
 class Matrix {
 public:
-    Matrix(const ScanView& view, const TextStyle& style)
-        : view_(view), lines_(lines_of(view, style.details)), style_(style) {
+    Matrix(const ScanView::Table& table, const TextStyle& style)
+        : table_(table), lines_(lines_of(table, style.details)), style_(style) {
         std::size_t service = 0, name = 0, why = 0;
         for (const auto& line : lines_) {
             service = std::max(service, line.service.size());
@@ -96,7 +98,6 @@ public:
         std::string text;
         for (const auto& block : blocks_) {
             if (!text.empty()) text += '\n';
-            if (!block.title.empty()) text += block.title + '\n';
             headings(block, text);
             for (const auto& each : lines_) line(block, each, text);
         }
@@ -105,20 +106,17 @@ public:
 
 private:
     std::size_t end_columns() const {
-        return kGap + kEnd + (has_why_ ? kGap + std::max<std::size_t>(why_, 3) : 0);
+        return kColumnGap + kEnd + (has_why_ ? kColumnGap + std::max<std::size_t>(why_, 3) : 0);
     }
 
     void make_blocks() {
-        std::string entry = view_.routers.empty() ? "" : view_.routers.front().entry;
         std::size_t used = left_;
-        blocks_.push_back({title(entry), {}, false});
-        for (std::size_t i = 0; i < view_.routers.size(); ++i) {
-            const auto& router = view_.routers[i];
-            const auto column = kGap + column_of(router);
+        blocks_.push_back({});
+        for (std::size_t i = 0; i < table_.routers.size(); ++i) {
+            const auto column = kColumnGap + column_of(table_.routers[i]);
             const bool full = used + column > style_.width && !blocks_.back().routers.empty();
-            if (full || router.entry != entry) {
-                blocks_.push_back({router.entry != entry ? title(router.entry) : "", {}, false});
-                entry = router.entry;
+            if (full) {
+                blocks_.push_back({});
                 used = left_;
             }
             blocks_.back().routers.push_back(i);
@@ -129,18 +127,14 @@ private:
             used = left_;
         }
         blocks_.back().end = true;
-        why_ = style_.width - std::min(style_.width, used + kGap + kEnd + kGap);
-    }
-
-    std::string title(const std::string& entry) const {
-        return view_.entries.size() > 1 ? printable("from " + entry) : "";
+        why_ = style_.width - std::min(style_.width, used + kColumnGap + kEnd + kColumnGap);
     }
 
     void headings(const Block& block, std::string& text) const {
         std::vector<std::vector<std::string>> names;
         std::size_t lines = 1;
         for (const auto router : block.routers) {
-            names.push_back(wrapped(printable(view_.routers[router].name), kWidestHeading));
+            names.push_back(wrapped(printable(table_.routers[router].name), kWidestHeading));
             lines = std::max(lines, names.back().size());
         }
         for (std::size_t at = 0; at < lines; ++at) {
@@ -148,9 +142,9 @@ private:
             std::string line = padded(last ? "SERVICE" : "", left_);
             for (std::size_t i = 0; i < names.size(); ++i) {
                 const auto missing = lines - names[i].size();
-                line.append(kGap, ' ');
+                line.append(kColumnGap, ' ');
                 line += padded(at < missing ? "" : names[i][at - missing],
-                               column_of(view_.routers[block.routers[i]]));
+                               column_of(table_.routers[block.routers[i]]));
             }
             if (last && block.end) line += has_why_ ? "  END  WHY" : "  END";
             finish(line, text);
@@ -163,8 +157,8 @@ private:
         line = padded(line, left_);
         for (const auto router : block.routers) {
             const auto cell = of.row->cells[router];
-            line.append(kGap, ' ');
-            line += colored(padded(text_of(cell), column_of(view_.routers[router])), cell,
+            line.append(kColumnGap, ' ');
+            line += colored(padded(text_of(cell), column_of(table_.routers[router])), cell,
                             style_.color);
         }
         if (!block.end) {
@@ -172,10 +166,10 @@ private:
             return;
         }
         const auto end = end_cell(of.row->end);
-        line.append(kGap, ' ');
+        line.append(kColumnGap, ' ');
         line += colored(padded(text_of(end), kEnd), end, style_.color);
         const auto why = wrapped(of.why, why_);
-        if (!why.empty()) line.append(kGap, ' ');
+        if (!why.empty()) line.append(kColumnGap, ' ');
         if (!why.empty()) line += why.front();
         finish(line, text);
         for (std::size_t i = 1; i < why.size(); ++i) {
@@ -191,7 +185,7 @@ private:
         text += '\n';
     }
 
-    const ScanView& view_;
+    const ScanView::Table& table_;
     std::vector<Line> lines_;
     const TextStyle& style_;
     std::vector<Block> blocks_;
@@ -199,10 +193,35 @@ private:
     bool has_why_{false};
 };
 
+/// "from ts-hq   11 more entries alike: …"
+std::string title_of(const std::vector<std::string>& entries, std::size_t width) {
+    auto text = "from " + entries.front();
+    const std::vector<std::string> more(entries.begin() + 1, entries.end());
+    if (!more.empty())
+        text += fmt::format("   {} more {} alike: {}", more.size(),
+                            more.size() == 1 ? "entry" : "entries", joined(more, ", "));
+    return wrapped_text(printable(text), width, 2) + '\n';
+}
+
 }  // namespace
 
 std::string matrix_text(const ScanView& view, const TextStyle& style) {
-    return Matrix(view, style).text();
+    std::string text;
+    std::vector<bool> shown(view.tables.size(), false);
+    for (std::size_t i = 0; i < view.tables.size(); ++i) {
+        if (shown[i]) continue;
+        const auto& table = view.tables[i];
+        std::vector<std::string> entries;
+        for (auto other = i; other < view.tables.size(); ++other) {
+            if (shown[other] || !view.tables[other].looks_like(table)) continue;
+            shown[other] = true;
+            entries.push_back(view.tables[other].entry);
+        }
+        if (!text.empty()) text += '\n';
+        if (view.tables.size() > 1) text += title_of(entries, style.width);
+        text += Matrix(table, style).text();
+    }
+    return text;
 }
 
 }  // namespace ksms

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Makes the view for the text of a scan of its JSON document.
+#include <fmt/format.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <concepts>
 #include <initializer_list>
 #include <limits>
@@ -36,7 +38,7 @@ Number number(const json& object, const char* key) {
 
 Verdict verdict(const json& object) {
     const auto word = text(object, "result");
-    for (const auto each : {Verdict::yes, Verdict::no})
+    for (const auto each : {Verdict::yes, Verdict::no, Verdict::mixed})
         if (word == name_of(each)) return each;
     return Verdict::unknown;
 }
@@ -54,7 +56,8 @@ Cell cell(const json& object) {
     switch (verdict(object)) {
         case Verdict::yes: return Cell::yes;
         case Verdict::no: return Cell::no;
-        case Verdict::unknown: break;
+        case Verdict::unknown:
+        case Verdict::mixed: break;
     }
     return Cell::unknown;
 }
@@ -66,12 +69,6 @@ ScanView::Row row_of(const json& object) {
     row.why = text(object, "why");
     row.place = text(object, "place");
     return row;
-}
-
-void add_router(const json& object, ScanView& view) {
-    view.routers.push_back({text(object, "name"), text(object, "entry"), text(object, "iface"),
-                            text(object, "ingress_iface"), number<std::uint32_t>(object, "hop")});
-    for (auto& row : view.rows) row.cells.push_back(Cell::not_on_path);
 }
 
 /// Joins consecutive ports with equal rows.
@@ -91,6 +88,65 @@ void join_rows(std::vector<ScanView::Row>& rows) {
     rows = std::move(joined);
 }
 
+/// The table of one entry while it is read.
+class TableReader {
+public:
+    TableReader(std::string entry, const json& services) {
+        table_.entry = std::move(entry);
+        for (const auto& each : services) {
+            table_.rows.push_back(row_of(each));
+            if (!rows_.emplace(table_.rows.back().first, rows_.size()).second)
+                throw std::range_error("a service is there twice");
+        }
+    }
+
+    void add(const json& router) {
+        table_.routers.push_back({text(router, "name"), text(router, "entry"),
+                                  text(router, "iface"), text(router, "ingress_iface"),
+                                  number<std::uint32_t>(router, "hop")});
+        for (auto& row : table_.rows) row.cells.push_back(Cell::not_on_path);
+        for (const auto& each : router.at("services"))
+            table_.rows[rows_.at(service(each))].cells.back() = cell(each);
+    }
+
+    [[nodiscard]] const std::string& entry() const { return table_.entry; }
+    [[nodiscard]] ScanView::Table take() {
+        join_rows(table_.rows);
+        return std::move(table_);
+    }
+
+private:
+    ScanView::Table table_;
+    std::map<Service, std::size_t> rows_;
+};
+
+/// Several entries are objects with services of their own; where they are names, all routers are of
+/// one table.
+std::vector<TableReader> tables_of(const json& document) {
+    const auto& entries = document.at("entries");
+    std::vector<TableReader> tables;
+    if (!entries.empty() && entries.front().is_object()) {
+        for (const auto& each : entries)
+            tables.emplace_back(text(each, "entry"), each.at("services"));
+        return tables;
+    }
+    const auto names = entries.get<std::vector<std::string>>();
+    tables.emplace_back(fmt::format("{}", fmt::join(names, ", ")), document.at("services"));
+    return tables;
+}
+
+void read_tables(const json& document, ScanView& view) {
+    auto tables = tables_of(document);
+    for (const auto& router : document.at("routers")) {
+        const auto its = tables.size() == 1 ? tables.begin()
+                                            : std::ranges::find(tables, text(router, "entry"),
+                                                                &TableReader::entry);
+        if (its == tables.end()) throw std::range_error("a router of no entry");
+        its->add(router);
+    }
+    for (auto& each : tables) view.tables.push_back(each.take());
+}
+
 ScanView read(const json& document) {
     ScanView view;
     view.source = text(document, "source");
@@ -101,25 +157,15 @@ ScanView read(const json& document) {
     view.state = text(document, "state");
     view.dscp = number<std::uint8_t>(document, "dscp");
     view.carried_dscp = number<std::uint8_t>(document, "carried_dscp");
-    view.entries = document.at("entries").get<std::vector<std::string>>();
     view.hint = text(document, "hint");
-    std::map<Service, std::size_t> rows;
-    for (const auto& each : document.at("services")) {
-        view.rows.push_back(row_of(each));
-        if (!rows.emplace(view.rows.back().first, rows.size()).second)
-            throw std::range_error("a service is there twice");
-        if (view.rows.back().end == Verdict::no) ++view.stops[text(each, "stopped_at")];
-    }
-    for (const auto& router : document.at("routers")) {
-        add_router(router, view);
-        for (const auto& each : router.at("services"))
-            view.rows[rows.at(service(each))].cells.back() = cell(each);
-    }
-    join_rows(view.rows);
+    for (const auto& each : document.at("services"))
+        if (verdict(each) == Verdict::no) ++view.stops[text(each, "stopped_at")];
+    read_tables(document, view);
     const auto& summary = document.at("summary");
     view.yes = number<std::uint32_t>(summary, "yes");
     view.no = number<std::uint32_t>(summary, "no");
     view.unknown = number<std::uint32_t>(summary, "unknown");
+    view.mixed = number<std::uint32_t>(summary, "mixed");
     const auto& timing = document.at("timing_ms");
     const auto time = [&](const char* key) { return Milliseconds(timing.value(key, 0.0)); };
     view.timing = {time("plan"), time("attach"), time("probe"), time("settle"), time("total")};

@@ -23,27 +23,32 @@ struct ScanView {
     bool ipv6{false};
     std::uint8_t dscp{0}, carried_dscp{0};
     Timing timing;
-    std::vector<std::string> entries;
-
     struct Router {
         std::string name, entry, iface, ingress_iface;
         std::uint32_t hop{0};
     };
-    std::vector<Router> routers;
 
     /// A service, or consecutive ports with equal rows.
     struct Row {
         Service first;
         std::size_t count{1};
-        std::vector<Cell> cells;  ///< one for each router
+        std::vector<Cell> cells;  ///< one for each router of the table
         Verdict end{Verdict::unknown};
         std::string why, place;
+        bool operator==(const Row&) const = default;
     };
-    std::vector<Row> rows;
+    struct Table {
+        std::string entry;
+        std::vector<Router> routers;
+        std::vector<Row> rows;
+        /// Does a reader see the same under both?
+        [[nodiscard]] bool looks_like(const Table& other) const;
+    };
+    std::vector<Table> tables;  ///< one for each entry
 
-    std::uint32_t yes{0}, no{0}, unknown{0};
+    std::uint32_t yes{0}, no{0}, unknown{0}, mixed{0};
     std::map<std::string, std::size_t> stops;  ///< services that each router stopped
-    std::string hint;                          ///< what to do about UNKNOWN; "": nothing
+    std::string hint;                          ///< what to do about UNKNOWN or MIXED; "": nothing
 };
 
 ScanView view_of(const Report& report);
@@ -51,8 +56,5 @@ ScanView view_of(const Report& report);
 /// @param document  ksms.scan/1
 /// @return Code::failed if it is not such a document
 Result<ScanView> view_of_document(std::string_view document);
-
-/// What to do about the first UNKNOWN; "" if there is none.
-std::string hint_text(const Report& report);
 
 }  // namespace ksms

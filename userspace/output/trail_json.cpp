@@ -59,8 +59,11 @@ void write_row(JsonWriter& out, const Report& report, const TrailRow& row) {
 
 }  // namespace
 
-void write_trail(JsonWriter& out, const Report& report, std::size_t service) {
-    const auto is_its = [service](const ProbeTrail& trail) { return trail.service == service; };
+void write_trail(JsonWriter& out, const Report& report, std::size_t service,
+                 const std::string& entry) {
+    const auto is_its = [&](const ProbeTrail& trail) {
+        return trail.service == service && (entry.empty() || trail.entry == entry);
+    };
     if (std::ranges::none_of(report.trails, is_its)) return;
     out.key("trail").begin_array();
     for (const auto& trail : report.trails)

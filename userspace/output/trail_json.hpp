@@ -9,6 +9,8 @@
 namespace ksms {
 
 /// "trail" of a service: what happened to the probes that were followed; nothing where none was.
-void write_trail(JsonWriter& json, const Report& report, std::size_t service);
+/// @param entry  whose probes; "": of all
+void write_trail(JsonWriter& json, const Report& report, std::size_t service,
+                 const std::string& entry = "");
 
 }  // namespace ksms

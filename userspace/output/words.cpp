@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "output/entry_words.hpp"
+
 namespace ksms {
 namespace {
 
@@ -61,9 +63,15 @@ std::string_view kind_text(DropKind kind) {
     return "dropped";
 }
 
+/// The kernel gives a packet such a route if an IPsec policy wants it encrypted and there is no key
+/// for it (make_blackhole(), net/xfrm/xfrm_policy.c), or if its interface goes away.
+constexpr std::string_view kNoKey = "dst_discard_out";
+
 /// "firewall, FORWARD (NETFILTER_DROP)": a common term, then the kernel's reason.
 std::string drop_text(const Report& report, const DropSite& dropped, std::string_view hook) {
-    const auto what = kind_text(dropped.kind);
+    auto what = kind_text(dropped.kind);
+    if (report.words[dropped.place] == kNoKey)
+        what = "no key for its IPsec policy, or its route went away";
     const auto& reason = report.words[dropped.reason];
     if (reason.empty()) {
         const auto& place = report.words[dropped.place];
@@ -223,6 +231,7 @@ std::string_view reason_of(Why why) {
         case Why::nothing:
         case Why::delivered:
         case Why::dropped:
+        case Why::by_entry:
         case Why::remembered:
         case Why::spared:
         case Why::send_failed:
@@ -233,6 +242,9 @@ std::string_view reason_of(Why why) {
 }
 
 std::string reason_text(const Report& report, const ServiceReport& service) {
+    // An UNKNOWN has a reason; where the entries have different ones the first says it.
+    if (service.cause.why == Why::by_entry && service.result == Verdict::unknown)
+        return reason_text(report, of_entries(report, service).front());
     const auto& cause = service.cause;
     return reason_text(report, cause.why, cause.dropped, cause.text, cause.router);
 }
@@ -250,6 +262,7 @@ std::string why_text(const Report& report, const ServiceReport& service) {
     switch (cause.why) {
         case Why::nothing:
         case Why::delivered: return yes_text(report, service);
+        case Why::by_entry: return entries_text(report, service);
         case Why::dropped:
             return fmt::format("{}: {}{}{}", router(), cause.loop ? "a routing loop, " : "",
                                stop_text(report, cause), rejected_text(cause.dropped, cause.reply));
@@ -336,7 +349,9 @@ std::string arrival_text(const Report& report, const ServiceReport& service) {
 
 const std::string& stopped_at(const Report& report, const ServiceReport& service) {
     static const std::string nobody;
-    return service.result == Verdict::no ? report.router_names[service.cause.router] : nobody;
+    const auto router = service.cause.router;
+    return service.result == Verdict::no && router != kNoRouter ? report.router_names[router]
+                                                                : nobody;
 }
 
 std::vector<std::string> notes_text(const Report& report, const ServiceReport& service) {

@@ -35,7 +35,8 @@ constexpr nanoseconds kRefreshEvery = 10s;  // below the shortest base_reachable
 
 RetryLoop::RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store,
                      Sender& sender, Resolver& resolver, KernelNames& names, ConntrackQuota& quota,
-                     Patience patience, RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far)
+                     Patience patience, RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far,
+                     PolicyLook& policies)
     : plan_(plan),
       slots_(slots),
       store_(store),
@@ -46,7 +47,8 @@ RetryLoop::RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore&
       patience_(patience),
       hooks_(hooks),
       lease_(lease),
-      so_far_(so_far) {
+      so_far_(so_far),
+      policies_(policies) {
     for (const auto& path : plan.paths) {
         Goal goal;
         for (const auto& hop : path.hops) goal.slots.push_back(slots.router_slots[hop.router]);
@@ -161,13 +163,16 @@ Status RetryLoop::send_part(std::span<const std::uint32_t> probes, std::uint64_t
     last_sent_ = monotonic();
     sent_ = sent_before + probes.size() - refused.size();
     for (const auto& [probe, err] : refused) {
-        if (err == EPERM) continue;  // the source's own firewall: its drop tells
+        const bool denied = err == EPERM;
+        KSMS_TRY(const bool by_policy, denied ? policies_.blocks(probe) : Result<bool>(false));
+        if (denied && !by_policy) continue;  // the source's own firewall: its drop tells
         --accounts_.sent[probe];
         if (accounts_.sent[probe] != 0) continue;
         if (err == EINTR)
             refuse(probe, why_it_ended());
         else
-            refuse(probe, Why::send_failed, std::strerror(err));
+            refuse(probe, Why::send_failed,
+                   by_policy ? "blocked by an IPsec policy of the source" : std::strerror(err));
     }
     return {};
 }

@@ -20,6 +20,7 @@
 #include "probe/sender.hpp"
 #include "registry/lease_keeper.hpp"
 #include "retry/conntrack_quota.hpp"
+#include "retry/policy_look.hpp"
 #include "retry/progress.hpp"
 
 namespace ksms {
@@ -68,7 +69,7 @@ class RetryLoop {
 public:
     RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store, Sender& sender,
               Resolver& resolver, KernelNames& names, ConntrackQuota& quota, Patience patience,
-              RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far);
+              RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far, PolicyLook& policies);
     Result<SendRecord> run();
 
 private:
@@ -116,6 +117,7 @@ private:
     RetryHooks hooks_;
     LeaseKeeper& lease_;
     SoFar& so_far_;
+    PolicyLook& policies_;
     Status lease_held_;        ///< an error once it is not
     std::vector<Goal> goals_;  ///< one a path
     std::vector<std::uint32_t> pending_;

@@ -26,11 +26,17 @@ struct Place {
     std::size_t netns{0};
     std::uint32_t ifindex{0};
     std::uint32_t hop{1};
-    std::string source;                       ///< the namespace that the way begins in; "": none
-    std::vector<bool> services;               ///< those whose way it is on; empty: all
+    std::vector<PlanSource> sources;  ///< the namespaces that the ways begin in; empty: none
     std::optional<Segment::Endpoint> from{};  ///< the interface that sends it there, if known
     [[nodiscard]] bool serves(std::size_t service) const {
-        return services.empty() || services[service];
+        return sources.empty() || std::ranges::any_of(sources, [service](const PlanSource& each) {
+                   return each.serves(service);
+               });
+    }
+    PlanSource& source(const std::string& name, std::size_t services_of_it) {
+        const auto known = std::ranges::find(sources, name, &PlanSource::name);
+        if (known != sources.end()) return *known;
+        return sources.emplace_back(name, std::vector<bool>(services_of_it, false));
     }
 };
 
@@ -101,7 +107,7 @@ private:
                         fmt::format("--inject {}: {} has no interface {} that packets come in by",
                                     name, network_.netns(number).name(), name.substr(colon + 1)),
                         "`ip link` in that namespace shows them");
-        add({number, link->ifindex, 1, {}, {}});
+        add({number, link->ifindex, 1, {}});
         return {};
     }
 
@@ -124,7 +130,7 @@ private:
                 fmt::format("{} has no route back to {}: its ingress interface is not known",
                             network_.netns(number).name(), request_.source.text()),
                 "--inject ROUTER:INTERFACE says where");
-        add({number, answer.oif, 1, {}, {}});
+        add({number, answer.oif, 1, {}});
         return {};
     }
 
@@ -140,14 +146,13 @@ private:
                 for (std::uint32_t hop = 0; hop < most; ++hop) {
                     const auto key = std::pair(hops[hop].router, hops[hop].ingress.ifindex);
                     auto& place = found[key];
-                    if (place.services.empty()) {
+                    if (place.sources.empty()) {
                         place.ifindex = key.second;
                         place.hop = hop + 1;
-                        place.source = way.entries[entry].netns.name();
                         place.from = sender_to(way, entry, service, hop);
-                        place.services.resize(numbers.services());
                     }
-                    place.services[service] = true;
+                    place.source(way.entries[entry].netns.name(), numbers.services())
+                        .services[service] = true;
                 }
             }
         }
@@ -192,7 +197,7 @@ private:
             PlanEntry entry;
             entry.netns = plan_netns(network_, place.netns);
             entry.injection = std::move(injection);
-            entry.source = place.source;
+            entry.sources = place.sources;
             entry.source_is_router = true;
             plan_.entries.push_back(std::move(entry));
             if (router_of_.contains(place.netns)) continue;

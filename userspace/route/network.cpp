@@ -71,6 +71,14 @@ public:
         return ksms::table_routes(*netlink, family, table);
     }
 
+    Result<const std::vector<IpsecPolicy>*> policies(std::size_t number) override {
+        auto& node = *nodes_.at(number);
+        if (!node.policies) {
+            KSMS_TRY(node.policies, outgoing_policies(node.netns));
+        }
+        return &*node.policies;
+    }
+
     Result<bool> several_ways(std::size_t number, const RouteQuestion& question) override {
         KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
         auto whole = question;
@@ -124,6 +132,7 @@ private:
         std::optional<Netlink> netlink;
         std::optional<Interfaces> interfaces;
         std::map<int, std::vector<RoutingRule>> rules;
+        std::optional<std::vector<IpsecPolicy>> policies;
         std::map<std::pair<int, std::uint32_t>, bool> forwards;
         std::map<int, std::size_t> by_nsid;
         std::map<std::pair<std::uint32_t, std::string>, std::optional<Mac>> macs;

@@ -12,6 +12,7 @@
 #include "base/firewall_rules.hpp"
 #include "os/netlink.hpp"
 #include "os/netns.hpp"
+#include "os/xfrm.hpp"
 
 namespace ksms {
 
@@ -41,6 +42,8 @@ public:
     /// (NETLINK_GET_STRICT_CHK) those of the others too, so look at `table`.
     virtual Result<std::vector<RouteAnswer>> table_routes(std::size_t number, int family,
                                                           std::uint32_t table) = 0;
+    /// IPsec policies for what leaves the namespace.
+    virtual Result<const std::vector<IpsecPolicy>*> policies(std::size_t number) = 0;
     /// Has the route that answers this several next hops, of which the kernel takes one by a hash?
     virtual Result<bool> several_ways(std::size_t number, const RouteQuestion& question) = 0;
     virtual Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) = 0;

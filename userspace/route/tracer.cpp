@@ -172,9 +172,9 @@ void Tracer::stop(Trace& trace, PathEnd end, std::size_t netns, const std::strin
     trace.detail = describe_end(end, network_.netns(netns).name(), target);
 }
 
-/// How the source sends it. A raw socket's packet is routed without protocol and ports: where a
-/// rule or a hash over several next hops looks at them, only a socket of that protocol goes the way
-/// that everybody's packets go.
+/// How the source sends it. A raw socket's packet is looked up without protocol and ports: where a
+/// rule, a hash over several next hops or an IPsec policy looks at them, only a socket of that
+/// protocol goes the way that everybody's packets go.
 Status Tracer::leave(Trace& trace, std::size_t entry, const Service& service,
                      const RouteAnswer& answer) {
     KSMS_TRY(const bool several, network_.several_ways(entry, question(service, 0, 0)));
@@ -188,8 +188,13 @@ Status Tracer::leave(Trace& trace, std::size_t entry, const Service& service,
     const bool means_it = std::ranges::any_of(
         *rules, [&](const RoutingRule& rule) { return rule.protocol == portless.protocol; });
     KSMS_TRY(const auto raw, network_.route(entry, portless));
-    trace.by_socket = several || means_it || raw.error != answer.error || raw.type != answer.type ||
-                      raw.oif != answer.oif || raw.gateway != answer.gateway;
+    KSMS_TRY(const auto* policies, network_.policies(entry));
+    const bool told_apart = std::ranges::any_of(*policies, [this](const IpsecPolicy& policy) {
+        return policy.tells_apart(source_, destination_);
+    });
+    trace.by_socket = several || means_it || told_apart || raw.error != answer.error ||
+                      raw.type != answer.type || raw.oif != answer.oif ||
+                      raw.gateway != answer.gateway;
     KSMS_TRY(const auto* interfaces, network_.interfaces(entry));
     const auto* link = interfaces->link(answer.oif);
     // Its firewall may mark it and lead it another way; what leaves by an interface upon another

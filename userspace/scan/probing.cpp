@@ -9,6 +9,7 @@
 #include "probe/prober.hpp"
 #include "registry/lease_keeper.hpp"
 #include "retry/conntrack_quota.hpp"
+#include "retry/policy_look.hpp"
 #include "scan/judge_context.hpp"
 #include "scan/stages.hpp"
 
@@ -100,8 +101,9 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
                  context_beforehand(plan, resolver.states(), planned.carried,
                                     static_cast<bool>(tapped.drops)),
                  round.hooks.so_far);
+    PolicyLook policies(plan, *network, services, sender->header());
     RetryLoop loop(plan, tapped.slots, store, *sender, resolver, names, quota, patience_of(round),
-                   {round.hooks.progress, round.hooks.stop}, keeper, so_far);
+                   {round.hooks.progress, round.hooks.stop}, keeper, so_far, policies);
     KSMS_TRY(auto sent, loop.run());
     CloserEvidence closer;
     if (tapped.drops && TrailRecorder::is_possible(round.objects)) {

@@ -45,6 +45,7 @@ public:
         std::vector<FakeRoute> routes;
         std::vector<RoutingRule> rules;
         FirewallRules firewall;
+        std::vector<IpsecPolicy> policies;
         bool forwards{false};
     };
 
@@ -138,6 +139,9 @@ public:
             if (table == RT_TABLE_MAIN) found.push_back(entry);
         }
         return found;
+    }
+    Result<const std::vector<IpsecPolicy>*> policies(std::size_t number) override {
+        return &nodes_[number].policies;
     }
     Result<bool> several_ways(std::size_t, const RouteQuestion&) override { return hashes; }
     Result<bool> forwards(std::size_t number, int, std::uint32_t) override {

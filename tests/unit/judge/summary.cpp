@@ -66,7 +66,7 @@ TEST_CASE(
     CHECK(report.yes == 3);
 }
 
-TEST_CASE("summary: of several entries the worst answer counts") {
+TEST_CASE("summary: entries with different answers are MIXED, and each keeps its own") {
     const auto plan = two_entries_two_routers();
     const std::vector<Service> services{{6, 22}, {6, 80}};
     Summary summary(plan, services);
@@ -84,13 +84,74 @@ TEST_CASE("summary: of several entries the worst answer counts") {
     summary.add(1, 1, lost, 4);
     Report report;
     summary.finish({}, report);
-    CHECK(report.services[0].result == Verdict::no);
-    CHECK(stopped_at(report, report.services[0]) == "r1");
+    CHECK(report.entries == std::vector<std::string>{"a", "b"});
+    CHECK(report.services[0].result == Verdict::mixed);
+    CHECK(report.services[0].cause.why == Why::by_entry);
+    CHECK(stopped_at(report, report.services[0]).empty());
     CHECK(report.services[0].sent == 4);
-    CHECK(report.services[1].result == Verdict::unknown);
-    CHECK(report.no == 1);
-    CHECK(report.unknown == 1);
-    CHECK(report.yes == 0);
+    CHECK(report.services[1].result == Verdict::mixed);
+    CHECK(report.mixed == 2);
+    CHECK(report.yes + report.no + report.unknown == 0);
+    CHECK_FALSE(report.all_unknown());
+    REQUIRE(report.by_entry.size() == 2);
+    const auto &one = report.by_entry[0].services, &other = report.by_entry[1].services;
+    CHECK(one[0].result == Verdict::no);
+    CHECK(stopped_at(report, one[0]) == "r1");
+    CHECK(one[0].sent == 1);
+    CHECK(one[1].result == Verdict::yes);
+    CHECK(other[0].result == Verdict::unknown);
+    CHECK(other[0].cause.why == Why::lost);
+}
+
+TEST_CASE("summary: entries that agree have one result, and its reason where that is one too") {
+    const auto plan = two_entries_two_routers();
+    const std::vector<Service> services{{6, 22}, {6, 80}};
+    Summary summary(plan, services);
+    const auto stopped_by = [](std::size_t router) {
+        ProbeVerdict no = passing({{router, ""}});
+        no.result = no.walk[0].answer.result = Verdict::no;
+        no.cause.why = Why::dropped;
+        no.cause.router = RouterIndex{static_cast<std::uint16_t>(router)};
+        return no;
+    };
+    summary.add(0, 0, stopped_by(0), 1);
+    summary.add(0, 1, stopped_by(0), 1);
+    summary.add(1, 0, stopped_by(0), 1);
+    summary.add(1, 1, stopped_by(1), 1);
+    Report report;
+    summary.finish({}, report);
+    CHECK(report.no == 2);
+    CHECK(stopped_at(report, report.services[0]) == "r1");
+    CHECK(report.services[1].cause.why == Why::by_entry);
+    CHECK(stopped_at(report, report.services[1]).empty());
+}
+
+TEST_CASE("summary: a router of its own counts for every entry whose way enters it") {
+    auto plan = two_entries_two_routers();
+    plan.isolated = true;
+    plan.entries[0].sources = {{"x", {true, true}}, {"y", {true, false}}};
+    plan.entries[1].sources = {{"y", {true, true}}};
+    const std::vector<Service> services{{6, 22}, {6, 80}};
+    Summary summary(plan, services);
+    ProbeVerdict no = passing({{0, ""}});
+    no.result = no.walk[0].answer.result = Verdict::no;
+    no.cause.why = Why::dropped;
+    no.cause.router = RouterIndex{0};
+    for (std::size_t service = 0; service < 2; ++service) {
+        summary.add(0, service, no, 1);
+        summary.add(1, service, passing({{1, "e"}}), 1);
+    }
+    Report report;
+    summary.finish({}, report);
+    CHECK(report.entries == std::vector<std::string>{"x", "y"});
+    CHECK(report.services[0].result == Verdict::no);
+    CHECK(report.services[1].result == Verdict::mixed);
+    CHECK(report.by_entry[1].services[1].result == Verdict::yes);
+    REQUIRE(report.routers.size() == 3);
+    CHECK(report.routers[1].name == "r1");
+    CHECK(report.routers[1].entry == "y");
+    CHECK_FALSE(report.routers[1].services[1].on_path);
+    CHECK(report.router_count == 2);
 }
 
 TEST_CASE("summary: the planned interface stands where no service has a verdict") {

@@ -133,6 +133,23 @@ TEST_CASE("documents: scans", "[documents]") {
     keep("scan-without-routers", write(false));
 }
 
+TEST_CASE("documents: scans from several entries", "[documents]") {
+    ReportBuilder builder({"r1", "r2"}, {"h1", "h2"});
+    builder.add(IPPROTO_TCP, 22, "YYYN", "NETFILTER_DROP")
+        .add(IPPROTO_TCP, 23, "YYYY")
+        .add(IPPROTO_TCP, 24, "N-YN", "NETFILTER_DROP")
+        .add(IPPROTO_UDP, 53, "????", "lost");
+    const auto write = [&] {
+        return written([&](const Sink& sink) { write_scan_json(builder.report, false, sink); });
+    };
+    keep("scan-entries", write());
+    // Two reasons for one UNKNOWN.
+    auto& lost = builder.report.by_entry[1].services[3];
+    lost.cause.why = Why::deadline;
+    builder.report.services[3].cause = {.why = Why::by_entry};
+    keep("scan-entries-unknown", write());
+}
+
 TEST_CASE("documents: plan", "[documents]") {
     const auto plan = small_plan();
     const auto request = small_request();

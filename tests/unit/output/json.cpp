@@ -87,6 +87,52 @@ TEST_CASE("JSON: a scan has the documented fields in the documented order") {
     CHECK(read["warnings"] == json::array());
 }
 
+TEST_CASE("JSON: several entries have services of their own, and one result only where all agree") {
+    ReportBuilder builder({"r1", "r2"}, {"h1", "h2"});
+    builder.add(IPPROTO_TCP, 22, "YYYN", "NETFILTER_DROP")
+        .add(IPPROTO_TCP, 23, "YYYY")
+        .add(IPPROTO_TCP, 24, "N-YN", "NETFILTER_DROP")
+        .add(IPPROTO_TCP, 25, "N-N-", "NETFILTER_DROP")
+        .add(IPPROTO_UDP, 53, "??YY", "lost");
+    const auto read = json::parse(scan_document(builder.report));
+    const auto& services = read["services"];
+    CHECK(services[0]["result"] == "MIXED");
+    CHECK(services[0]["stopped_at"].is_null());
+    CHECK(services[0]["reason"].is_null());
+    CHECK(services[0]["why"] == "YES from h1; NO from h2 (r2: firewall, FORWARD (NETFILTER_DROP))");
+    CHECK(services[1]["result"] == "YES");
+    CHECK(services[1]["why"].is_null());
+    CHECK(services[2]["result"] == "NO");
+    CHECK(services[2]["stopped_at"].is_null());
+    CHECK(services[2]["why"] ==
+          "NO from h1 (r1: firewall, FORWARD (NETFILTER_DROP)); "
+          "NO from h2 (r2: firewall, FORWARD (NETFILTER_DROP))");
+    CHECK(services[3]["stopped_at"] == "r1");
+    CHECK(services[4]["result"] == "MIXED");
+    CHECK(
+        read["summary"] ==
+        json{{"services", 5}, {"routers", 2}, {"yes", 1}, {"no", 2}, {"unknown", 0}, {"mixed", 2}});
+    REQUIRE(read["entries"].size() == 2);
+    const auto& other = read["entries"][1];
+    CHECK(other["entry"] == "h2");
+    CHECK(other["services"][0]["result"] == "NO");
+    CHECK(other["services"][0]["stopped_at"] == "r2");
+    CHECK(other["services"][4]["result"] == "YES");
+    CHECK(other["summary"] ==
+          json{{"services", 5}, {"routers", 2}, {"yes", 2}, {"no", 3}, {"unknown", 0}});
+    CHECK(read["hint"] ==
+          "one entry alone: ksmsctl explain --source-netns h1 -s 10.1.1.100 -d 10.2.5.100 "
+          "-P 53/udp");
+}
+
+TEST_CASE("JSON: of many entries with one answer three are named") {
+    ReportBuilder builder({"r1"}, {"h1", "h2", "h3", "h4", "h5", "h6"});
+    builder.add(IPPROTO_TCP, 22, "YNYYYY", "NETFILTER_DROP");
+    const auto read = json::parse(scan_document(builder.report));
+    CHECK(read["services"][0]["why"] ==
+          "YES from h1, h3, h4 and 2 more; NO from h2 (r1: firewall, FORWARD (NETFILTER_DROP))");
+}
+
 TEST_CASE("JSON: a router omits services whose path does not cross it") {
     const auto read = json::parse(scan_document(example_report()));
     CHECK(read["routers"][0]["services"].size() == 5);

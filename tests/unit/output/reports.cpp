@@ -2,6 +2,7 @@
 #include "reports.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "ksms/abi.h"
 #include "output/words.hpp"
@@ -30,6 +31,8 @@ ReportBuilder::ReportBuilder(const std::vector<std::string>& routers,
             report.routers.push_back(std::move(router));
         }
     }
+    if (entries.size() > 1)
+        for (const auto& entry : entries) report.by_entry.push_back({entry, {}});
     report.router_names.assign(routers.begin(), routers.end());
     report.router_count = static_cast<std::uint32_t>(routers.size());
 }
@@ -49,19 +52,22 @@ TextIndex ReportBuilder::text(const std::string& text) {
     return static_cast<TextIndex>(at);
 }
 
-ReportBuilder& ReportBuilder::add(std::uint8_t protocol, std::uint16_t port, std::string_view cells,
-                                  const std::string& reason, const std::string& detail) {
+/// @param entry  the rows of this one
+ServiceReport ReportBuilder::add_entry(std::size_t entry, const Service& which,
+                                       std::string_view cells, const std::string& reason,
+                                       const std::string& detail) {
+    const auto each = report.routers.size() / report.entries.size();
     ServiceReport service;
-    service.service = {protocol, port};
+    service.service = which;
     service.result = Verdict::yes;
     service.sent = 1;
     service.cause.text = text(detail);
-    for (std::size_t i = 0; i < report.routers.size(); ++i) {
-        auto& router = report.routers[i];
-        const auto index = static_cast<RouterIndex>(i % report.router_names.size());
+    for (std::size_t i = 0; i < each; ++i) {
+        auto& router = report.routers[entry * each + i];
+        const auto index = static_cast<RouterIndex>(i);
         ServiceAtRouter answer;
         answer.service = static_cast<std::uint32_t>(report.services.size());
-        const char cell = cells.at(i);
+        const char cell = cells.at(entry * each + i);
         answer.on_path = cell != '.';
         if (cell == 'Y') answer.result = Verdict::yes;
         if (cell == 'N') answer.result = Verdict::no;
@@ -90,10 +96,25 @@ ReportBuilder& ReportBuilder::add(std::uint8_t protocol, std::uint16_t port, std
         }
         router.services.push_back(answer);
     }
-    if (service.result == Verdict::yes) ++report.yes;
-    if (service.result == Verdict::no) ++report.no;
-    if (service.result == Verdict::unknown) ++report.unknown;
-    report.services.push_back(service);
+    return service;
+}
+
+ReportBuilder& ReportBuilder::add(std::uint8_t protocol, std::uint16_t port, std::string_view cells,
+                                  const std::string& reason, const std::string& detail) {
+    std::vector<ServiceReport> own;
+    for (std::size_t entry = 0; entry < report.entries.size(); ++entry)
+        own.push_back(add_entry(entry, {protocol, port}, cells, reason, detail));
+    auto all = own.front();
+    for (const auto& one : own | std::views::drop(1)) add_answer(one, own.front(), all);
+    report.services.push_back(all);
+    for (std::size_t i = 0; i < report.by_entry.size(); ++i)
+        report.by_entry[i].services.push_back(own[i]);
+    switch (all.result) {
+        case Verdict::yes: ++report.yes; break;
+        case Verdict::no: ++report.no; break;
+        case Verdict::unknown: ++report.unknown; break;
+        case Verdict::mixed: ++report.mixed; break;
+    }
     return *this;
 }
 

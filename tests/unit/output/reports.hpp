@@ -28,6 +28,8 @@ public:
     Report report;
 
 private:
+    ServiceReport add_entry(std::size_t entry, const Service& which, std::string_view cells,
+                            const std::string& reason, const std::string& detail);
     TextIndex text(const std::string& text);
 };
 

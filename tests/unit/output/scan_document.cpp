@@ -34,6 +34,18 @@ TEST_CASE("scan document: its text is that of the scan") {
     }
 }
 
+TEST_CASE("scan document: entries that are only names share one table") {
+    auto old = document(example_report());
+    const std::string names = R"("entries":["ts-hq"])";
+    const auto at = old.find(names);
+    REQUIRE(at != std::string::npos);
+    old.replace(at, names.size(), R"("entries":["ts-hq","other"])");
+    const auto view = view_of_document(old);
+    REQUIRE(view);
+    REQUIRE(view->tables.size() == 1);
+    CHECK(view->tables[0].routers.size() == 3);
+}
+
 TEST_CASE("scan document: numbers are checked for range, services for duplicates") {
     const auto text = document(example_report());
     REQUIRE(view_of_document(text));

@@ -130,15 +130,58 @@ TEST_CASE("text: long words and reasons are wrapped, not truncated") {
     CHECK(contains(text, "and more of it"));
 }
 
-TEST_CASE("text: each of several entries has its own block") {
+TEST_CASE("text: each of several entries has a table with its own END and WHY") {
     ReportBuilder builder({"r1", "r2"}, {"h1", "h2"});
-    builder.add(IPPROTO_TCP, 22, "YYYN", "NETFILTER_DROP");
+    builder.add(IPPROTO_TCP, 22, "YYYN", "NETFILTER_DROP").add(IPPROTO_TCP, 80, "YYYY");
+    CHECK(scan_text(view_of(builder.report), {}) ==
+          R"(10.1.1.100 (h1, h2) -> 10.2.5.100   path   dscp 33 (tos 0x84)   job 7f3a   21 ms
+
+from h1
+SERVICE          r1   r2   END
+22/tcp ssh       YES  YES  YES
+80/tcp http      YES  YES  YES
+
+from h2
+SERVICE          r1   r2   END  WHY
+22/tcp ssh       YES  NO   NO   r2: firewall, FORWARD (NETFILTER_DROP)
+80/tcp http      YES  YES  YES
+
+1 passes, 1 mixed (the entries differ)
+hint: one entry alone: ksmsctl explain --source-netns h2 -s 10.1.1.100 -d 10.2.5.100 -P 22/tcp
+)");
+}
+
+TEST_CASE("text: entries that look alike share a table") {
+    std::vector<std::string> entries;
+    for (int i = 1; i <= 13; ++i) entries.push_back(fmt::format("h{}", i));
+    ReportBuilder builder({"r1"}, entries);
+    builder.add(IPPROTO_TCP, 22, "YYNYYYYYYYYYY", "NETFILTER_DROP");
     const auto text = scan_text(view_of(builder.report), {});
     INFO(text);
-    CHECK(contains(text, "10.1.1.100 (h1, h2) -> 10.2.5.100"));
-    CHECK(contains(text, "from h1\nSERVICE          r1   r2\n22/tcp ssh       YES  YES\n"));
-    CHECK(contains(text, "from h2\nSERVICE          r1   r2   END  WHY\n"));
-    CHECK(contains(text, "22/tcp ssh       YES  NO   NO   r2: firewall"));
+    CHECK(contains(text, "10.1.1.100 (13 entries) -> 10.2.5.100"));
+    CHECK(contains(text, "from h1   11 more entries alike: h2, h4, h5, h6,"));
+    CHECK(contains(text, "\nfrom h3\n"));
+    CHECK(count(text, "from ") == 2);
+    CHECK(count(text, "SERVICE") == 2);
+    CHECK(widest(text) <= 100);
+    const auto details = scan_text(view_of(builder.report), {.details = true});
+    for (const auto& entry : entries) CHECK(contains(details, "r1      " + entry + " "));
+}
+
+TEST_CASE("text: a stop at different routers counts for none of them") {
+    ReportBuilder builder({"r1", "r2"}, {"h1", "h2"});
+    builder.add(IPPROTO_TCP, 22, "N-YN", "NETFILTER_DROP").add(IPPROTO_TCP, 23, "YNYN", "X");
+    const auto text = scan_text(view_of(builder.report), {});
+    INFO(text);
+    CHECK(contains(text, "0 pass, 2 stop (r2 1)"));
+    CHECK_FALSE(contains(text, "hint"));
+}
+
+TEST_CASE("text: the hint for an UNKNOWN of several entries names one of them") {
+    ReportBuilder builder({"r1"}, {"h1", "h2"});
+    builder.add(IPPROTO_UDP, 53, "??", "lost");
+    CHECK(contains(scan_text(view_of(builder.report), {}),
+                   "hint: ksmsctl explain --source-netns h1 -s 10.1.1.100 "));
 }
 
 TEST_CASE("text: the hint for UNKNOWN follows its reason") {

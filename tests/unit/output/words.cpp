@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "reports.hpp"
+
 using namespace ksms;
 
 namespace {
@@ -48,4 +50,14 @@ TEST_CASE("words: the documentation lists every note and every reason") {
         INFO(reason);
         if (!reason.empty()) CHECK(text.find("`" + reason) != std::string::npos);
     }
+}
+
+TEST_CASE("words: a route that discards is told as IPsec without a key") {
+    ReportBuilder builder({"r1"});
+    builder.add(IPPROTO_TCP, 22, "N");
+    auto& dropped = builder.report.services[0].cause.dropped;
+    dropped.place = builder.report.words.add("dst_discard_out");
+    dropped.kind = DropKind::refused_by_route;
+    CHECK(why_text(builder.report, builder.report.services[0]) ==
+          "r1: no key for its IPsec policy, or its route went away, in dst_discard_out");
 }

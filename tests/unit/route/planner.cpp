@@ -351,6 +351,22 @@ TEST_CASE("plan: what the source's rules tell apart is sent by a socket of its p
     CHECK(path(0).leaves.ifindex == 0);
 }
 
+TEST_CASE("plan: a socket sends what an IPsec policy of the source tells apart") {
+    const auto by_socket = [](const IpsecPolicy& policy) {
+        Chain network;
+        network[network.src].policies.push_back(policy);
+        return make_plan(network, request("10.0.0.2", "10.0.2.2"), 0)->paths[0].by_socket;
+    };
+    IpsecPolicy policy;
+    policy.source = net("10.0.0.0/24");
+    policy.destination = net("10.0.2.2/32");
+    CHECK_FALSE(by_socket(policy));
+    policy.destination_ports = {80, 0xffff};
+    CHECK(by_socket(policy));
+    policy.destination = net("10.0.3.0/24");
+    CHECK_FALSE(by_socket(policy));
+}
+
 TEST_CASE("plan: addresses that no router forwards from or to are refused by name") {
     Chain network;
     for (const auto& [source, destination] :
