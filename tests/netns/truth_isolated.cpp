@@ -249,7 +249,9 @@ TEST_CASE("truth: isolated, and a foreign XDP program at each router's interface
     const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "80,81",
                             in_isolated_mode(), kImpatient);
     INFO(result.text());
-    CHECK(result.verdict("r1", "tcp", 80) == "YES");
+    // Before Linux 6.4 nothing tells what passed POST_ROUTING towards a neighbour that is silent.
+    const bool told = action == XDP_PASS || is_linux(6, 4);
+    CHECK(result.verdict("r1", "tcp", 80) == (told ? "YES" : "UNKNOWN"));
     CHECK(result.verdict("r1", "tcp", 81) == "NO");
     // A frame that XDP drops is none of the stack's, and nobody reports it; r1 does not even learn
     // r2's address.
@@ -270,6 +272,10 @@ void build_without_gateway(Lab& lab) {
 }
 
 void check_assumed(const Lab& lab, int family, const Asked& asked) {
+    if (!is_linux(6, 4)) {
+        WARN("SKIP: this kernel has no netfilter links, which tell what passed POST_ROUTING");
+        return;
+    }
     const auto result =
         ask(lab, two_source(lab, family), lab.address(family, 7, 2), "22,23", asked, kImpatient);
     INFO("IPv" << family << ", " << asked.name << "\n" << result.text());

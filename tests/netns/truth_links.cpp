@@ -269,8 +269,9 @@ TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall or queue
         const auto result = ask(lab, two_source(lab, family), two_destination(lab, family), "22",
                                 asked, kImpatient);
         INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
-        CHECK(result.verdict("r1", "tcp", 22) == "NO");
-        CHECK(result.result("tcp", 22) == "NO");
+        // Before Linux 6.4 the outer packet is not followed through the neighbour's queue.
+        for (const auto& told : {result.verdict("r1", "tcp", 22), result.result("tcp", 22)})
+            CHECK((told == "NO" || (told == "UNKNOWN" && !is_linux(6, 4))));
     }
 }
 

@@ -224,7 +224,7 @@ private:
             no(row, step, seen.drop);
         } else if (seen.drop.count == 0 && !seen.reply && context_.cut_short()) {
             ended_before(row);
-        } else if (evidence_.held && !seen.accepted && context_.accepted_seen) {
+        } else if (evidence_.held && !seen.accepted && (context_.accepted_seen || !seen.reply)) {
             kept(step, seen, row);
         } else if (delivery == Delivery::unknown) {
             if (unknown(row, Why::no_word)) verdict_.cause.reply = seen.reply;
