@@ -109,7 +109,8 @@ private:
             action.has_place = action.number == 0 || random_.chance(50);
             // The destination's second address, or one of this or a later router.
             if (action.has_place)
-                action.place = random_.chance(70)
+                action.place = random_.chance(8) ? Place{last + 1, kNobody}
+                               : random_.chance(70)
                                    ? Place{last + 1, 3}
                                    : Place{here + 1 + random_.below(last - here + 1), 1};
         }

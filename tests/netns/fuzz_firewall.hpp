@@ -106,6 +106,8 @@ struct Surroundings {
     std::vector<int> ports;
 };
 
+/// On dst's link; the scan does not go to it, and its address is no neighbour's.
+constexpr int kNobody = 6;
 /// The packets that must pass everything: the test itself goes by them.
 constexpr int kSentinelPort = 33434;
 

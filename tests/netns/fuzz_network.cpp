@@ -101,6 +101,7 @@ Network random_network(std::uint64_t seed) {
                    : goal < 75 ? Goal::nobody
                    : goal < 90 ? Goal::far_side
                                : Goal::near_side;
+    network.echoes = random.chance(25);
     Surroundings around{0, network.routers, {network.dscp, network.as_dscp}, {}};
     for (const Service& one : network.services) around.ports.push_back(one.port);
     network.firewalls.resize(1);  // counted from 1

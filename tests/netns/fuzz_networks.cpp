@@ -12,7 +12,9 @@
 
 #include "fuzz_network.hpp"
 #include "fuzz_truth.hpp"
+#include "lab/capture.hpp"
 #include "lab/ksmsctl.hpp"
+#include "lab/truth.hpp"
 
 namespace {
 
@@ -93,6 +95,7 @@ private:
         // A trap that the burst set off stops what passed alone, and the other way round.
         if (is_trapped_before(network_.routers)) return;
         if (!known && stopped_at.empty()) return;
+        if (!stopped_at.empty() && text(end["reason"]) == "not_sent:next-hop-missing") return;
         same("result", stopped_at.empty() ? "YES" : "NO", end["result"].get<std::string>());
         same("stopped_at", stopped_at, text(end["stopped_at"]));
         reached(i, stopped_at.empty());
@@ -119,6 +122,10 @@ private:
         }
         if (may_be_unknown(number, row)) {
             ++verdicts_["UNKNOWN behind a trap"];
+            return;
+        }
+        if (may_be_nobody(verdict, row)) {
+            ++verdicts_["UNKNOWN, no next hop"];
             return;
         }
         if (may_have_changed(verdict, row)) {
@@ -155,6 +162,11 @@ private:
         same("translated-source", source, from);
         same("local", !at.out.there && number == network_.routers ? "yes" : "no",
              has_note(row, "local") ? "yes" : "no");
+    }
+
+    /// Translated to an address that nobody has: a scan does not know who would answer.
+    static bool may_be_nobody(const std::string& verdict, const nlohmann::json& row) {
+        return verdict == "NO" && text(row["reason"]) == "not_sent:next-hop-missing";
     }
 
     /// What a router before it changes did not come to it: neither the plain packet nor the scan
@@ -248,6 +260,17 @@ public:
         // Its packets are sent from the bridges.
         if (mode == Mode::isolated) network.bridged.assign(network.bridged.size(), true);
         const auto held = build(lab_, network);
+        std::vector<ksms::Fd> services;
+        std::vector<int> sockets;
+        for (const auto& [protocol, port] : network.services)
+            for (const int family : {4, 6})
+                if (network.echoes && protocol == "udp") {
+                    services.push_back(ksms::lab::listen_in(
+                        lab_.netns("dst"), lab_.address(family, network.routers + 1, 2), "udp",
+                        port));
+                    sockets.push_back(services.back().get());
+                }
+        const auto echoing = ksms::lab::echo(std::move(sockets));
         std::string wrong;
         for (const int family : {4, 6}) wrong += check(network, family, mode);
         if (!wrong.empty())

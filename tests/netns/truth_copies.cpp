@@ -6,10 +6,8 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -62,23 +60,6 @@ Fd idle_socket(const Lab& lab, const std::string& interface, const std::string& 
                     .port = port,
                     .count = 20});
     return idle;
-}
-
-/// Sends every datagram back.
-Background echo(const Fd& socket) {
-    return Background([fd = socket.get()](int stop) {
-        std::array<char, 2048> buffer{};
-        std::array<pollfd, 2> both{pollfd{fd, POLLIN, 0}, pollfd{stop, POLLIN, 0}};
-        while (::poll(both.data(), both.size(), -1) > 0 && both[1].revents == 0) {
-            sockaddr_storage from{};
-            socklen_t size = sizeof from;
-            const auto got = ::recvfrom(fd, buffer.data(), buffer.size(), 0,
-                                        reinterpret_cast<sockaddr*>(&from), &size);
-            if (got > 0)
-                ::sendto(fd, buffer.data(), static_cast<std::size_t>(got), 0,
-                         reinterpret_cast<const sockaddr*>(&from), size);
-        }
-    });
 }
 
 }  // namespace
@@ -255,7 +236,7 @@ TEST_CASE("truth: an echo that a firewall drops on its way back is no drop of th
     build_two(lab);
     const auto target = two_destination(lab, family);
     const auto socket = listen_in(lab.netns("dst"), target, "udp", 7);
-    const auto echoing = echo(socket);
+    const auto echoing = echo({socket.get()});
     given("the datagram arrives, and the echo does not", [&] {
         const auto comes_back = [&] {
             Capture back(lab.netns("src"), "eth1");

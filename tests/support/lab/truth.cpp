@@ -2,11 +2,14 @@
 #include "lab/truth.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -138,6 +141,25 @@ Background::Background(std::function<void(int stop)> work)
 Background::~Background() {
     [[maybe_unused]] const auto written = ::eventfd_write(stop_.get(), 1);
     thread_.join();
+}
+
+Background echo(std::vector<int> sockets) {
+    return Background([sockets = std::move(sockets)](int stop) {
+        std::array<char, 2048> buffer{};
+        std::vector<pollfd> all{{stop, POLLIN, 0}};
+        for (const int socket : sockets) all.push_back({socket, POLLIN, 0});
+        while (::poll(all.data(), all.size(), -1) > 0 && all[0].revents == 0)
+            for (const auto& each : all) {
+                if (each.revents == 0) continue;
+                sockaddr_storage from{};
+                socklen_t size = sizeof from;
+                const auto got = ::recvfrom(each.fd, buffer.data(), buffer.size(), 0,
+                                            reinterpret_cast<sockaddr*>(&from), &size);
+                if (got > 0)
+                    ::sendto(each.fd, buffer.data(), static_cast<std::size_t>(got), 0,
+                             reinterpret_cast<const sockaddr*>(&from), size);
+            }
+    });
 }
 
 }  // namespace ksms::lab

@@ -81,4 +81,7 @@ private:
     std::thread thread_;
 };
 
+/// Sends every datagram back that comes to one of these sockets, which outlive it.
+Background echo(std::vector<int> sockets);
+
 }  // namespace ksms::lab
