@@ -45,8 +45,8 @@ struct Network {
     std::vector<bool> strict;                 ///< rp_filter
     Goal goal{Goal::host};
     bool echoes{false};  ///< dst sends every datagram back
-    int dscp{0};     ///< of the scan
-    int as_dscp{0};  ///< of the packets whose fate it tells
+    int dscp{0};         ///< of the scan
+    int as_dscp{0};      ///< of the packets whose fate it tells
     std::vector<Service> services;
 };
 

@@ -47,6 +47,9 @@ struct FirewallRules {
     std::vector<RateLimit> limits;
     std::vector<ListRule> lists;
     std::vector<ServiceRange> dscp;  ///< of rules that look at the DSCP, or may
+    /// Of nft's `synproxy`, which reads the checksum of an IPv6 packet as IPv4's
+    /// (net/netfilter/nft_synproxy.c) unless a socket left it to the device.
+    std::vector<ServiceRange> synproxy;
 };
 
 /// The interval of a rule whose rate is not known (a named limit, bytes instead of packets).

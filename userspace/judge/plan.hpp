@@ -90,7 +90,7 @@ struct PlanRouter {
         interfaces;     ///< all that are not enslaved and not loopback, up or down
     bool wanted{true};  ///< false: on the way, but --router or --entry-only leaves it out of every
                         ///< answer
-    bool owns_destination{false};   ///< what it accepts has arrived, by whatever way it came
+    bool owns_destination{false};     ///< what it accepts has arrived, by whatever way it came
     std::vector<RateLimit> limits{};  ///< of its firewall
     /// Rules of its firewall that answer by what came before, which this scan may have been.
     std::vector<std::string> memories{};

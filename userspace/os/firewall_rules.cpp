@@ -156,6 +156,7 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
     const bool matters = effect != RuleEffect::none || adds;
     if (interval > 0ns && matters) rules.limits.push_back({services, interval, by_source, rule});
     if (reads_dscp && matters) rules.dscp.push_back(services);
+    if (synproxy) rules.synproxy.push_back(services);
     for (const auto& list : lists) {
         ListRule found{services, list.name, list.adds, false, false, rule};
         if (list.asks) {

@@ -39,6 +39,7 @@ struct RuleParts {
     nanoseconds interval{0};  ///< 0: no limit
     bool by_source{false};
     bool reads_dscp{false};
+    bool synproxy{false};
     struct List {
         std::string name;
         bool adds{false}, asks{false}, inverted{false};
@@ -48,7 +49,7 @@ struct RuleParts {
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
-        return interval > nanoseconds(0) || reads_dscp || !lists.empty();
+        return interval > nanoseconds(0) || reads_dscp || synproxy || !lists.empty();
     }
     void limit(nanoseconds to) { interval = std::max(interval, to); }
     /// Enters the rule where it concerns a scan.

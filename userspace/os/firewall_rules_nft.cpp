@@ -93,6 +93,7 @@ private:
         if (name == "lookup") take_lookup(Attributes(data, NFTA_LOOKUP_MAX));
         if (name == "immediate") take_immediate(Attributes(data, NFTA_IMMEDIATE_MAX));
         if (name == "reject") rule_.effect = RuleEffect::stops;
+        rule_.synproxy |= name == "synproxy";
         if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
             rule_.effect = RuleEffect::either;
     }
@@ -275,6 +276,7 @@ Status add_nft_rules(const Netns& netns, int family, FirewallRules& to) {
     to.limits.insert(to.limits.end(), found.limits.begin(), found.limits.end());
     to.lists.insert(to.lists.end(), found.lists.begin(), found.lists.end());
     to.dscp.insert(to.dscp.end(), found.dscp.begin(), found.dscp.end());
+    to.synproxy.insert(to.synproxy.end(), found.synproxy.begin(), found.synproxy.end());
     return {};
 }
 

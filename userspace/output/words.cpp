@@ -289,8 +289,7 @@ std::string why_text(const Report& report, const ServiceReport& service) {
         case Why::rate_limited:
             return router() + ": its firewall limits rates; no time was left to try this one alone";
         case Why::remembered:
-            return fmt::format(
-                "a rule answers by what came before, and this scan may have been that: {}", text);
+            return fmt::format("a rule may have answered so because of the scan itself: {}", text);
         case Why::spared: return "not sent (--gentle), it would be remembered by " + text;
         case Why::before_router:
             return fmt::format("dropped on the link before {}: {}", router(),

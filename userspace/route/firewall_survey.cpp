@@ -2,6 +2,7 @@
 #include "route/firewall_survey.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <set>
@@ -33,6 +34,7 @@ public:
             read.insert(router.netns.number());
             take_memories(rules, router);
             if (request_.gentle) spare(rules, router.netns.name());
+            take_synproxies(rules, router);
             router.limits = std::move(rules.limits);
         }
         const auto others = [&](const PlanNetns& netns) {
@@ -66,6 +68,19 @@ private:
             plan_.dscp_filtered.resize(services.size());
             for (std::size_t i = 0; i < services.size(); ++i)
                 if (range.may_have(services[i])) plan_.dscp_filtered[i] = true;
+        }
+    }
+
+    /// Rules that take the checksum of our IPv6 SYN for wrong, unless a socket made it.
+    void take_synproxies(const FirewallRules& rules, PlanRouter& router) {
+        if (request_.source.family != AF_INET6) return;
+        const auto number = static_cast<std::size_t>(&router - plan_.routers.data());
+        for (const auto& range : rules.synproxy) {
+            if (!is_asked(range)) continue;
+            if (plan_.isolated) take_memory({range, "", false, true, false, "synproxy"}, router);
+            for (auto& path : plan_.paths)
+                path.by_socket |=
+                    std::ranges::find(path.hops, number, &PlanHop::router) != path.hops.end();
         }
     }
 
