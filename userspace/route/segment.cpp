@@ -8,6 +8,17 @@
 namespace ksms {
 namespace {
 
+/// A device upon another one, which IFLA_LINK names.
+bool stands_upon(const Link& link) {
+    static const std::set<std::string> kinds{"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"};
+    return kinds.contains(link.kind);
+}
+
+/// Its ports are one interface.
+bool is_bundle(const Link& link) {
+    return link.kind == "bond" || link.kind == "team";
+}
+
 class Walker {
 public:
     explicit Walker(Network& network) : network_(network) {}
@@ -24,8 +35,9 @@ private:
     /// What an interface is wired to.
     Status below(std::size_t netns, const Interfaces& interfaces, const Link& link) {
         if (link.kind == "bridge") return ports(netns, interfaces, link.ifindex);
+        if (is_bundle(link)) return below_ports(netns, interfaces, link.ifindex);
         if (link.kind == "veth") return peer(netns, link);
-        if (link.kind == "vlan" || link.kind == "macvlan") return lower(netns, interfaces, link);
+        if (stands_upon(link)) return lower(netns, interfaces, link);
         segment_.leaves_sight = true;
         return is_tunnel(link) ? tunnels(netns, link) : Status{};
     }
@@ -62,6 +74,7 @@ private:
             return {};
         }
         if (link.kind == "macvlan") KSMS_CHECK(arrive(netns, device->ifindex));
+        if (link.kind == "ipvlan") uppers(netns, interfaces, device->ifindex);
         return below(netns, interfaces, *device);
     }
 
@@ -72,23 +85,30 @@ private:
         const auto* link = interfaces->link(ifindex);
         if (link == nullptr) return {};
         const auto* master = link->master == 0 ? nullptr : interfaces->link(link->master);
-        if (master == nullptr || master->kind != "bridge") {
-            // What is for a macvlan upon it arrives there.
-            for (const auto& upper : interfaces->links)
-                if (upper.kind == "macvlan" && upper.peer == ifindex && upper.peer_nsid < 0)
-                    segment_.endpoints.push_back({netns, upper.ifindex});
-            segment_.endpoints.push_back({netns, ifindex});
-            return {};
-        }
-        if (!seen_.insert({netns, master->ifindex}).second) return {};
-        segment_.endpoints.push_back({netns, master->ifindex});
-        return ports(netns, *interfaces, master->ifindex);
+        const bool bridged = master != nullptr && master->kind == "bridge";
+        const bool bundled = master != nullptr && is_bundle(*master);
+        const auto end = bridged || bundled ? master->ifindex : ifindex;
+        if (end != ifindex && !seen_.insert({netns, end}).second) return {};
+        uppers(netns, *interfaces, end);
+        segment_.endpoints.push_back({netns, end});
+        return bridged ? ports(netns, *interfaces, end) : Status{};
+    }
+
+    /// What is for a device upon an interface arrives there.
+    void uppers(std::size_t netns, const Interfaces& interfaces, std::uint32_t ifindex) {
+        for (const auto& upper : interfaces.links)
+            if (stands_upon(upper) && upper.peer == ifindex && upper.peer_nsid < 0)
+                segment_.endpoints.push_back({netns, upper.ifindex});
     }
 
     Status ports(std::size_t netns, const Interfaces& interfaces, std::uint32_t bridge) {
         segment_.bridges.push_back(netns);
+        return below_ports(netns, interfaces, bridge);
+    }
+
+    Status below_ports(std::size_t netns, const Interfaces& interfaces, std::uint32_t master) {
         for (const auto& port : interfaces.links) {
-            if (port.master != bridge) continue;
+            if (port.master != master) continue;
             seen_.insert({netns, port.ifindex});
             KSMS_CHECK(below(netns, interfaces, port));
         }
@@ -103,9 +123,8 @@ private:
 }  // namespace
 
 bool is_tunnel(const Link& link) {
-    static const std::set<std::string> wired{"",        "veth", "bridge", "vlan",
-                                             "macvlan", "vrf",  "bond"};
-    return !link.loopback && !wired.contains(link.kind);
+    static const std::set<std::string> wired{"", "veth", "bridge", "vrf"};
+    return !link.loopback && !wired.contains(link.kind) && !stands_upon(link) && !is_bundle(link);
 }
 
 Result<Segment> segment_of(Network& network, std::size_t netns, std::uint32_t ifindex) {
