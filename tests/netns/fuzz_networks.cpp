@@ -290,9 +290,12 @@ private:
         forget_sources(lab_, network);
         const std::string name = mode == Mode::path ? "path" : "isolated";
         const auto from = source(lab_, family), to = destination(lab_, network, family);
-        const std::vector<std::string> more{"--dscp",    std::to_string(network.dscp),
-                                            "--as-dscp", std::to_string(network.as_dscp),
-                                            "--mode",    name};
+        std::vector<std::string> more{"--dscp", std::to_string(network.dscp), "--mode", name};
+        // Named, it is what probes carry; otherwise they have the mark where no rule looks at it.
+        if (network.as_dscp != 0) {
+            more.emplace_back("--as-dscp");
+            more.push_back(std::to_string(network.as_dscp));
+        }
         const auto scan = ksms::lab::scan(lab_, from, to, ports(network), more);
         Comparison comparison(lab_, network, mode, truth, scan);
         const auto wrong = comparison.run();

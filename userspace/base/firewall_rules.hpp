@@ -29,6 +29,8 @@ struct RateLimit {
     ServiceRange services;
     nanoseconds interval{0};  ///< until one more packet may pass
     bool by_source{false};    ///< it counts each source for itself
+    bool guessed{false};      ///< the interval is not known
+    bool either{false};       ///< what it does decides later: a mark, another DSCP, a jump, …
     std::string rule;         ///< for people: "inet t f handle 7"
 };
 
@@ -37,7 +39,7 @@ struct RateLimit {
 struct ListRule {
     ServiceRange services;
     std::string list;  ///< "": the rule's own
-    bool adds{false};
+    bool adds{false}, removes{false};
     /// What it does with a packet that the list has.
     bool stops{false}, passes{false};
     std::string rule;
@@ -50,6 +52,7 @@ struct FirewallRules {
     /// Of nft's `synproxy`, which reads the checksum of an IPv6 packet as IPv4's
     /// (net/netfilter/nft_synproxy.c) unless a socket left it to the device.
     std::vector<ServiceRange> synproxy;
+    bool translates{false};  ///< a rule may give a packet another port or destination
 };
 
 /// The interval of a rule whose rate is not known (a named limit, bytes instead of packets).

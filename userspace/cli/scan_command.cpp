@@ -23,7 +23,7 @@ namespace {
 
 Result<int> dry_run(Context& context, const ScanRequest& request) {
     KSMS_TRY(const auto network, kernel_network(false, request));
-    KSMS_TRY(auto plan, make_plan(*network, request, Dscp(request.as_dscp).tos()));
+    KSMS_TRY(auto plan, make_plan(*network, request, Dscp(request.as_dscp.value_or(0)).tos()));
     survey_firewalls(*network, request, plan);
     for (const auto& warning : plan.warnings) context.console.warn(warning);
     const auto width = context.console.width();

@@ -9,6 +9,7 @@
 #include "judge/dropped_behind.hpp"
 #include "judge/empty_row.hpp"
 #include "judge/end_to_end.hpp"
+#include "judge/memory.hpp"
 #include "judge/walk.hpp"
 
 namespace ksms {
@@ -89,8 +90,8 @@ private:
             row.answer.stopped_by = stopped_by_;
         } else if (seen.saw()) {
             came_in(step, seen, seen_behind, last, row);
-            if (row.answer.result == Verdict::yes)
-                is_remembered(row, plan_.routers[step.router].passed_by_memory);
+            const auto rule = memory_that_passes(plan_.routers[step.router], service_);
+            if (row.answer.result == Verdict::yes && !rule.empty()) remembered(row, memory_ = rule);
         } else if (seen.drop.count > 0) {
             no(row, step, seen.drop);
         } else {
@@ -296,13 +297,9 @@ private:
         unknown(row, context_.interrupted ? Why::interrupted : Why::deadline);
     }
 
-    /// @param by  PlanRouter::stopped_by_memory or passed_by_memory
-    /// @return whether a rule answered that may have remembered the scan's own packets
-    bool is_remembered(ProbeVerdict::AtRouter& row, const std::vector<std::uint8_t>& by) {
-        if (by.empty() || by[service_] == 0) return false;
-        row.text = plan_.routers[row.router].memories[by[service_] - 1u];
-        if (unknown(row, Why::remembered)) verdict_.text = row.text;
-        return true;
+    void remembered(ProbeVerdict::AtRouter& row, std::string_view rule) {
+        row.text = rule;
+        if (unknown(row, Why::remembered)) verdict_.text = rule;
     }
 
     void no(ProbeVerdict::AtRouter& row, const WalkStep& step, const Drop& drop) {
@@ -311,9 +308,8 @@ private:
             unknown(row, Why::rate_limited);
             return;
         }
-        if ((drop.count == 0 || drop.by_firewall()) &&
-            is_remembered(row, plan_.routers[step.router].stopped_by_memory))
-            return;
+        const auto rule = memory_that_stops(plan_.routers[row.router], service_, drop, memory_);
+        if (!rule.empty()) return remembered(row, rule);
         row.answer.result = Verdict::no;
         row.answer.why = Why::dropped;
         row.answer.dropped = site_of(drop);
@@ -385,8 +381,9 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     RouterIndex stopped_by_{kNoRouter};
-    Instant last_sight_;      ///< at any router
-    bool in_circles_{false};  ///< a router saw it come in more often than it was sent
+    Instant last_sight_;       ///< at any router
+    std::string_view memory_;  ///< a rule before that may have changed it by what came before
+    bool in_circles_{false};   ///< a router saw it come in more often than it was sent
 };
 
 }  // namespace

@@ -38,8 +38,11 @@ void take_hashlimit(std::span<const std::uint8_t> info, std::size_t at, std::uin
                     RuleParts& rule) {
     const auto config = read_as<Config>(info, at);
     rule.by_source |= !config || (config->mode & XT_HASHLIMIT_HASH_SIP) != 0;
-    const bool packets = config && (config->mode & XT_HASHLIMIT_BYTES) == 0;
-    rule.limit(packets ? interval_of(config->avg * (in_ns(1s) / scale)) : kUsualInterval);
+    rule.limits_slow |= config && (config->mode & XT_HASHLIMIT_INVERT) == 0;
+    if (config && (config->mode & XT_HASHLIMIT_BYTES) == 0)
+        rule.limit(interval_of(config->avg * (in_ns(1s) / scale)));
+    else
+        rule.guess();
 }
 
 void take_hashlimit(std::uint32_t revision, std::span<const std::uint8_t> info, RuleParts& rule) {
@@ -53,7 +56,7 @@ void take_hashlimit(std::uint32_t revision, std::span<const std::uint8_t> info, 
         case 3:
             return take_hashlimit<hashlimit_cfg3>(info, offsetof(xt_hashlimit_mtinfo3, cfg),
                                                   XT_HASHLIMIT_SCALE_v2, rule);
-        default: rule.by_source = true; return rule.limit(kUsualInterval);
+        default: rule.by_source = true; return rule.guess();
     }
 }
 
@@ -82,16 +85,15 @@ void take_recent(std::span<const std::uint8_t> info, RuleParts& rule) {
     const auto match =
         read_as<xt_recent_mtinfo>(info.first(std::min(info.size(), sizeof(xt_recent_mtinfo))));
     if (!match) {
-        rule.lists.push_back({"", true, true, false});
+        rule.remember();
         return;
     }
     const bool asks = (match->check_set & (XT_RECENT_CHECK | XT_RECENT_UPDATE)) != 0;
-    const bool adds =
-        (match->check_set & (XT_RECENT_SET | XT_RECENT_UPDATE | XT_RECENT_REMOVE)) != 0;
-    const std::string name(match->name, strnlen(match->name, sizeof match->name));
     // --update refreshes what is on the list, and enters nobody.
-    const bool enters = adds && (match->check_set & XT_RECENT_UPDATE) == 0;
-    rule.lists.push_back({"recent " + name, enters, asks, match->invert != 0});
+    const bool adds = (match->check_set & XT_RECENT_SET) != 0;
+    const bool removes = (match->check_set & XT_RECENT_REMOVE) != 0;
+    const std::string name(match->name, strnlen(match->name, sizeof match->name));
+    rule.list({"recent " + name, adds, asks, match->invert != 0, removes});
 }
 
 constexpr std::uint8_t kInvertedSet = 1;  // linux/netfilter/ipset/ip_set.h, IPSET_INV_MATCH
@@ -110,14 +112,19 @@ nanoseconds interval_of(std::uint64_t ns) {
 
 void take_xtables_match(std::string_view name, std::uint32_t revision,
                         std::span<const std::uint8_t> info, RuleParts& rule) {
-    // Those two compare bytes anywhere in the packet.
-    rule.reads_dscp |= name == "dscp" || name == "tos" || name == "u32" || name == "bpf";
+    // The last three compare bytes anywhere in the packet.
+    rule.reads_dscp |=
+        name == "dscp" || name == "tos" || name == "u32" || name == "bpf" || name == "string";
     if (name == "tcp") take_ports<xt_tcp>(info, XT_TCP_INV_DSTPT, rule);
     if (name == "udp") take_ports<xt_udp>(info, XT_UDP_INV_DSTPT, rule);
     if (name == "multiport") take_several_ports(info, rule);
     if (name == "limit") {
         const auto limit = read_as<xt_rateinfo>(info);
-        rule.limit(limit ? interval_of(limit->avg * (in_ns(1s) / XT_LIMIT_SCALE)) : kUsualInterval);
+        rule.limits_slow = true;
+        if (limit)
+            rule.limit(interval_of(limit->avg * (in_ns(1s) / XT_LIMIT_SCALE)));
+        else
+            rule.guess();
     }
     if (name == "hashlimit") take_hashlimit(revision, info, rule);
     if (name == "connlimit") {
@@ -127,10 +134,9 @@ void take_xtables_match(std::string_view name, std::uint32_t revision,
     if (name == "recent") take_recent(info, rule);
     if (name == "set")
         if (const auto set = set_in(info))
-            rule.lists.push_back({fmt::format("ipset {}", set->index), false, true,
-                                  (set->flags & kInvertedSet) != 0});
-    if (name == "statistic" || name == "quota" || name == "psd")
-        rule.lists.push_back({"", true, true, false});
+            rule.list({fmt::format("ipset {}", set->index), false, true,
+                       (set->flags & kInvertedSet) != 0});
+    if (name == "statistic" || name == "quota" || name == "psd") rule.remember();
 }
 
 void take_xtables_target(std::string_view name, std::span<const std::uint8_t> info,
@@ -143,7 +149,10 @@ void take_xtables_target(std::string_view name, std::span<const std::uint8_t> in
     if (name == "SET")
         for (const std::size_t which : {0, 1})
             if (const auto set = set_in(info, which); set && set->index != IPSET_INVALID_ID)
-                rule.lists.push_back({fmt::format("ipset {}", set->index), true, false, false});
+                rule.list(
+                    {fmt::format("ipset {}", set->index), which == 0, false, false, which == 1});
+    static constexpr std::string_view other_port[] = {"DNAT", "REDIRECT", "TPROXY", "NETMAP"};
+    rule.translates |= std::ranges::find(other_port, name) != std::end(other_port);
     if (!name.empty()) return;
     // The standard target: -1 - verdict; otherwise it jumps, or returns.
     const auto verdict = read_as<int>(info);
@@ -152,19 +161,28 @@ void take_xtables_target(std::string_view name, std::span<const std::uint8_t> in
 }
 
 void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
-    const bool adds = std::ranges::any_of(lists, &List::adds);
-    const bool matters = effect != RuleEffect::none || adds;
-    if (interval > 0ns && matters) rules.limits.push_back({services, interval, by_source, rule});
+    const bool touches =
+        std::ranges::any_of(lists, [](const List& list) { return list.adds || list.removes; });
+    const bool matters = effect != RuleEffect::none || touches;
+    const bool either = effect == RuleEffect::either;
+    const bool stops = effect == RuleEffect::stops || either;
+    const bool passes = effect == RuleEffect::passes || either;
+    if (interval > 0ns && matters)
+        rules.limits.push_back({limited, interval, by_source, guessed, either, rule});
+    // What comes alone it stops, and a burst passes.
+    if (interval > 0ns && limits_slow && effect == RuleEffect::stops)
+        rules.lists.push_back({limited, "", true, false, false, true, rule});
     if (reads_dscp && matters) rules.dscp.push_back(services);
     if (synproxy) rules.synproxy.push_back(services);
+    rules.translates |= translates;
     for (const auto& list : lists) {
-        ListRule found{services, list.name, list.adds, false, false, rule};
-        if (list.asks) {
-            found.stops = effect == RuleEffect::stops || effect == RuleEffect::either;
-            found.passes = effect == RuleEffect::passes || effect == RuleEffect::either;
-            if (list.inverted) std::swap(found.stops, found.passes);
-        }
-        if (found.adds || found.stops || found.passes) rules.lists.push_back(std::move(found));
+        if (list.adds || list.removes)
+            rules.lists.push_back(
+                {list.so_far, list.name, list.adds, list.removes, false, false, rule});
+        if (!list.asks || effect == RuleEffect::none) continue;
+        ListRule asking{services, list.name, false, false, stops, passes, rule};
+        if (list.inverted) std::swap(asking.stops, asking.passes);
+        rules.lists.push_back(std::move(asking));
     }
 }
 

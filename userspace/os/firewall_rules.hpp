@@ -37,21 +37,39 @@ enum class RuleEffect : std::uint8_t {
 struct RuleParts {
     ServiceRange services;
     nanoseconds interval{0};  ///< 0: no limit
+    ServiceRange limited;     ///< the services so far, where the limit is
     bool by_source{false};
+    bool guessed{false};      ///< the interval
+    bool limits_slow{false};  ///< what comes slowly matches, and not what comes fast
     bool reads_dscp{false};
     bool synproxy{false};
+    bool translates{false};
     struct List {
         std::string name;
-        bool adds{false}, asks{false}, inverted{false};
+        bool adds{false}, asks{false}, inverted{false}, removes{false};
+        ServiceRange so_far{};  ///< the services that come to the statement
     };
     std::vector<List> lists;
     RuleEffect effect{RuleEffect::none};
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
-        return interval > nanoseconds(0) || reads_dscp || synproxy || !lists.empty();
+        return interval > nanoseconds(0) || reads_dscp || synproxy || translates || !lists.empty();
     }
-    void limit(nanoseconds to) { interval = std::max(interval, to); }
+    void limit(nanoseconds to) {
+        if (interval == nanoseconds(0)) limited = services;
+        interval = std::max(interval, to);
+    }
+    void guess() {
+        guessed = true;
+        limit(kUsualInterval);
+    }
+    void list(List touched) {
+        touched.so_far = services;
+        lists.push_back(std::move(touched));
+    }
+    /// Its answer depends on the packets before, in a way of its own.
+    void remember() { list({"", true, true, false}); }
     /// Enters the rule where it concerns a scan.
     /// @param rule  for people
     void add_to(FirewallRules& rules, const std::string& rule) const;

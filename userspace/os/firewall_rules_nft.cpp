@@ -59,6 +59,16 @@ nanoseconds slowest_of(const nlattr* one, const nlattr* several) {
     return slowest;
 }
 
+bool has_quota(const nlattr* one, const nlattr* several) {
+    const auto is_quota = [](const nlattr* expression) {
+        return expression != nullptr &&
+               Attributes(expression, NFTA_EXPR_MAX).text(NFTA_EXPR_NAME) == "quota";
+    };
+    bool found = is_quota(one);
+    for_each_attribute(several, [&](const nlattr* each) { found |= is_quota(each); });
+    return found;
+}
+
 std::string key_of(std::uint8_t family, const std::string& table, const std::string& set) {
     return fmt::format("{} {} {}", family, table, set);
 }
@@ -80,9 +90,9 @@ private:
         const auto name = parts.text(NFTA_EXPR_NAME);
         const auto* data = parts[NFTA_EXPR_DATA];
         use_loaded(name, data);
-        if (name == "limit") rule_.limit(interval_of_limit(Attributes(data, NFTA_LIMIT_MAX)));
+        if (name == "limit") take_limit(Attributes(data, NFTA_LIMIT_MAX));
         if (name == "connlimit") rule_.limit(kConnections);
-        if (name == "quota" || name == "numgen") rule_.lists.push_back({"", true, true, false});
+        if (name == "quota" || name == "numgen") rule_.remember();
         if (name == "objref") take_object(Attributes(data, NFTA_OBJREF_MAX));
         if (name == "match") take_match(Attributes(data, NFTA_MATCH_MAX));
         if (name == "target") take_target(Attributes(data, NFTA_TARGET_MAX));
@@ -94,6 +104,7 @@ private:
         if (name == "immediate") take_immediate(Attributes(data, NFTA_IMMEDIATE_MAX));
         if (name == "reject") rule_.effect = RuleEffect::stops;
         rule_.synproxy |= name == "synproxy";
+        rule_.translates |= name == "nat" || name == "redir" || name == "tproxy";
         if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
             rule_.effect = RuleEffect::either;
     }
@@ -118,10 +129,17 @@ private:
             loaded_ = Loaded::other;
     }
 
+    void take_limit(const Attributes& limit) {
+        rule_.limits_slow |= (limit.be32(NFTA_LIMIT_FLAGS) & NFT_LIMIT_F_INV) == 0;
+        rule_.limit(interval_of_limit(limit));
+    }
+
+    /// Named, or by a map that says which one: of what kind these are the map alone knows.
     void take_object(const Attributes& object) {
+        const bool mapped = object[NFTA_OBJREF_SET_NAME] != nullptr;
         const auto type = object.be32(NFTA_OBJREF_IMM_TYPE);
-        if (type == NFT_OBJECT_LIMIT) rule_.limit(kUsualInterval);
-        if (type == NFT_OBJECT_QUOTA) rule_.lists.push_back({"", true, true, false});
+        if (mapped || type == NFT_OBJECT_LIMIT) rule_.guess();
+        if (mapped || type == NFT_OBJECT_QUOTA) rule_.remember();
     }
 
     void take_match(const Attributes& match) {
@@ -135,14 +153,17 @@ private:
 
     /// With a limit of its own a set is a meter.
     void take_dynset(const Attributes& dynset) {
-        const auto interval = slowest_of(dynset[NFTA_DYNSET_EXPR], dynset[NFTA_DYNSET_EXPRESSIONS]);
+        const auto* one = dynset[NFTA_DYNSET_EXPR];
+        const auto* several = dynset[NFTA_DYNSET_EXPRESSIONS];
+        const auto interval = slowest_of(one, several);
         if (interval > nanoseconds(0)) {
             rule_.by_source = true;
             rule_.limit(interval);
-            return;
         }
-        rule_.lists.push_back(
-            {key_of(family_, table_, dynset.text(NFTA_DYNSET_SET_NAME)), true, false, false});
+        if (has_quota(one, several)) rule_.remember();
+        const bool removes = dynset.be32(NFTA_DYNSET_OP) == NFT_DYNSET_OP_DELETE;
+        rule_.list({key_of(family_, table_, dynset.text(NFTA_DYNSET_SET_NAME)), !removes, false,
+                    false, removes});
     }
 
     void take_lookup(const Attributes& lookup) {
@@ -153,7 +174,7 @@ private:
             rule_.limit(limited->interval);
         }
         const bool inverted = (lookup.be32(NFTA_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV) != 0;
-        rule_.lists.push_back({std::move(key), false, true, inverted});
+        rule_.list({std::move(key), false, true, inverted});
         if (lookup[NFTA_LOOKUP_DREG] != nullptr && lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT)
             rule_.effect = RuleEffect::either;
     }
@@ -173,8 +194,13 @@ private:
     void take_load(const std::string& name, const nlattr* data) {
         loaded_ = Loaded::other;
         if (name == "meta") {
-            if (Attributes(data, NFTA_META_MAX).be32(NFTA_META_KEY) == NFT_META_L4PROTO)
-                loaded_ = Loaded::protocol;
+            const Attributes meta(data, NFTA_META_MAX);
+            if (meta[NFTA_META_DREG] == nullptr) return;
+            const auto key = meta.be32(NFTA_META_KEY);
+            if (key == NFT_META_L4PROTO) loaded_ = Loaded::protocol;
+            // The kernel makes it of the DSCP where it forwards (rt_tos2priority()).
+            if (key == NFT_META_PRIORITY) loaded_ = Loaded::dscp;
+            if (key == NFT_META_PRANDOM) rule_.remember();
             return;
         }
         const Attributes payload(data, NFTA_PAYLOAD_MAX);
@@ -277,6 +303,7 @@ Status add_nft_rules(const Netns& netns, int family, FirewallRules& to) {
     to.lists.insert(to.lists.end(), found.lists.begin(), found.lists.end());
     to.dscp.insert(to.dscp.end(), found.dscp.begin(), found.dscp.end());
     to.synproxy.insert(to.synproxy.end(), found.synproxy.begin(), found.synproxy.end());
+    to.translates |= found.translates;
     return {};
 }
 

@@ -198,6 +198,15 @@ nanoseconds CloseLook::limit_for(std::uint32_t probe) const {
     return slowest;
 }
 
+bool CloseLook::is_guessed(std::uint32_t probe) const {
+    const auto& hops = with_.plan.paths[with_.plan.path_of[probe]].hops;
+    return std::ranges::any_of(hops, [&](const PlanHop& hop) {
+        return std::ranges::any_of(with_.plan.routers[hop.router].limits, [&](const auto& limit) {
+            return limit.guessed && limit.services.may_have(with_.store.service(probe));
+        });
+    });
+}
+
 /// What a firewall that limits rates has stopped is sent once more, as slowly as its rules ask for.
 Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
     const auto patience = kSlowLooks * with_.patience.timeout;
@@ -215,6 +224,7 @@ Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
         be_quiet_until(due);
         KSMS_CHECK(send(probe));
         KSMS_CHECK(wait_for(probe, monotonic() + kFirstPause));
+        if (is_guessed(probe) && is_stopped_by_firewall(probe)) undecided_.insert(probe);
     }
     return {};
 }

@@ -78,6 +78,8 @@ private:
     [[nodiscard]] bool is_stopped_by_firewall(std::uint32_t probe) const;
     Status try_below_limits(const std::vector<std::uint32_t>& probes);
     [[nodiscard]] nanoseconds limit_for(std::uint32_t probe) const;
+    /// Does a rule limit it whose rate is not known?
+    [[nodiscard]] bool is_guessed(std::uint32_t probe) const;
     [[nodiscard]] bool deserves_another(std::uint32_t probe) const;
     void take(std::uint32_t probe);
     [[nodiscard]] bool is_told_otherwise(std::uint32_t probe, const ProbeVerdict& counted) const;

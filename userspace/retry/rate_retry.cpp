@@ -67,20 +67,37 @@ std::uint64_t RateRetry::events_of(std::uint32_t probe) const {
 }
 
 /// What the slowest of the rules that may have limited it asks to wait; nothing: there is none.
-std::optional<nanoseconds> RateRetry::interval_at(std::size_t router, std::uint32_t probe) const {
-    std::optional<nanoseconds> slowest;
-    for (const auto& limit : plan_.routers[router].limits)
-        if (limit.services.may_have(store_.service(probe)))
-            slowest = std::max(slowest.value_or(nanoseconds(0)), limit.interval);
+std::optional<RateRetry::Wait> RateRetry::wait_at(std::size_t router, std::uint32_t probe) const {
+    std::optional<Wait> slowest;
+    const auto take = [&](std::size_t at, bool all) {
+        for (const auto& limit : plan_.routers[at].limits) {
+            if (!limit.services.may_have(store_.service(probe)) || (!all && !limit.either))
+                continue;
+            if (!slowest) slowest = Wait{};
+            slowest->interval = std::max(slowest->interval, limit.interval);
+            slowest->guessed |= limit.guessed;
+        }
+    };
+    // A rule before may have marked it, or sent it on another way, for the rate alone.
+    for (const auto& hop : plan_.paths[plan_.path_of[probe]].hops) {
+        if (hop.router == router) break;
+        take(hop.router, false);
+    }
+    take(router, true);
     return slowest;
+}
+
+nanoseconds RateRetry::interval_at(std::size_t router, std::uint32_t probe) const {
+    const auto wait = wait_at(router, probe);
+    return wait ? wait->interval : nanoseconds(0);
 }
 
 /// The routers before this one must let it pass again, too.
 nanoseconds RateRetry::quiet_for(std::size_t router, std::uint32_t probe) const {
-    auto slowest = interval_at(router, probe).value_or(nanoseconds(0));
+    auto slowest = interval_at(router, probe);
     for (const auto& hop : plan_.paths[plan_.path_of[probe]].hops) {
         if (hop.router == router) break;
-        slowest = std::max(slowest, interval_at(hop.router, probe).value_or(nanoseconds(0)));
+        slowest = std::max(slowest, interval_at(hop.router, probe));
     }
     return slowest + slowest / 20 + kMargin;
 }
@@ -108,9 +125,8 @@ void RateRetry::begin(std::size_t router) {
     for (std::uint32_t probe = 0; probe < sent_.size(); ++probe)
         if (sent_[probe] > 0 && stopped_at(router, probe)) look.candidates.push_back({probe});
     if (look.candidates.empty()) return;
-    std::erase_if(look.candidates, [&](const Candidate& candidate) {
-        return !interval_at(router, candidate.probe);
-    });
+    std::erase_if(look.candidates,
+                  [&](const Candidate& candidate) { return !wait_at(router, candidate.probe); });
     for (auto& candidate : look.candidates) candidate.quiet = quiet_for(router, candidate.probe);
     leave_out_the_slow(router);
     queue(kSample);
@@ -166,7 +182,9 @@ void RateRetry::take() {
         candidate.state = State::passed;
         if (!std::exchange(look.turned, true)) queue(look.candidates.size());
     } else if (drop.count > drops_before_) {
-        candidate.state = State::stays;
+        // After a pause that was guessed it may be the rate again.
+        const auto wait = wait_at(router_, candidate.probe);
+        candidate.state = wait && wait->guessed ? State::due : State::stays;
     } else if (candidate.tries < kTries) {
         queue_.push_back(*trying_);
     }

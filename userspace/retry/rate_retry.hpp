@@ -68,8 +68,12 @@ private:
     [[nodiscard]] std::uint64_t events_of(std::uint32_t probe) const;
     [[nodiscard]] bool is_by_firewall(std::uint32_t reason) const;
     void begin(std::size_t router);
-    [[nodiscard]] std::optional<nanoseconds> interval_at(std::size_t router,
-                                                         std::uint32_t probe) const;
+    struct Wait {
+        nanoseconds interval{0};
+        bool guessed{false};
+    };
+    [[nodiscard]] std::optional<Wait> wait_at(std::size_t router, std::uint32_t probe) const;
+    [[nodiscard]] nanoseconds interval_at(std::size_t router, std::uint32_t probe) const;
     [[nodiscard]] nanoseconds quiet_for(std::size_t router, std::uint32_t probe) const;
     void leave_out_the_slow(std::size_t router);
     void queue(std::size_t most);

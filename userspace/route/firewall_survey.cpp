@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace ksms {
 namespace {
@@ -17,7 +19,7 @@ constexpr std::size_t kMost = 254;
 /// What rules may do that nobody could read.
 FirewallRules unread_rules() {
     FirewallRules rules;
-    rules.limits.push_back({{}, kUsualInterval, false, "rules that cannot be read"});
+    rules.limits.push_back({{}, kUsualInterval, false, true, true, "rules that cannot be read"});
     rules.dscp.emplace_back();
     return rules;
 }
@@ -28,24 +30,41 @@ public:
         : network_(network), request_(request), plan_(plan) {}
 
     void run() {
-        std::set<std::size_t> read;
+        read_all();
+        for (const auto& [number, read] : rules_) {
+            take_dscp(read.rules);
+            if (request_.gentle)
+                spare(read.rules, read.name);
+            else
+                warn(read.rules, read.name);
+        }
         for (auto& router : plan_.routers) {
-            auto rules = rules_of(router.netns);
-            read.insert(router.netns.number());
+            auto& rules = rules_.at(router.netns.number()).rules;
             take_memories(rules, router);
-            if (request_.gentle) spare(rules, router.netns.name());
             take_synproxies(rules, router);
             router.limits = std::move(rules.limits);
         }
-        const auto others = [&](const PlanNetns& netns) {
-            if (read.insert(netns.number()).second) take_dscp(rules_of(netns));
-        };
-        for (const auto& entry : plan_.entries) others(entry.netns);
-        for (const auto& segment : plan_.segments) others(segment);
-        for (const auto& host : plan_.destination_hosts) others(host);
     }
 
 private:
+    struct Read {
+        std::string name;
+        FirewallRules rules;
+    };
+
+    void read_all() {
+        const auto read = [this](const PlanNetns& netns) {
+            if (rules_.contains(netns.number())) return;
+            auto rules = rules_of(netns);
+            another_port_ |= rules.translates;
+            rules_.emplace(netns.number(), Read{netns.name(), std::move(rules)});
+        };
+        for (const auto& entry : plan_.entries) read(entry.netns);
+        for (const auto& router : plan_.routers) read(router.netns);
+        for (const auto& segment : plan_.segments) read(segment);
+        for (const auto& host : plan_.destination_hosts) read(host);
+    }
+
     FirewallRules rules_of(const PlanNetns& netns) {
         auto rules = network_.firewall(netns.number(), request_.source.family);
         if (rules) return std::move(*rules);
@@ -57,8 +76,14 @@ private:
     }
 
     [[nodiscard]] bool is_asked(const ServiceRange& range) const {
-        return std::ranges::any_of(request_.services,
-                                   [&](const Service& service) { return range.may_have(service); });
+        return std::ranges::any_of(
+            request_.services, [&](const Service& service) { return may_meet(range, service); });
+    }
+
+    /// Where a rule on the way translates ports a service may meet rules for another one.
+    [[nodiscard]] bool may_meet(const ServiceRange& range, const Service& service) const {
+        return another_port_ ? ServiceRange{range.protocol}.may_have(service)
+                             : range.may_have(service);
     }
 
     void take_dscp(const FirewallRules& rules) {
@@ -67,7 +92,7 @@ private:
             if (!is_asked(range)) continue;
             plan_.dscp_filtered.resize(services.size());
             for (std::size_t i = 0; i < services.size(); ++i)
-                if (range.may_have(services[i])) plan_.dscp_filtered[i] = true;
+                if (may_meet(range, services[i])) plan_.dscp_filtered[i] = true;
         }
     }
 
@@ -77,7 +102,8 @@ private:
         const auto number = static_cast<std::size_t>(&router - plan_.routers.data());
         for (const auto& range : rules.synproxy) {
             if (!is_asked(range)) continue;
-            if (plan_.isolated) take_memory({range, "", false, true, false, "synproxy"}, router);
+            if (plan_.isolated)
+                take_memory({range, "", false, false, true, false, "synproxy"}, false, router);
             for (auto& path : plan_.paths)
                 path.by_socket |=
                     std::ranges::find(path.hops, number, &PlanHop::router) != path.hops.end();
@@ -86,26 +112,26 @@ private:
 
     /// Rules that answer by a list to which a probe may be added.
     void take_memories(const FirewallRules& rules, PlanRouter& router) {
-        take_dscp(rules);
-        std::set<std::string> filled;
-        std::vector<std::string> traps;
+        std::set<std::string> filled, emptied;
         for (const auto& rule : rules.lists) {
-            if (!rule.adds || !is_asked(rule.services)) continue;
-            filled.insert(rule.list);
-            if (!rule.list.empty()) traps.push_back(rule.rule);
+            if (!is_asked(rule.services)) continue;
+            if (rule.adds) filled.insert(rule.list);
+            if (rule.removes) emptied.insert(rule.list);
         }
-        for (const auto& rule : rules.lists)
-            if (filled.contains(rule.list)) take_memory(rule, router);
-        if (!traps.empty() && !request_.gentle) warn(router.netns.name(), traps);
+        for (const auto& rule : rules.lists) {
+            const bool empties = emptied.contains(rule.list);
+            if (empties || filled.contains(rule.list)) take_memory(rule, empties, router);
+        }
     }
 
-    void take_memory(const ListRule& rule, PlanRouter& router) {
+    /// @param both  it may have stopped what it passes otherwise, and the other way round
+    void take_memory(const ListRule& rule, bool both, PlanRouter& router) {
         if ((!rule.stops && !rule.passes) || !is_asked(rule.services)) return;
         if (router.memories.size() < kMost)
             router.memories.push_back(fmt::format("{} {}", router.netns.name(), rule.rule));
         const auto number = static_cast<std::uint8_t>(router.memories.size());
-        if (rule.stops) enter(rule.services, number, router.stopped_by_memory);
-        if (rule.passes) enter(rule.services, number, router.passed_by_memory);
+        if (rule.stops || both) enter(rule.services, number, router.stopped_by_memory);
+        if (rule.passes || both) enter(rule.services, number, router.passed_by_memory);
     }
 
     /// The first rule that may concern a service stays.
@@ -114,10 +140,27 @@ private:
         const auto& services = request_.services;
         numbers.resize(services.size());
         for (std::size_t i = 0; i < services.size(); ++i)
-            if (numbers[i] == 0 && range.may_have(services[i])) numbers[i] = number;
+            if (numbers[i] == 0 && may_meet(range, services[i])) numbers[i] = number;
     }
 
-    void warn(const std::string& router, const std::vector<std::string>& traps) {
+    /// A meter enters whom it counts, which matters only if another rule looks there too.
+    static bool is_meter(const FirewallRules& rules, const ListRule& list) {
+        const auto same = [&](const RateLimit& limit) {
+            return limit.by_source && limit.rule == list.rule;
+        };
+        const auto asks = [&](const ListRule& other) {
+            return other.list == list.list && (other.stops || other.passes);
+        };
+        return std::ranges::any_of(rules.limits, same) && std::ranges::none_of(rules.lists, asks);
+    }
+
+    void warn(const FirewallRules& rules, const std::string& router) {
+        std::vector<std::string> traps;
+        for (const auto& rule : rules.lists)
+            if (rule.adds && !rule.list.empty() && is_asked(rule.services) &&
+                !is_meter(rules, rule))
+                traps.push_back(rule.rule);
+        if (traps.empty()) return;
         plan_.warnings.push_back(fmt::format(
             "{}: its firewall remembers who asks for some of these services ({}{}), and the source "
             "is entered; --gentle leaves them out",
@@ -128,7 +171,8 @@ private:
     /// Whatever rule would hold a probe against the source.
     void spare(const FirewallRules& rules, const std::string& router) {
         for (const auto& rule : rules.lists)
-            if (rule.adds && !rule.list.empty()) spare(rule.services, router, rule.rule);
+            if ((rule.adds || rule.removes) && !rule.list.empty())
+                spare(rule.services, router, rule.rule);
         for (const auto& limit : rules.limits)
             if (limit.by_source) spare(limit.services, router, limit.rule);
     }
@@ -143,6 +187,8 @@ private:
     Network& network_;
     const ScanRequest& request_;
     Plan& plan_;
+    std::map<std::size_t, Read> rules_;  ///< by number of the namespace
+    bool another_port_{false};
 };
 
 }  // namespace

@@ -36,9 +36,9 @@ struct ScanRequest {
     nanoseconds wait{std::chrono::seconds(30)};  ///< for a DSCP
     RegistryLimits limits{};
     AttachWay way{AttachWay::automatic};
-    bool gentle{false};       ///< send nothing that a firewall would hold against the source
-    std::uint8_t as_dscp{0};  ///< what the packets have that are asked about
-    bool drops{true};         ///< false: as on a kernel that does not say why it drops packets
+    bool gentle{false};  ///< send nothing that a firewall would hold against the source
+    std::optional<std::uint8_t> as_dscp;  ///< that the packets have which are asked about
+    bool drops{true};  ///< false: as on a kernel that does not say why it drops packets
     /// Is a gateway that nobody answers for judged by the router's firewall and routes alone?
     [[nodiscard]] bool assumes_next_hop() const { return assume_next_hop.value_or(isolated); }
     std::optional<std::uint32_t> sudo_uid;  ///< who called sudo(8): leases of his are ours

@@ -47,18 +47,19 @@ Result<Planned> plan_round(const Round& round) {
     Planned planned;
     KSMS_TRY(planned.network, kernel_network(true, round.request));
     planned.source_port = round.next_source_port();
-    KSMS_TRY(planned.plan,
-             make_plan(*planned.network, round.request, Dscp(round.request.as_dscp).tos(),
-                       planned.source_port, round.detours));
+    KSMS_TRY(planned.plan, make_plan(*planned.network, round.request,
+                                     Dscp(round.request.as_dscp.value_or(0)).tos(),
+                                     planned.source_port, round.detours));
     survey_firewalls(*planned.network, round.request, planned.plan);
     return planned;
 }
 
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp) {
     const auto caught = planned.plan.routed_dscps;
-    const auto as = round.request.as_dscp;
+    const auto as = round.request.as_dscp.value_or(0);
     const bool routed = ((caught >> dscp | caught >> as) & 1) != 0;
-    const bool looked_at = routed || !planned.plan.dscp_filtered.empty();
+    // Who names one may know of a filter or a program that looks at it.
+    const bool looked_at = routed || !planned.plan.dscp_filtered.empty() || round.request.as_dscp;
     planned.carried = looked_at ? as : dscp;
     if (!routed) return planned;
     const auto marked = make_plan(*planned.network, round.request, Dscp(dscp).tos(),

@@ -44,8 +44,8 @@ const ServiceRange kTelnet{IPPROTO_TCP, 23, 23};
 
 TEST_CASE("survey: a rule that stops by a list doubts every NO once a service asked for fills it") {
     OneRouter one;
-    one.rules.lists = {{{}, "bad", false, true, false, "t f handle 1"},
-                       {kTelnet, "bad", true, false, false, "t f handle 2"}};
+    one.rules.lists = {{{}, "bad", false, false, true, false, "t f handle 1"},
+                       {kTelnet, "bad", true, false, false, false, "t f handle 2"}};
     const auto plan = one.surveyed();
     CHECK(plan.routers[0].memories == std::vector<std::string>{"r1 t f handle 1"});
     CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
@@ -57,9 +57,9 @@ TEST_CASE("survey: a rule that stops by a list doubts every NO once a service as
 
 TEST_CASE("survey: a list that no service of the scan fills doubts nothing") {
     OneRouter one;
-    one.rules.lists = {{{}, "bad", false, true, false, "asks"},
-                       {{IPPROTO_TCP, 99, 99}, "bad", true, false, false, "adds"},
-                       {{}, "other", false, true, true, "asks another list"}};
+    one.rules.lists = {{{}, "bad", false, false, true, false, "asks"},
+                       {{IPPROTO_TCP, 99, 99}, "bad", true, false, false, false, "adds"},
+                       {{}, "other", false, false, true, true, "asks another list"}};
     const auto plan = one.surveyed();
     CHECK(plan.routers[0].memories.empty());
     CHECK(plan.warnings.empty());
@@ -67,9 +67,9 @@ TEST_CASE("survey: a list that no service of the scan fills doubts nothing") {
 
 TEST_CASE("survey: what opens by a list doubts a YES, and every nth packet doubts both") {
     OneRouter one;
-    one.rules.lists = {{{IPPROTO_TCP, 22, 22}, "knocked", false, false, true, "opens"},
-                       {kTelnet, "knocked", true, false, false, "knocks"},
-                       {{IPPROTO_UDP, 0, 65535}, "", true, true, true, "nth"}};
+    one.rules.lists = {{{IPPROTO_TCP, 22, 22}, "knocked", false, false, false, true, "opens"},
+                       {kTelnet, "knocked", true, false, false, false, "knocks"},
+                       {{IPPROTO_UDP, 0, 65535}, "", true, false, true, true, "nth"}};
     const auto plan = one.surveyed();
     CHECK(plan.routers[0].passed_by_memory == Numbers{1, 0, 2});
     CHECK(plan.routers[0].stopped_by_memory == Numbers{0, 0, 2});
@@ -79,9 +79,10 @@ TEST_CASE("survey: what opens by a list doubts a YES, and every nth packet doubt
 TEST_CASE("survey: a gentle scan spares what fills lists and what limits each source") {
     OneRouter one;
     one.request.gentle = true;
-    one.rules.lists = {{kTelnet, "bad", true, false, false, "adds"}};
-    one.rules.limits = {{{IPPROTO_UDP, 0, 65535}, kUsualInterval, true, "each source"},
-                        {{IPPROTO_TCP, 22, 22}, kUsualInterval, false, "all together"}};
+    one.rules.lists = {{kTelnet, "bad", true, false, false, false, "adds"}};
+    one.rules.limits = {
+        {{IPPROTO_UDP, 0, 65535}, kUsualInterval, true, false, false, "each source"},
+        {{IPPROTO_TCP, 22, 22}, kUsualInterval, false, false, false, "all together"}};
     const auto plan = one.surveyed();
     CHECK(plan.spared == Numbers{0, 1, 2});
     CHECK(plan.sparing == std::vector<std::string>{"r1 adds", "r1 each source"});
@@ -103,9 +104,40 @@ TEST_CASE("survey: rules that look at the DSCP are found at the source and at ro
 TEST_CASE("survey: more rules than numbers count as the last one") {
     OneRouter one;
     for (int i = 0; i < 300; ++i)
-        one.rules.lists.push_back({kTelnet, "bad", true, true, false, std::to_string(i)});
-    one.rules.lists.push_back({{IPPROTO_TCP, 22, 22}, "bad", false, true, false, "the last"});
+        one.rules.lists.push_back({kTelnet, "bad", true, false, true, false, std::to_string(i)});
+    one.rules.lists.push_back(
+        {{IPPROTO_TCP, 22, 22}, "bad", false, false, true, false, "the last"});
     const auto plan = one.surveyed();
     CHECK(plan.routers[0].memories.size() == 254);
     CHECK(plan.routers[0].stopped_by_memory == Numbers{254, 1, 0});
+}
+
+TEST_CASE("survey: what a scan may take off a list doubts a NO as well as a YES") {
+    OneRouter one;
+    one.rules.lists = {{{IPPROTO_TCP, 22, 22}, "ok", false, false, false, true, "asks"},
+                       {kTelnet, "ok", false, true, false, false, "removes"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 0, 0});
+    CHECK(plan.routers[0].passed_by_memory == Numbers{1, 0, 0});
+}
+
+TEST_CASE("survey: where a rule translates ports a service may meet rules for another one") {
+    OneRouter one;
+    one.rules.translates = true;
+    one.rules.dscp = {{IPPROTO_TCP, 3000, 3000}};
+    one.rules.lists = {{{}, "bad", false, false, true, false, "asks"},
+                       {{IPPROTO_UDP, 3000, 3000}, "bad", true, false, false, false, "adds"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.dscp_filtered == std::vector<bool>{true, true, false});
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
+    CHECK(plan.warnings.size() == 1);
+}
+
+TEST_CASE("survey: a meter that no other rule asks is no trap") {
+    OneRouter one;
+    one.rules.limits = {{kTelnet, kUsualInterval, true, false, false, "meter"}};
+    one.rules.lists = {{kTelnet, "pace", true, false, false, false, "meter"}};
+    CHECK(one.surveyed().warnings.empty());
+    one.rules.lists.push_back({{}, "pace", false, false, true, false, "asks"});
+    CHECK(one.surveyed().warnings.size() == 1);
 }
