@@ -65,6 +65,16 @@ static __always_inline bool ksms_is_recorded(__u32 dscp) {
     return end && end->limit != 0;
 }
 
+/* Nothing of ours is in it, though a probe had this buffer before: some are freed without a
+ * tracepoint (a datagram that was read, Linux 6.18), and an answer gets the next one. */
+static __always_inline bool ksms_cannot_wrap(const struct sk_buff *skb, enum ksms_parsed parsed,
+                                             const struct ksms_packet *packet) {
+    if (skb->protocol == bpf_htons(ETH_P_ARP)) return true;
+    if (parsed != KSMS_PARSED && parsed != KSMS_OTHER) return false;
+    return packet->probe || packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_ICMP ||
+           packet->protocol == IPPROTO_ICMPV6;
+}
+
 /* Whose packet is it? By its token; where it is in another packet, by its buffer.
  * @return false: nobody's whose trail is recorded */
 static __always_inline bool ksms_find_followed(const struct sk_buff *skb, bool readable,
@@ -72,11 +82,16 @@ static __always_inline bool ksms_find_followed(const struct sk_buff *skb, bool r
                                                struct ksms_packet *packet,
                                                struct ksms_probe *probe) {
     __u64 buffer = (__u64)skb;
-    if (readable && ksms_parse(from, packet) == KSMS_PARSED && ksms_own(packet, probe)) {
+    enum ksms_parsed parsed = readable ? ksms_parse(from, packet) : KSMS_NOT_IP;
+    if (parsed == KSMS_PARSED && ksms_own(packet, probe)) {
         struct ksms_followed own = {.dscp = probe->dscp, .probe = probe->probe};
         if (!ksms_is_recorded(probe->dscp)) return false;
         bpf_map_update_elem(&followed, &buffer, &own, BPF_ANY);
         return true;
+    }
+    if (ksms_cannot_wrap(skb, parsed, packet)) {
+        bpf_map_delete_elem(&followed, &buffer);
+        return false;
     }
     const struct ksms_followed *known = bpf_map_lookup_elem(&followed, &buffer);
     if (!known || !ksms_is_recorded(known->dscp)) return false;

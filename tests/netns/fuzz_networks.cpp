@@ -133,7 +133,7 @@ private:
             return;
         }
         ++verdicts_[verdict];
-        same("verdict", verdict, row["result"].get<std::string>());
+        if (row["result"] != verdict) complain("verdict", verdict, row.dump());
         if (verdict != "YES" || row["result"] != "YES") return;
         // What a bridge translates is translated before the packet comes to its router.
         if (network_.elements[static_cast<std::size_t>(number)].contains(Element::bridge_nf))
