@@ -187,8 +187,7 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
 }
 
 Result<FirewallRules> firewall_rules(const Netns& netns, int family) {
-    FirewallRules rules;
-    KSMS_CHECK(add_nft_rules(netns, family, rules));
+    KSMS_TRY(auto rules, nft_scan_rules(netns, family));
     KSMS_CHECK(add_legacy_rules(netns, family, rules));
     return rules;
 }

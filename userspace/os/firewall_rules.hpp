@@ -22,7 +22,7 @@ Result<FirewallRules> firewall_rules(const Netns& netns, int family);
 /// For the files of this room.
 /// Interval of a rule, limited to a century so that sums do not overflow.
 nanoseconds interval_of(std::uint64_t ns);
-Status add_nft_rules(const Netns& netns, int family, FirewallRules& to);
+Result<FirewallRules> nft_scan_rules(const Netns& netns, int family);
 Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to);
 
 /// What a rule does with a packet that matches.

@@ -282,8 +282,9 @@ void parse_nft_scan_rule(const nlmsghdr* message, int family,
                                 parts.text(NFTA_RULE_CHAIN), parts.be64(NFTA_RULE_HANDLE)));
 }
 
-Status add_nft_rules(const Netns& netns, int family, FirewallRules& to) {
-    if (!nftables_loaded()) return {};
+Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
+    FirewallRules found;
+    if (!nftables_loaded()) return found;
     KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
     const auto what = "read the rules of nftables in " + netns.name();
     Message sets(nft_message(NFT_MSG_GETSET), 0);
@@ -291,20 +292,14 @@ Status add_nft_rules(const Netns& netns, int family, FirewallRules& to) {
     const auto limited = list(netfilter, sets, what, parse_nft_set);
     // A kernel without nftables does not know the request.
     const int err = limited ? 0 : limited.error().err;
-    if (err == EINVAL || err == EOPNOTSUPP) return {};
+    if (err == EINVAL || err == EOPNOTSUPP) return found;
     if (!limited) return std::unexpected(limited.error());
     Message request(nft_message(NFT_MSG_GETRULE), 0);
     request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
-    FirewallRules found;
     KSMS_CHECK(netfilter.dump(
         request, what, [&] { found = {}; },
         [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, *limited, found); }));
-    to.limits.insert(to.limits.end(), found.limits.begin(), found.limits.end());
-    to.lists.insert(to.lists.end(), found.lists.begin(), found.lists.end());
-    to.dscp.insert(to.dscp.end(), found.dscp.begin(), found.dscp.end());
-    to.synproxy.insert(to.synproxy.end(), found.synproxy.begin(), found.synproxy.end());
-    to.translates |= found.translates;
-    return {};
+    return found;
 }
 
 }  // namespace ksms
