@@ -40,6 +40,14 @@ ProbeVerdict passing(std::vector<std::pair<std::size_t, std::string>> routers) {
     return verdict;
 }
 
+ProbeVerdict dropped_at(std::uint16_t router) {
+    ProbeVerdict no = passing({{router, ""}});
+    no.result = no.walk[0].answer.result = Verdict::no;
+    no.cause.why = Why::dropped;
+    no.cause.router = RouterIndex{router};
+    return no;
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -70,10 +78,7 @@ TEST_CASE("summary: entries with different answers are MIXED, and each keeps its
     const auto plan = two_entries_two_routers();
     const std::vector<Service> services{{6, 22}, {6, 80}};
     Summary summary(plan, services);
-    ProbeVerdict no = passing({{0, ""}});
-    no.result = no.walk[0].answer.result = Verdict::no;
-    no.cause.why = Why::dropped;
-    no.cause.router = RouterIndex{0};
+    const auto no = dropped_at(0);
     ProbeVerdict lost = passing({{1, ""}});
     lost.result = lost.walk[0].answer.result = Verdict::unknown;
     lost.cause.why = Why::lost;
@@ -107,17 +112,10 @@ TEST_CASE("summary: entries that agree have one result, and its reason where tha
     const auto plan = two_entries_two_routers();
     const std::vector<Service> services{{6, 22}, {6, 80}};
     Summary summary(plan, services);
-    const auto stopped_by = [](std::size_t router) {
-        ProbeVerdict no = passing({{router, ""}});
-        no.result = no.walk[0].answer.result = Verdict::no;
-        no.cause.why = Why::dropped;
-        no.cause.router = RouterIndex{static_cast<std::uint16_t>(router)};
-        return no;
-    };
-    summary.add(0, 0, stopped_by(0), 1);
-    summary.add(0, 1, stopped_by(0), 1);
-    summary.add(1, 0, stopped_by(0), 1);
-    summary.add(1, 1, stopped_by(1), 1);
+    summary.add(0, 0, dropped_at(0), 1);
+    summary.add(0, 1, dropped_at(0), 1);
+    summary.add(1, 0, dropped_at(0), 1);
+    summary.add(1, 1, dropped_at(1), 1);
     Report report;
     summary.finish({}, report);
     CHECK(report.no == 2);
@@ -133,10 +131,7 @@ TEST_CASE("summary: a router of its own counts for every entry whose way enters 
     plan.entries[1].sources = {{"y", {true, true}}};
     const std::vector<Service> services{{6, 22}, {6, 80}};
     Summary summary(plan, services);
-    ProbeVerdict no = passing({{0, ""}});
-    no.result = no.walk[0].answer.result = Verdict::no;
-    no.cause.why = Why::dropped;
-    no.cause.router = RouterIndex{0};
+    const auto no = dropped_at(0);
     for (std::size_t service = 0; service < 2; ++service) {
         summary.add(0, service, no, 1);
         summary.add(1, service, passing({{1, "e"}}), 1);
