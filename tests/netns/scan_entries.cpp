@@ -8,29 +8,16 @@
 #include "lab/ksmsctl.hpp"
 #include "lab/lab.hpp"
 #include "lab/service.hpp"
+#include "lab/two_sources.hpp"
 
 namespace {
 
 using namespace ksms::lab;
 using nlohmann::json;
 
-/// a - ra - m - dst, and b - rb - m; a and b own one address. rb drops 22/tcp, and both of them
-/// 25/tcp.
-struct TwoSources : Lab {
-    TwoSources() {
-        for (const char* name : {"a", "b", "dst"}) host(name);
-        for (const char* name : {"ra", "rb", "m"}) router(name);
-        link({"a", "eth1", 1}, {"ra", "eth0", 2}, 1);
-        link({"b", "eth1", 1}, {"rb", "eth0", 2}, 2);
-        link({"ra", "eth1", 1}, {"m", "eth0", 2}, 3);
-        link({"rb", "eth1", 1}, {"m", "eth1", 2}, 4);
-        link({"m", "eth2", 1}, {"dst", "eth0", 2}, 5);
-        default_route("a", 1, 2);
-        default_route("b", 2, 2);
-        default_route("ra", 3, 2);
-        default_route("rb", 4, 2);
-        default_route("dst", 5, 1);
-        for (const char* name : {"a", "b"}) ip(name, {"addr add " + shared() + "/32 dev eth1"});
+/// rb drops 22/tcp, and both of them 25/tcp.
+struct DifferentAnswers : TwoSources {
+    DifferentAnswers() {
         const auto drop = [](const std::string& ports) {
             return "*filter\n-A FORWARD -p tcp -m multiport --dports " + ports +
                    " -j DROP\nCOMMIT\n";
@@ -38,8 +25,6 @@ struct TwoSources : Lab {
         rules("ra", Firewall::iptables_legacy, drop("25"));
         rules("rb", Firewall::iptables_legacy, drop("22,25"));
     }
-    [[nodiscard]] std::string shared() const { return address(4, 9, 1); }
-    [[nodiscard]] std::string target() const { return address(4, 5, 2); }
 };
 
 const json& of_entry(const json& document, const std::string& name) {
@@ -56,7 +41,7 @@ bool has(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("entries: each has its own answer, and the scan's status follows from all of them") {
-    TwoSources lab;
+    DifferentAnswers lab;
     const auto ask = [&](const std::vector<std::string>& more) {
         return scan(lab, lab.shared(), lab.target(), "22,23,25", more);
     };
@@ -95,7 +80,7 @@ TEST_CASE("entries: each has its own answer, and the scan's status follows from 
 }
 
 TEST_CASE("entries: a router of its own answers for each entry whose way enters it") {
-    TwoSources lab;
+    DifferentAnswers lab;
     lab.rules("m", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 24 -j DROP\nCOMMIT\n");
     const auto result =
@@ -110,7 +95,7 @@ TEST_CASE("entries: a router of its own answers for each entry whose way enters 
 }
 
 TEST_CASE("entries: text has a table for each, explain and jobs tell them apart") {
-    TwoSources lab;
+    DifferentAnswers lab;
     const auto arguments = [&](std::vector<std::string> command) {
         for (const auto& each : {std::string("-s"), lab.shared(), std::string("-d"), lab.target(),
                                  std::string("-P"), std::string("22,23")})
