@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::vector<std::uint8_t> entries(data + 1, data + size);
     const auto rules = parse_legacy_rules(entries, data[0] % 2 == 0 ? AF_INET : AF_INET6);
     for (const auto& limit : rules.limits) holds(limit.interval > nanoseconds(0));
-    for (const auto& list : rules.lists) holds(list.adds || list.removes || list.stops || list.passes);
+    for (const auto& list : rules.lists)
+        holds(list.adds || list.removes || list.stops || list.passes);
     constexpr std::size_t shortest = 112 + 32;  // ipt_entry and its target
     holds(rules.limits.size() * shortest <= entries.size());
     holds(rules.dscp.size() * shortest <= entries.size());

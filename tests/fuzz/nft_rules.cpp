@@ -23,7 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             FirewallRules rules;
             parse_nft_scan_rule(message, family, limited, rules);
             for (const auto& limit : rules.limits) holds(limit.interval > nanoseconds(0));
-            for (const auto& list : rules.lists) holds(list.adds || list.removes || list.stops || list.passes);
+            for (const auto& list : rules.lists)
+                holds(list.adds || list.removes || list.stops || list.passes);
             if (rules.limits.empty() && rules.lists.empty() && rules.dscp.empty()) continue;
             // Nothing was there to be limited or rejected but in a list of expressions.
             holds(message->nlmsg_len > NLMSG_HDRLEN + sizeof(nfgenmsg));
