@@ -133,8 +133,11 @@ private:
             ++verdicts_["UNKNOWN, no next hop"];
             return;
         }
-        if (may_have_changed(verdict, row)) {
-            ++verdicts_["UNKNOWN, changed before"];
+        // A router before it changes what did not come to it: the plain packet does not know
+        // either, and which changes matter is for a scan to say.
+        if (verdict == "UNKNOWN" || text(row["reason"]) == "not_sent:changed-before") {
+            ++verdicts_[verdict == "UNKNOWN" ? "(a plain packet knows neither)"
+                                             : "UNKNOWN, changed before"];
             return;
         }
         ++verdicts_[verdict];
@@ -172,12 +175,6 @@ private:
     /// Translated to an address that nobody has: a scan does not know who would answer.
     static bool may_be_nobody(const std::string& verdict, const nlohmann::json& row) {
         return verdict == "NO" && text(row["reason"]) == "not_sent:next-hop-missing";
-    }
-
-    /// What a router before it changes did not come to it: neither the plain packet nor the scan
-    /// knows, and which changes matter is for each to say.
-    static bool may_have_changed(const std::string& verdict, const nlohmann::json& row) {
-        return verdict == "UNKNOWN" || text(row["reason"]) == "not_sent:changed-before";
     }
 
     /// A rule that remembers may have answered a scan's earlier packets.
