@@ -163,10 +163,11 @@ private:
         from = from.substr(0, from.rfind(':'));
         if (from.starts_with('[')) from = from.substr(1, from.size() - 2);
         // Two that a router translates to one destination differ in their source ports then, and
-        // which of them was first depends on the order of all routers' packets.
+        // which of them was first depends on the order of all packets. The same does an echo that
+        // comes when the scan has forgotten its connection, at a router that masquerades it.
         const auto original = scan_.field("source").get<std::string>();
-        if (mode_ == Mode::isolated && source == original) source.clear();
-        if (mode_ == Mode::isolated && from == original) from.clear();
+        if (source == original) source.clear();
+        if (from == original) from.clear();
         same("translated-source", source, from);
         same("local", !at.out.there && number == network_.routers ? "yes" : "no",
              has_note(row, "local") ? "yes" : "no");
