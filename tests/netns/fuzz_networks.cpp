@@ -121,11 +121,12 @@ private:
         for (const auto element : network_.elements[static_cast<std::size_t>(number)])
             ++elements_[name_of(element)];
         if (network_.second != 0) ++elements_[kSeveralEntries];
-        if (row.is_null()) {
+        // What a trap has stopped does not show a way that a translation leads.
+        if (row.is_null() && !is_trapped_before(number)) {
             complain("verdict", verdict, "no row");
             return;
         }
-        if (may_be_unknown(number, row)) {
+        if (row.is_null() || may_be_unknown(number, row)) {
             ++verdicts_["UNKNOWN behind a trap"];
             return;
         }
