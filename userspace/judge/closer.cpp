@@ -158,11 +158,18 @@ private:
     }
 
     bool at_host(const Visit& visit, std::size_t host) {
-        const auto& first = visit.events.front();
         evidence_.destination_host = host;
-        if (first.kind != Kind::dropped)
-            add(way_, first, first.ifindex, sent_, evidence_.destination);
-        if (const auto* drop = visit.last(Kind::dropped)) evidence_.destination_drop = drop->drop;
+        // What comes in another packet has arrived when it is taken out of that.
+        const auto arrived = std::ranges::find_if(visit.events, [](const TrailEvent& event) {
+            return event.kind != Kind::dropped && !event.wrapped;
+        });
+        if (arrived != visit.events.end())
+            add(way_, *arrived, arrived->ifindex, sent_, evidence_.destination);
+        if (const auto* drop = visit.last(Kind::dropped)) {
+            evidence_.destination_drop = drop->drop;
+            // The port that nobody listens at is the outer packet's.
+            if (drop->wrapped) evidence_.destination_drop.is.at_transport = false;
+        }
         return true;
     }
 
