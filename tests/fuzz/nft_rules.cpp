@@ -20,8 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         const bool rejects = parse_nft_rule(message).value_or(NftRule{}).rejects;
         for (const int family : {AF_INET, AF_INET6}) {
+            RuleBook book;
+            parse_nft_scan_rule(message, family, around, book);
             FirewallRules rules;
-            parse_nft_scan_rule(message, family, around, rules);
+            book.enter_into(rules);
             for (const auto& limit : rules.limits) holds(limit.interval > nanoseconds(0));
             for (const auto& list : rules.lists)
                 holds(list.adds || list.removes || list.stops || list.passes);

@@ -215,6 +215,11 @@ private:
             case NF_ACCEPT: rule_.effect = RuleEffect::passes; break;
             default: rule_.effect = RuleEffect::either;
         }
+        const auto code = static_cast<int>(verdict.be32(NFTA_VERDICT_CODE));
+        rule_.returns = code == NFT_RETURN;
+        rule_.comes_back = code != NFT_GOTO;
+        if (const auto chain = verdict.text(NFTA_VERDICT_CHAIN); !chain.empty())
+            rule_.jumps_to = key_of(family_, table_, chain);
     }
 
     /// Notes what the next comparison refers to.
@@ -309,16 +314,16 @@ std::optional<NftLimit> parse_nft_limit(const nlmsghdr* message) {
 }
 
 void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
-                         FirewallRules& to) {
+                         RuleBook& to) {
     const auto* general = fixed_part<nfgenmsg>(message);
     if (general == nullptr || !concerns(general->nfgen_family, family)) return;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     const auto table = parts.text(NFTA_RULE_TABLE);
-    const auto rule =
-        Rule(general->nfgen_family, table, around).take_all(parts[NFTA_RULE_EXPRESSIONS]);
-    if (!rule.is_special()) return;
-    rule.add_to(to, fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table,
-                                parts.text(NFTA_RULE_CHAIN), parts.be64(NFTA_RULE_HANDLE)));
+    const auto chain = parts.text(NFTA_RULE_CHAIN);
+    to.add(key_of(general->nfgen_family, table, chain),
+           Rule(general->nfgen_family, table, around).take_all(parts[NFTA_RULE_EXPRESSIONS]),
+           fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table, chain,
+                       parts.be64(NFTA_RULE_HANDLE)));
 }
 
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
@@ -338,11 +343,13 @@ Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
     if (!sets && (sets.error().err == EINVAL || sets.error().err == EOPNOTSUPP)) return found;
     KSMS_CHECK(sets);
     KSMS_CHECK(read(NFT_MSG_GETOBJ, parse_nft_limit, around.limits));
+    RuleBook book;
     Message request(nft_message(NFT_MSG_GETRULE), 0);
     request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
     KSMS_CHECK(netfilter.dump(
-        request, what, [&] { found = {}; },
-        [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, around, found); }));
+        request, what, [&] { book = {}; },
+        [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, around, book); }));
+    book.enter_into(found);
     return found;
 }
 

@@ -52,7 +52,7 @@ struct NftSurroundings {
 };
 /// Enters what a rule says about a scan.
 void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
-                         FirewallRules& to);
+                         RuleBook& to);
 
 // xfrm
 /// Nothing for one of another direction.
