@@ -169,7 +169,8 @@ struct Plan {
     std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
     std::vector<bool> dscp_routed;  ///< per probe: the mark would lead it another way
     std::vector<bool>
-        dscp_filtered;  ///< per service: a firewall's rule looks at the DSCP; or empty
+        dscp_filtered;   ///< per service: a firewall's rule looks at the DSCP; or empty
+    bool sorted{false};  ///< what is no firewall may look at the DSCP: a filter, a program
     std::vector<RateLimit> segment_limits;  ///< of the firewalls of all segments
     /// Rules of sources and segments that change a packet for what came before.
     std::vector<std::string> changing;

@@ -77,6 +77,8 @@ private:
         const auto read = [this](const PlanNetns& netns) {
             if (rules_.contains(netns.number())) return;
             const int family = request_.source.family;
+            // What cannot be looked at may do anything.
+            plan_.sorted |= network_.sorts_packets(netns.number()).value_or(true);
             Read found{netns.name(), read_rules(netns, family), wraps(netns)};
             another_port_ |= found.rules.translates;
             if (found.wraps)
