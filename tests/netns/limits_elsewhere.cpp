@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Rate limits that do not look as if they concerned the service, or do not drop it themselves.
+#include "lab/tiny_program.hpp"
 #include "rule_cases.hpp"
 
 namespace {
@@ -161,5 +162,29 @@ TEST_CASE("limits: what a bridge limits is no NO of a router") {
             CHECK(result.count("no") == 0);
             CHECK(result.count("unknown") == 0);
         }
+    }
+}
+
+TEST_CASE("limits: what a program limits passes alone, and what it drops is a NO") {
+    if (!is_linux(6, 6)) return;
+    constexpr int ingress = 46, egress = 47;  // BPF_TCX_INGRESS, BPF_TCX_EGRESS
+    const int at = GENERATE_COPY(ingress, egress);
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    Fd program;
+    given("a packet that comes alone passes", [&] {
+        build_two(lab);
+        if (!opens(lab, family)) return false;
+        program = attach_limiter(lab.netns("r2"), at == ingress ? "eth0" : "eth1", at);
+        lab.rules("r2", Firewall::iptables_legacy,
+                  "*filter\n-A FORWARD -p tcp --dport 22 -j DROP\nCOMMIT\n");
+        return eventually([&] { return arrives_alone(lab, family, 8001); });
+    });
+    for (const auto& asked : only({"clsact", "netfilter", "isolated"})) {
+        const auto result =
+            ask(lab, two_source(lab, family), two_destination(lab, family), "8001-8005,22", asked);
+        INFO(at << ", IPv" << family << ", " << asked.name << "\n" << result.text());
+        CHECK(result.count("no") == 1);
+        CHECK(result.result("tcp", 22) == "NO");
     }
 }

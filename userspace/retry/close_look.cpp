@@ -191,7 +191,7 @@ std::optional<LimitWait> CloseLook::stopped_by_limit(std::uint32_t probe) const 
         if (hops.empty()) continue;
         const auto wait =
             limit_up_to(with_.plan, sent, with_.store.service(probe),
-                        {LimitPlace::Kind::router, hops.back().router}, drop->by_firewall());
+                        {LimitPlace::Kind::router, hops.back().router}, drop->is.kind);
         if (wait && (!slowest || wait->interval > slowest->interval)) slowest = wait;
     }
     return slowest;

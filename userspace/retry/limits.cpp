@@ -9,6 +9,15 @@ namespace {
 
 using Kind = LimitPlace::Kind;
 
+// A policer of 10 kbit/s lets one more SYN pass.
+constexpr std::chrono::milliseconds kProgramPause{50};
+
+LimitWait slower(const std::optional<LimitWait>& wait, nanoseconds least) {
+    auto found = wait.value_or(LimitWait{});
+    found.interval = std::max(found.interval, least);
+    return found;
+}
+
 /// The slowest of the limits that a probe passes.
 class Slowest {
 public:
@@ -48,14 +57,21 @@ private:
 
 }  // namespace
 
+bool is_by_program(DropKind by) {
+    return by == DropKind::tc_ingress || by == DropKind::tc_egress || by == DropKind::xdp;
+}
+
 std::optional<LimitWait> limit_at(const Plan& plan, std::uint32_t probe, const Service& service,
-                                  LimitPlace place, bool by_firewall) {
-    return Slowest(plan, probe, service).until(place, false, by_firewall);
+                                  LimitPlace place, DropKind by) {
+    const auto wait = Slowest(plan, probe, service).until(place, false, by == DropKind::firewall);
+    return is_by_program(by) ? slower(wait, kProgramPause) : wait;
 }
 
 std::optional<LimitWait> limit_up_to(const Plan& plan, std::uint32_t probe, const Service& service,
-                                     LimitPlace place, bool by_firewall) {
-    return Slowest(plan, probe, service).until(place, by_firewall, by_firewall);
+                                     LimitPlace place, DropKind by) {
+    const bool all = by == DropKind::firewall;
+    const auto wait = Slowest(plan, probe, service).until(place, all, all);
+    return is_by_program(by) ? slower(wait, kProgramPause) : wait;
 }
 
 }  // namespace ksms

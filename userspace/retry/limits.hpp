@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/clock.hpp"
+#include "judge/drop.hpp"
 #include "judge/plan.hpp"
 
 namespace ksms {
@@ -24,13 +25,18 @@ struct LimitWait {
 
 /// What the slowest of the rules asks to wait that may have stopped it there: a limit of that place
 /// (where its firewall dropped it), or one there or before that decides later, by a mark, another
-/// DSCP or a jump.
+/// DSCP or a jump. What a TC filter or a program dropped may have met a policer, which nobody can
+/// read.
+/// @param by  what dropped it
 /// @return nothing: there is no such rule
 std::optional<LimitWait> limit_at(const Plan& plan, std::uint32_t probe, const Service& service,
-                                  LimitPlace place, bool by_firewall);
+                                  LimitPlace place, DropKind by);
 
 /// Of all limits up to that place, or of those that decide later.
 std::optional<LimitWait> limit_up_to(const Plan& plan, std::uint32_t probe, const Service& service,
-                                     LimitPlace place, bool by_firewall);
+                                     LimitPlace place, DropKind by);
+
+/// Is it one that nobody can read?
+[[nodiscard]] bool is_by_program(DropKind by);
 
 }  // namespace ksms

@@ -12,6 +12,8 @@ namespace {
 
 // Up to so many are tried, of more a sample of so many; the rest where one of them turns.
 constexpr std::size_t kSample = 64;
+// Where no rule is known that limits anything, but a program may.
+constexpr std::size_t kFewOf = 4;
 // For all tries: so many times the timeout.
 constexpr int kSecondLook = 15;
 // A try that nothing was heard of is made again, so often in all.
@@ -87,8 +89,7 @@ std::optional<LimitWait> RateRetry::stopped_by_limit(const LimitPlace& place,
                                                      std::uint32_t probe) const {
     const auto drop = drop_at(place, probe);
     if (drop.count == 0 || passes(place, probe)) return std::nullopt;
-    const bool by_firewall = names_.meaning(drop.reason).kind == DropKind::firewall;
-    return limit_at(plan_, probe, store_.service(probe), place, by_firewall);
+    return limit_at(plan_, probe, store_.service(probe), place, names_.meaning(drop.reason).kind);
 }
 
 /// Counts up with everything that can end a probe's way.
@@ -106,9 +107,11 @@ std::uint64_t RateRetry::events_of(std::uint32_t probe) const {
 }
 
 /// The places before this one must let it pass again, too.
-nanoseconds RateRetry::quiet_for(const LimitPlace& place, std::uint32_t probe) const {
-    const auto slowest = limit_up_to(plan_, probe, store_.service(probe), place, true);
-    return slowest->interval + slowest->interval / 20 + kMargin;
+nanoseconds RateRetry::quiet_for(const LimitPlace& place, std::uint32_t probe,
+                                 nanoseconds here) const {
+    const auto before = limit_up_to(plan_, probe, store_.service(probe), place, DropKind::firewall);
+    const auto slowest = before ? std::max(before->interval, here) : here;
+    return slowest + slowest / 20 + kMargin;
 }
 
 std::string_view RateRetry::name_of(const LimitPlace& place, std::uint32_t probe) const {
@@ -136,12 +139,17 @@ void RateRetry::leave_out_the_slow(Look& look) {
 void RateRetry::begin(Look& look) {
     begun_ = true;
     queue_.clear();  // of the place before, where that was given up
-    for (std::uint32_t probe = 0; probe < sent_.size(); ++probe)
-        if (sent_[probe] > 0 && stopped_by_limit(look.place, probe))
-            look.candidates.push_back({probe, quiet_for(look.place, probe)});
+    bool by_rule = false;
+    for (std::uint32_t probe = 0; probe < sent_.size(); ++probe) {
+        if (sent_[probe] == 0) continue;
+        const auto wait = stopped_by_limit(look.place, probe);
+        if (!wait) continue;
+        look.candidates.push_back({probe, quiet_for(look.place, probe, wait->interval)});
+        by_rule |= !is_by_program(names_.meaning(drop_at(look.place, probe).reason).kind);
+    }
     if (look.candidates.empty()) return;
     leave_out_the_slow(look);
-    queue(kSample);
+    queue(by_rule ? kSample : kFewOf);
     if (!until_ && !queue_.empty()) until_ = monotonic() + patience_;
 }
 

@@ -69,6 +69,29 @@ std::vector<bpf_insn> return_by_dscp(int data, int data_end, std::uint8_t dscp, 
             instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
 }
 
+/// @param map  an array of one number: when the last packet passed, in ns
+std::vector<bpf_insn> return_by_time(int map, std::int32_t interval_ns, std::int32_t sooner,
+                                     std::int32_t later) {
+    return {instruction(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns),
+            instruction(BPF_ALU64 | BPF_MOV | BPF_X, 7, 0, 0, 0),
+            instruction(BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 0),
+            instruction(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0),
+            instruction(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -4),
+            instruction(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, map),
+            instruction(0, 0, 0, 0, 0),
+            instruction(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
+            instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 7, 0),
+            instruction(BPF_LDX | BPF_MEM | BPF_DW, 1, 0, 0, 0),
+            instruction(BPF_ALU64 | BPF_MOV | BPF_X, 2, 7, 0, 0),
+            instruction(BPF_ALU64 | BPF_SUB | BPF_X, 2, 1, 0, 0),
+            instruction(BPF_JMP | BPF_JGT | BPF_K, 2, 0, 2, interval_ns),
+            instruction(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, sooner),
+            instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+            instruction(BPF_STX | BPF_MEM | BPF_DW, 0, 7, 0, 0),
+            instruction(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, later),
+            instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
+}
+
 Fd load_tiny(int type, const std::vector<bpf_insn>& code) {
     static const char license[] = "GPL";
     bpf_attr load{};
@@ -110,6 +133,18 @@ Fd attach_dscp_dropper(const std::string& netns, const std::string& interface, i
     return attach_code(netns, interface, attach,
                        return_by_dscp(offsetof(__sk_buff, data), offsetof(__sk_buff, data_end),
                                       dscp, TC_ACT_SHOT, TC_ACT_UNSPEC));
+}
+
+Fd attach_limiter(const std::string& netns, const std::string& interface, int attach) {
+    bpf_attr create{};
+    create.map_type = BPF_MAP_TYPE_ARRAY;
+    create.key_size = 4;
+    create.value_size = 8;
+    create.max_entries = 1;
+    const Fd map = bpf_call(BPF_MAP_CREATE, create, "a limiter's map");
+    constexpr std::int32_t interval_ns = 40'000'000;
+    return attach_code(netns, interface, attach,
+                       return_by_time(map.get(), interval_ns, TC_ACT_SHOT, TC_ACT_UNSPEC));
 }
 
 }  // namespace ksms::lab

@@ -16,5 +16,7 @@ Fd attach_tiny(const std::string& netns, const std::string& interface, int attac
 /// Likewise; drops what has this DSCP.
 Fd attach_dscp_dropper(const std::string& netns, const std::string& interface, int attach,
                        std::uint8_t dscp);
+/// Likewise; lets one packet in 40 ms pass.
+Fd attach_limiter(const std::string& netns, const std::string& interface, int attach);
 
 }  // namespace ksms::lab
