@@ -100,7 +100,8 @@ private:
         } else {
             never_came(row, seen_behind);
         }
-        if (row.answer.result == Verdict::no) stopped_by_ = static_cast<RouterIndex>(step.router);
+        if (row.answer.result == Verdict::no || row.answer.why == Why::next_hop_missing)
+            stopped_by_ = static_cast<RouterIndex>(step.router);
         verdict_.walk.push_back(std::move(row));
     }
 
@@ -384,10 +385,9 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     RouterIndex stopped_by_{kNoRouter};
-    Instant last_sight_;  ///< at any router
-    /// Rules before that may have changed it by what came before: of its source, of any.
-    std::string_view changed_, memory_;
-    bool in_circles_{false};  ///< a router saw it come in more often than it was sent
+    Instant last_sight_;                 ///< at any router
+    std::string_view changed_, memory_;  ///< by rules that remember: of its source, or of any
+    bool in_circles_{false};             ///< a router saw it come in more often than it was sent
 };
 
 }  // namespace

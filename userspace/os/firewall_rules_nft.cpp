@@ -292,8 +292,8 @@ bool concerns(std::uint8_t table_family, int family) {
 }  // namespace
 
 std::optional<NftSet> parse_nft_set(const nlmsghdr* message) {
-    const auto* general = fixed_part<nfgenmsg>(message);
-    if (general == nullptr) return std::nullopt;
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general) return std::nullopt;
     const Attributes set(message, sizeof *general, NFTA_SET_MAX);
     const auto interval = slowest_of(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
     const auto objects = set.be32(NFTA_SET_OBJ_TYPE);
@@ -303,8 +303,8 @@ std::optional<NftSet> parse_nft_set(const nlmsghdr* message) {
 }
 
 std::optional<NftLimit> parse_nft_limit(const nlmsghdr* message) {
-    const auto* general = fixed_part<nfgenmsg>(message);
-    if (general == nullptr) return std::nullopt;
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general) return std::nullopt;
     const Attributes object(message, sizeof *general, NFTA_OBJ_MAX);
     if (object.be32(NFTA_OBJ_TYPE) != NFT_OBJECT_LIMIT) return std::nullopt;
     const Attributes limit(object[NFTA_OBJ_DATA], NFTA_LIMIT_MAX);
@@ -315,8 +315,8 @@ std::optional<NftLimit> parse_nft_limit(const nlmsghdr* message) {
 
 void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
                          RuleBook& to) {
-    const auto* general = fixed_part<nfgenmsg>(message);
-    if (general == nullptr || !concerns(general->nfgen_family, family)) return;
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general || !concerns(general->nfgen_family, family)) return;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     const auto table = parts.text(NFTA_RULE_TABLE);
     const auto chain = parts.text(NFTA_RULE_CHAIN);
