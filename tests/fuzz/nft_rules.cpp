@@ -7,11 +7,11 @@ using namespace ksms;
 using namespace ksms::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    std::vector<NftLimitedSet> limited;
-    for_each_message(data, size, [&limited](const nlmsghdr* message) {
+    NftSurroundings around;
+    for_each_message(data, size, [&around](const nlmsghdr* message) {
         if (auto set = parse_nft_set(message)) {
-            holds(set->interval > nanoseconds(0));
-            limited.push_back(std::move(*set));
+            holds(set->interval > nanoseconds(0) || set->objects != 0);
+            around.sets.push_back(std::move(*set));
         }
         if (const auto chain = parse_nft_chain(message)) {
             fits(message, chain->table);
@@ -20,8 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         const bool rejects = parse_nft_rule(message).value_or(NftRule{}).rejects;
         for (const int family : {AF_INET, AF_INET6}) {
+            RuleBook book;
+            parse_nft_scan_rule(message, family, around, book);
             FirewallRules rules;
-            parse_nft_scan_rule(message, family, limited, rules);
+            book.enter_into(rules);
             for (const auto& limit : rules.limits) holds(limit.interval > nanoseconds(0));
             for (const auto& list : rules.lists)
                 holds(list.adds || list.removes || list.stops || list.passes);

@@ -32,6 +32,7 @@ struct RateLimit {
     bool guessed{false};      ///< the interval is not known
     bool either{false};       ///< what it does decides later: a mark, another DSCP, a jump, …
     std::string rule;         ///< for people: "inet t f handle 7"
+    bool operator==(const RateLimit&) const = default;
 };
 
 /// A rule that enters packets into a list, or answers by what is in one: a port scan trap, port
@@ -43,6 +44,7 @@ struct ListRule {
     /// What it does with a packet that the list has.
     bool stops{false}, passes{false};
     std::string rule;
+    bool operator==(const ListRule&) const = default;
 };
 
 struct FirewallRules {

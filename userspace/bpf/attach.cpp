@@ -227,6 +227,13 @@ Result<std::uint32_t> program_id(int program) {
     return info.id;
 }
 
+Result<bool> is_own_program(std::uint32_t id) {
+    const Fd program(bpf_prog_get_fd_by_id(id));
+    if (!program) return fail_errno(errno, fmt::format("open the BPF program {}", id));
+    KSMS_TRY(const auto info, info_of<bpf_prog_info>(program.get(), "read a program's name"));
+    return std::string_view(info.name).starts_with("ksms_");
+}
+
 Result<Fd> link_by_id(std::uint32_t id) {
     const int fd = bpf_link_get_fd_by_id(id);
     if (fd < 0) {

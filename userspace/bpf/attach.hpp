@@ -48,6 +48,8 @@ Result<Fd> attach_tracing(int program, std::uint64_t cookie);
 /// The id of a link, map or program behind a descriptor.
 Result<std::uint32_t> link_id(int link);
 Result<std::uint32_t> program_id(int program);
+/// Whether the program with this id is one of ksms, by its name.
+Result<bool> is_own_program(std::uint32_t id);
 /// BPF_LINK_GET_FD_BY_ID: another descriptor of an existing link.
 Result<Fd> link_by_id(std::uint32_t id);
 /// Whether any process holds the link. This does not hold it itself.

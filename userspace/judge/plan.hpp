@@ -134,6 +134,7 @@ struct PlanEntry {
     bool source_is_router{false};  ///< the source namespace is itself a router of the path (its own
                                    ///< address as source)
     std::optional<PlanInjection> injection{};
+    std::vector<RateLimit> limits{};    ///< of its firewall
     std::vector<PlanSource> sources{};  ///< isolated: where the ways begin; empty: in none
     [[nodiscard]] const std::string& name() const {
         return sources.empty() ? netns.name() : sources.front().name;
@@ -168,8 +169,13 @@ struct Plan {
     std::uint64_t routed_dscps{0};  ///< bit n: a rule on the way looks at tos and catches DSCP n
     std::vector<bool> dscp_routed;  ///< per probe: the mark would lead it another way
     std::vector<bool>
-        dscp_filtered;  ///< per service: a firewall's rule looks at the DSCP; or empty
-    std::vector<std::string> sparing;  ///< --gentle: rules that would remember a probe
+        dscp_filtered;   ///< per service: a firewall's rule looks at the DSCP; or empty
+    bool sorted{false};  ///< what is no firewall may look at the DSCP: a filter, a program
+    std::vector<RateLimit> segment_limits;  ///< of the firewalls of all segments
+    /// Rules of sources and segments that change a packet for what came before.
+    std::vector<std::string> changing;
+    std::vector<std::uint8_t> changed;  ///< per service, by changing[n - 1]; 0: by none; or empty
+    std::vector<std::string> sparing;   ///< --gentle: rules that would remember a probe
     /// --gentle, per service: not sent, for the sake of sparing[n - 1]; 0: sent; or empty
     std::vector<std::uint8_t> spared;
     bool entry_only{false};  ///< only the first router of a way is in its answer

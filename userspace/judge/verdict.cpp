@@ -26,7 +26,9 @@ public:
           context_(context),
           probe_(plan.numbers().probe(entry, service)),
           service_(static_cast<std::uint32_t>(service)),
-          path_(plan.paths[plan.path_of[probe_]]) {}
+          path_(plan.paths[plan.path_of[probe_]]),
+          changed_(memory_that_changes(plan, service)),
+          memory_(memory_before(plan, evidence.probe, probe_)) {}
 
     ProbeVerdict run() {
         if (evidence_.given_another) return nothing_judged(Why::given_another);
@@ -92,6 +94,7 @@ private:
             came_in(step, seen, seen_behind, last, row);
             const auto rule = memory_that_passes(plan_.routers[step.router], service_);
             if (row.answer.result == Verdict::yes && !rule.empty()) remembered(row, memory_ = rule);
+            if (row.answer.result == Verdict::yes && !changed_.empty()) remembered(row, changed_);
         } else if (seen.drop.count > 0) {
             no(row, step, seen.drop);
         } else {
@@ -210,7 +213,7 @@ private:
 
     /// Stopped in the burst, passed alone.
     void limit_note(const RouterEvidence& seen, ProbeVerdict::AtRouter& row) {
-        if (evidence_.tried_again > 0 && seen.drop.by_firewall()) note(row, Note::rate_limited);
+        if (evidence_.tried_again > 0 && seen.drop.count > 0) note(row, Note::rate_limited);
     }
 
     /// The router itself is the destination: what the kernel did not drop, it accepted.
@@ -304,7 +307,7 @@ private:
     }
 
     void no(ProbeVerdict::AtRouter& row, const WalkStep& step, const Drop& drop) {
-        if (evidence_.undecided && drop.by_firewall()) {
+        if (evidence_.undecided) {
             note(row, Note::rate_limited);
             unknown(row, Why::rate_limited);
             return;
@@ -382,9 +385,9 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     RouterIndex stopped_by_{kNoRouter};
-    Instant last_sight_;       ///< at any router
-    std::string_view memory_;  ///< a rule before that may have changed it by what came before
-    bool in_circles_{false};   ///< a router saw it come in more often than it was sent
+    Instant last_sight_;                 ///< at any router
+    std::string_view changed_, memory_;  ///< by rules that remember: of its source, or of any
+    bool in_circles_{false};             ///< a router saw it come in more often than it was sent
 };
 
 }  // namespace

@@ -141,8 +141,8 @@ void take_xtables_match(std::string_view name, std::uint32_t revision,
 
 void take_xtables_target(std::string_view name, std::span<const std::uint8_t> info,
                          RuleParts& rule) {
-    static constexpr std::string_view only_note[] = {"LOG",   "NFLOG", "ULOG",
-                                                     "TRACE", "AUDIT", "LED"};
+    static constexpr std::string_view only_note[] = {XT_ERROR_TARGET, "LOG",   "NFLOG", "ULOG",
+                                                     "TRACE",         "AUDIT", "LED"};
     if (std::ranges::find(only_note, name) != std::end(only_note)) return;
     rule.effect = RuleEffect::either;
     if (name == "REJECT") rule.effect = RuleEffect::stops;
@@ -158,6 +158,8 @@ void take_xtables_target(std::string_view name, std::span<const std::uint8_t> in
     const auto verdict = read_as<int>(info);
     if (verdict == -1 - NF_DROP) rule.effect = RuleEffect::stops;
     if (verdict == -1 - NF_ACCEPT) rule.effect = RuleEffect::passes;
+    if (verdict >= 0) rule.jumps_to = std::to_string(*verdict);
+    rule.returns = verdict == XT_RETURN;
 }
 
 void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -51,6 +53,9 @@ struct RuleParts {
     };
     std::vector<List> lists;
     RuleEffect effect{RuleEffect::none};
+    std::string jumps_to;   ///< key of the chain in which it goes on
+    bool comes_back{true};  ///< from there, where that chain does not decide
+    bool returns{false};
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
@@ -73,6 +78,28 @@ struct RuleParts {
     /// Enters the rule where it concerns a scan.
     /// @param rule  for people
     void add_to(FirewallRules& rules, const std::string& rule) const;
+};
+
+/// The rules of a namespace, or of a table. What a jump does its chain tells, which may be read
+/// later.
+class RuleBook {
+public:
+    /// @param chain  its key
+    void add(const std::string& chain, RuleParts rule, const std::string& for_people);
+    /// Once, when all are known.
+    void enter_into(FirewallRules& rules);
+
+private:
+    struct Step {
+        RuleEffect effect;
+        std::string jumps_to;
+        bool comes_back;
+    };
+    RuleEffect effect_in(const std::string& chain);
+    RuleEffect effect_of(const Step& step);
+    std::map<std::string, std::vector<Step>> chains_;
+    std::map<std::string, RuleEffect> effects_;
+    std::vector<std::pair<RuleParts, std::string>> special_;
 };
 
 /// Takes an xtables match. @param info  as its kernel module defines it

@@ -27,6 +27,7 @@ struct Ip4 {
     static constexpr int family = AF_INET, level = SOL_IP;
     static constexpr int get_info = IPT_SO_GET_INFO, get_entries = IPT_SO_GET_ENTRIES;
     static constexpr const char* names = "/proc/thread-self/net/ip_tables_names";
+    static bool goes(const Entry& entry) { return (entry.ip.flags & IPT_F_GOTO) != 0; }
     static std::uint8_t protocol(const Entry& entry) {
         return (entry.ip.invflags & XT_INV_PROTO) != 0 ? std::uint8_t{0}
                                                        : static_cast<std::uint8_t>(entry.ip.proto);
@@ -40,6 +41,7 @@ struct Ip6 {
     static constexpr int family = AF_INET6, level = SOL_IPV6;
     static constexpr int get_info = IP6T_SO_GET_INFO, get_entries = IP6T_SO_GET_ENTRIES;
     static constexpr const char* names = "/proc/thread-self/net/ip6_tables_names";
+    static bool goes(const Entry& entry) { return (entry.ipv6.flags & IP6T_F_GOTO) != 0; }
     static std::uint8_t protocol(const Entry& entry) {
         return (entry.ipv6.invflags & XT_INV_PROTO) != 0
                    ? std::uint8_t{0}
@@ -59,33 +61,39 @@ public:
         : table_(std::move(table)), begins_(std::move(begins)) {}
 
     /// @param target  of the entry at this offset
-    void pass(std::size_t at, std::string_view target, std::span<const std::uint8_t> info) {
+    /// @param next  of the next one
+    void pass(std::size_t at, std::size_t next, std::string_view target,
+              std::span<const std::uint8_t> info) {
         static constexpr std::string_view hooks[] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
                                                      "POSTROUTING"};
         for (std::size_t hook = 0; hook < begins_.size(); ++hook)
-            if (begins_[hook] == at) begin(hooks[hook]);
+            if (begins_[hook] == at) begin(hooks[hook], at);
         ++number_;
         if (target == XT_ERROR_TARGET)
-            begin(text_of(reinterpret_cast<const char*>(info.data()), info.size()));
+            begin(text_of(reinterpret_cast<const char*>(info.data()), info.size()), next);
     }
+    /// Of the chain, as jumps to it name it: the offset of its first rule.
+    [[nodiscard]] std::string key() const { return std::to_string(begin_); }
     [[nodiscard]] std::string text() const {
         return fmt::format("iptables -t {} {} {}", table_, chain_, number_);
     }
 
 private:
-    void begin(std::string_view chain) {
+    void begin(std::string_view chain, std::size_t at) {
         chain_ = chain;
+        begin_ = at;
         number_ = 0;
     }
     std::string table_, chain_;
     std::vector<std::uint32_t> begins_;  ///< by hook; all ones: the table has none there
     std::size_t number_{0};              ///< in the chain, from 1
+    std::size_t begin_{0};
 };
 
 /// Nothing of an entry that is cut short.
 template <typename Ip>
 void take_rule(std::span<const std::uint8_t> bytes, std::size_t offset, RuleNames& names,
-               FirewallRules& to) {
+               RuleBook& to) {
     typename Ip::Entry entry{};
     std::memcpy(&entry, bytes.data(), sizeof entry);
     const std::size_t targets = entry.target_offset;
@@ -94,7 +102,7 @@ void take_rule(std::span<const std::uint8_t> bytes, std::size_t offset, RuleName
     std::memcpy(&target, bytes.data() + targets, sizeof target);
     const auto target_name = text_of(target.u.user.name, sizeof target.u.user.name);
     const auto target_info = bytes.subspan(targets + sizeof target);
-    names.pass(offset, target_name, target_info);
+    names.pass(offset, offset + entry.next_offset, target_name, target_info);
     RuleParts rule;
     rule.services.protocol = Ip::protocol(entry);
     for (std::size_t at = sizeof entry; at + sizeof(xt_entry_match) <= targets;) {
@@ -108,18 +116,21 @@ void take_rule(std::span<const std::uint8_t> bytes, std::size_t offset, RuleName
         at += size;
     }
     take_xtables_target(target_name, target_info, rule);
-    if (rule.is_special()) rule.add_to(to, names.text());
+    rule.comes_back = !Ip::goes(entry);
+    to.add(names.key(), std::move(rule), names.text());
 }
 
 template <typename Ip>
 void take_rules(std::span<const std::uint8_t> rules, RuleNames names, FirewallRules& to) {
+    RuleBook book;
     for (std::size_t at = 0; at + sizeof(typename Ip::Entry) <= rules.size();) {
         typename Ip::Entry entry{};
         std::memcpy(&entry, rules.data() + at, sizeof entry);
         if (entry.next_offset < sizeof entry || at + entry.next_offset > rules.size()) break;
-        take_rule<Ip>(rules.subspan(at, entry.next_offset), at, names, to);
+        take_rule<Ip>(rules.subspan(at, entry.next_offset), at, names, book);
         at += entry.next_offset;
     }
+    book.enter_into(to);
 }
 
 /// By hook: where its chain begins.

@@ -69,6 +69,10 @@ bool has_quota(const nlattr* one, const nlattr* several) {
     return found;
 }
 
+std::string key_of(std::uint8_t family, const std::string& table) {
+    return fmt::format("{} {}", family, table);
+}
+
 std::string key_of(std::uint8_t family, const std::string& table, const std::string& set) {
     return fmt::format("{} {} {}", family, table, set);
 }
@@ -76,8 +80,8 @@ std::string key_of(std::uint8_t family, const std::string& table, const std::str
 /// A rule, built up from its expressions.
 class Rule {
 public:
-    Rule(std::uint8_t family, std::string table, const std::vector<NftLimitedSet>& limited)
-        : family_(family), table_(std::move(table)), limited_(limited) {}
+    Rule(std::uint8_t family, std::string table, const NftSurroundings& around)
+        : family_(family), table_(std::move(table)), around_(around) {}
 
     RuleParts take_all(const nlattr* list) {
         for_each_attribute(list, [this](const nlattr* expression) { take(expression); });
@@ -136,10 +140,34 @@ private:
 
     /// Named, or by a map that says which one: of what kind these are the map alone knows.
     void take_object(const Attributes& object) {
-        const bool mapped = object[NFTA_OBJREF_SET_NAME] != nullptr;
-        const auto type = object.be32(NFTA_OBJREF_IMM_TYPE);
-        if (mapped || type == NFT_OBJECT_LIMIT) rule_.guess();
-        if (mapped || type == NFT_OBJECT_QUOTA) rule_.remember();
+        const auto name = object.text(NFTA_OBJREF_IMM_NAME);
+        auto type = object.be32(NFTA_OBJREF_IMM_TYPE);
+        const auto* map = find_set(object.text(NFTA_OBJREF_SET_NAME));
+        const bool unknown = object[NFTA_OBJREF_SET_NAME] != nullptr && map == nullptr;
+        if (map != nullptr) type = map->objects;
+        if (unknown || type == NFT_OBJECT_LIMIT) take_limits_of(map == nullptr ? name : "");
+        if (unknown || type == NFT_OBJECT_QUOTA) rule_.remember();
+        if (unknown || type == NFT_OBJECT_SYNPROXY) rule_.synproxy = true;
+        if (rule_.synproxy) rule_.effect = RuleEffect::either;
+    }
+
+    /// @param name  "": whichever it is, the slowest of its table
+    void take_limits_of(const std::string& name) {
+        bool found = false;
+        for (const auto& limit : around_.limits) {
+            if (limit.table != key_of(family_, table_)) continue;
+            if (!name.empty() && limit.name != name) continue;
+            rule_.limits_slow |= !limit.over;
+            rule_.limit(limit.interval);
+            found = true;
+        }
+        if (!found) rule_.guess();
+    }
+
+    [[nodiscard]] const NftSet* find_set(const std::string& name) const {
+        const auto found =
+            std::ranges::find(around_.sets, key_of(family_, table_, name), &NftSet::key);
+        return found == around_.sets.end() ? nullptr : &*found;
     }
 
     void take_match(const Attributes& match) {
@@ -167,14 +195,13 @@ private:
     }
 
     void take_lookup(const Attributes& lookup) {
-        auto key = key_of(family_, table_, lookup.text(NFTA_LOOKUP_SET));
-        const auto limited = std::ranges::find(limited_, key, &NftLimitedSet::key);
-        if (limited != limited_.end()) {
+        const auto name = lookup.text(NFTA_LOOKUP_SET);
+        if (const auto* set = find_set(name); set != nullptr && set->interval > nanoseconds(0)) {
             rule_.by_source = true;
-            rule_.limit(limited->interval);
+            rule_.limit(set->interval);
         }
         const bool inverted = (lookup.be32(NFTA_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV) != 0;
-        rule_.list({std::move(key), false, true, inverted});
+        rule_.list({key_of(family_, table_, name), false, true, inverted});
         if (lookup[NFTA_LOOKUP_DREG] != nullptr && lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT)
             rule_.effect = RuleEffect::either;
     }
@@ -188,6 +215,11 @@ private:
             case NF_ACCEPT: rule_.effect = RuleEffect::passes; break;
             default: rule_.effect = RuleEffect::either;
         }
+        const auto code = static_cast<int>(verdict.be32(NFTA_VERDICT_CODE));
+        rule_.returns = code == NFT_RETURN;
+        rule_.comes_back = code != NFT_GOTO;
+        if (const auto chain = verdict.text(NFTA_VERDICT_CHAIN); !chain.empty())
+            rule_.jumps_to = key_of(family_, table_, chain);
     }
 
     /// Notes what the next comparison refers to.
@@ -247,7 +279,7 @@ private:
     enum class Loaded { other, protocol, port, dscp };
     std::uint8_t family_;
     std::string table_;
-    const std::vector<NftLimitedSet>& limited_;
+    const NftSurroundings& around_;
     Loaded loaded_{Loaded::other};
     RuleParts rule_;
 };
@@ -259,27 +291,39 @@ bool concerns(std::uint8_t table_family, int family) {
 
 }  // namespace
 
-std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message) {
+std::optional<NftSet> parse_nft_set(const nlmsghdr* message) {
     const auto general = fixed_part<nfgenmsg>(message);
     if (!general) return std::nullopt;
     const Attributes set(message, sizeof *general, NFTA_SET_MAX);
     const auto interval = slowest_of(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
-    if (interval == nanoseconds(0)) return std::nullopt;
-    return NftLimitedSet{
-        key_of(general->nfgen_family, set.text(NFTA_SET_TABLE), set.text(NFTA_SET_NAME)), interval};
+    const auto objects = set.be32(NFTA_SET_OBJ_TYPE);
+    if (interval == nanoseconds(0) && objects == 0) return std::nullopt;
+    return NftSet{key_of(general->nfgen_family, set.text(NFTA_SET_TABLE), set.text(NFTA_SET_NAME)),
+                  interval, objects};
 }
 
-void parse_nft_scan_rule(const nlmsghdr* message, int family,
-                         const std::vector<NftLimitedSet>& limited, FirewallRules& to) {
+std::optional<NftLimit> parse_nft_limit(const nlmsghdr* message) {
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general) return std::nullopt;
+    const Attributes object(message, sizeof *general, NFTA_OBJ_MAX);
+    if (object.be32(NFTA_OBJ_TYPE) != NFT_OBJECT_LIMIT) return std::nullopt;
+    const Attributes limit(object[NFTA_OBJ_DATA], NFTA_LIMIT_MAX);
+    return NftLimit{key_of(general->nfgen_family, object.text(NFTA_OBJ_TABLE)),
+                    object.text(NFTA_OBJ_NAME), interval_of_limit(limit),
+                    (limit.be32(NFTA_LIMIT_FLAGS) & NFT_LIMIT_F_INV) != 0};
+}
+
+void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
+                         RuleBook& to) {
     const auto general = fixed_part<nfgenmsg>(message);
     if (!general || !concerns(general->nfgen_family, family)) return;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     const auto table = parts.text(NFTA_RULE_TABLE);
-    const auto rule =
-        Rule(general->nfgen_family, table, limited).take_all(parts[NFTA_RULE_EXPRESSIONS]);
-    if (!rule.is_special()) return;
-    rule.add_to(to, fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table,
-                                parts.text(NFTA_RULE_CHAIN), parts.be64(NFTA_RULE_HANDLE)));
+    const auto chain = parts.text(NFTA_RULE_CHAIN);
+    to.add(key_of(general->nfgen_family, table, chain),
+           Rule(general->nfgen_family, table, around).take_all(parts[NFTA_RULE_EXPRESSIONS]),
+           fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table, chain,
+                       parts.be64(NFTA_RULE_HANDLE)));
 }
 
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
@@ -287,18 +331,25 @@ Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
     if (!nftables_loaded()) return found;
     KSMS_TRY(auto netfilter, Netlink::open_netfilter(netns));
     const auto what = "read the rules of nftables in " + netns.name();
-    Message sets(nft_message(NFT_MSG_GETSET), 0);
-    sets.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
-    const auto limited = list(netfilter, sets, what, parse_nft_set);
+    NftSurroundings around;
+    const auto read = [&](std::uint16_t type, auto parse, auto& into) -> Status {
+        Message request(nft_message(type), 0);
+        request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
+        KSMS_TRY(into, list(netfilter, request, what, parse));
+        return {};
+    };
+    const auto sets = read(NFT_MSG_GETSET, parse_nft_set, around.sets);
     // A kernel without nftables does not know the request.
-    const int err = limited ? 0 : limited.error().err;
-    if (err == EINVAL || err == EOPNOTSUPP) return found;
-    if (!limited) return std::unexpected(limited.error());
+    if (!sets && (sets.error().err == EINVAL || sets.error().err == EOPNOTSUPP)) return found;
+    KSMS_CHECK(sets);
+    KSMS_CHECK(read(NFT_MSG_GETOBJ, parse_nft_limit, around.limits));
+    RuleBook book;
     Message request(nft_message(NFT_MSG_GETRULE), 0);
     request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
     KSMS_CHECK(netfilter.dump(
-        request, what, [&] { found = {}; },
-        [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, *limited, found); }));
+        request, what, [&] { book = {}; },
+        [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, around, book); }));
+    book.enter_into(found);
     return found;
 }
 

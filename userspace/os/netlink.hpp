@@ -236,6 +236,9 @@ struct Filter {
 };
 Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
                                     std::uint8_t direction);
+/// Does a queueing discipline or a filter of the namespace treat packets by what is in them?
+/// @param ours  the name of filters that do not
+Result<bool> sorts_packets(Netlink& netlink, std::string_view ours);
 /// A cls_bpf filter in direct-action mode, protocol all, chain 0; NLM_F_CREATE | NLM_F_EXCL, never
 /// replaces.
 /// @param filter  ifindex, direction, priority, handle, name, classid

@@ -30,15 +30,29 @@ std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t directi
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message);
 std::optional<NftRule> parse_nft_rule(const nlmsghdr* message);
 std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message);
-/// A set whose elements have limits, and the slowest of these.
-struct NftLimitedSet {
-    std::string key;  ///< family, table and name
-    nanoseconds interval{0};
+/// A set whose elements have limits, or a map to objects.
+struct NftSet {
+    std::string key;           ///< family, table and name
+    nanoseconds interval{0};   ///< of the slowest of the limits
+    std::uint32_t objects{0};  ///< of a map: of which type, NFT_OBJECT_…
 };
-std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message);
+std::optional<NftSet> parse_nft_set(const nlmsghdr* message);
+/// A limit with a name.
+struct NftLimit {
+    std::string table;  ///< with its family
+    std::string name;
+    nanoseconds interval{0};
+    bool over{false};  ///< what is faster matches
+};
+std::optional<NftLimit> parse_nft_limit(const nlmsghdr* message);
+/// What rules refer to.
+struct NftSurroundings {
+    std::vector<NftSet> sets;
+    std::vector<NftLimit> limits;
+};
 /// Enters what a rule says about a scan.
-void parse_nft_scan_rule(const nlmsghdr* message, int family,
-                         const std::vector<NftLimitedSet>& limited, FirewallRules& to);
+void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
+                         RuleBook& to);
 
 // xfrm
 /// Nothing for one of another direction.

@@ -7,6 +7,10 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/netlink.hpp"
@@ -95,16 +99,49 @@ Status remove_clsact(Netlink& netlink, std::uint32_t ifindex) {
         message, fmt::format("remove clsact from interface {} of {}", ifindex, netlink.netns()));
 }
 
-Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
-                                    std::uint8_t direction) {
+namespace {
+
+Result<std::vector<Filter>> filters_of(Netlink& netlink, std::uint32_t ifindex,
+                                       std::uint32_t parent, std::uint8_t direction) {
     Message message(RTM_GETTFILTER, 0);
     auto& info = message.fixed<tcmsg>();
     info.tcm_family = AF_UNSPEC;
     info.tcm_ifindex = static_cast<int>(ifindex);
-    info.tcm_parent = hook_parent(direction);
+    info.tcm_parent = parent;
     return list(netlink, message,
                 fmt::format("list the filters on interface {} of {}", ifindex, netlink.netns()),
                 [&](const nlmsghdr* each) { return parse_filter(each, direction); });
+}
+
+}  // namespace
+
+Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
+                                    std::uint8_t direction) {
+    return filters_of(netlink, ifindex, hook_parent(direction), direction);
+}
+
+Result<bool> sorts_packets(Netlink& netlink, std::string_view ours) {
+    // By nothing, or by nothing but the order in which they leave.
+    static constexpr std::string_view plain[] = {"noqueue", "pfifo_fast", "fq_codel", "mq",
+                                                 "fq",      "pfifo",      "bfifo",    "tbf"};
+    static constexpr std::string_view by_priority[] = {"prio",   "ets",  "mqprio",
+                                                       "taprio", "cake", "dsmark"};
+    KSMS_TRY(const auto all, qdiscs(netlink));
+    for (const auto& qdisc : all) {
+        if (std::ranges::find(plain, qdisc.kind) != std::end(plain)) continue;
+        if (std::ranges::find(by_priority, qdisc.kind) != std::end(by_priority)) return true;
+        const bool both = qdisc.kind == "clsact";
+        for (const std::uint8_t direction : {0, 1}) {
+            if (direction == 1 && !both) continue;
+            const auto parent = both ? hook_parent(direction) : qdisc.handle;
+            KSMS_TRY(const auto found, filters_of(netlink, qdisc.ifindex, parent, direction));
+            const auto is_ours = [ours](const Filter& filter) {
+                return filter.kind == "bpf" && filter.name == ours;
+            };
+            if (!std::ranges::all_of(found, is_ours)) return true;
+        }
+    }
+    return false;
 }
 
 Status add_bpf_filter(Netlink& netlink, const Filter& filter, int program_fd) {

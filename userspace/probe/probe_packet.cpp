@@ -90,7 +90,9 @@ void build_ipv4(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t t
 void build_ipv6(const ProbeHeader& header, std::uint8_t protocol, std::uint8_t ttl,
                 std::size_t payload, std::uint8_t* at) {
     std::fill_n(at, 40, std::uint8_t{0});
-    put32(at, 6u << 28 | std::uint32_t{Dscp(header.carried).tos()} << 20);
+    // Linux gives every connection a label (net.ipv6.auto_flowlabels), and 0 would stand out.
+    const auto label = 0x80000u | header.source_port;
+    put32(at, 6u << 28 | std::uint32_t{Dscp(header.carried).tos()} << 20 | label);
     put16(at + 4, static_cast<std::uint32_t>(payload));
     at[6] = protocol;
     at[7] = ttl;

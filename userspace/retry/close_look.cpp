@@ -178,33 +178,23 @@ Status CloseLook::look_at(const std::vector<std::uint32_t>& probes) {
     return {};
 }
 
-bool CloseLook::is_stopped_by_firewall(std::uint32_t probe) const {
+/// What the slowest limit on the way asks to wait that may have stopped it; nothing: none has.
+std::optional<LimitWait> CloseLook::stopped_by_limit(std::uint32_t probe) const {
     const auto way = way_of(probe);
     const auto* drop = way.drop();
-    return drop != nullptr && drop->by_firewall();
-}
-
-/// What the slowest limit on the way asks to wait; 0: none may concern it.
-nanoseconds CloseLook::limit_for(std::uint32_t probe) const {
+    if (drop == nullptr) return std::nullopt;
     const auto numbers = with_.plan.numbers();
-    nanoseconds slowest{0};
+    std::optional<LimitWait> slowest;
     for (auto entry = numbers.entry(packet_of(probe)); entry <= numbers.entry(probe); ++entry) {
-        const auto path = with_.plan.path_of[numbers.probe(entry, numbers.service(probe))];
-        for (const auto& hop : with_.plan.paths[path].hops)
-            for (const auto& limit : with_.plan.routers[hop.router].limits)
-                if (limit.services.may_have(with_.store.service(probe)))
-                    slowest = std::max(slowest, limit.interval);
+        const auto sent = static_cast<std::uint32_t>(numbers.probe(entry, numbers.service(probe)));
+        const auto& hops = with_.plan.paths[with_.plan.path_of[sent]].hops;
+        if (hops.empty()) continue;
+        const auto wait =
+            limit_up_to(with_.plan, sent, with_.store.service(probe),
+                        {LimitPlace::Kind::router, hops.back().router}, drop->is.kind);
+        if (wait && (!slowest || wait->interval > slowest->interval)) slowest = wait;
     }
     return slowest;
-}
-
-bool CloseLook::is_guessed(std::uint32_t probe) const {
-    const auto& hops = with_.plan.paths[with_.plan.path_of[probe]].hops;
-    return std::ranges::any_of(hops, [&](const PlanHop& hop) {
-        return std::ranges::any_of(with_.plan.routers[hop.router].limits, [&](const auto& limit) {
-            return limit.guessed && limit.services.may_have(with_.store.service(probe));
-        });
-    });
 }
 
 /// What a firewall that limits rates has stopped is sent once more, as slowly as its rules ask for.
@@ -212,9 +202,9 @@ Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
     const auto patience = kSlowLooks * with_.patience.timeout;
     for (const auto probe : probes) {
         if (with_.stopped()) break;
-        if (!is_stopped_by_firewall(probe)) continue;
-        const auto limit = limit_for(probe);
-        if (limit == 0ns) continue;
+        const auto wait = stopped_by_limit(probe);
+        if (!wait) continue;
+        const auto limit = wait->interval;
         const auto due = last_sent_ + limit + limit / 20 + kLimitMargin;
         if (limit > patience || due > started_ + patience) {
             undecided_.insert(probe);
@@ -224,7 +214,7 @@ Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
         be_quiet_until(due);
         KSMS_CHECK(send(probe));
         KSMS_CHECK(wait_for(probe, monotonic() + kFirstPause));
-        if (is_guessed(probe) && is_stopped_by_firewall(probe)) undecided_.insert(probe);
+        if (wait->guessed && stopped_by_limit(probe)) undecided_.insert(probe);
     }
     return {};
 }

@@ -21,6 +21,7 @@
 #include "judge/report.hpp"
 #include "judge/verdict.hpp"
 #include "probe/sender.hpp"
+#include "retry/limits.hpp"
 #include "retry/retry.hpp"
 #include "route/network.hpp"
 
@@ -75,11 +76,8 @@ private:
     [[nodiscard]] OwnWay way_of(std::uint32_t probe) const;
     [[nodiscard]] bool leads_to_missing_gateway(std::uint32_t probe) const;
     [[nodiscard]] bool is_settled(std::uint32_t probe) const;
-    [[nodiscard]] bool is_stopped_by_firewall(std::uint32_t probe) const;
+    [[nodiscard]] std::optional<LimitWait> stopped_by_limit(std::uint32_t probe) const;
     Status try_below_limits(const std::vector<std::uint32_t>& probes);
-    [[nodiscard]] nanoseconds limit_for(std::uint32_t probe) const;
-    /// Does a rule limit it whose rate is not known?
-    [[nodiscard]] bool is_guessed(std::uint32_t probe) const;
     [[nodiscard]] bool deserves_another(std::uint32_t probe) const;
     void take(std::uint32_t probe);
     [[nodiscard]] bool is_told_otherwise(std::uint32_t probe, const ProbeVerdict& counted) const;

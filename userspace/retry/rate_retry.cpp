@@ -12,6 +12,8 @@ namespace {
 
 // Up to so many are tried, of more a sample of so many; the rest where one of them turns.
 constexpr std::size_t kSample = 64;
+// Where no rule is known that limits anything, but a program may.
+constexpr std::size_t kFewOf = 4;
 // For all tries: so many times the timeout.
 constexpr int kSecondLook = 15;
 // A try that nothing was heard of is made again, so often in all.
@@ -28,28 +30,66 @@ RateRetry::RateRetry(const Plan& plan, const StoreSlots& slots, const ScanStore&
       store_(store),
       names_(names),
       sent_(sent),
-      patience_(kSecondLook * timeout),
-      looks_(plan.routers.size()) {}
-
-bool RateRetry::is_by_firewall(std::uint32_t reason) const {
-    return names_.meaning(reason).kind == DropKind::firewall;
+      patience_(kSecondLook * timeout) {
+    looks_.push_back({{LimitPlace::Kind::source}, {}});
+    looks_.push_back({{LimitPlace::Kind::segment}, {}});
+    for (std::size_t router = 0; router < plan.routers.size(); ++router)
+        looks_.push_back({{LimitPlace::Kind::router, router}, {}});
 }
 
-/// Some copy of it got through this router.
-bool RateRetry::passes(std::size_t router, std::uint32_t probe, const ksms_drop& drop) const {
+std::size_t RateRetry::source_slot(std::uint32_t probe) const {
+    return slots_.entry_slots[plan_.numbers().entry(probe)];
+}
+
+ksms_drop RateRetry::drop_at(const LimitPlace& place, std::uint32_t probe) const {
+    if (place.kind == LimitPlace::Kind::router)
+        return store_.drop(slots_.router_slots[place.router], probe);
+    if (place.kind == LimitPlace::Kind::source) {
+        // A source that is a router too is one of those.
+        const auto slot = source_slot(probe);
+        const bool is_router =
+            std::ranges::find(slots_.router_slots, slot) != slots_.router_slots.end();
+        return is_router ? ksms_drop{} : store_.drop(slot, probe);
+    }
+    for (const auto slot : slots_.segment_slots)
+        if (const auto drop = store_.drop(slot, probe); drop.count > 0) return drop;
+    return {};
+}
+
+/// Some copy of it got through.
+bool RateRetry::passes(const LimitPlace& place, std::uint32_t probe) const {
+    switch (place.kind) {
+        case LimitPlace::Kind::source:
+            return store_.counter(source_slot(probe), KSMS_EGRESS, probe).packets > 0;
+        case LimitPlace::Kind::segment:
+            return std::ranges::all_of(
+                plan_.paths[plan_.path_of[probe]].hops, [&](const PlanHop& hop) {
+                    const auto slot = slots_.router_slots[hop.router];
+                    return store_.counter(slot, KSMS_INGRESS, probe).packets > 0;
+                });
+        case LimitPlace::Kind::router: break;
+    }
+    return passes_router(place.router, probe);
+}
+
+bool RateRetry::passes_router(std::size_t router, std::uint32_t probe) const {
     const auto slot = slots_.router_slots[router];
+    const auto dropped = store_.drop(slot, probe).count;
     const auto came_in = store_.counter(slot, KSMS_INGRESS, probe).packets;
     // A mirror, or an ifb, counts as a way out, also for what is dropped behind it.
     if (store_.counter(slot, KSMS_EGRESS, probe).packets > 0)
-        return came_in == 0 || came_in > drop.count;
+        return came_in == 0 || came_in > dropped;
     const auto& path = plan_.paths[plan_.path_of[probe]];
     const auto hop = std::ranges::find(path.hops, router, &PlanHop::router);
-    return hop != path.hops.end() && hop->local && came_in > drop.count;
+    return hop != path.hops.end() && hop->local && came_in > dropped;
 }
 
-bool RateRetry::stopped_at(std::size_t router, std::uint32_t probe) const {
-    const auto drop = store_.drop(slots_.router_slots[router], probe);
-    return drop.count > 0 && is_by_firewall(drop.reason) && !passes(router, probe, drop);
+/// What the limit asks to wait that may have stopped it there; nothing: none has.
+std::optional<LimitWait> RateRetry::stopped_by_limit(const LimitPlace& place,
+                                                     std::uint32_t probe) const {
+    const auto drop = drop_at(place, probe);
+    if (drop.count == 0 || passes(place, probe)) return std::nullopt;
+    return limit_at(plan_, probe, store_.service(probe), place, names_.meaning(drop.reason).kind);
 }
 
 /// Counts up with everything that can end a probe's way.
@@ -66,77 +106,57 @@ std::uint64_t RateRetry::events_of(std::uint32_t probe) const {
                         .packets;
 }
 
-/// What the slowest of the rules that may have limited it asks to wait; nothing: there is none.
-std::optional<RateRetry::Wait> RateRetry::wait_at(std::size_t router, std::uint32_t probe) const {
-    std::optional<Wait> slowest;
-    const auto take = [&](std::size_t at, bool all) {
-        for (const auto& limit : plan_.routers[at].limits) {
-            if (!limit.services.may_have(store_.service(probe)) || (!all && !limit.either))
-                continue;
-            if (!slowest) slowest = Wait{};
-            slowest->interval = std::max(slowest->interval, limit.interval);
-            slowest->guessed |= limit.guessed;
-        }
-    };
-    // A rule before may have marked it, or sent it on another way, for the rate alone.
-    for (const auto& hop : plan_.paths[plan_.path_of[probe]].hops) {
-        if (hop.router == router) break;
-        take(hop.router, false);
-    }
-    take(router, true);
-    return slowest;
-}
-
-nanoseconds RateRetry::interval_at(std::size_t router, std::uint32_t probe) const {
-    const auto wait = wait_at(router, probe);
-    return wait ? wait->interval : nanoseconds(0);
-}
-
-/// The routers before this one must let it pass again, too.
-nanoseconds RateRetry::quiet_for(std::size_t router, std::uint32_t probe) const {
-    auto slowest = interval_at(router, probe);
-    for (const auto& hop : plan_.paths[plan_.path_of[probe]].hops) {
-        if (hop.router == router) break;
-        slowest = std::max(slowest, interval_at(hop.router, probe));
-    }
+/// The places before this one must let it pass again, too.
+nanoseconds RateRetry::quiet_for(const LimitPlace& place, std::uint32_t probe,
+                                 nanoseconds here) const {
+    const auto before = limit_up_to(plan_, probe, store_.service(probe), place, DropKind::firewall);
+    const auto slowest = before ? std::max(before->interval, here) : here;
     return slowest + slowest / 20 + kMargin;
 }
 
+std::string_view RateRetry::name_of(const LimitPlace& place, std::uint32_t probe) const {
+    if (place.kind == LimitPlace::Kind::router) return plan_.routers[place.router].netns.name();
+    if (place.kind == LimitPlace::Kind::segment) return "a bridge on the way";
+    return plan_.entries[plan_.numbers().entry(probe)].netns.name();
+}
+
 /// What no time is enough for is due for ever.
-void RateRetry::leave_out_the_slow(std::size_t router) {
-    nanoseconds slowest{0};
-    for (auto& candidate : looks_[router].candidates) {
+void RateRetry::leave_out_the_slow(Look& look) {
+    const Candidate* slowest = nullptr;
+    for (auto& candidate : look.candidates) {
         if (candidate.quiet <= patience_) continue;
         candidate.state = State::due;
-        slowest = std::max(slowest, candidate.quiet);
+        if (slowest == nullptr || slowest->quiet < candidate.quiet) slowest = &candidate;
     }
-    if (slowest == nanoseconds(0)) return;
-    const double seconds = Seconds(slowest).count();
+    if (slowest == nullptr) return;
+    const double seconds = Seconds(slowest->quiet).count();
     warnings_.push_back(fmt::format(
         "{}: its firewall limits rates to one packet in {:.3g} s, too slow to try again what it "
         "stopped; --timeout {:.2f} or longer waits for it",
-        plan_.routers[router].netns.name(), seconds, seconds / kSecondLook + 0.01));
+        name_of(look.place, slowest->probe), seconds, seconds / kSecondLook + 0.01));
 }
 
-void RateRetry::begin(std::size_t router) {
+void RateRetry::begin(Look& look) {
     begun_ = true;
-    queue_.clear();  // of the router before, where that was given up
-    auto& look = looks_[router];
-    for (std::uint32_t probe = 0; probe < sent_.size(); ++probe)
-        if (sent_[probe] > 0 && stopped_at(router, probe)) look.candidates.push_back({probe});
+    queue_.clear();  // of the place before, where that was given up
+    bool by_rule = false;
+    for (std::uint32_t probe = 0; probe < sent_.size(); ++probe) {
+        if (sent_[probe] == 0) continue;
+        const auto wait = stopped_by_limit(look.place, probe);
+        if (!wait) continue;
+        look.candidates.push_back({probe, quiet_for(look.place, probe, wait->interval)});
+        by_rule |= !is_by_program(names_.meaning(drop_at(look.place, probe).reason).kind);
+    }
     if (look.candidates.empty()) return;
-    std::erase_if(look.candidates,
-                  [&](const Candidate& candidate) { return !wait_at(router, candidate.probe); });
-    for (auto& candidate : look.candidates) candidate.quiet = quiet_for(router, candidate.probe);
-    leave_out_the_slow(router);
-    queue(kSample);
+    leave_out_the_slow(look);
+    queue(by_rule ? kSample : kFewOf);
     if (!until_ && !queue_.empty()) until_ = monotonic() + patience_;
 }
 
 /// Puts spare ones into the queue: all of them, or a sample spread evenly. Fast limits come first,
 /// so that a slow one takes only its own time.
 void RateRetry::queue(std::size_t most) {
-    auto& candidates = looks_[router_].candidates;
+    auto& candidates = looks_[at_].candidates;
     std::vector<std::size_t> spare;
     for (std::size_t i = 0; i < candidates.size(); ++i)
         if (candidates[i].state == State::spare) spare.push_back(i);
@@ -150,14 +170,14 @@ void RateRetry::queue(std::size_t most) {
 }
 
 std::optional<RateRetry::Try> RateRetry::next() {
-    for (; router_ < plan_.routers.size(); ++router_, begun_ = false) {
-        if (!begun_) begin(router_);
+    for (; at_ < looks_.size(); ++at_, begun_ = false) {
+        if (!begun_) begin(looks_[at_]);
         if (queue_.empty()) continue;
         trying_ = queue_.front();
-        const auto& [probe, quiet, tries, state] = looks_[router_].candidates[*trying_];
+        const auto& [probe, quiet, tries, state] = looks_[at_].candidates[*trying_];
         if (monotonic() + quiet > *until_) return std::nullopt;
         queue_.pop_front();
-        drops_before_ = store_.drop(slots_.router_slots[router_], probe).count;
+        drops_before_ = drop_at(looks_[at_].place, probe).count;
         events_before_ = events_of(probe);
         return Try{probe, quiet};
     }
@@ -165,25 +185,24 @@ std::optional<RateRetry::Try> RateRetry::next() {
 }
 
 void RateRetry::give_up() {
-    for (; router_ < plan_.routers.size(); ++router_, begun_ = false)
-        if (!begun_) begin(router_);
+    for (; at_ < looks_.size(); ++at_, begun_ = false)
+        if (!begun_) begin(looks_[at_]);
 }
 
 bool RateRetry::met_its_end() const {
-    return events_of(looks_[router_].candidates[*trying_].probe) > events_before_;
+    return events_of(looks_[at_].candidates[*trying_].probe) > events_before_;
 }
 
 void RateRetry::take() {
-    auto& look = looks_[router_];
+    auto& look = looks_[at_];
     auto& candidate = look.candidates[*trying_];
     ++candidate.tries;
-    const auto drop = store_.drop(slots_.router_slots[router_], candidate.probe);
-    if (passes(router_, candidate.probe, drop)) {
+    if (passes(look.place, candidate.probe)) {
         candidate.state = State::passed;
         if (!std::exchange(look.turned, true)) queue(look.candidates.size());
-    } else if (drop.count > drops_before_) {
+    } else if (drop_at(look.place, candidate.probe).count > drops_before_) {
         // After a pause that was guessed it may be the rate again.
-        const auto wait = wait_at(router_, candidate.probe);
+        const auto wait = stopped_by_limit(look.place, candidate.probe);
         candidate.state = wait && wait->guessed ? State::due : State::stays;
     } else if (candidate.tries < kTries) {
         queue_.push_back(*trying_);

@@ -8,6 +8,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -15,6 +16,7 @@
 #include "evidence/slots.hpp"
 #include "evidence/store.hpp"
 #include "judge/plan.hpp"
+#include "retry/limits.hpp"
 
 namespace ksms {
 
@@ -36,12 +38,12 @@ public:
     [[nodiscard]] bool met_its_end() const;
     /// Takes what became of it.
     void take();
-    /// Nothing is tried any more: looks at the routers whose turn never came, so that undecided()
-    /// has what they stopped.
+    /// Nothing is tried any more: looks at the places whose turn never came, so that undecided()
+    /// has what was stopped there.
     void give_up();
 
-    /// Stopped by a firewall that may limit rates for it, and not tried again alone: the time was
-    /// over, or too short for the limit, or nothing was heard of the tries.
+    /// Stopped where a firewall limits rates, or led there by one, and not tried again alone: the
+    /// time was over, or too short for the limit, or nothing was heard of the tries.
     [[nodiscard]] std::vector<std::uint32_t> undecided() const;
     /// For people.
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
@@ -60,22 +62,22 @@ private:
         State state{State::spare};
     };
     struct Look {
+        LimitPlace place;
         std::vector<Candidate> candidates;
         bool turned{false};
     };
-    [[nodiscard]] bool stopped_at(std::size_t router, std::uint32_t probe) const;
-    [[nodiscard]] bool passes(std::size_t router, std::uint32_t probe, const ksms_drop& drop) const;
+    [[nodiscard]] std::size_t source_slot(std::uint32_t probe) const;
+    [[nodiscard]] ksms_drop drop_at(const LimitPlace& place, std::uint32_t probe) const;
+    [[nodiscard]] bool passes(const LimitPlace& place, std::uint32_t probe) const;
+    [[nodiscard]] bool passes_router(std::size_t router, std::uint32_t probe) const;
+    [[nodiscard]] std::optional<LimitWait> stopped_by_limit(const LimitPlace& place,
+                                                            std::uint32_t probe) const;
+    [[nodiscard]] nanoseconds quiet_for(const LimitPlace& place, std::uint32_t probe,
+                                        nanoseconds here) const;
+    [[nodiscard]] std::string_view name_of(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] std::uint64_t events_of(std::uint32_t probe) const;
-    [[nodiscard]] bool is_by_firewall(std::uint32_t reason) const;
-    void begin(std::size_t router);
-    struct Wait {
-        nanoseconds interval{0};
-        bool guessed{false};
-    };
-    [[nodiscard]] std::optional<Wait> wait_at(std::size_t router, std::uint32_t probe) const;
-    [[nodiscard]] nanoseconds interval_at(std::size_t router, std::uint32_t probe) const;
-    [[nodiscard]] nanoseconds quiet_for(std::size_t router, std::uint32_t probe) const;
-    void leave_out_the_slow(std::size_t router);
+    void begin(Look& look);
+    void leave_out_the_slow(Look& look);
     void queue(std::size_t most);
 
     const Plan& plan_;
@@ -85,10 +87,10 @@ private:
     const std::vector<std::uint8_t>& sent_;
     nanoseconds patience_;
     std::optional<Instant> until_;
-    std::size_t router_{0};          ///< whose turn it is
+    std::size_t at_{0};              ///< whose turn it is
     bool begun_{false};              ///< with that one
-    std::vector<Look> looks_;        ///< one a router
-    std::deque<std::size_t> queue_;  ///< candidates of that router
+    std::vector<Look> looks_;        ///< one a place, in the order of the way
+    std::deque<std::size_t> queue_;  ///< candidates of that place
     std::optional<std::size_t> trying_;
     std::uint32_t drops_before_{0};
     std::uint64_t events_before_{0};

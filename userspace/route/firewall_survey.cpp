@@ -2,13 +2,17 @@
 #include "route/firewall_survey.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
+
+#include "route/segment.hpp"
 
 namespace ksms {
 namespace {
@@ -31,7 +35,8 @@ public:
 
     void run() {
         read_all();
-        for (const auto& [number, read] : rules_) {
+        for (auto& [number, read] : rules_) {
+            widen(read);
             take_dscp(read.rules);
             if (request_.gentle)
                 spare(read.rules, read.name);
@@ -39,10 +44,21 @@ public:
                 warn(read.rules, read.name);
         }
         for (auto& router : plan_.routers) {
-            auto& rules = rules_.at(router.netns.number()).rules;
+            const auto& rules = rules_of(router.netns);
             take_memories(rules, router);
             take_synproxies(rules, router);
-            router.limits = std::move(rules.limits);
+            router.limits = rules.limits;
+        }
+        // In isolated mode an entry is a router.
+        if (!plan_.isolated)
+            for (auto& entry : plan_.entries) {
+                entry.limits = rules_of(entry.netns).limits;
+                take_changes(entry.netns);
+            }
+        for (const auto& segment : plan_.segments) {
+            const auto& limits = rules_of(segment).limits;
+            plan_.segment_limits.insert(plan_.segment_limits.end(), limits.begin(), limits.end());
+            take_changes(segment);
         }
     }
 
@@ -50,14 +66,24 @@ private:
     struct Read {
         std::string name;
         FirewallRules rules;
+        bool wraps{false};  ///< what carries the packets of a tunnel passes here too
     };
+
+    const FirewallRules& rules_of(const PlanNetns& netns) const {
+        return rules_.at(netns.number()).rules;
+    }
 
     void read_all() {
         const auto read = [this](const PlanNetns& netns) {
             if (rules_.contains(netns.number())) return;
-            auto rules = rules_of(netns);
-            another_port_ |= rules.translates;
-            rules_.emplace(netns.number(), Read{netns.name(), std::move(rules)});
+            const int family = request_.source.family;
+            // What cannot be looked at may do anything.
+            plan_.sorted |= network_.sorts_packets(netns.number()).value_or(true);
+            Read found{netns.name(), read_rules(netns, family), wraps(netns)};
+            another_port_ |= found.rules.translates;
+            if (found.wraps)
+                add_outer(read_rules(netns, family == AF_INET ? AF_INET6 : AF_INET), found.rules);
+            rules_.emplace(netns.number(), std::move(found));
         };
         for (const auto& entry : plan_.entries) read(entry.netns);
         for (const auto& router : plan_.routers) read(router.netns);
@@ -65,8 +91,52 @@ private:
         for (const auto& host : plan_.destination_hosts) read(host);
     }
 
-    FirewallRules rules_of(const PlanNetns& netns) {
-        auto rules = network_.firewall(netns.number(), request_.source.family);
+    /// Has it a tunnel, or an IPsec policy that encrypts?
+    bool wraps(const PlanNetns& netns) {
+        const auto interfaces = network_.interfaces(netns.number());
+        const auto is_open = [](const Link& link) { return link.up && carries_in_another(link); };
+        if (interfaces && std::ranges::any_of((*interfaces)->links, is_open)) return true;
+        const auto policies = network_.policies(netns.number());
+        return policies && std::ranges::any_of(**policies, [](const IpsecPolicy& policy) {
+                   return !policy.blocks;
+               });
+    }
+
+    /// A tunnel's outer packet is neither TCP nor ICMP.
+    static bool may_be_outer(const ServiceRange& range) {
+        return range.protocol != IPPROTO_TCP && range.protocol != IPPROTO_ICMP &&
+               range.protocol != IPPROTO_ICMPV6;
+    }
+
+    /// Rules of the other family, which see nothing but outer packets. Some are of both.
+    static void add_outer(const FirewallRules& from, FirewallRules& to) {
+        const auto add = [](const auto& rules, auto& known) {
+            for (const auto& rule : rules)
+                if (may_be_outer(rule.services) && std::ranges::find(known, rule) == known.end())
+                    known.push_back(rule);
+        };
+        add(from.limits, to.limits);
+        add(from.lists, to.lists);
+        std::ranges::copy_if(from.dscp, std::back_inserter(to.dscp), may_be_outer);
+    }
+
+    /// Where a rule on the way translates ports a service may meet rules for other ports, and in a
+    /// tunnel those for what carries it.
+    void widen(Read& read) const {
+        const auto widen = [&](ServiceRange& range) {
+            if (read.wraps && may_be_outer(range))
+                range = {};
+            else if (another_port_)
+                range = {range.protocol};
+        };
+        for (auto& limit : read.rules.limits) widen(limit.services);
+        for (auto& list : read.rules.lists) widen(list.services);
+        for (auto& range : read.rules.dscp) widen(range);
+        for (auto& range : read.rules.synproxy) widen(range);
+    }
+
+    FirewallRules read_rules(const PlanNetns& netns, int family) {
+        auto rules = network_.firewall(netns.number(), family);
         if (rules) return std::move(*rules);
         plan_.warnings.push_back(
             fmt::format("{}: its firewall rules could not be read, so they may limit rates and "
@@ -76,14 +146,8 @@ private:
     }
 
     [[nodiscard]] bool is_asked(const ServiceRange& range) const {
-        return std::ranges::any_of(
-            request_.services, [&](const Service& service) { return may_meet(range, service); });
-    }
-
-    /// Where a rule on the way translates ports a service may meet rules for another one.
-    [[nodiscard]] bool may_meet(const ServiceRange& range, const Service& service) const {
-        return another_port_ ? ServiceRange{range.protocol}.may_have(service)
-                             : range.may_have(service);
+        return std::ranges::any_of(request_.services,
+                                   [&](const Service& service) { return range.may_have(service); });
     }
 
     void take_dscp(const FirewallRules& rules) {
@@ -92,7 +156,7 @@ private:
             if (!is_asked(range)) continue;
             plan_.dscp_filtered.resize(services.size());
             for (std::size_t i = 0; i < services.size(); ++i)
-                if (may_meet(range, services[i])) plan_.dscp_filtered[i] = true;
+                if (range.may_have(services[i])) plan_.dscp_filtered[i] = true;
         }
     }
 
@@ -134,13 +198,29 @@ private:
         if (rule.passes || both) enter(rule.services, number, router.passed_by_memory);
     }
 
+    /// What may be another packet behind a source or a bridge, for what came before.
+    void take_changes(const PlanNetns& netns) {
+        PlanRouter at;
+        at.netns = netns;
+        take_memories(rules_of(netns), at);
+        const auto services = request_.services.size();
+        if (at.stopped_by_memory.empty() || at.passed_by_memory.empty()) return;
+        plan_.changed.resize(services);
+        for (std::size_t i = 0; i < services; ++i) {
+            const auto number = at.stopped_by_memory[i];
+            if (number == 0 || at.passed_by_memory[i] == 0 || plan_.changed[i] != 0) continue;
+            if (plan_.changing.size() < kMost) plan_.changing.push_back(at.memories[number - 1U]);
+            plan_.changed[i] = static_cast<std::uint8_t>(plan_.changing.size());
+        }
+    }
+
     /// The first rule that may concern a service stays.
     void enter(const ServiceRange& range, std::uint8_t number,
                std::vector<std::uint8_t>& numbers) const {
         const auto& services = request_.services;
         numbers.resize(services.size());
         for (std::size_t i = 0; i < services.size(); ++i)
-            if (numbers[i] == 0 && may_meet(range, services[i])) numbers[i] = number;
+            if (numbers[i] == 0 && range.may_have(services[i])) numbers[i] = number;
     }
 
     /// A meter enters whom it counts, which matters only if another rule looks there too.

@@ -10,7 +10,8 @@
 
 namespace ksms {
 
-/// Fills PlanRouter::limits and memories, Plan::dscp_filtered and spared, and warns of rules that
+/// Fills limits and memories of sources, segments and routers, Plan::dscp_filtered, sorted and
+/// spared, and warns of rules that
 /// remember a probe. Rules that cannot be read may say anything: a warning has why.
 void survey_firewalls(Network& network, const ScanRequest& request, Plan& plan);
 

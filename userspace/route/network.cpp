@@ -8,6 +8,8 @@
 #include <map>
 #include <set>
 
+#include "bpf/attach.hpp"
+#include "guard/guard.hpp"
 #include "os/firewall_rules.hpp"
 #include "route/request.hpp"
 
@@ -58,6 +60,28 @@ public:
 
     Result<FirewallRules> firewall(std::size_t number, int family) override {
         return firewall_rules(netns(number), family);
+    }
+
+    Result<bool> sorts_packets(std::size_t number) override {
+        auto& node = *nodes_.at(number);
+        KSMS_TRY(auto* netlink, socket(node));
+        KSMS_TRY(bool found, ksms::sorts_packets(*netlink, kFilterName));
+        KSMS_TRY(const auto* known, interfaces(number));
+        if (found) return true;
+        KSMS_CHECK(in_netns(node.netns, [&]() -> Status {
+            for (const auto& link : known->links) {
+                KSMS_TRY(auto programs, tcx_programs(link.ifindex, KSMS_INGRESS));
+                KSMS_TRY(const auto egress, tcx_programs(link.ifindex, KSMS_EGRESS));
+                programs.insert(programs.end(), egress.begin(), egress.end());
+                if (link.xdp_program != 0) programs.push_back(link.xdp_program);
+                for (const auto program : programs) {
+                    KSMS_TRY(const bool own, is_own_program(program));
+                    found |= !own;
+                }
+            }
+            return {};
+        }));
+        return found;
     }
 
     Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {

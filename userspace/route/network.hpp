@@ -37,6 +37,9 @@ public:
     virtual Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) = 0;
     /// What the firewall there says about a scan.
     virtual Result<FirewallRules> firewall(std::size_t number, int family) = 0;
+    /// Does a filter, a queueing discipline or a program of somebody else's treat packets there by
+    /// what is in them?
+    virtual Result<bool> sorts_packets(std::size_t number) = 0;
     virtual Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) = 0;
     /// The entries of one routing table; without the kernel's strict checking
     /// (NETLINK_GET_STRICT_CHK) those of the others too, so look at `table`.

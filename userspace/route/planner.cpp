@@ -358,12 +358,15 @@ bool same_way(const Plan& a, const PlanPath& first, const Plan& b, const PlanPat
 
 }  // namespace
 
-void note_dscp_routed(const Plan& marked, Plan& plain) {
-    if (marked.path_of.size() != plain.path_of.size()) return;
-    plain.dscp_routed.resize(plain.path_of.size());
+bool note_dscp_routed(const Plan& marked, Plan& plain) {
+    if (marked.path_of.size() != plain.path_of.size()) return true;
+    std::vector<bool> routed;
     for (std::size_t i = 0; i < plain.path_of.size(); ++i)
-        plain.dscp_routed[i] = !same_way(plain, plain.paths[plain.path_of[i]], marked,
-                                         marked.paths[marked.path_of[i]]);
+        routed.push_back(!same_way(plain, plain.paths[plain.path_of[i]], marked,
+                                   marked.paths[marked.path_of[i]]));
+    if (std::ranges::find(routed, true) == routed.end()) return false;
+    plain.dscp_routed = std::move(routed);
+    return true;
 }
 
 Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_t tos,

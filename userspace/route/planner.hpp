@@ -29,7 +29,8 @@ Result<Plan> make_plan(Network& network, const ScanRequest& request, std::uint8_
 Result<Plan> make_isolated_plan(Network& network, const ScanRequest& request, std::uint8_t tos,
                                 std::uint16_t source_port);
 /// Notes in a plan whom the mark would lead another way. @param marked  the plan made with the mark
-void note_dscp_routed(const Plan& marked, Plan& plain);
+/// @return whether it would lead anything
+bool note_dscp_routed(const Plan& marked, Plan& plain);
 /// What no plan can be made of.
 Status check_addresses(const ScanRequest& request);
 

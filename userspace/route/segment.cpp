@@ -127,6 +127,11 @@ bool is_tunnel(const Link& link) {
     return !link.loopback && !wired.contains(link.kind) && !stands_upon(link) && !is_bundle(link);
 }
 
+bool carries_in_another(const Link& link) {
+    static const std::set<std::string> bare{"dummy", "ifb", "nlmon", "vcan", "tun"};
+    return is_tunnel(link) && !bare.contains(link.kind);
+}
+
 Result<Segment> segment_of(Network& network, std::size_t netns, std::uint32_t ifindex) {
     return Walker(network).from(netns, ifindex);
 }

@@ -26,6 +26,9 @@ struct Segment {
 /// …
 [[nodiscard]] bool is_tunnel(const Link& link);
 
+/// A tunnel whose packets go on in packets of the kernel's.
+[[nodiscard]] bool carries_in_another(const Link& link);
+
 /// Of a tunnel: every other link of its kind on this machine may be an end.
 Result<Segment> segment_of(Network& network, std::size_t netns, std::uint32_t ifindex);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The stages before the first probe.
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -55,16 +56,19 @@ Result<Planned> plan_round(const Round& round) {
 }
 
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp) {
-    const auto caught = planned.plan.routed_dscps;
+    auto& plan = planned.plan;
     const auto as = round.request.traffic_dscp().value();
-    const bool routed = ((caught >> dscp | caught >> as) & 1) != 0;
-    // Who names one may know of a filter or a program that looks at it.
-    const bool looked_at = routed || !planned.plan.dscp_filtered.empty() || round.request.as_dscp;
+    const bool by_rule = ((plan.routed_dscps >> dscp | plan.routed_dscps >> as) & 1) != 0;
+    // Who names one may know of a program that looks at it.
+    bool looked_at =
+        by_rule || plan.sorted || !plan.dscp_filtered.empty() || round.request.as_dscp.has_value();
+    // A route with a TOS, which IPv4 has, shows only in the answer.
+    if (by_rule || (!looked_at && round.request.source.family == AF_INET)) {
+        const auto marked = make_plan(*planned.network, round.request, Dscp(dscp).tos(),
+                                      planned.source_port, round.detours);
+        looked_at |= !marked || note_dscp_routed(*marked, plan);
+    }
     planned.carried = looked_at ? as : dscp;
-    if (!routed) return planned;
-    const auto marked = make_plan(*planned.network, round.request, Dscp(dscp).tos(),
-                                  planned.source_port, round.detours);
-    if (marked) note_dscp_routed(*marked, planned.plan);
     return planned;
 }
 

@@ -47,6 +47,7 @@ public:
         FirewallRules firewall;
         std::vector<IpsecPolicy> policies;
         bool forwards{false};
+        bool sorts{false};
     };
 
     std::size_t node(const std::string& name, bool router) {
@@ -99,6 +100,7 @@ public:
     Result<FirewallRules> firewall(std::size_t number, int) override {
         return nodes_[number].firewall;
     }
+    Result<bool> sorts_packets(std::size_t number) override { return nodes_[number].sorts; }
     Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {
         ++questions;
         auto& node = nodes_[number];
