@@ -107,6 +107,9 @@ struct Link {
     std::uint64_t sent_packets{0};  ///< IFLA_STATS64, tx_packets
 };
 Result<std::vector<Link>> links(Netlink& netlink);
+/// Those that packets come to the namespace by: neither loopback, nor ports of a bridge or a bond,
+/// which hand all to their master. A VRF's ports keep their packets and addresses.
+[[nodiscard]] std::vector<Link> own_links(std::vector<Link> all);
 
 struct InterfaceAddress {
     std::uint32_t ifindex{0};
