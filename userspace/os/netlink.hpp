@@ -147,6 +147,7 @@ struct RouteAnswer {
     bool several{false};   ///< several next hops; only seen in a whole route
     Prefix prefix;         ///< of a whole route: the table's entry; family 0: the default route
     std::uint32_t metric{0};
+    bool encapsulates{false};  ///< it puts packets into others (RTA_ENCAP: MPLS, SRv6, …)
     bool operator==(const RouteAnswer&) const = default;
 };
 /// A refusal of the kernel is an answer (`error`), not an error.
