@@ -83,8 +83,14 @@ int ksms_inject(struct xdp_md *xdp) {
     const struct ksms_config *installed = bpf_map_lookup_elem(&config, &zero);
     if (!what || !installed) return XDP_DROP;
     __u32 at = what->next++;
-    if (at >= what->count || at >= KSMS_INJECTION_PROBES) return XDP_DROP;
-    struct ksms_probe probe = {.dscp = what->dscp, .probe = what->probes[at]};
+    if (at >= what->count) return XDP_DROP;
+    struct ksms_probe probe = {.dscp = what->dscp};
+    if (what->consecutive)
+        probe.probe = what->probes[0] + at;
+    else if (at < KSMS_INJECTION_PROBES)
+        probe.probe = what->probes[at];
+    else
+        return XDP_DROP;
     probe.scan = ksms_active_scan(probe.dscp);
     if (!probe.scan || !probe.scan->services) return XDP_DROP;
     if (!ksms_find_service(&probe)) return XDP_DROP;

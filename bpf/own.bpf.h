@@ -60,10 +60,14 @@ static __always_inline bool ksms_find_service(struct ksms_probe *probe) {
 }
 
 /* Who sends a datagram's content back, as an echo service does, sends our token. It goes to the
- * scan's source, or comes from its destination, the other way round than a probe. */
+ * scan's source, or comes from its destination, the other way round than a probe, and so do its
+ * ports: a destination that forwards a probe elsewhere may also make itself its source. */
 static __always_inline bool ksms_is_echo(const struct ksms_packet *packet,
-                                         const struct ksms_scan *scan) {
+                                         const struct ksms_probe *probe) {
+    const struct ksms_scan *scan = probe->scan;
     if (packet->protocol != IPPROTO_UDP) return false;
+    if (packet->source_port != probe->port && packet->destination_port != probe->source_port)
+        return false;
     if (ksms_same_address(packet->source, scan->destination))
         return !ksms_same_address(packet->destination, scan->destination);
     return ksms_same_address(packet->destination, scan->source) &&
@@ -79,7 +83,6 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
     probe->probe = ksms_token_probe(token);
     const struct ksms_scan *scan = probe->scan = ksms_active_scan(probe->dscp);
     if (!scan || packet->family != scan->family || probe->probe >= scan->probes) return false;
-    if (ksms_is_echo(packet, scan)) return false;
     bool source = ksms_same_address(packet->source, scan->source);
     bool destination = ksms_same_address(packet->destination, scan->destination);
     if (ksms_token_check(token) != (scan->generation & 0xff)) {
@@ -89,6 +92,7 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
     /* A router that translates both ways leaves no address and no port as it was. 64 bits of a
      * datagram are ours already; of a SYN, the DSCP. */
     return ksms_find_service(probe) && packet->protocol == probe->protocol &&
+           !ksms_is_echo(packet, probe) &&
            (destination || source || packet->source_port == probe->source_port ||
             packet->destination_port == probe->port || packet->dscp == scan->carried ||
             packet->protocol == IPPROTO_UDP);

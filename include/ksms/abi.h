@@ -612,7 +612,7 @@ struct ksms_injection {
     ksms_u32 next; /* 0 */
     ksms_u8 ethernet[14];
     ksms_u8 sent; /* 1: the interface sends it to its peer; 0: it comes in by the interface */
-    ksms_u8 pad;
+    ksms_u8 consecutive; /* 1: probes[0], and those whose numbers follow it */
     struct ksms_injected_packet tcp, udp;
     ksms_u32 probes[KSMS_INJECTION_PROBES]; /* entry * services + service */
 };

@@ -70,14 +70,16 @@ bool Expecting::nothing_is_left(const Parsed& packet, const PacketSpec& sent) co
            packet.destination_port != sent.destination_port;
 }
 
-/// A datagram that comes from where the probe went, or goes to where it came from; not one that was
-/// only translated so.
+/// A datagram that comes from where the probe went, or goes to where it came from, by one of its
+/// ports at least; not one that was only translated so.
 bool Expecting::is_echo(const Parsed& packet, const PacketSpec& sent) {
     const auto from = of_family(sent.source, packet.family),
                to = of_family(sent.destination, packet.family);
     const bool back_from = packet.source == to && packet.destination != to;
     const bool back_to = packet.destination == from && packet.source != from && packet.source != to;
-    return packet.protocol == IPPROTO_UDP && (back_from || back_to);
+    const bool back_by_port =
+        packet.source_port == sent.destination_port || packet.destination_port == sent.source_port;
+    return packet.protocol == IPPROTO_UDP && (back_from || back_to) && back_by_port;
 }
 
 std::optional<ProbeKey> Expecting::probe_of(const Parsed& packet, Expectation& to) const {

@@ -70,6 +70,26 @@ TEST_CASE("a probe is found whatever NAT made of it") {
     });
 }
 
+TEST_CASE("the destination as a datagram's source: an echo by its port, else a probe passed on") {
+    with_every_tap([](Bench& bench, const TapProgram& program, ksms_store store) {
+        for (const int family : {4, 6}) {
+            const ScanSpec scan{.family = family, .store = store};
+            install(bench, program, scan);
+            PacketSpec packet = bench.probe(scan, IPPROTO_UDP);
+            const auto target = packet.destination;
+            packet.destination = address(family == 4 ? "10.9.9.2" : "2001:db8:9::2");
+            packet.source = target;
+            packet.destination_port = 8081;
+            bench.run(program, build(packet).frame);
+            CHECK(bench.tap_figures(program).own == 1);
+            packet.destination_port = packet.source_port;
+            packet.source_port = 53;
+            bench.run(program, build(packet).frame);
+            CHECK(bench.tap_figures(program).own == 1);
+        }
+    });
+}
+
 TEST_CASE("of a SYN a token alone is not enough, the mark must be there too") {
     with_every_tap([](Bench& bench, const TapProgram& program, ksms_store store) {
         const ScanSpec scan{.store = store};

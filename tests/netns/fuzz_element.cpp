@@ -32,7 +32,10 @@ constexpr Known kKnown[] = {
     {Element::queue, "queue", 6},
     {Element::foreign_tc, "foreign TC filter", 8},
     {Element::trap, "port scan trap", 4},
+    {Element::tunnel, "tunnel", 8},
 };
+
+constexpr int kTunnels = 24;  ///< link 24 + n: the tunnel behind router n
 
 bool has(const Network& network, int router, Element element) {
     return network.elements[static_cast<std::size_t>(router)].contains(element);
@@ -85,6 +88,30 @@ Fd idle_socket(const std::string& netns) {
     return fd;
 }
 
+/// The outer packets are of either family. The ends know each other: a firewall that stops the
+/// outer packets would stop who asks for neighbours too.
+void put_tunnel(lab::Lab& lab, const Network& network, int number) {
+    const int outer = network.seed % 2 == 0 ? 4 : 6, link = kTunnels + number;
+    const auto mac = [&](int host) { return fmt::format("02:00:00:01:{:02x}:{:02x}", link, host); };
+    for (const int host : {1, 2}) {
+        const int other = 3 - host;
+        const auto node = router(number + host - 1), name = fmt::format("tun{}", 2 - host);
+        const auto neighbour = [&](int family) {
+            return fmt::format("neigh add {} lladdr {} nud permanent dev {}",
+                               lab.address(family, link, other), mac(other), name);
+        };
+        lab.ip(node, {fmt::format("link add {} address {} type vxlan id {} dstport {} local {} "
+                                  "remote {}",
+                                  name, mac(host), number, kVxlanPort,
+                                  lab.address(outer, number + 1, host),
+                                  lab.address(outer, number + 1, other)),
+                      fmt::format("addr add {}/29 dev {}", lab.address(4, link, host), name),
+                      fmt::format("link set {} up", name), neighbour(4)});
+        lab.ip6(node, {fmt::format("addr add {}/64 dev {} nodad", lab.address(6, link, host), name),
+                       neighbour(6)});
+    }
+}
+
 void put_trap(const lab::Lab& lab, const std::string& node, const Service& service) {
     for (const int family : {4, 6})
         lab.nft(node, fmt::format(R"(table {0} trap {{
@@ -124,13 +151,16 @@ std::set<Element> some_elements(Random& random, int router, int routers) {
         if (random.chance(known.percent)) elements.insert(known.element);
     if (elements.contains(Element::bridge) && random.chance(50))
         elements.insert(Element::bridge_nf);
+    if (router == routers) elements.erase(Element::tunnel);
     // The next one must forward, and have a way of its own to the gateway that it answers for.
-    if (router + 1 >= routers) elements.erase(Element::proxy_arp);
+    if (router + 1 >= routers || elements.contains(Element::tunnel))
+        elements.erase(Element::proxy_arp);
     return elements;
 }
 
 void put_devices(lab::Lab& lab, const Network& network, int number) {
     const auto node = router(number);
+    if (has(network, number, Element::tunnel)) put_tunnel(lab, network, number);
     if (has(network, number, Element::macvlan))
         replace(lab, node, "eth1", "low1", "link add eth1 link low1 type macvlan mode bridge",
                 number + 1, 1);
@@ -146,10 +176,19 @@ void put_devices(lab::Lab& lab, const Network& network, int number) {
                                   on, table, on)});
 }
 
-std::string way_on(const lab::Lab& lab, const Network& network, int number, int family) {
+std::vector<std::string> ways_on(const lab::Lab& lab, const Network& network, int number,
+                                 int family) {
     if (family == 4 && has(network, number, Element::proxy_arp))
-        return "default via 169.254.1.1 dev eth1 onlink";
-    return "default via " + lab.address(family, number + 1, 2);
+        return {"default via 169.254.1.1 dev eth1 onlink"};
+    const auto next = lab.address(family, number + 1, 2);
+    if (!has(network, number, Element::tunnel)) return {"default via " + next};
+    return {"default via " + lab.address(family, kTunnels + number, 2),
+            lab.address(family, network.routers + 1, kSentinelHost) + " via " + next};
+}
+
+std::string way_back(const lab::Lab& lab, const Network& network, int number, int family) {
+    return lab.address(
+        family, has(network, number - 1, Element::tunnel) ? kTunnels + number - 1 : number, 1);
 }
 
 void forget_sources(const lab::Lab& lab, const Network& network) {

@@ -26,6 +26,7 @@ enum class Element {
     queue,          ///< NFQUEUE that lets everything pass, since nobody reads it
     foreign_tc,     ///< a filter of somebody else's in front of ours
     trap,           ///< whoever asks for the last service is locked out
+    tunnel,         ///< VXLAN to the next router
 };
 [[nodiscard]] const char* name_of(Element element);
 [[nodiscard]] const std::vector<Element>& all_elements();
@@ -34,14 +35,18 @@ struct Network;
 
 std::set<Element> some_elements(Random& random, int router, int routers);
 
-/// Those that replace interfaces: before there are routes.
+/// Those that make or replace interfaces: before there are routes.
 void put_devices(lab::Lab& lab, const Network& network, int router);
 /// The others.
 /// @return what must live as long as the network
 std::vector<Fd> put_elements(lab::Lab& lab, const Network& network, int router);
 /// Empties the lists of the traps.
 void forget_sources(const lab::Lab& lab, const Network& network);
-/// How the router leads on what is not for its own links: "default via …".
-std::string way_on(const lab::Lab& lab, const Network& network, int router, int family);
+/// How the router leads on what is not for its own links: "default via …", and more. What all
+/// firewalls let pass has a way of its own past a tunnel.
+std::vector<std::string> ways_on(const lab::Lab& lab, const Network& network, int router,
+                                 int family);
+/// The address of the router before, as this one sees it.
+std::string way_back(const lab::Lab& lab, const Network& network, int router, int family);
 
 }  // namespace ksms::fuzz

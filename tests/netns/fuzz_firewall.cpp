@@ -25,6 +25,7 @@ const std::vector<Hook>& hooks() {
         {"nat", "PREROUTING", 35, {dnat, dnat, redirect, accept}},
         {"mangle", "INPUT", 15, {drop, accept, mark}},
         {"filter", "INPUT", 30, {drop, accept, reject, reset}},
+        {"filter", "OUTPUT", 10, {drop, accept}},  // the outer packets of a tunnel
         {"mangle", "FORWARD", 25, {drop, accept, mark, Action::What::dscp, hop_limit}},
         {"filter", "FORWARD", 85, {drop, accept, accept, reject, reset, nothing}},
         {"mangle", "POSTROUTING", 30, {drop, accept, mark, Action::What::dscp}},

@@ -110,6 +110,10 @@ struct Surroundings {
 constexpr int kNobody = 6;
 /// The packets that must pass everything: the test itself goes by them.
 constexpr int kSentinelPort = 33434;
+/// The address on dst's link that they go to.
+constexpr int kSentinelHost = 4;
+/// Of the outer packets of tunnels.
+constexpr int kVxlanPort = 4789;
 
 Firewall random_firewall(Random& random, const Surroundings& around);
 

@@ -155,6 +155,9 @@ std::string for_iptables(const lab::Lab& lab, int family, const Firewall& firewa
         if (own) {
             text += fmt::format("-A {} -p udp --dport {} -j ACCEPT\n", name, kSentinelPort);
             if (family == 6) text += fmt::format("-A {} -p ipv6-icmp -j ACCEPT\n", name);
+            // A tunnel's packet that is translated away is no tunnel's any more.
+            if (chain.table == "nat")
+                text += fmt::format("-A {} -p udp --dport {} -j ACCEPT\n", name, kVxlanPort);
         }
         for (const Rule& rule : chain.rules)
             text += fmt::format("-A {} {}\n", name, line(rule, word));
@@ -191,8 +194,9 @@ std::string for_nft(const lab::Lab& lab, int family, const Firewall& firewall) {
             text += fmt::format("chain {} {{\n",
                                 own ? lower(chain.table + "_" + chain.hook) : chain.name);
             if (own)
-                text += fmt::format("{}; policy {};\nudp dport {} accept\n{}", hook_of(chain),
-                                    chain.drops ? "drop" : "accept", kSentinelPort,
+                text += fmt::format("{}; policy {};\nudp dport {{ {}{} }} accept\n{}",
+                                    hook_of(chain), chain.drops ? "drop" : "accept", kSentinelPort,
+                                    chain.table == "nat" ? fmt::format(", {}", kVxlanPort) : "",
                                     family == 6 ? "meta l4proto ipv6-icmp accept\n" : "");
             for (const Rule& rule : chain.rules) text += line(rule, word) + "\n";
             text += "}\n";

@@ -74,16 +74,34 @@ std::vector<std::string> traps_of(const lab::Lab& lab, const Network& network, i
 
 void add_routes(const lab::Lab& lab, const Network& network, int number) {
     for (const int family : {4, 6}) {
-        std::vector<std::string> lines{"route add " + way_on(lab, network, number, family)};
+        std::vector<std::string> lines;
+        if (number < network.routers)
+            for (const auto& way : ways_on(lab, network, number, family))
+                lines.push_back("route add " + way);
         if (number > 1)
             lines.push_back(fmt::format("route add {} via {}", lab.subnet(family, 1),
-                                        lab.address(family, number, 1)));
-        if (number == network.routers) lines.erase(lines.begin());
+                                        way_back(lab, network, number, family)));
         const auto more = traps_of(lab, network, number, family);
         lines.insert(lines.end(), more.begin(), more.end());
         if (lines.empty()) continue;
         family == 4 ? lab.ip(router(number), lines) : lab.ip6(router(number), lines);
     }
+}
+
+/// From the source, on two interfaces, of which a strict rp_filter would refuse one.
+bool comes_in_twice(const Network& network, int number) {
+    return number == network.second ||
+           network.elements[static_cast<std::size_t>(number - 1)].contains(Element::tunnel);
+}
+
+void add_second_source(lab::Lab& lab, const Network& network) {
+    if (network.second == 0) return;
+    constexpr int link = 30;
+    lab.host("src2");
+    lab.link({"src2", "eth1", 1}, {router(network.second), "eth2", 2}, link);
+    lab.ip("src2", {fmt::format("addr add {}/32 dev eth1", source(lab, 4)),
+                    fmt::format("addr add {}/128 dev eth1 nodad", source(lab, 6))});
+    lab.default_route("src2", link, 2);
 }
 
 }  // namespace
@@ -104,6 +122,7 @@ Network random_network(std::uint64_t seed) {
     network.echoes = random.chance(25);
     Surroundings around{0, network.routers, {network.dscp, network.as_dscp}, {}};
     for (const Service& one : network.services) around.ports.push_back(one.port);
+    around.ports.push_back(kVxlanPort);
     network.firewalls.resize(1);  // counted from 1
     network.traps.resize(1);
     network.strict.resize(1);
@@ -117,7 +136,17 @@ Network random_network(std::uint64_t seed) {
     }
     for (int link = 0; link <= network.routers + 1; ++link)
         network.bridged.push_back(random.chance(15));
+    if (random.chance(15)) network.second = 1 + random.below(network.routers);
+    for (int number = 1; number <= network.routers; ++number)
+        if (comes_in_twice(network, number))
+            network.strict[static_cast<std::size_t>(number)] = false;
     return network;
+}
+
+std::vector<Entry> entries_of(const Network& network) {
+    std::vector<Entry> entries{{"src", 1}};
+    if (network.second != 0) entries.push_back({"src2", network.second});
+    return entries;
 }
 
 std::string source(const lab::Lab& lab, int family) {
@@ -149,9 +178,10 @@ std::vector<Fd> build(lab::Lab& lab, const Network& network) {
     for (int number = 1; number < last; ++number) lab.router(router(number));
     lab.host("dst");
     for (int link = 1; link <= last; ++link) join(lab, network, link);
+    add_second_source(lab, network);
     for (int number = 1; number < last; ++number) put_devices(lab, network, number);
     // A second address, that a firewall may translate to, and one that every firewall lets through.
-    for (const int host : {3, 4})
+    for (const int host : {3, kSentinelHost})
         lab.ip("dst", {fmt::format("addr add {}/29 dev eth0", lab.address(4, last, host)),
                        fmt::format("addr add {}/64 dev eth0 nodad", lab.address(6, last, host))});
     lab.default_route("src", 1, 2);

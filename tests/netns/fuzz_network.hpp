@@ -42,7 +42,8 @@ struct Network {
     std::vector<Firewall> firewalls;
     std::vector<Trap> traps;
     std::vector<std::set<Element>> elements;  ///< by router
-    std::vector<bool> strict;                 ///< rp_filter
+    int second{0};  ///< the router that another namespace with the source's address is at; 0: none
+    std::vector<bool> strict;  ///< rp_filter
     Goal goal{Goal::host};
     bool echoes{false};  ///< dst sends every datagram back
     int dscp{0};         ///< of the scan
@@ -51,6 +52,13 @@ struct Network {
 };
 
 Network random_network(std::uint64_t seed);
+
+/// Where packets come from: a namespace, and the first router behind it.
+struct Entry {
+    std::string node;
+    int router;
+};
+[[nodiscard]] std::vector<Entry> entries_of(const Network& network);
 
 /// @return what must live as long as the network
 std::vector<Fd> build(lab::Lab& lab, const Network& network);

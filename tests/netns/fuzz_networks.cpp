@@ -22,6 +22,8 @@ using namespace ksms::fuzz;
 using ksms::lab::Lab;
 using ksms::lab::Scan;
 
+constexpr const char* kSeveralEntries = "several entries";
+
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
     const char* text = std::getenv(variable);
     return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
@@ -35,9 +37,9 @@ std::string endpoint(const std::string& address, int port) {
 /// Holds one scan against the truth, service by service and router by router.
 class Comparison {
 public:
-    Comparison(const Lab& lab, const Network& network, Mode mode, const Truth& truth,
-               const Scan& scan)
-        : lab_(lab), network_(network), mode_(mode), truth_(truth), scan_(scan) {}
+    Comparison(const Lab& lab, const Network& network, Mode mode, const Entry& entry,
+               const Truth& truth, const Scan& scan)
+        : lab_(lab), network_(network), mode_(mode), entry_(entry), truth_(truth), scan_(scan) {}
 
     /// @return what differs, "" for nothing
     std::string run() {
@@ -75,10 +77,11 @@ private:
         const auto& [protocol, port] = network_.services[i];
         std::string stopped_at;
         bool known = true;
-        for (int number = 1; number <= network_.routers; ++number) {
-            where_ = fmt::format("{}/{} at {}", port, protocol, router(number));
+        for (int number = entry_.router; number <= network_.routers; ++number) {
+            where_ =
+                fmt::format("{}/{} from {} at {}", port, protocol, entry_.node, router(number));
             const auto& at = truth_.services[i][static_cast<std::size_t>(number)];
-            const auto row = scan_.at(router(number), protocol, port);
+            const auto row = scan_.at(router(number), protocol, port, entry_.node);
             const auto verdict = expected(number, at);
             if ((mode_ == Mode::isolated || stopped_at.empty()) != at.in.there) {
                 complain("the truth itself", stopped_at.empty() ? "in" : "nothing", "the other");
@@ -90,15 +93,16 @@ private:
                 known &= verdict != "UNKNOWN";
             }
         }
-        where_ = fmt::format("{}/{} end to end", port, protocol);
-        const auto end = scan_.end(protocol, port);
+        where_ = fmt::format("{}/{} from {}, end to end", port, protocol, entry_.node);
+        const auto end = scan_.end(protocol, port, entry_.node);
         // A trap that the burst set off stops what passed alone, and the other way round.
         if (is_trapped_before(network_.routers)) return;
         if (!known && stopped_at.empty()) return;
         if (!stopped_at.empty() && text(end["reason"]) == "not_sent:next-hop-missing") return;
         same("result", stopped_at.empty() ? "YES" : "NO", end["result"].get<std::string>());
         same("stopped_at", stopped_at, text(end["stopped_at"]));
-        reached(i, stopped_at.empty());
+        // Whether it was reached is told of all entries together.
+        if (network_.second == 0) reached(i, stopped_at.empty());
     }
 
     /// A router behind a stop has a row, unless the path ends before it.
@@ -116,11 +120,13 @@ private:
                 const nlohmann::json& row) {
         for (const auto element : network_.elements[static_cast<std::size_t>(number)])
             ++elements_[name_of(element)];
-        if (row.is_null()) {
+        if (network_.second != 0) ++elements_[kSeveralEntries];
+        // What a trap has stopped does not show a way that a translation leads.
+        if (row.is_null() && !is_trapped_before(number)) {
             complain("verdict", verdict, "no row");
             return;
         }
-        if (may_be_unknown(number, row)) {
+        if (row.is_null() || may_be_unknown(number, row)) {
             ++verdicts_["UNKNOWN behind a trap"];
             return;
         }
@@ -128,8 +134,11 @@ private:
             ++verdicts_["UNKNOWN, no next hop"];
             return;
         }
-        if (may_have_changed(verdict, row)) {
-            ++verdicts_["UNKNOWN, changed before"];
+        // A router before it changes what did not come to it: the plain packet does not know
+        // either, and which changes matter is for a scan to say.
+        if (verdict == "UNKNOWN" || text(row["reason"]) == "not_sent:changed-before") {
+            ++verdicts_[verdict == "UNKNOWN" ? "(a plain packet knows neither)"
+                                             : "UNKNOWN, changed before"];
             return;
         }
         ++verdicts_[verdict];
@@ -155,10 +164,11 @@ private:
         from = from.substr(0, from.rfind(':'));
         if (from.starts_with('[')) from = from.substr(1, from.size() - 2);
         // Two that a router translates to one destination differ in their source ports then, and
-        // which of them was first depends on the order of all routers' packets.
+        // which of them was first depends on the order of all packets. The same does an echo that
+        // comes when the scan has forgotten its connection, at a router that masquerades it.
         const auto original = scan_.field("source").get<std::string>();
-        if (mode_ == Mode::isolated && source == original) source.clear();
-        if (mode_ == Mode::isolated && from == original) from.clear();
+        if (source == original) source.clear();
+        if (from == original) from.clear();
         same("translated-source", source, from);
         same("local", !at.out.there && number == network_.routers ? "yes" : "no",
              has_note(row, "local") ? "yes" : "no");
@@ -167,12 +177,6 @@ private:
     /// Translated to an address that nobody has: a scan does not know who would answer.
     static bool may_be_nobody(const std::string& verdict, const nlohmann::json& row) {
         return verdict == "NO" && text(row["reason"]) == "not_sent:next-hop-missing";
-    }
-
-    /// What a router before it changes did not come to it: neither the plain packet nor the scan
-    /// knows, and which changes matter is for each to say.
-    static bool may_have_changed(const std::string& verdict, const nlohmann::json& row) {
-        return verdict == "UNKNOWN" || text(row["reason"]) == "not_sent:changed-before";
     }
 
     /// A rule that remembers may have answered a scan's earlier packets.
@@ -238,6 +242,7 @@ private:
     const Lab& lab_;
     const Network& network_;
     Mode mode_;
+    const Entry& entry_;
     const Truth& truth_;
     const Scan& scan_;
     std::string where_, wrong_;
@@ -257,8 +262,7 @@ public:
     /// @return what is wrong, "" if nothing is
     std::string check(std::uint64_t seed, Mode mode) {
         auto network = random_network(seed);
-        // Its packets are sent from the bridges.
-        if (mode == Mode::isolated) network.bridged.assign(network.bridged.size(), true);
+        if (mode == Mode::isolated) simplify(network);
         const auto held = build(lab_, network);
         std::vector<ksms::Fd> services;
         std::vector<int> sockets;
@@ -285,9 +289,20 @@ public:
     [[nodiscard]] std::string script() const { return lab_.script(); }
 
 private:
+    /// The packets of the truth are sent from the bridges, and none into a tunnel.
+    static void simplify(Network& network) {
+        network.bridged.assign(network.bridged.size(), true);
+        network.second = 0;
+        for (auto& elements : network.elements) elements.erase(Element::tunnel);
+    }
+
     std::string check(const Network& network, int family, Mode mode) {
-        const auto truth = observe(lab_, network, family, mode);
-        forget_sources(lab_, network);
+        const auto entries = entries_of(network);
+        std::vector<Truth> truths;
+        for (const auto& entry : entries) {
+            truths.push_back(observe(lab_, network, family, mode, entry));
+            forget_sources(lab_, network);
+        }
         const std::string name = mode == Mode::path ? "path" : "isolated";
         const auto from = source(lab_, family), to = destination(lab_, network, family);
         std::vector<std::string> more{"--dscp", std::to_string(network.dscp), "--mode", name};
@@ -297,10 +312,13 @@ private:
             more.push_back(std::to_string(network.as_dscp));
         }
         const auto scan = ksms::lab::scan(lab_, from, to, ports(network), more);
-        Comparison comparison(lab_, network, mode, truth, scan);
-        const auto wrong = comparison.run();
-        for (const auto& [verdict, count] : comparison.verdicts()) verdicts_[verdict] += count;
-        for (const auto& [element, count] : comparison.elements()) elements_[element] += count;
+        std::string wrong;
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            Comparison comparison(lab_, network, mode, entries[i], truths[i], scan);
+            wrong += comparison.run();
+            for (const auto& [verdict, count] : comparison.verdicts()) verdicts_[verdict] += count;
+            for (const auto& [element, count] : comparison.elements()) elements_[element] += count;
+        }
         if (wrong.empty()) return {};
         return fmt::format("{}ksmsctl scan -s {} -d {} -P {} {}\n{}\n", wrong, from, to,
                            ports(network), fmt::join(more, " "), scan.text());
@@ -335,9 +353,11 @@ void fuzz(std::uint64_t seed, std::uint64_t count, Mode mode) {
         std::printf("%-30s %6d rows %5.1f %%\n", what, times, 100.0 * times / std::max(rows, 1));
     };
     for (const auto& [verdict, times] : verdicts) print(verdict.c_str(), times);
-    for (const auto element : all_elements()) {
-        const auto found = networks.elements().find(name_of(element));
-        print(name_of(element), found == networks.elements().end() ? 0 : found->second);
+    std::vector<const char*> elements{kSeveralEntries};
+    for (const auto element : all_elements()) elements.push_back(name_of(element));
+    for (const char* element : elements) {
+        const auto found = networks.elements().find(element);
+        print(element, found == networks.elements().end() ? 0 : found->second);
     }
     CHECK(verdicts.contains("YES"));
     CHECK(verdicts.contains("NO"));

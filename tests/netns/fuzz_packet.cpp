@@ -121,6 +121,9 @@ std::optional<PlainPacket> read_packet(std::span<const std::uint8_t> ip) {
     const int protocol = family == 4 ? ip[9] : ip[6];
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) return std::nullopt;
     const auto transport = ip.subspan(header);
+    constexpr std::size_t outer = 8 + 8 + 14;  // UDP, VXLAN (RFC 7348), Ethernet
+    if (protocol == IPPROTO_UDP && get16(transport, 2) == kVxlanPort && transport.size() > outer)
+        return read_packet(transport.subspan(outer));
     const auto number = read_number(protocol, transport);
     if (!number) return std::nullopt;
     const std::size_t width = family == 4 ? 4 : 16;

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <functional>
 #include <list>
+#include <set>
 #include <stdexcept>
 
 #include "fuzz_packet.hpp"
@@ -45,12 +46,13 @@ public:
         bool out;
     };
 
-    /// @param in, out  interfaces; "": every one
-    explicit Sniffer(const std::string& netns, const std::string& in = {},
+    /// @param in, out  interfaces; {}, "": every one
+    explicit Sniffer(const std::string& netns, const std::vector<std::string>& in = {},
                      const std::string& out = {}) {
         lab::inside(netns, [&] {
             fd_ = open_socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL));
-            if (!in.empty()) in_ = static_cast<int>(::if_nametoindex(in.c_str()));
+            for (const auto& name : in)
+                in_.insert(static_cast<int>(::if_nametoindex(name.c_str())));
             if (!out.empty()) out_ = static_cast<int>(::if_nametoindex(out.c_str()));
         });
     }
@@ -65,7 +67,7 @@ public:
             if (got <= 0) return seen_;
             const bool came = from.sll_pkttype == PACKET_HOST,
                        left = from.sll_pkttype == PACKET_OUTGOING;
-            const bool ours = (came && (in_ == 0 || in_ == from.sll_ifindex)) ||
+            const bool ours = (came && (in_.empty() || in_.contains(from.sll_ifindex))) ||
                               (left && (out_ == 0 || out_ == from.sll_ifindex));
             const auto packet =
                 ours ? read_packet(std::span(buffer.data(), static_cast<std::size_t>(got)))
@@ -90,7 +92,8 @@ public:
 
 private:
     Fd fd_;
-    int in_{0}, out_{0};
+    std::set<int> in_;
+    int out_{0};
     std::vector<Seen> seen_;
 };
 
@@ -185,12 +188,13 @@ void send_from_link(const lab::Lab& lab, int number, const PlainPacket& packet) 
 
 class Observation {
 public:
-    Observation(const lab::Lab& lab, const Network& network, int family)
-        : lab_(lab), network_(network), family_(family), dst_(lab.netns("dst")) {
+    Observation(const lab::Lab& lab, const Network& network, int family, const Entry& entry)
+        : lab_(lab), network_(network), family_(family), entry_(entry), dst_(lab.netns("dst")) {
         for (int number = 1; number <= network.routers; ++number) {
             const auto& beside = network.elements[static_cast<std::size_t>(number)];
-            sniffers_.emplace_back(lab.netns(router(number)),
-                                   beside.contains(Element::bridge) ? "port0" : "eth0",
+            std::vector<std::string> in{beside.contains(Element::bridge) ? "port0" : "eth0"};
+            if (network.second == number) in.emplace_back("eth2");
+            sniffers_.emplace_back(lab.netns(router(number)), in,
                                    beside.contains(Element::macvlan) ? "low1" : "eth1");
             delivered_.emplace_back(lab.netns(router(number)), family);
         }
@@ -200,27 +204,30 @@ public:
         const OneProcessor in_order;
         const int last = network_.routers + 1;
         // Whoever is next is resolved before, so that no packet waits and is overtaken.
-        sentinel("src", source(lab_, family_), lab_.address(family_, last, 4));
-        for (const int host : {2, 3, 4})
+        sentinel(entry_.node, source(lab_, family_), lab_.address(family_, last, kSentinelHost));
+        for (const int host : {2, 3, kSentinelHost})
             if (!is_trapped(host))
                 sentinel(router(last - 1), lab_.address(family_, last, 1),
                          lab_.address(family_, last, host));
         send_all(mode);
-        sentinel("src", source(lab_, family_), lab_.address(family_, last, 4));
+        sentinel(entry_.node, source(lab_, family_), lab_.address(family_, last, kSentinelHost));
         return collect(mode);
     }
 
 private:
     void send_all(Mode mode) {
         for (std::size_t i = 0; i < network_.services.size(); ++i) {
-            if (mode == Mode::path) send(lab_, "src", packet(0, i));
+            if (mode == Mode::path) send(lab_, entry_.node, packet(0, i));
             for (int at = 1; mode == Mode::isolated && at <= network_.routers; ++at)
                 send_from_link(lab_, at, packet(at, i));
         }
     }
 
-    static std::uint32_t number(int into, std::size_t service) {
-        return static_cast<std::uint32_t>(into) << 8U | static_cast<std::uint32_t>(service);
+    /// Another one for each entry.
+    [[nodiscard]] std::uint32_t number(int into, std::size_t service) const {
+        const auto from = entry_.node == "src" ? 0U : 0x80U;
+        return (from | static_cast<std::uint32_t>(into)) << 8U |
+               static_cast<std::uint32_t>(service);
     }
 
     /// @param into  the router that it is sent to; each has connections of its own
@@ -230,7 +237,7 @@ private:
                 .protocol = service.protocol,
                 .source = source(lab_, family_),
                 .destination = destination(lab_, network_, family_),
-                .source_port = kSourcePort + into,
+                .source_port = kSourcePort + into + (entry_.node == "src" ? 0 : 100),
                 .port = service.port,
                 .dscp = network_.as_dscp,
                 .number = number(into, i)};
@@ -304,6 +311,7 @@ private:
     const lab::Lab& lab_;
     const Network& network_;
     int family_;
+    const Entry& entry_;
     Sniffer dst_;
     std::list<Sniffer> sniffers_;
     std::list<Delivered> delivered_;
@@ -336,9 +344,10 @@ private:
 
 }  // namespace
 
-Truth observe(const lab::Lab& lab, const Network& network, int family, Mode mode) {
+Truth observe(const lab::Lab& lab, const Network& network, int family, Mode mode,
+              const Entry& entry) {
     const Neighbour neighbour(lab, network, family);
-    return Observation(lab, network, family).run(mode);
+    return Observation(lab, network, family, entry).run(mode);
 }
 
 }  // namespace ksms::fuzz

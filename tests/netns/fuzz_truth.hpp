@@ -40,6 +40,7 @@ struct Truth {
 };
 
 /// @throw std::runtime_error  the network itself does not work
-Truth observe(const lab::Lab& lab, const Network& network, int family, Mode mode);
+Truth observe(const lab::Lab& lab, const Network& network, int family, Mode mode,
+              const Entry& entry);
 
 }  // namespace ksms::fuzz

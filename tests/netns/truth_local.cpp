@@ -215,3 +215,24 @@ TEST_CASE("truth: a socket filter refuses what the router let in") {
 TEST_CASE("truth: a socket whose receive buffer is full refuses what the router let in") {
     check_refused_by_socket(true, GENERATE(4, 6));
 }
+
+TEST_CASE("truth: a destination that passes a datagram on under its own address") {
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_two(lab);
+    const auto target = lab.address(family, 3, 1);
+    given("the datagram comes to the host behind", [&] {
+        lab.rules("r2", Firewall::iptables_legacy,
+                  "*nat\n-A PREROUTING -p udp -j DNAT --to-destination " +
+                      two_destination(lab, family) +
+                      "\n-A POSTROUTING -o eth1 -j MASQUERADE\nCOMMIT\n",
+                  family);
+        return observe(lab, target, {{"udp", 53}}) == std::vector<bool>{true};
+    });
+    for (const auto& asked : in_every_way()) {
+        const auto result = ask(lab, two_source(lab, family), target, "53/udp", asked);
+        INFO("IPv" << family << ", " << asked.name << "\n" << result.text());
+        for (const char* router : {"r1", "r2"}) CHECK(result.verdict(router, "udp", 53) == "YES");
+        CHECK(result.result("udp", 53) == "YES");
+    }
+}

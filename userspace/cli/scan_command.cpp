@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/dscp.hpp"
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
 #include "os/process.hpp"
@@ -23,7 +22,7 @@ namespace {
 
 Result<int> dry_run(Context& context, const ScanRequest& request) {
     KSMS_TRY(const auto network, kernel_network(false, request));
-    KSMS_TRY(auto plan, make_plan(*network, request, Dscp(request.as_dscp.value_or(0)).tos()));
+    KSMS_TRY(auto plan, make_plan(*network, request, request.traffic_dscp().tos()));
     survey_firewalls(*network, request, plan);
     for (const auto& warning : plan.warnings) context.console.warn(warning);
     const auto width = context.console.width();

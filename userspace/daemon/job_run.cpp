@@ -97,7 +97,7 @@ public:
         hooks.so_far = [this](const Report& report) { tell_verdict(report, 0, true); };
         hooks.leased = leased();
         hooks.stop = &stop_;
-        hooks.planned = [this, keep = request.hooks == TapHooks::tc](
+        hooks.planned = [this, keep = request.tap == TapHooks::tc](
                             const Plan& plan, const Network& network) -> Status {
             KSMS_CHECK(allows(namespaces_, plan));
             if (keep) bench_.keep(plan, network);

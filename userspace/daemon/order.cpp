@@ -36,10 +36,10 @@ auto members(Either<RegistryLimits> auto& of) {
 }
 auto members(Either<ScanRequest> auto& of) {
     auto& [source, destination, services, source_netns, routers, all_netns, entry_only, isolated,
-           assume_next_hop, inject, hooks, timeout, deadline, retries, rate, job, dscp, user, wait,
+           assume_next_hop, inject, tap, timeout, deadline, retries, rate, job, dscp, user, wait,
            limits, way, gentle, as_dscp, drops, sudo_uid] = of;
     return std::tie(source, destination, services, source_netns, routers, all_netns, entry_only,
-                    isolated, assume_next_hop, inject, hooks, timeout, deadline, retries, rate, job,
+                    isolated, assume_next_hop, inject, tap, timeout, deadline, retries, rate, job,
                     dscp, user, wait, limits, way, gentle, as_dscp, drops, sudo_uid);
 }
 auto members(Either<Order> auto& of) {

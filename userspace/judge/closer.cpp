@@ -9,17 +9,19 @@ namespace {
 
 using Kind = TrailEvent::Kind;
 
-/// What the packet was when it was last seen without another one around it.
-const TrailEvent* unwrapped(const Visit& visit, const TrailEvent& event) {
+/// What the packet was when it was last seen without another one around it, maybe at an earlier
+/// router.
+const TrailEvent* unwrapped(const OwnWay& way, const TrailEvent& event) {
     const TrailEvent* found = nullptr;
-    for (const auto& each : visit.events) {
-        if (!each.wrapped) found = &each;
-        if (&each == &event) break;
-    }
+    for (const auto& visit : way.visits)
+        for (const auto& each : visit.events) {
+            if (!each.wrapped) found = &each;
+            if (&each == &event) return found;
+        }
     return found;
 }
 
-void add(const Visit& visit, const TrailEvent& event, std::uint32_t ifindex, const SentAs& sent,
+void add(const OwnWay& way, const TrailEvent& event, std::uint32_t ifindex, const SentAs& sent,
          Sighting& sighting) {
     if (sighting.packets++ == 0) {
         sighting.first = event.at;
@@ -27,7 +29,7 @@ void add(const Visit& visit, const TrailEvent& event, std::uint32_t ifindex, con
     }
     sighting.last = event.at;
     sighting.seen_dscp = sent.dscp;
-    const auto* seen = unwrapped(visit, event);
+    const auto* seen = unwrapped(way, event);
     if (seen == nullptr) return;
     sighting.seen_dscp = seen->dscp;
     sighting.remarked = seen->dscp != sent.dscp;
@@ -115,7 +117,7 @@ private:
 
     bool at_source(const Visit& visit) {
         if (const auto* out = departure(visit, entry_.interfaces, path_.leaves.ifindex))
-            add(visit, *out, out->ifindex, sent_, evidence_.source);
+            add(way_, *out, out->ifindex, sent_, evidence_.source);
         if (const auto* drop = visit.last(Kind::dropped)) evidence_.source_drop = drop->drop;
         return true;
     }
@@ -131,15 +133,15 @@ private:
         const bool made_here = place == 0 && !entry_.injection;
         const auto ingress = planned == nullptr ? 0 : planned->ingress.ifindex;
         if (const auto* in = visit.first(Kind::came_in))
-            add(visit, *in, arrival(visit, *in, ingress), sent_, seen.in);
+            add(way_, *in, arrival(visit, *in, ingress), sent_, seen.in);
         else if (!made_here && visit.last(Kind::dropped) != &visit.events.front())
-            add(visit, visit.events.front(), ingress, sent_,
+            add(way_, visit.events.front(), ingress, sent_,
                 seen.in);  // an upper device took it without a word (macvlan)
         const auto* drop = visit.last(Kind::dropped);
         if (drop != nullptr) seen.drop = drop->drop;
         seen.accepted |= visit.last(Kind::accepted) != nullptr;
         if (const auto* routed = visit.last(Kind::routed)) {
-            add(visit, *routed, routed->ifindex, sent_, seen.out);
+            add(way_, *routed, routed->ifindex, sent_, seen.out);
             seen.out.packets = 0;  // where to, if it goes
         }
         if (drop != nullptr || (last && way_.end != OwnWay::End::sent_on)) return true;
@@ -148,19 +150,26 @@ private:
         if (out != nullptr) {
             // What it carries when it is out of the router; on a tunnel's own device, when it came
             // there.
-            add(visit, *out, out->ifindex, sent_, seen.out);
+            add(way_, *out, out->ifindex, sent_, seen.out);
         } else if (!last) {
-            add(visit, visit.events.back(), 0, sent_, seen.out);
+            add(way_, visit.events.back(), 0, sent_, seen.out);
         }
         return true;
     }
 
     bool at_host(const Visit& visit, std::size_t host) {
-        const auto& first = visit.events.front();
         evidence_.destination_host = host;
-        if (first.kind != Kind::dropped)
-            add(visit, first, first.ifindex, sent_, evidence_.destination);
-        if (const auto* drop = visit.last(Kind::dropped)) evidence_.destination_drop = drop->drop;
+        // What comes in another packet has arrived when it is taken out of that.
+        const auto arrived = std::ranges::find_if(visit.events, [](const TrailEvent& event) {
+            return event.kind != Kind::dropped && !event.wrapped;
+        });
+        if (arrived != visit.events.end())
+            add(way_, *arrived, arrived->ifindex, sent_, evidence_.destination);
+        if (const auto* drop = visit.last(Kind::dropped)) {
+            evidence_.destination_drop = drop->drop;
+            // The port that nobody listens at is the outer packet's.
+            if (drop->wrapped) evidence_.destination_drop.is.at_transport = false;
+        }
         return true;
     }
 

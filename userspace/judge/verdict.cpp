@@ -97,7 +97,8 @@ private:
         } else {
             never_came(row, seen_behind);
         }
-        if (row.answer.result == Verdict::no) stopped_by_ = static_cast<RouterIndex>(step.router);
+        if (row.answer.result == Verdict::no || row.answer.why == Why::next_hop_missing)
+            stopped_by_ = static_cast<RouterIndex>(step.router);
         verdict_.walk.push_back(std::move(row));
     }
 

@@ -27,17 +27,17 @@ bool is_control(const nlmsghdr* message) {
 }
 
 int error_of(const nlmsghdr* message) {
-    const int* error = nullptr;
+    int error = 0;
     if (message->nlmsg_type == NLMSG_ERROR) {
-        const auto* whole = fixed_part<nlmsgerr>(message);
-        if (whole == nullptr) return EBADMSG;
-        error = &whole->error;
+        const auto whole = fixed_part<nlmsgerr>(message);
+        if (!whole) return EBADMSG;
+        error = whole->error;
     } else if (message->nlmsg_type == NLMSG_DONE) {
-        error = fixed_part<int>(message);
+        error = fixed_part<int>(message).value_or(0);
     }
-    if (error == nullptr || *error == 0) return 0;
+    if (error == 0) return 0;
     constexpr int most = 4095;  // MAX_ERRNO, linux/err.h of the kernel
-    return *error < 0 && *error >= -most ? -*error : EBADMSG;
+    return error < 0 && error >= -most ? -error : EBADMSG;
 }
 
 std::string error_text(const nlmsghdr* message) {
@@ -45,8 +45,8 @@ std::string error_text(const nlmsghdr* message) {
     const std::size_t size = mnl_nlmsg_get_payload_len(message);
     std::size_t offset = sizeof(int);
     if (message->nlmsg_type == NLMSG_ERROR) {
-        const auto* error = fixed_part<nlmsgerr>(message);
-        if (error == nullptr) return {};
+        const auto error = fixed_part<nlmsgerr>(message);
+        if (!error) return {};
         offset = sizeof *error;
         // The payload of the request precedes them, unless NETLINK_CAP_ACK is set.
         if ((message->nlmsg_flags & NLM_F_CAPPED) == 0) {

@@ -260,8 +260,8 @@ bool concerns(std::uint8_t table_family, int family) {
 }  // namespace
 
 std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message) {
-    const auto* general = fixed_part<nfgenmsg>(message);
-    if (general == nullptr) return std::nullopt;
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general) return std::nullopt;
     const Attributes set(message, sizeof *general, NFTA_SET_MAX);
     const auto interval = slowest_of(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
     if (interval == nanoseconds(0)) return std::nullopt;
@@ -271,8 +271,8 @@ std::optional<NftLimitedSet> parse_nft_set(const nlmsghdr* message) {
 
 void parse_nft_scan_rule(const nlmsghdr* message, int family,
                          const std::vector<NftLimitedSet>& limited, FirewallRules& to) {
-    const auto* general = fixed_part<nfgenmsg>(message);
-    if (general == nullptr || !concerns(general->nfgen_family, family)) return;
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general || !concerns(general->nfgen_family, family)) return;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     const auto table = parts.text(NFTA_RULE_TABLE);
     const auto rule =

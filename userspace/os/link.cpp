@@ -18,8 +18,8 @@
 namespace ksms {
 
 std::optional<Link> parse_link(const nlmsghdr* message) {
-    const auto* info = fixed_part<ifinfomsg>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<ifinfomsg>(message);
+    if (!info) return std::nullopt;
     const Attributes attributes(message, sizeof *info, IFLA_MAX);
     Link link;
     link.ifindex = static_cast<std::uint32_t>(info->ifi_index);
@@ -51,8 +51,8 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
 }
 
 std::optional<InterfaceAddress> parse_interface_address(const nlmsghdr* message) {
-    const auto* info = fixed_part<ifaddrmsg>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<ifaddrmsg>(message);
+    if (!info) return std::nullopt;
     const Attributes attributes(message, sizeof *info, IFA_MAX);
     InterfaceAddress address;
     address.ifindex = info->ifa_index;

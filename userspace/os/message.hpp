@@ -9,6 +9,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -105,11 +107,14 @@ inline std::uint16_t nft_message(int message) {
     return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
 }
 
-/// The fixed part of a received message; nullptr if the message is too short.
+/// The fixed part of a received message; nothing if the message is too short. A copy: messages are
+/// aligned to 4 bytes, and some parts have members of 8.
 template <typename T>
-const T* fixed_part(const nlmsghdr* message) {
-    if (message->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(T)) return nullptr;
-    return static_cast<const T*>(mnl_nlmsg_get_payload(message));
+std::optional<T> fixed_part(const nlmsghdr* message) {
+    if (message->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(T)) return std::nullopt;
+    T part;
+    std::memcpy(&part, mnl_nlmsg_get_payload(message), sizeof part);
+    return part;
 }
 
 /// Whether the message is complete in the `left` bytes. mnl_nlmsg_ok() compares lengths as int and

@@ -31,8 +31,8 @@ std::string describe(const char* verb, const Address& address, const std::string
 std::optional<Neighbour> parse_neighbour(const nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWNEIGH && message->nlmsg_type != RTM_DELNEIGH)
         return std::nullopt;
-    const auto* info = fixed_part<ndmsg>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<ndmsg>(message);
+    if (!info) return std::nullopt;
     if (info->ndm_family != AF_INET && info->ndm_family != AF_INET6) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NDA_MAX);
     Neighbour neighbour;

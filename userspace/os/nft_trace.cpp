@@ -138,8 +138,8 @@ Status make_table(Netlink& owner, const std::vector<NftTraceMatch>& matches) {
 }  // namespace
 
 std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message) {
-    const auto* info = fixed_part<nfgenmsg>(message);
-    if (info == nullptr || message->nlmsg_type != nft_message(NFT_MSG_TRACE)) return std::nullopt;
+    const auto info = fixed_part<nfgenmsg>(message);
+    if (!info || message->nlmsg_type != nft_message(NFT_MSG_TRACE)) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NFTA_TRACE_MAX);
     NftTraceStep step;
     step.family = info->nfgen_family;

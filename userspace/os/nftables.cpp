@@ -18,8 +18,8 @@
 namespace ksms {
 
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message) {
-    const auto* info = fixed_part<nfgenmsg>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<nfgenmsg>(message);
+    if (!info) return std::nullopt;
     const Attributes attributes(message, sizeof *info, NFTA_CHAIN_MAX);
     NftChain chain;
     chain.family = info->nfgen_family;

@@ -38,8 +38,8 @@ std::string describe(const RouteQuestion& question, const std::string& netns) {
 }  // namespace
 
 std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
-    const auto* info = fixed_part<rtmsg>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<rtmsg>(message);
+    if (!info) return std::nullopt;
     const Attributes attributes(message, sizeof *info, RTA_MAX);
     RouteAnswer answer;
     answer.type = info->rtm_type;
@@ -65,8 +65,8 @@ std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
 }
 
 std::optional<RoutingRule> parse_routing_rule(const nlmsghdr* message) {
-    const auto* info = fixed_part<fib_rule_hdr>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<fib_rule_hdr>(message);
+    if (!info) return std::nullopt;
     const Attributes attributes(message, sizeof *info, kFraLast);
     RoutingRule rule;
     rule.family = info->family;

@@ -47,8 +47,8 @@ std::string describe(const char* verb, const Filter& filter, const std::string& 
 }  // namespace
 
 std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t direction) {
-    const auto* info = fixed_part<tcmsg>(message);
-    if (info == nullptr || info->tcm_handle == 0) return std::nullopt;
+    const auto info = fixed_part<tcmsg>(message);
+    if (!info || info->tcm_handle == 0) return std::nullopt;
     const Attributes attributes(message, sizeof *info, TCA_MAX);
     Filter filter;
     filter.ifindex = static_cast<std::uint32_t>(info->tcm_ifindex);
@@ -67,8 +67,8 @@ std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t directi
 }
 
 std::optional<Qdisc> parse_qdisc(const nlmsghdr* message) {
-    const auto* info = fixed_part<tcmsg>(message);
-    if (info == nullptr) return std::nullopt;
+    const auto info = fixed_part<tcmsg>(message);
+    if (!info) return std::nullopt;
     const Attributes attributes(message, sizeof *info, TCA_MAX);
     return Qdisc{static_cast<std::uint32_t>(info->tcm_ifindex), info->tcm_handle, info->tcm_parent,
                  attributes.text(TCA_KIND)};

@@ -77,8 +77,8 @@ bool is_blocked(const std::vector<IpsecPolicy>& policies, const IpsecFlow& flow)
 }
 
 std::optional<IpsecPolicy> parse_outgoing_policy(const nlmsghdr* message) {
-    const auto* info = fixed_part<xfrm_userpolicy_info>(message);
-    if (info == nullptr || info->dir != XFRM_POLICY_OUT) return std::nullopt;
+    const auto info = fixed_part<xfrm_userpolicy_info>(message);
+    if (!info || info->dir != XFRM_POLICY_OUT) return std::nullopt;
     const auto& selected = info->sel;
     if (selected.family != AF_INET && selected.family != AF_INET6) return std::nullopt;
     IpsecPolicy policy;

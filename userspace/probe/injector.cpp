@@ -39,6 +39,13 @@ void write_ethernet(const PlanInjection& at, int family, ksms_injection& into) {
     into.ethernet[13] = static_cast<std::uint8_t>(type >> 8);
 }
 
+/// How many of the first probes have numbers that follow each other.
+std::size_t consecutive(std::span<const std::uint32_t> probes) {
+    const auto gap = std::ranges::adjacent_find(
+        probes, [](std::uint32_t one, std::uint32_t next) { return next != one + 1; });
+    return gap == probes.end() ? probes.size() : static_cast<std::size_t>(gap - probes.begin()) + 1;
+}
+
 /// What the calling thread injects: the program finds it by the thread.
 class Begun {
 public:
@@ -95,9 +102,13 @@ Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes
         static constexpr std::array<std::uint8_t, kFrame> frame{};
         while (!probes.empty()) {
             auto what = templates_[entry];
-            what.count = static_cast<std::uint32_t>(
-                std::min<std::size_t>(probes.size(), KSMS_INJECTION_PROBES));
-            std::copy_n(probes.begin(), what.count, what.probes);
+            // Each run changes the dispatcher of all XDP programs (bpf_prog_change_xdp()), which
+            // waits for all processors.
+            const auto row = consecutive(probes);
+            const auto listed = std::min<std::size_t>(probes.size(), KSMS_INJECTION_PROBES);
+            what.consecutive = row > listed ? 1 : 0;
+            what.count = static_cast<std::uint32_t>(std::max(row, listed));
+            std::copy_n(probes.begin(), what.consecutive != 0 ? 1 : listed, what.probes);
             KSMS_CHECK(injection.begin(what));
             KSMS_CHECK(run_live(objects_.program(Program::inject), ifindex, frame, what.count));
             probes = probes.subspan(what.count);

@@ -65,7 +65,7 @@ constexpr Field kFields[] = {
     {"inject", "ROUTER:INTERFACE", "isolated: inject here; can be repeated", kScans,
      kind::Text{0, kAny, put<&Asked::inject>}, true},
     {"tap", "tc|xdp|netfilter", "hooks that count packets (tc)", kScans,
-     kind::Choice{put<&Asked::hooks>}},
+     kind::Choice{put<&Asked::tap>}},
     {"timeout", "SECONDS", "wait after the last packet of a probe (1; at least 0.05)", kEverywhere,
      kind::Seconds{0, kDay, put<&Asked::timeout>}},
     {"tcp-timeout", "SECONDS", nullptr, kScans, kind::Seconds{0, kDay, put<&Asked::timeout>}, false,

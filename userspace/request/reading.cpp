@@ -154,7 +154,7 @@ Status Reading::check_way() const {
         return fail(Code::usage,
                     fmt::format("{} is for {}", name("inject"),
                                 phrase("mode", is_line() ? "isolated" : "\"isolated\"")));
-    if (asked_.isolated && asked_.hooks == TapHooks::xdp)
+    if (asked_.isolated && asked_.tap == TapHooks::xdp)
         return fail(Code::usage,
                     fmt::format("{} cannot see probes that {} injects", said("tap"), said("mode")),
                     fmt::format("they enter behind XDP; use {}, the default",

@@ -9,6 +9,7 @@
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/dscp.hpp"
 #include "base/service.hpp"
 #include "registry/registry.hpp"
 #include "taps/taps.hpp"
@@ -22,10 +23,10 @@ struct ScanRequest {
     std::vector<std::string> routers;  ///< --router; empty: those on the path
     bool all_netns{false};             ///< --all-netns: other users' namespaces take part too
     bool entry_only{false};
-    bool isolated{false};                 ///< --mode isolated
-    std::optional<bool> assume_next_hop;  ///< --next-hop; none: as the mode has it
-    std::vector<std::string> inject;      ///< --inject ROUTER:INTERFACE; isolated only
-    TapHooks hooks{TapHooks::tc};
+    bool isolated{false};                          ///< --mode isolated
+    std::optional<bool> assume_next_hop;           ///< --next-hop; none: as the mode has it
+    std::vector<std::string> inject;               ///< --inject ROUTER:INTERFACE; isolated only
+    TapHooks tap{TapHooks::tc};                    ///< --tap
     nanoseconds timeout{std::chrono::seconds(1)};  ///< after a probe was last sent
     nanoseconds deadline{0};                       ///< for the whole scan; 0: none
     std::uint32_t retries{3};
@@ -41,6 +42,8 @@ struct ScanRequest {
     bool drops{true};  ///< false: as on a kernel that does not say why it drops packets
     /// Is a gateway that nobody answers for judged by the router's firewall and routes alone?
     [[nodiscard]] bool assumes_next_hop() const { return assume_next_hop.value_or(isolated); }
+    /// Of the packets that are asked about.
+    [[nodiscard]] Dscp traffic_dscp() const { return Dscp(as_dscp.value_or(0)); }
     std::optional<std::uint32_t> sudo_uid;  ///< who called sudo(8): leases of his are ours
 };
 

@@ -47,16 +47,16 @@ Result<Planned> plan_round(const Round& round) {
     Planned planned;
     KSMS_TRY(planned.network, kernel_network(true, round.request));
     planned.source_port = round.next_source_port();
-    KSMS_TRY(planned.plan, make_plan(*planned.network, round.request,
-                                     Dscp(round.request.as_dscp.value_or(0)).tos(),
-                                     planned.source_port, round.detours));
+    KSMS_TRY(planned.plan,
+             make_plan(*planned.network, round.request, round.request.traffic_dscp().tos(),
+                       planned.source_port, round.detours));
     survey_firewalls(*planned.network, round.request, planned.plan);
     return planned;
 }
 
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp) {
     const auto caught = planned.plan.routed_dscps;
-    const auto as = round.request.as_dscp.value_or(0);
+    const auto as = round.request.traffic_dscp().value();
     const bool routed = ((caught >> dscp | caught >> as) & 1) != 0;
     // Who names one may know of a filter or a program that looks at it.
     const bool looked_at = routed || !planned.plan.dscp_filtered.empty() || round.request.as_dscp;
@@ -84,10 +84,10 @@ Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint
     auto slots = StoreSlots::of(planned.plan, *planned.network);
     auto traffic = std::make_unique<Traffic>();
     const int family = request.source.family;
-    if (request.hooks != TapHooks::netfilter) KSMS_CHECK(traffic->look(slots.routers));
+    if (request.tap != TapHooks::netfilter) KSMS_CHECK(traffic->look(slots.routers));
     KSMS_CHECK(traffic->look(slots.hosts));
     KSMS_TRY(auto routers, ScanTaps::attach(round.objects, round.guard, dscp, request.way,
-                                            request.hooks, family, *traffic, slots.routers));
+                                            request.tap, family, *traffic, slots.routers));
     KSMS_TRY(auto hosts, ScanTaps::attach(round.objects, round.guard, dscp, request.way,
                                           TapHooks::tc, family, *traffic, slots.hosts));
     slots.stand(routers, hosts);

@@ -88,9 +88,13 @@ std::string Scan::verdict(const std::string& node, const std::string& protocol, 
     return row.is_null() ? "-" : row["result"].get<std::string>();
 }
 
-json Scan::end(const std::string& protocol, int port) const {
+json Scan::end(const std::string& protocol, int port, const std::string& entry) const {
     if (!document_.is_object() || !document_.contains("services")) return nullptr;
-    for (const auto& service : document_["services"])
+    const json* services = &document_["services"];
+    for (const auto& each : document_["entries"])
+        if (each.is_object() && !entry.empty() && each["entry"] == lab_.netns(entry))
+            services = &each["services"];
+    for (const auto& service : *services)
         if (service["protocol"] == protocol && service["port"] == port) return service;
     return nullptr;
 }

@@ -41,8 +41,9 @@ public:
     /// "YES", "NO", "UNKNOWN", or "-": no row.
     [[nodiscard]] std::string verdict(const std::string& node, const std::string& protocol,
                                       int port, const std::string& entry = "") const;
-    /// The row of `services`: end to end.
-    [[nodiscard]] nlohmann::json end(const std::string& protocol, int port) const;
+    /// The row of `services`: end to end; from one of several entries alone, if one is named.
+    [[nodiscard]] nlohmann::json end(const std::string& protocol, int port,
+                                     const std::string& entry = "") const;
     [[nodiscard]] std::string result(const std::string& protocol, int port) const;
     [[nodiscard]] bool has_note(const std::string& node, const std::string& protocol, int port,
                                 const std::string& beginning) const;

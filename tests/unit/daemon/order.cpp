@@ -23,7 +23,7 @@ ScanRequest unusual() {
     request.routers = {"r1", "pid:7"};
     request.all_netns = request.entry_only = request.isolated = true;
     request.inject = {"r1:eth0"};
-    request.hooks = TapHooks::netfilter;
+    request.tap = TapHooks::netfilter;
     request.timeout = 50ms;
     request.deadline = 24h;
     request.retries = 7;

@@ -50,6 +50,34 @@ TEST_CASE("closer: dropped below the device that its route names") {
     CHECK(told_of(plan, made.trail).result == Verdict::yes);
 }
 
+TEST_CASE("closer: what comes in in another packet is as it was when that was put around it") {
+    const auto plan = chain(2);
+    const auto &src = plan.entries[0].netns, &r1 = plan.routers[0].netns,
+               &r2 = plan.routers[1].netns;
+    TrailMaker made;
+    made.out(1, src).by_socket().in(1, r1).out(1, r1, 3).out(1, r1).in(1, r2, 3).in(1, r2);
+    made.out(1, r2);
+    for (std::size_t i = 2; i < made.trail.size(); ++i) made.trail[i].dscp = 31;
+    made.trail[3].wrapped = made.trail[4].wrapped = true;  // by a tunnel
+    const auto told = told_of(plan, made.trail);
+    CHECK(told.walk[0].answer.notes == std::vector<std::string>{"remarked:31"});
+    CHECK(told.walk[1].answer.notes.empty());
+}
+
+TEST_CASE("closer: a host that takes no tunnel's packet apart has not got what is in it") {
+    auto plan = chain(1);
+    plan.destination_hosts = {named("dst")};
+    const auto &src = plan.entries[0].netns, &r1 = plan.routers[0].netns,
+               &dst = plan.destination_hosts[0];
+    TrailMaker made;
+    made.out(1, src).by_socket().in(1, r1).out(1, r1).in(1, dst).dropped(1, dst, "NO_SOCKET");
+    made.trail[2].wrapped = made.trail[3].wrapped = made.trail[4].wrapped = true;
+    CHECK(told_of(plan, made.trail).reached == false);
+    made.trail.pop_back();
+    made.in(1, dst, 2).accepted(1, dst);
+    CHECK(told_of(plan, made.trail).reached == true);
+}
+
 TEST_CASE("closer: a router that is passed twice stops nothing") {
     const auto plan = chain(2);
     const auto &src = plan.entries[0].netns, &r1 = plan.routers[0].netns,

@@ -170,6 +170,7 @@ TEST_CASE("verdict: out by a tap before neighbours is no way out while nobody an
     CHECK(verdict.walk[0].answer.result == Verdict::unknown);
     CHECK(verdict.reason == "not_sent:next-hop-missing");
     CHECK(verdict.why == "r1: the next hop on out0 does not answer");
+    CHECK(verdict.walk[1].answer.reason == "stopped_before:r1");
     passes(evidence, 1, 200);
     CHECK(told(plan, evidence, context).result == Verdict::yes);
 }

@@ -113,7 +113,7 @@ TEST_CASE("fields: docs/openapi.json has the defaults of a request") {
         CHECK(same->detailed == job->detailed);
         CHECK(same->services == job->services);
         CHECK(same->isolated == job->isolated);
-        CHECK(same->hooks == job->hooks);
+        CHECK(same->tap == job->tap);
         CHECK(same->timeout == job->timeout);
         CHECK(same->retries == job->retries);
     }

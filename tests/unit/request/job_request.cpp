@@ -50,7 +50,7 @@ TEST_CASE("job request: the keys are the options of scan") {
     CHECK(job->timeout == 500ms);
     CHECK(job->retries == 2);
     CHECK(job->dscp == 40);
-    CHECK(job->hooks == TapHooks::xdp);
+    CHECK(job->tap == TapHooks::xdp);
 
     const auto detailed = make_job_request(body({{"type", "detailed"}}), RegistryLimits{});
     REQUIRE(detailed);

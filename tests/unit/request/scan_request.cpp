@@ -51,7 +51,7 @@ TEST_CASE("scan: the documented defaults") {
     CHECK(made->job.empty());
     CHECK_FALSE(made->dscp);
     CHECK(made->user.empty());  // the caller
-    CHECK(made->hooks == TapHooks::tc);
+    CHECK(made->tap == TapHooks::tc);
     CHECK_FALSE(made->entry_only);
 }
 
@@ -88,7 +88,7 @@ TEST_CASE("scan: every option sets its member") {
     CHECK(made->source_netns == "ns1");
     CHECK(made->routers == Line{"r1", "pid:7"});
     CHECK(made->entry_only);
-    CHECK(made->hooks == TapHooks::xdp);
+    CHECK(made->tap == TapHooks::xdp);
     CHECK(made->timeout == 500ms);
     CHECK(made->deadline == 9s);
     CHECK(made->retries == 0);
@@ -118,7 +118,7 @@ TEST_CASE("scan: errors name the missing or wrong option") {
     CHECK(error_of(request({"--inject", "r1:eth0"})) == "--inject is for --mode isolated");
     CHECK(error_of(request({"--tap", "nftables"})) ==
           "--tap nftables: it is tc or xdp or netfilter");
-    CHECK(request({"--tap", "netfilter"})->hooks == TapHooks::netfilter);
+    CHECK(request({"--tap", "netfilter"})->tap == TapHooks::netfilter);
     CHECK(request({"--tap", "netfilter", "--mode", "isolated"})->isolated);
     CHECK(error_of(request({"--timeout", "1", "--tcp-timeout", "2"})) ==
           "--timeout 1 and --tcp-timeout 2 are the same option");
