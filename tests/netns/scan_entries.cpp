@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "lab/capture.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/lab.hpp"
 #include "lab/service.hpp"
@@ -134,4 +135,29 @@ TEST_CASE("entries: text has a table for each, explain and jobs tell them apart"
     CHECK(has(service.job({"show", "fast"}).out, "from " + lab.netns("b") + "\n"));
     CHECK(service.metric("ksms_verdicts_total{result=\"mixed\"}") == 2);
     CHECK(service.stop().exit == 0);
+}
+
+TEST_CASE("entries: a router that both pass does not take them for one connection") {
+    TwoSources lab;
+    lab.rules(
+        "m", Firewall::iptables_legacy,
+        "*nat\n-A PREROUTING -i eth0 -p udp --dport 53 -j REDIRECT --to-ports 5353\nCOMMIT\n");
+    const auto arrives = [&](const std::string& node) {
+        Capture at_target(lab.netns("dst"), "eth0");
+        const int port = node == "a" ? 5001 : 5002;
+        send_plain({.netns = lab.netns(node),
+                    .source = lab.shared(),
+                    .destination = lab.target(),
+                    .protocol = "udp",
+                    .port = 53,
+                    .source_port = port});
+        return eventually([&] { return at_target.saw("udp", 53); }, milliseconds{100});
+    };
+    REQUIRE(eventually([&] { return arrives("b"); }));
+    REQUIRE(!arrives("a"));
+    const auto result = scan(lab, lab.shared(), lab.target(), "53/udp");
+    INFO(result.text());
+    CHECK(result.verdict("m", "udp", 53, "a") != "YES");
+    CHECK(result.verdict("m", "udp", 53, "b") == "YES");
+    CHECK(result.end("udp", 53, "b")["result"] == "YES");
 }

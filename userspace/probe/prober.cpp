@@ -117,6 +117,8 @@ Result<std::unique_ptr<Sender>> Prober::open(const Plan& plan, const Network& ne
     prober->plan_ = &plan;
     prober->services_ = &services;
     prober->header_ = header;
+    // A router that both pass would take the packets of one port for one connection.
+    prober->header_.port_step = plan.entries.size() > 1 ? 1 : 0;
     for (const auto& entry : plan.entries) {
         KSMS_TRY(auto raw, open_raw(network.netns(entry.netns.number()), prober->header_));
         Entry added;
@@ -135,14 +137,21 @@ Status Prober::reserve_port(const Plan& plan, const Network& network,
         bool free = true;
         for (std::size_t i = 0; i < entries_.size() && free; ++i) {
             const auto& netns = network.netns(plan.entries[i].netns.number());
-            KSMS_TRY(free, take_port(netns, header_, SOCK_STREAM, entries_[i].tcp));
+            const auto own = header_of(i);
+            KSMS_TRY(free, take_port(netns, own, SOCK_STREAM, entries_[i].tcp));
             if (!free) break;
-            KSMS_TRY(free, take_port(netns, header_, SOCK_DGRAM, entries_[i].udp));
+            KSMS_TRY(free, take_port(netns, own, SOCK_DGRAM, entries_[i].udp));
         }
         if (free) return {};
     }
     return fail(Code::failed, fmt::format("no free source port in {} after {} attempts",
                                           entries_[0].name, kPortAttempts));
+}
+
+ProbeHeader Prober::header_of(std::size_t entry) const {
+    auto own = header_;
+    own.source_port = static_cast<std::uint16_t>(own.source_port + entry * own.port_step);
+    return own;
 }
 
 Prober::Way Prober::way(std::uint32_t probe) const {
@@ -183,10 +192,11 @@ Status Prober::send_messages(std::span<const std::uint32_t> probes, Way way,
     std::array<SocketAddress, kBatch> destinations;
     std::array<iovec, kBatch> parts;
     std::array<mmsghdr, kBatch> messages{};
-    const auto per_entry = static_cast<std::uint32_t>(services_->size());
+    const auto from = plan_->numbers().entry(probes[0]);
+    const auto header = header_of(from);
     for (std::size_t i = 0; i < probes.size(); ++i) {
-        const auto& service = (*services_)[probes[i] % per_entry];
-        const auto size = build_probe(header_, service, probes[i], packets[i]);
+        const auto& service = service_of(probes[i]);
+        const auto size = build_probe(header, service, probes[i], packets[i]);
         // The kernel brings the headers of a datagram's socket; a raw one takes no port.
         const auto skipped = way == Way::raw ? 0 : size - KSMS_PAYLOAD_SIZE;
         parts[i] = {packets[i].data() + skipped, size - skipped};
@@ -197,7 +207,7 @@ Status Prober::send_messages(std::span<const std::uint32_t> probes, Way way,
         messages[i].msg_hdr.msg_name = &destinations[i].storage;
         messages[i].msg_hdr.msg_namelen = destinations[i].size;
     }
-    const auto& entry = entries_[probes[0] / per_entry];
+    const auto& entry = entries_[from];
     const int socket = way == Way::raw ? entry.raw.get() : entry.udp.get();
     std::size_t done = 0;
     std::optional<Instant> full_since;

@@ -42,6 +42,7 @@ private:
         std::string name;
         std::unique_ptr<std::mutex> one_connection{std::make_unique<std::mutex>()};
     };
+    [[nodiscard]] ProbeHeader header_of(std::size_t entry) const;
     [[nodiscard]] Way way(std::uint32_t probe) const;
     [[nodiscard]] bool together(std::uint32_t one, std::uint32_t other) const;
     Status reserve_port(const Plan& plan, const Network& network,

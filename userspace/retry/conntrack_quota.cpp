@@ -97,7 +97,6 @@ Status ConntrackQuota::clear(Place& place) {
         flows.push_back(flow);
     }
     KSMS_CHECK(place.conntrack.remove(flows));
-    // Each entry has a source port of its own, or all have one.
     const auto ports_in_use = store_->header().port_step == 0 ? 1 : store_->entries();
     for (std::uint32_t entry = 0; entry < ports_in_use; ++entry) {
         auto like = flow_of(0);

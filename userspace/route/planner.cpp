@@ -82,6 +82,7 @@ public:
             std::uint16_t source_port, std::span<const Detour> detours)
         : network_(network),
           request_(request),
+          source_port_(source_port),
           detours_(detours),
           tracer_(network, request.source, request.destination, tos, source_port) {}
 
@@ -174,9 +175,10 @@ private:
         traces_.clear();
         for (std::size_t i = 0; i < class_of_.size(); ++i)
             if (class_of_[i] == representatives_.size()) representatives_.push_back(i);
-        for (const auto entry : entries_) {
+        for (std::size_t i = 0; i < entries_.size(); ++i) {
+            tracer_.use_port(static_cast<std::uint16_t>(source_port_ + i));  // its own
             for (const auto representative : representatives_) {
-                KSMS_TRY(auto trace, tracer_.trace(entry, request_.services[representative]));
+                KSMS_TRY(auto trace, tracer_.trace(entries_[i], request_.services[representative]));
                 traces_.push_back(std::move(trace));
             }
         }
@@ -340,6 +342,7 @@ private:
 
     Network& network_;
     const ScanRequest& request_;
+    std::uint16_t source_port_;  ///< of the first entry
     std::span<const Detour> detours_;
     Tracer tracer_;
     Plan plan_;

@@ -55,6 +55,8 @@ public:
           tos_(tos),
           source_port_(source_port) {}
 
+    /// The source port of what is traced from now on.
+    void use_port(std::uint16_t port) { source_port_ = port; }
     /// The way of this service's packets from the namespace `entry`.
     Result<Trace> trace(std::size_t entry, const Service& service);
     /// What this router alone does with what comes in by `ingress`.

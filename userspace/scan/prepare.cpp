@@ -40,7 +40,10 @@ void Round::tell(const char* stage, std::size_t probes, std::size_t sent,
 std::uint16_t Round::next_source_port() const {
     auto& config = objects.config.values()[0];
     const auto number = __atomic_fetch_add(&config.next_source_port, 1u, __ATOMIC_RELAXED);
-    return static_cast<std::uint16_t>(kFirstSourcePort + number % kSourcePorts);
+    // Room for the ports of all entries, which other scans of the same source must not have.
+    constexpr auto rows = kSourcePorts / KSMS_MAX_ENTRIES;
+    return static_cast<std::uint16_t>(kFirstSourcePort + number % rows * KSMS_MAX_ENTRIES +
+                                      number / rows % KSMS_MAX_ENTRIES);
 }
 
 Result<Planned> plan_round(const Round& round) {
