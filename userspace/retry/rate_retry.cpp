@@ -206,15 +206,24 @@ bool RateRetry::met_its_end() const {
 
 void RateRetry::take() {
     auto& look = looks_[at_];
+    const auto by_program = [&](std::uint32_t probe) {
+        return is_by_program(names_.meaning(drop_at(look.place, probe).reason).kind);
+    };
     auto& candidate = look.candidates[*trying_];
     ++candidate.tries;
     if (passes(look.place, candidate.probe)) {
         candidate.state = State::passed;
-        if (!std::exchange(look.turned, true)) queue(look.candidates.size());
+        if (std::exchange(look.turned, true)) return;
+        // How long a program that limits wants to rest was guessed.
+        for (auto& other : look.candidates)
+            if (other.state == State::stays && by_program(other.probe)) other.state = State::spare;
+        queue(look.candidates.size());
     } else if (drop_at(look.place, candidate.probe).count > drops_before_) {
         // After a pause that was guessed it may be the rate again.
         const auto wait = stopped_by_limit(look.place, candidate.probe);
         candidate.state = wait && wait->guessed ? State::due : State::stays;
+        if (look.turned && candidate.tries < kTries && by_program(candidate.probe))
+            queue_.push_back(*trying_);
     } else if (candidate.tries < kTries) {
         queue_.push_back(*trying_);
     }
