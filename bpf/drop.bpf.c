@@ -33,21 +33,18 @@ static __always_inline struct ksms_drop *ksms_drop_of(const struct ksms_probe *p
     return drop;
 }
 
-/* The link's cookie is the DSCP of the scan that it was attached for; each scan attaches its own.
- * Before Linux 6.10 it reads 0: then every link notes the drops of every scan, once each. */
+/* Each scan attaches its own; where links have no cookie, every link notes the drops of every scan,
+ * once each. */
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(ksms_drop, struct sk_buff *skb, void *location, int reason) {
     struct ksms_reader from = {};
     struct ksms_packet packet = {.segments = 1};
     struct ksms_probe probe = {};
-    /* An older kernel's verifier never sees the call: the condition is a constant then. */
-    __u32 wanted = 0;
-    if (bpf_core_field_exists(struct bpf_raw_tp_link, cookie)) wanted = bpf_get_attach_cookie(ctx);
     /* A frame that a bridge flooded to a router that it was not for: no drop of the probe. */
     if (BPF_CORE_READ_BITFIELD(skb, pkt_type) == PACKET_OTHERHOST && !ksms_is_on_bridge(skb))
         return 0;
     if (!ksms_read_skb(skb, &from) || ksms_parse(&from, &packet) != KSMS_PARSED ||
-        !ksms_own(&packet, &probe) || (wanted && wanted != probe.dscp))
+        !ksms_own(&packet, &probe) || !ksms_is_wanted(ctx, probe.dscp))
         return 0;
 
     struct dst_entry *route = ksms_route(skb);

@@ -102,3 +102,13 @@ static __always_inline bool ksms_read_from(const struct sk_buff *skb, __u32 netw
 static __always_inline bool ksms_read_skb(const struct sk_buff *skb, struct ksms_reader *from) {
     return ksms_read_from(skb, skb->network_header, from);
 }
+
+/* The cookie of a tracing program's link is the DSCP of the scan that it was attached for. Before
+ * Linux 6.10 it reads 0, and every link serves all scans; an older verifier never sees the call,
+ * since the condition is a constant then. */
+static __always_inline bool ksms_is_wanted(void *context, __u32 dscp) {
+    __u32 wanted = 0;
+    if (bpf_core_field_exists(struct bpf_raw_tp_link, cookie))
+        wanted = bpf_get_attach_cookie(context);
+    return !wanted || wanted == dscp;
+}

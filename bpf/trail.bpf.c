@@ -7,15 +7,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The link's cookie is the DSCP of the scan that it was attached for. Before Linux 6.10 it reads 0,
- * and a program has one link for all scans. */
-static __always_inline bool ksms_is_wanted(void *context, __u32 dscp) {
-    __u32 wanted = 0;
-    if (bpf_core_field_exists(struct bpf_raw_tp_link, cookie))
-        wanted = bpf_get_attach_cookie(context);
-    return !wanted || wanted == dscp;
-}
-
 /* @param from  NULL bytes where `readable` is false
  * @param dev  where it is; NULL: nobody knows */
 static __always_inline void ksms_follow(void *context, const struct sk_buff *skb, bool readable,

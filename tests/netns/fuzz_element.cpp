@@ -88,19 +88,27 @@ Fd idle_socket(const std::string& netns) {
     return fd;
 }
 
-/// The outer packets are of either family.
+/// The outer packets are of either family. The ends know each other: a firewall that stops the
+/// outer packets would stop who asks for neighbours too.
 void put_tunnel(lab::Lab& lab, const Network& network, int number) {
-    const int outer = network.seed % 2 == 0 ? 4 : 6;
+    const int outer = network.seed % 2 == 0 ? 4 : 6, link = kTunnels + number;
+    const auto mac = [&](int host) { return fmt::format("02:00:00:01:{:02x}:{:02x}", link, host); };
     for (const int host : {1, 2}) {
+        const int other = 3 - host;
         const auto node = router(number + host - 1), name = fmt::format("tun{}", 2 - host);
-        lab.ip(node,
-               {fmt::format("link add {} type vxlan id {} dstport {} local {} remote {}", name,
-                            number, kVxlanPort, lab.address(outer, number + 1, host),
-                            lab.address(outer, number + 1, 3 - host)),
-                fmt::format("addr add {}/29 dev {}", lab.address(4, kTunnels + number, host), name),
-                fmt::format("link set {} up", name)});
-        lab.ip6(node, {fmt::format("addr add {}/64 dev {} nodad",
-                                   lab.address(6, kTunnels + number, host), name)});
+        const auto neighbour = [&](int family) {
+            return fmt::format("neigh add {} lladdr {} nud permanent dev {}",
+                               lab.address(family, link, other), mac(other), name);
+        };
+        lab.ip(node, {fmt::format("link add {} address {} type vxlan id {} dstport {} local {} "
+                                  "remote {}",
+                                  name, mac(host), number, kVxlanPort,
+                                  lab.address(outer, number + 1, host),
+                                  lab.address(outer, number + 1, other)),
+                      fmt::format("addr add {}/29 dev {}", lab.address(4, link, host), name),
+                      fmt::format("link set {} up", name), neighbour(4)});
+        lab.ip6(node, {fmt::format("addr add {}/64 dev {} nodad", lab.address(6, link, host), name),
+                       neighbour(6)});
     }
 }
 

@@ -98,8 +98,7 @@ private:
         // A trap that the burst set off stops what passed alone, and the other way round.
         if (is_trapped_before(network_.routers)) return;
         if (!known && stopped_at.empty()) return;
-        const auto why = text(end["reason"]);
-        if (!stopped_at.empty() && (why == "not_sent:next-hop-missing" || why == "held")) return;
+        if (!stopped_at.empty() && text(end["reason"]) == "not_sent:next-hop-missing") return;
         same("result", stopped_at.empty() ? "YES" : "NO", end["result"].get<std::string>());
         same("stopped_at", stopped_at, text(end["stopped_at"]));
         // Whether it was reached is told of all entries together.
@@ -131,7 +130,7 @@ private:
             ++verdicts_["UNKNOWN behind a trap"];
             return;
         }
-        if (may_be_nobody(number, verdict, row)) {
+        if (may_be_nobody(verdict, row)) {
             ++verdicts_["UNKNOWN, no next hop"];
             return;
         }
@@ -175,15 +174,9 @@ private:
              has_note(row, "local") ? "yes" : "no");
     }
 
-    /// Translated to an address that nobody has, or the tunnel behind passes nothing: a scan does
-    /// not know who would answer.
-    [[nodiscard]] bool may_be_nobody(int number, const std::string& verdict,
-                                     const nlohmann::json& row) const {
-        const auto reason = text(row["reason"]);
-        return verdict == "NO" &&
-               (reason == "not_sent:next-hop-missing" ||
-                (reason == "held" &&
-                 network_.elements[static_cast<std::size_t>(number)].contains(Element::tunnel)));
+    /// Translated to an address that nobody has: a scan does not know who would answer.
+    static bool may_be_nobody(const std::string& verdict, const nlohmann::json& row) {
+        return verdict == "NO" && text(row["reason"]) == "not_sent:next-hop-missing";
     }
 
     /// A rule that remembers may have answered a scan's earlier packets.

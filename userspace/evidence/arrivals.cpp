@@ -40,7 +40,8 @@ bool Arrivals::came_to(std::uint32_t router_of, std::uint32_t probe) const {
     return drop.count > 0 && !names_.meaning(drop.reason).no_room;
 }
 
-/// It left the router before: what is between takes it, or leads it elsewhere.
+/// It left the router before: what is between takes it, or leads it elsewhere. Within another
+/// packet no tap sees it leave.
 bool Arrivals::was_sent_to(std::uint32_t router_of, std::uint32_t probe) const {
     const auto numbers = plan_.numbers();
     for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
@@ -48,9 +49,10 @@ bool Arrivals::was_sent_to(std::uint32_t router_of, std::uint32_t probe) const {
         if (place(before) == nullptr || hop(before) + 1 != hop(router_of) ||
             !on_one_way(before, router_of))
             continue;
-        const auto slot = slots_.router_slots[place(before)->router];
-        if (store_.counter(slot, KSMS_EGRESS, probe).packets > 0 &&
-            store_.drop(slot, probe).count == 0)
+        const auto& from = *place(before);
+        const auto slot = slots_.router_slots[from.router];
+        const auto left = from.egress.tunnel ? KSMS_INGRESS : KSMS_EGRESS;
+        if (store_.counter(slot, left, probe).packets > 0 && store_.drop(slot, probe).count == 0)
             return true;
     }
     return false;

@@ -90,7 +90,9 @@ private:
         const auto& sight = event(own_[own_.size() - 2]);
         if (sight.kind == Kind::went_out) return rebuilt(own_[own_.size() - 2]);
         if (sight.kind == Kind::routed) return moved(own_[own_.size() - 2]);
-        return sight.kind == Kind::came_in ? redirected(own_[own_.size() - 2]) : std::nullopt;
+        if (sight.kind != Kind::came_in) return std::nullopt;
+        const auto clone = redirected(own_[own_.size() - 2]);
+        return clone ? clone : moved_unseen(own_.back());
     }
 
     template <typename Wanted>
@@ -143,6 +145,27 @@ private:
             return life.events.front() > routed && first.kind == Kind::went_out &&
                    first.netns == event(routed).netns && first.ifindex == event(routed).ifindex;
         });
+    }
+
+    /// The same where no event says that it was routed (Linux before 6.4): it was consumed at
+    /// another device than it came in by, and what that device sends next is all that there is of
+    /// this probe in the namespace. A copy would be more.
+    [[nodiscard]] std::optional<std::size_t> moved_unseen(std::size_t consumed) const {
+        const auto& gone = event(consumed);
+        if (gone.ifindex == event(own_[own_.size() - 2]).ifindex) return std::nullopt;
+        std::optional<std::size_t> found;
+        for (std::size_t i = 0; i < lives_.size(); ++i) {
+            const bool here = std::ranges::any_of(
+                lives_[i].events, [&](std::size_t at) { return event(at).netns == gone.netns; });
+            if (lives_[i].taken || !here) continue;
+            const auto& first = event(lives_[i].events.front());
+            const bool sent = first.kind == Kind::went_out || first.kind == Kind::dropped;
+            if (found || !sent || first.made_here || first.netns != gone.netns ||
+                first.ifindex != gone.ifindex || lives_[i].events.front() < consumed)
+                return std::nullopt;
+            found = i;
+        }
+        return found;
     }
 
     /// It came in, and a clone of it was sent on in its place (TC's mirred).

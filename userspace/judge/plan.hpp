@@ -39,7 +39,7 @@ private:
 struct PlanInterface {
     std::uint32_t ifindex{0};
     std::string name;
-    bool tunnel{false};  ///< what leaves by it goes on in another packet
+    bool tunnel{false};  ///< what leaves by it goes on in another packet, or may do so
     bool operator==(const PlanInterface&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "os/list.hpp"
 #include "os/message.hpp"
@@ -70,6 +71,15 @@ Result<std::vector<Link>> links(Netlink& netlink) {
     Message message(RTM_GETLINK, 0);
     message.fixed<ifinfomsg>().ifi_family = AF_UNSPEC;
     return list(netlink, message, "list the interfaces of " + netlink.netns(), parse_link);
+}
+
+std::vector<Link> own_links(std::vector<Link> all) {
+    std::set<std::uint32_t> vrfs{0};
+    for (const auto& link : all)
+        if (link.kind == "vrf") vrfs.insert(link.ifindex);
+    std::erase_if(
+        all, [&vrfs](const Link& link) { return link.loopback || !vrfs.contains(link.master); });
+    return all;
 }
 
 Result<std::vector<InterfaceAddress>> addresses(Netlink& netlink) {

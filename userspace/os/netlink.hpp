@@ -107,6 +107,9 @@ struct Link {
     std::uint64_t sent_packets{0};  ///< IFLA_STATS64, tx_packets
 };
 Result<std::vector<Link>> links(Netlink& netlink);
+/// Those that packets come to the namespace by: neither loopback, nor ports of a bridge or a bond,
+/// which hand all to their master. A VRF's ports keep their packets and addresses.
+[[nodiscard]] std::vector<Link> own_links(std::vector<Link> all);
 
 struct InterfaceAddress {
     std::uint32_t ifindex{0};
@@ -144,6 +147,7 @@ struct RouteAnswer {
     bool several{false};   ///< several next hops; only seen in a whole route
     Prefix prefix;         ///< of a whole route: the table's entry; family 0: the default route
     std::uint32_t metric{0};
+    bool encapsulates{false};  ///< it puts packets into others (RTA_ENCAP: MPLS, SRv6, …)
     bool operator==(const RouteAnswer&) const = default;
 };
 /// A refusal of the kernel is an answer (`error`), not an error.

@@ -50,6 +50,7 @@ std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
     answer.several = attributes[RTA_MULTIPATH] != nullptr;
     answer.prefix = {attributes.address(RTA_DST, info->rtm_family), info->rtm_dst_len};
     answer.metric = attributes.u32(RTA_PRIORITY);
+    answer.encapsulates = attributes[RTA_ENCAP_TYPE] != nullptr;
     answer.mtu = Attributes(attributes[RTA_METRICS], RTAX_MAX).u32(RTAX_MTU);
     if (const auto via = attributes.bytes(RTA_VIA); via.size() >= sizeof(rtvia)) {
         rtvia other{};

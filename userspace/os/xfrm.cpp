@@ -53,7 +53,7 @@ IpsecPorts ports_of(__be16 value, __be16 mask) {
 
 bool IpsecPolicy::tells_apart(const Address& from, const Address& to) const {
     const bool ports = source_ports.mask != 0 || destination_ports.mask != 0;
-    return (protocol != 0 || ports) && source.contains(from) && destination.contains(to);
+    return (protocol != 0 || ports) && concerns(from, to);
 }
 
 bool IpsecPolicy::selects(const IpsecFlow& flow) const {

@@ -32,6 +32,10 @@ struct IpsecPolicy {
     std::uint32_t priority{0};  ///< the lowest of those that select a packet decides
     bool blocks{false};
     bool depends{false};  ///< also on a mark, or the interface
+    /// May it select a packet between these addresses?
+    [[nodiscard]] bool concerns(const Address& from, const Address& to) const {
+        return source.contains(from) && destination.contains(to);
+    }
     /// Does it tell one packet between these addresses from another?
     [[nodiscard]] bool tells_apart(const Address& from, const Address& to) const;
     [[nodiscard]] bool selects(const IpsecFlow& flow) const;

@@ -295,6 +295,7 @@ private:
         PlanHop planned{router_of_.at(place.netns), {place.ifindex, link->name}, {}, hop.local};
         if (hop.egress != 0) {
             KSMS_TRY(planned.egress, interface_of(network_, place.netns, hop.egress));
+            planned.egress.tunnel |= hop.wraps;
         }
         path.hops.push_back(std::move(planned));
         KSMS_CHECK(surroundings.note(trace));

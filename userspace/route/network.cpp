@@ -220,6 +220,15 @@ bool looks_at_ports(const std::vector<RoutingRule>& rules) {
     return std::ranges::any_of(rules, [](const RoutingRule& rule) { return rule.port_last != 0; });
 }
 
+Result<bool> may_wrap(Network& network, std::size_t netns, const RouteAnswer& answer,
+                      const Address& from, const Address& to) {
+    if (answer.encapsulates) return true;
+    KSMS_TRY(const auto* policies, network.policies(netns));
+    return std::ranges::any_of(*policies, [&](const IpsecPolicy& policy) {
+        return !policy.blocks && policy.concerns(from, to);
+    });
+}
+
 Result<std::optional<std::size_t>> host_of(Network& network, const Address& address) {
     for (std::size_t number = 0; number < network.size(); ++number) {
         const auto interfaces = network.interfaces(number);

@@ -63,6 +63,10 @@ public:
 /// Does one of the rules tell ports apart?
 [[nodiscard]] bool looks_at_ports(const std::vector<RoutingRule>& rules);
 
+/// May what this route sends from one to the other go on in another packet: of MPLS, of IPsec?
+Result<bool> may_wrap(Network& network, std::size_t netns, const RouteAnswer& answer,
+                      const Address& from, const Address& to);
+
 /// A namespace that owns the address and does not forward; nothing where there is none. Those that
 /// we may not enter are passed over.
 Result<std::optional<std::size_t>> host_of(Network& network, const Address& address);

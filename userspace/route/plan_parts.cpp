@@ -16,8 +16,8 @@ PlanNetns plan_netns(const Network& network, std::size_t number) {
 Result<std::vector<PlanInterface>> tap_interfaces(Network& network, std::size_t netns) {
     KSMS_TRY(const auto* interfaces, network.interfaces(netns));
     std::vector<PlanInterface> result;
-    for (const auto& link : interfaces->links)
-        if (!link.loopback && link.master == 0) result.push_back({link.ifindex, link.name});
+    for (const auto& link : own_links(interfaces->links))
+        result.push_back({link.ifindex, link.name});
     return result;
 }
 

@@ -279,6 +279,7 @@ private:
                 PlanInterface egress;
                 if (hop.egress != 0) {
                     KSMS_TRY(egress, interface_of(network_, hop.netns, hop.egress));
+                    egress.tunnel |= hop.wraps;
                 }
                 path.hops.push_back(
                     {router_of_.at(hop.netns), std::move(ingress), std::move(egress), hop.local});

@@ -14,6 +14,12 @@ bool stands_upon(const Link& link) {
     return kinds.contains(link.kind);
 }
 
+/// Open vSwitch: the ports of all its bridges, and those that are interfaces of the namespace
+/// itself. Which of them a frame goes to its flows say.
+bool is_switch(const Link& link) {
+    return link.kind == "openvswitch";
+}
+
 /// Its ports are one interface.
 bool is_bundle(const Link& link) {
     return link.kind == "bond" || link.kind == "team";
@@ -35,6 +41,7 @@ private:
     /// What an interface is wired to.
     Status below(std::size_t netns, const Interfaces& interfaces, const Link& link) {
         if (link.kind == "bridge") return ports(netns, interfaces, link.ifindex);
+        if (is_switch(link)) return switched(netns, interfaces);
         if (is_bundle(link)) return below_ports(netns, interfaces, link.ifindex);
         if (link.kind == "veth") return peer(netns, link);
         if (stands_upon(link)) return lower(netns, interfaces, link);
@@ -56,10 +63,7 @@ private:
     }
 
     Status peer(std::size_t netns, const Link& link) {
-        auto other = std::optional(netns);
-        if (link.peer_nsid >= 0) {
-            KSMS_TRY(other, network_.by_nsid(netns, link.peer_nsid));
-        }
+        KSMS_TRY(const auto other, namespace_of_peer(netns, link));
         if (!other || link.peer == 0) {
             segment_.leaves_sight = true;
             return {};
@@ -68,14 +72,24 @@ private:
     }
 
     Status lower(std::size_t netns, const Interfaces& interfaces, const Link& link) {
-        const auto* device = link.peer_nsid < 0 ? interfaces.link(link.peer) : nullptr;
+        KSMS_TRY(const auto at, namespace_of_peer(netns, link));
+        const Interfaces* there = &interfaces;
+        if (at && *at != netns) {
+            KSMS_TRY(there, network_.interfaces(*at));
+        }
+        const auto* device = at ? there->link(link.peer) : nullptr;
         if (device == nullptr) {
             segment_.leaves_sight = true;
             return {};
         }
-        if (link.kind == "macvlan") KSMS_CHECK(arrive(netns, device->ifindex));
-        if (link.kind == "ipvlan") uppers(netns, interfaces, device->ifindex);
-        return below(netns, interfaces, *device);
+        if (link.kind == "macvlan") KSMS_CHECK(arrive(*at, device->ifindex));
+        if (link.kind == "ipvlan") KSMS_CHECK(uppers(*at, device->ifindex));
+        return below(*at, *there, *device);
+    }
+
+    Result<std::optional<std::size_t>> namespace_of_peer(std::size_t netns, const Link& link) {
+        if (link.peer_nsid < 0) return netns;
+        return network_.by_nsid(netns, link.peer_nsid);
     }
 
     /// The far end of a wire: a bridge's port leads on, any other interface is an end.
@@ -86,19 +100,42 @@ private:
         if (link == nullptr) return {};
         const auto* master = link->master == 0 ? nullptr : interfaces->link(link->master);
         const bool bridged = master != nullptr && master->kind == "bridge";
+        if (master != nullptr && is_switch(*master)) return switched(netns, *interfaces);
         const bool bundled = master != nullptr && is_bundle(*master);
         const auto end = bridged || bundled ? master->ifindex : ifindex;
         if (end != ifindex && !seen_.insert({netns, end}).second) return {};
-        uppers(netns, *interfaces, end);
+        KSMS_CHECK(uppers(netns, end));
         segment_.endpoints.push_back({netns, end});
         return bridged ? ports(netns, *interfaces, end) : Status{};
     }
 
-    /// What is for a device upon an interface arrives there.
-    void uppers(std::size_t netns, const Interfaces& interfaces, std::uint32_t ifindex) {
-        for (const auto& upper : interfaces.links)
-            if (stands_upon(upper) && upper.peer == ifindex && upper.peer_nsid < 0)
-                segment_.endpoints.push_back({netns, upper.ifindex});
+    /// What is for a device upon an interface arrives there, in whatever namespace that device is.
+    Status uppers(std::size_t netns, std::uint32_t ifindex) {
+        for (std::size_t other = 0; other < network_.size(); ++other) {
+            const auto interfaces = network_.interfaces(other);
+            if (!interfaces && interfaces.error().code == Code::not_allowed) continue;
+            if (!interfaces) return std::unexpected(interfaces.error());
+            for (const auto& upper : (*interfaces)->links) {
+                if (upper.peer != ifindex || !stands_upon(upper)) continue;
+                KSMS_TRY(const auto lower_at, namespace_of_peer(other, upper));
+                if (lower_at == netns && seen_.insert({other, upper.ifindex}).second)
+                    segment_.endpoints.push_back({other, upper.ifindex});
+            }
+        }
+        return {};
+    }
+
+    Status switched(std::size_t netns, const Interfaces& interfaces) {
+        segment_.bridges.push_back(netns);
+        for (const auto& link : interfaces.links) {
+            const auto* master = interfaces.link(link.master);
+            if (is_switch(link) && seen_.insert({netns, link.ifindex}).second)
+                segment_.endpoints.push_back({netns, link.ifindex});
+            if (master == nullptr || !is_switch(*master)) continue;
+            if (seen_.insert({netns, link.ifindex}).second)
+                KSMS_CHECK(below(netns, interfaces, link));
+        }
+        return {};
     }
 
     Status ports(std::size_t netns, const Interfaces& interfaces, std::uint32_t bridge) {
@@ -124,7 +161,8 @@ private:
 
 bool is_tunnel(const Link& link) {
     static const std::set<std::string> wired{"", "veth", "bridge", "vrf"};
-    return !link.loopback && !wired.contains(link.kind) && !stands_upon(link) && !is_bundle(link);
+    return !link.loopback && !wired.contains(link.kind) && !stands_upon(link) && !is_bundle(link) &&
+           !is_switch(link);
 }
 
 bool carries_in_another(const Link& link) {

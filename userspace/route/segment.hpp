@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What hangs on a link: through veth pairs and bridges, in whatever namespaces they are.
+// What hangs on a link: through veth pairs, bridges, bonds, Open vSwitch and devices upon other
+// ones, in whatever namespaces they are.
 #pragma once
 
 #include <cstddef>

@@ -293,7 +293,9 @@ Result<Trace> Tracer::follow(Trace trace, std::size_t at, std::uint32_t ingress,
             ingresses_.insert({entry, 0});  // its own firewall's marks are explored too
         }
         if (!source) {
-            trace.hops.back().egress = answer.oif;
+            auto& hop = trace.hops.back();
+            hop.egress = answer.oif;
+            KSMS_TRY(hop.wraps, may_wrap(network_, at, answer, source_, destination_));
             // Its other services may take the other next hops.
             KSMS_TRY(const bool several, network_.several_ways(at, question(service, ingress, 0)));
             if (several) KSMS_CHECK(meet_next_hops(at, ingress, service));

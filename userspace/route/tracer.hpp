@@ -25,6 +25,7 @@ struct Trace {
         std::size_t netns{0};
         std::uint32_t ingress{0}, egress{0};
         bool local{false};
+        bool wraps{false};  ///< see PlanInterface::tunnel
     };
     struct NextHop {
         std::size_t netns;

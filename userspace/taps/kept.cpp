@@ -18,12 +18,6 @@ namespace {
 
 constexpr int kAttempts = 100;  // 1 ms apart, while a scan enters or removes its link
 
-/// The interfaces that a plan uses.
-std::vector<Link> interfaces_of(std::vector<Link> all) {
-    std::erase_if(all, [](const Link& link) { return link.loopback || link.master != 0; });
-    return all;
-}
-
 bool has_ended(std::uint32_t pid) {
     const auto process = process_id(pid);
     return !process && process.error().code == Code::not_found;
@@ -51,7 +45,7 @@ Result<std::size_t> KeptTaps::keep(const Netns& netns) {
         KSMS_CHECK(release(netns.inode()));
     KSMS_TRY(auto netlink, Netlink::open(netns));
     KSMS_TRY(auto all, links(netlink));
-    const auto wanted = interfaces_of(std::move(all));
+    const auto wanted = own_links(std::move(all));
     KSMS_CHECK(make_room(netns.inode(), wanted.size() * KSMS_DIRECTIONS));
 
     auto& router = routers_[netns.inode()];

@@ -90,7 +90,8 @@ Result<bool> is_present(const ksms_tap& tap, std::uint32_t id) {
 Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, const Netns& netns,
                                                    TapHooks hooks) {
     KSMS_TRY(auto netlink, Netlink::open(netns));
-    KSMS_TRY(const auto all, links(netlink));
+    KSMS_TRY(auto found, links(netlink));
+    const auto all = own_links(std::move(found));
     std::vector<std::uint32_t> attached;
     const auto attach = [&](const Link& link, ksms_direction direction,
                             ksms_tap_kind kind) -> Status {
@@ -101,7 +102,6 @@ Result<std::vector<std::uint32_t>> attach_standing(const Objects& objects, const
     };
     const auto done = in_netns(netns, [&]() -> Status {
         for (const auto& link : all) {
-            if (link.loopback || link.master != 0) continue;
             for (const auto direction : {KSMS_INGRESS, KSMS_EGRESS})
                 KSMS_CHECK(attach(link, direction, KSMS_TAP_TCX));
             if (hooks == TapHooks::xdp) KSMS_CHECK(attach(link, KSMS_INGRESS, KSMS_TAP_XDP));

@@ -34,6 +34,7 @@ struct FakeRoute {
     std::uint32_t mark{0};
     int error{0};
     std::uint8_t type{RTN_UNICAST};
+    bool encapsulates{false};
 };
 
 class FakeNetwork : public Network {
@@ -127,6 +128,7 @@ public:
         answer.error = best->error;
         answer.type = best->type;
         answer.oif = best->oif;
+        answer.encapsulates = best->encapsulates;
         if (!best->via.empty()) answer.gateway = ip(best->via);
         return answer;
     }

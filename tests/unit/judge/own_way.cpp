@@ -192,3 +192,25 @@ TEST_CASE("own way: a packet that got a longer buffer for its next header goes o
     CHECK(way.end == End::dropped);
     CHECK(way.visits.back().last(TrailEvent::Kind::went_out)->packet.buffer == 7);
 }
+
+TEST_CASE("own way: a longer buffer where nobody says that a packet was routed (Linux 6.1)") {
+    const Net net;
+    TrailMaker made;
+    made.out(1, net.src).by_socket().in(1, net.r1).consumed(1, net.r1, 0, 2).out(7, net.r1);
+    made.in(7, net.r2).dropped(7, net.r2, "NETFILTER_DROP");
+    const auto way = own_way(made.trail, net.origin);
+    CHECK(way.end == End::dropped);
+    CHECK(netns_of(way) == std::vector{net.src.inode(), net.r1.inode(), net.r2.inode()});
+}
+
+TEST_CASE("own way: of two that leave by that device, nobody knows which is the packet") {
+    const Net net;
+    TrailMaker made;
+    made.out(1, net.src).by_socket().in(1, net.r1).consumed(5, net.r1, 0, 2);
+    made.consumed(1, net.r1, 0, 2).out(6, net.r1);
+    CHECK(own_way(made.trail, net.origin).end == End::consumed);
+    TrailMaker made_here;
+    made_here.out(1, net.src).by_socket().in(1, net.r1).consumed(1, net.r1, 0, 2);
+    made_here.out(7, net.r1).made_here();
+    CHECK(own_way(made_here.trail, net.origin).end == End::consumed);
+}

@@ -33,8 +33,9 @@ public:
                     std::uint64_t data = 0) {
         return add(Kind::went_out, buffer, where, ifindex, data);
     }
-    TrailMaker& consumed(std::uint64_t buffer, const PlanNetns& where, std::uint64_t data = 0) {
-        return add(Kind::consumed, buffer, where, 1, data);
+    TrailMaker& consumed(std::uint64_t buffer, const PlanNetns& where, std::uint64_t data = 0,
+                         std::uint32_t ifindex = 1) {
+        return add(Kind::consumed, buffer, where, ifindex, data);
     }
     TrailMaker& routed(std::uint64_t buffer, const PlanNetns& where, std::uint32_t ifindex = 2) {
         return add(Kind::routed, buffer, where, ifindex);

@@ -76,3 +76,59 @@ TEST_CASE("segment: a VLAN upon a bridge that has the wire as its port") {
     CHECK(net.reaches(net.from(net.r1, net.near), net.r2, upper));
     CHECK(net.reaches(net.from(net.r2, upper), net.r1, net.near));
 }
+
+TEST_CASE("segment: a device upon an interface of another namespace") {
+    for (const char* kind : {"vlan", "macvlan", "ipvlan"}) {
+        TwoEnds net;
+        const auto inner = net.node("inner", true);
+        const auto upper = net.interface(inner, kind, kind);
+        net.link(inner, upper).peer = net.far;
+        net.link(inner, upper).peer_nsid = static_cast<int>(net.r2);
+        CHECK(net.reaches(net.from(net.r1, net.near), inner, upper));
+        const auto back = net.from(inner, upper);
+        CHECK(net.reaches(back, net.r1, net.near));
+        CHECK_FALSE(back.leaves_sight);
+    }
+}
+
+TEST_CASE("segment: two devices upon one interface of a third namespace reach each other") {
+    for (const char* kind : {"macvlan", "ipvlan"}) {
+        TwoEnds net;
+        const auto inner = net.node("inner", true);
+        const auto one = net.interface(inner, kind, kind), two = net.interface(inner, kind, kind);
+        for (const auto upper : {one, two}) {
+            net.link(inner, upper).peer = net.far;
+            net.link(inner, upper).peer_nsid = static_cast<int>(net.r2);
+        }
+        CHECK(net.reaches(net.from(inner, one), inner, two));
+        CHECK_FALSE(net.reaches(net.from(inner, one), inner, one));
+    }
+}
+
+TEST_CASE("segment: through Open vSwitch to another port, and to an interface of its own") {
+    TwoEnds net;
+    const auto middle = net.node("switch", false);
+    const auto system = net.interface(middle, "ovs-system", "openvswitch");
+    const auto own = net.interface(middle, "br0", "openvswitch");
+    const auto left = net.interface(middle, "p1", "veth");
+    const auto right = net.interface(middle, "p2", "veth");
+    net.link(middle, left).master = net.link(middle, right).master = system;
+    net.wire(net.r1, net.near, middle, left);
+    net.wire(net.r2, net.far, middle, right);
+    const auto there = net.from(net.r1, net.near);
+    CHECK(net.reaches(there, net.r2, net.far));
+    CHECK(net.reaches(there, middle, own));
+    CHECK(there.bridges == std::vector{middle});
+    CHECK(net.reaches(net.from(middle, own), net.r1, net.near));
+    CHECK_FALSE(is_tunnel(net.link(middle, own)));
+}
+
+TEST_CASE("own links: the ports of a VRF, and no ports of a bridge") {
+    TwoEnds net;
+    net.above(net.r1, net.near, "vrf");
+    const auto bridge = net.above(net.r2, net.far, "bridge");
+    CHECK(own_links(net[net.r1].interfaces.links).size() == 2);
+    const auto behind = own_links(net[net.r2].interfaces.links);
+    REQUIRE(behind.size() == 1);
+    CHECK(behind.front().ifindex == bridge);
+}
