@@ -27,13 +27,17 @@ public:
     /// @param all_before, all_here  also those that decide there and then
     std::optional<LimitWait> until(LimitPlace place, bool all_before, bool all_here) {
         const auto all = [&](Kind kind) { return place.kind == kind ? all_here : all_before; };
-        take(plan_.entries[plan_.numbers().entry(probe_)].limits, all(Kind::source));
+        // Rules of a source for what comes in would only cost time.
+        if (!place.as_sent)
+            take(plan_.entries[plan_.numbers().entry(probe_)].limits, all(Kind::source));
         if (place.kind == Kind::source) return slowest_;
-        // Where on the way a bridge is, the plan does not say.
-        take(plan_.segment_limits, all(Kind::segment));
-        for (const auto& hop : plan_.paths[plan_.path_of[probe_]].hops) {
-            if (place.kind == Kind::router && hop.router == place.router) break;
-            take(plan_.routers[hop.router].limits, all_before);
+        if (!place.as_sent || all_before) {
+            // Where on the way a bridge is, the plan does not say.
+            take(plan_.segment_limits, all(Kind::segment));
+            for (const auto& hop : plan_.paths[plan_.path_of[probe_]].hops) {
+                if (place.kind == Kind::router && hop.router == place.router) break;
+                take(plan_.routers[hop.router].limits, all_before);
+            }
         }
         if (place.kind == Kind::router) take(plan_.routers[place.router].limits, all_here);
         return slowest_;

@@ -16,6 +16,7 @@ namespace ksms {
 struct LimitPlace {
     enum class Kind { source, segment, router } kind{Kind::router};
     std::size_t router{0};
+    bool as_sent{false};  ///< it came there as it was sent, so nothing before changed it
 };
 
 struct LimitWait {

@@ -85,10 +85,10 @@ bool RateRetry::passes_router(std::size_t router, std::uint32_t probe) const {
 }
 
 /// What the limit asks to wait that may have stopped it there; nothing: none has.
-std::optional<LimitWait> RateRetry::stopped_by_limit(const LimitPlace& place,
-                                                     std::uint32_t probe) const {
+std::optional<LimitWait> RateRetry::stopped_by_limit(LimitPlace place, std::uint32_t probe) const {
     const auto drop = drop_at(place, probe);
     if (drop.count == 0 || passes(place, probe)) return std::nullopt;
+    place.as_sent = comes_as_sent(place, probe);
     return limit_at(plan_, probe, store_.service(probe), place, names_.meaning(drop.reason).kind);
 }
 
@@ -106,9 +106,20 @@ std::uint64_t RateRetry::events_of(std::uint32_t probe) const {
                         .packets;
 }
 
+/// By the planned interface, neither remarked nor translated: what a mark decided before, on the
+/// same way, does not come to a router.
+bool RateRetry::comes_as_sent(const LimitPlace& place, std::uint32_t probe) const {
+    if (place.kind != LimitPlace::Kind::router) return false;
+    const auto& hops = plan_.paths[plan_.path_of[probe]].hops;
+    const auto hop = std::ranges::find(hops, place.router, &PlanHop::router);
+    const auto seen = store_.counter(slots_.router_slots[place.router], KSMS_INGRESS, probe);
+    return hop != hops.end() && seen.packets > 0 && seen.ifindex == hop->ingress.ifindex &&
+           (seen.flags & (KSMS_SEEN_REMARKED | KSMS_SEEN_TRANSLATED)) == 0;
+}
+
 /// The places before this one must let it pass again, too.
-nanoseconds RateRetry::quiet_for(const LimitPlace& place, std::uint32_t probe,
-                                 nanoseconds here) const {
+nanoseconds RateRetry::quiet_for(LimitPlace place, std::uint32_t probe, nanoseconds here) const {
+    place.as_sent = comes_as_sent(place, probe);
     const auto before = limit_up_to(plan_, probe, store_.service(probe), place, DropKind::firewall);
     const auto slowest = before ? std::max(before->interval, here) : here;
     return slowest + slowest / 20 + kMargin;
@@ -195,15 +206,24 @@ bool RateRetry::met_its_end() const {
 
 void RateRetry::take() {
     auto& look = looks_[at_];
+    const auto by_program = [&](std::uint32_t probe) {
+        return is_by_program(names_.meaning(drop_at(look.place, probe).reason).kind);
+    };
     auto& candidate = look.candidates[*trying_];
     ++candidate.tries;
     if (passes(look.place, candidate.probe)) {
         candidate.state = State::passed;
-        if (!std::exchange(look.turned, true)) queue(look.candidates.size());
+        if (std::exchange(look.turned, true)) return;
+        // How long a program that limits wants to rest was guessed.
+        for (auto& other : look.candidates)
+            if (other.state == State::stays && by_program(other.probe)) other.state = State::spare;
+        queue(look.candidates.size());
     } else if (drop_at(look.place, candidate.probe).count > drops_before_) {
         // After a pause that was guessed it may be the rate again.
         const auto wait = stopped_by_limit(look.place, candidate.probe);
         candidate.state = wait && wait->guessed ? State::due : State::stays;
+        if (look.turned && candidate.tries < kTries && by_program(candidate.probe))
+            queue_.push_back(*trying_);
     } else if (candidate.tries < kTries) {
         queue_.push_back(*trying_);
     }

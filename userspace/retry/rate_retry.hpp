@@ -70,9 +70,10 @@ private:
     [[nodiscard]] ksms_drop drop_at(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] bool passes(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] bool passes_router(std::size_t router, std::uint32_t probe) const;
-    [[nodiscard]] std::optional<LimitWait> stopped_by_limit(const LimitPlace& place,
+    [[nodiscard]] bool comes_as_sent(const LimitPlace& place, std::uint32_t probe) const;
+    [[nodiscard]] std::optional<LimitWait> stopped_by_limit(LimitPlace place,
                                                             std::uint32_t probe) const;
-    [[nodiscard]] nanoseconds quiet_for(const LimitPlace& place, std::uint32_t probe,
+    [[nodiscard]] nanoseconds quiet_for(LimitPlace place, std::uint32_t probe,
                                         nanoseconds here) const;
     [[nodiscard]] std::string_view name_of(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] std::uint64_t events_of(std::uint32_t probe) const;

@@ -141,3 +141,49 @@ TEST_CASE("survey: a meter that no other rule asks is no trap") {
     one.rules.lists.push_back({{}, "pace", false, false, true, false, "asks"});
     CHECK(one.surveyed().warnings.size() == 1);
 }
+
+TEST_CASE("survey: where a rule translates ports a limit on another port may concern a service") {
+    OneRouter one;
+    one.rules.translates = true;
+    one.rules.limits = {{{IPPROTO_TCP, 3000, 3000}, kUsualInterval, false, false, false, "tcp"},
+                        {{IPPROTO_UDP, 3000, 3000}, kUsualInterval, false, false, false, "udp"}};
+    const auto plan = one.surveyed();
+    REQUIRE(plan.routers[0].limits.size() == 2);
+    CHECK(plan.routers[0].limits[0].services == ServiceRange{IPPROTO_TCP});
+    CHECK(plan.routers[0].limits[1].services == ServiceRange{IPPROTO_UDP});
+}
+
+TEST_CASE("survey: rules for a tunnel's outer packet concern whatever is in it") {
+    for (const bool tunnel : {true, false}) {
+        OneRouter one;
+        one.network.interface(one.r1, "tun0", tunnel ? "vxlan" : "dummy");
+        one.rules.limits = {
+            {{IPPROTO_TCP, 22, 22}, kUsualInterval, false, false, false, "tcp"},
+            {{IPPROTO_UDP, 4789, 4789}, kUsualInterval, false, false, false, "vxlan"}};
+        const auto plan = one.surveyed();
+        REQUIRE(plan.routers[0].limits.size() == 2);
+        CHECK(plan.routers[0].limits[0].services == ServiceRange{IPPROTO_TCP, 22, 22});
+        CHECK((plan.routers[0].limits[1].services == ServiceRange{}) == tunnel);
+    }
+}
+
+TEST_CASE("survey: the source's limits are its entry's, and what it changes by a list is noted") {
+    OneRouter one;
+    auto& rules = one.network[one.src].firewall;
+    rules.limits = {{kTelnet, kUsualInterval, false, false, true, "marks"}};
+    rules.lists = {{kTelnet, "bad", true, false, false, false, "adds"},
+                   {{IPPROTO_TCP, 22, 22}, "bad", false, false, true, true, "remarks"},
+                   {{IPPROTO_UDP, 0, 65535}, "bad", false, false, true, false, "stops"}};
+    const auto plan = one.surveyed();
+    CHECK(plan.entries[0].limits.size() == 1);
+    CHECK(plan.routers[0].limits.empty());
+    CHECK(plan.changing == std::vector<std::string>{"src remarks"});
+    CHECK(plan.changed == Numbers{1, 0, 0});
+}
+
+TEST_CASE("survey: a program that nobody can read may look at the DSCP") {
+    OneRouter one;
+    CHECK_FALSE(one.surveyed().sorted);
+    one.network[one.r1].sorts = true;
+    CHECK(one.surveyed().sorted);
+}
