@@ -91,9 +91,10 @@ std::string Scan::verdict(const std::string& node, const std::string& protocol, 
 json Scan::end(const std::string& protocol, int port, const std::string& entry) const {
     if (!document_.is_object() || !document_.contains("services")) return nullptr;
     const json* services = &document_["services"];
-    for (const auto& each : document_["entries"])
-        if (each.is_object() && !entry.empty() && each["entry"] == lab_.netns(entry))
-            services = &each["services"];
+    if (!entry.empty())
+        for (const auto& each : document_["entries"])
+            if (each.is_object() && each["entry"] == lab_.netns(entry))
+                services = &each["services"];
     for (const auto& service : *services)
         if (service["protocol"] == protocol && service["port"] == port) return service;
     return nullptr;
