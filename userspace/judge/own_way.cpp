@@ -84,8 +84,7 @@ private:
     /// The buffer that goes on with the packet where the last one does not.
     [[nodiscard]] std::optional<std::size_t> next_life() const {
         const auto& last = event(own_.back());
-        if (const auto dead_end = dead_end_of(own_))
-            return sibling_of(event(own_[*dead_end]).packet.data);
+        if (const auto dead_end = dead_end_of(own_)) return sibling_of(*dead_end);
         if (last.kind != Kind::consumed || own_.size() < 2) return std::nullopt;
         const auto& sight = event(own_[own_.size() - 2]);
         if (sight.kind == Kind::went_out) return rebuilt(own_[own_.size() - 2]);
@@ -117,9 +116,15 @@ private:
         return found;
     }
 
-    /// Of a flood, the clone that somebody takes.
-    [[nodiscard]] std::optional<std::size_t> sibling_of(std::uint64_t data) const {
+    /// Of a flood, the clone that somebody takes. It is made after the packet got its data; what
+    /// had them before was given back.
+    /// @param dead_end  index into own_
+    [[nodiscard]] std::optional<std::size_t> sibling_of(std::size_t dead_end) const {
+        const auto data = event(own_[dead_end]).packet.data;
+        auto since = dead_end;
+        while (since > 0 && event(own_[since - 1]).packet.data == data) --since;
         return find([&](const Life& life) {
+            if (life.events.front() < own_[since]) return false;
             bool arrives = false, same = false;
             for (const auto at : life.events) {
                 same |= event(at).packet.data == data;

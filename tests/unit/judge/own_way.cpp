@@ -128,6 +128,17 @@ TEST_CASE("own way: where a bridge floods, the clone goes on that somebody takes
     CHECK(way.end == End::sent_on);
 }
 
+TEST_CASE("own way: a copy that is gone is no clone of what has its data afterwards") {
+    const Net net;
+    TrailMaker made;
+    made.out(1, net.src).by_socket().in(1, net.r1).out(7, net.r1, 3, 9).in(7, net.dst, 1, 9);
+    made.dropped(7, net.dst, "IP_INADDRERRORS", 9).out(1, net.r1, 2, 9);
+    made.in(1, net.side, 1, 9).for_another().dropped(1, net.side, "OTHERHOST", 9).for_another();
+    const auto way = own_way(made.trail, net.origin);
+    CHECK(netns_of(way) == std::vector{net.src.inode(), net.r1.inode()});
+    CHECK(way.end == End::sent_on);
+}
+
 TEST_CASE("own way: a frame that nobody takes ends where it was sent") {
     const Net net;
     TrailMaker made;
