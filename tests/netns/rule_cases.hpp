@@ -43,7 +43,6 @@ inline std::string filled_in(const Lab& lab, int family, std::string text) {
     };
     fill("IP ", family == 4 ? "ip " : "ip6 ");
     fill("IPFLAG", family == 4 ? "-4" : "-6");
-    fill("PREFIX", lab.netns(""));
     fill("GATE", lab.address(family, 2, 2));
     fill("ADDR", family == 4 ? "ipv4_addr" : "ipv6_addr");
     fill("SRC", two_source(lab, family));

@@ -143,9 +143,8 @@ const std::vector<RuleCase>& odd_rules() {
          4,
          true},
         {"link-local next hops",
-         {{"r1", How::command,
-           "ip IPFLAG route replace NET via inet6 $(ip netns exec PREFIXr2 ip -br -6 addr show dev "
-           "eth0 | grep -o 'fe80[^/]*') dev eth1"},
+         {{"r2", How::command, "ip addr add fe80::2/64 dev eth0 nodad"},
+          {"r1", How::command, "ip IPFLAG route replace NET via inet6 fe80::2 dev eth1"},
           {"r2", How::legacy, "*filter\n-A FORWARD -p tcp --dport 22 -j DROP\nCOMMIT\n"}}},
         {"a throw route and a goto of routing rules",
          {{"r2", How::ip, "rule add pref 100 iif eth0 goto 300"},
