@@ -105,10 +105,12 @@ private:
         if (network_.second == 0) reached(i, stopped_at.empty());
     }
 
-    /// A router behind a stop has a row, unless the path ends before it.
+    /// A router behind a stop has a row, unless the path ends before it, or a trap keeps the scan
+    /// from finding out which of two copies is the probe.
     void behind_the_stop(const nlohmann::json& row, const std::string& stopped_at) {
         if (row.is_null()) {
-            if (!path_may_end()) complain("verdict", "UNKNOWN", "no row");
+            if (!path_may_end() && !is_trapped_before(network_.routers))
+                complain("verdict", "UNKNOWN", "no row");
             return;
         }
         same("verdict", "UNKNOWN", row["result"].get<std::string>());
