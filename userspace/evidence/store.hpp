@@ -44,8 +44,7 @@ public:
         return (*services_)[numbers().service(probe)];
     }
     [[nodiscard]] std::uint16_t source_port(std::uint32_t probe) const {
-        const auto entry = static_cast<std::uint32_t>(numbers().entry(probe));
-        return static_cast<std::uint16_t>(header_.source_port + entry * header_.port_step);
+        return header_.port_of(numbers().entry(probe));
     }
     [[nodiscard]] std::uint32_t probes() const { return probes_; }
     [[nodiscard]] std::uint32_t entries() const {

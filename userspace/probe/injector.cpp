@@ -81,7 +81,7 @@ Injector::Injector(const Objects& objects, const Plan& plan, const Network& netw
     for (std::size_t i = 0; i < plan.entries.size(); ++i) {
         const auto& entry = plan.entries[i];
         auto own = header;
-        own.source_port = static_cast<std::uint16_t>(header.source_port + i);
+        own.source_port = header_.port_of(i);
         ksms_injection what{};
         what.dscp = header.dscp;
         what.tcp = injected(own, IPPROTO_TCP, entry.injection->ttl);

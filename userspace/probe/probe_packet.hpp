@@ -21,6 +21,10 @@ struct ProbeHeader {
     std::uint32_t generation{0};
     std::array<std::uint32_t, 4> token_key{};
     std::uint8_t port_step{0};  ///< from one entry's source port to the next one's
+    /// Of this entry's probes.
+    [[nodiscard]] std::uint16_t port_of(std::size_t entry) const {
+        return static_cast<std::uint16_t>(source_port + entry * port_step);
+    }
 };
 
 /// IPv6 (40) + TCP with its options (40).

@@ -150,7 +150,7 @@ Status Prober::reserve_port(const Plan& plan, const Network& network,
 
 ProbeHeader Prober::header_of(std::size_t entry) const {
     auto own = header_;
-    own.source_port = static_cast<std::uint16_t>(own.source_port + entry * own.port_step);
+    own.source_port = own.port_of(entry);
     return own;
 }
 

@@ -100,7 +100,7 @@ Status ConntrackQuota::clear(Place& place) {
     const auto ports_in_use = store_->header().port_step == 0 ? 1 : store_->entries();
     for (std::uint32_t entry = 0; entry < ports_in_use; ++entry) {
         auto like = flow_of(0);
-        like.source_port = static_cast<std::uint16_t>(like.source_port + entry);
+        like.source_port = store_->header().port_of(entry);
         for (const auto protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
             like.protocol = static_cast<std::uint8_t>(protocol);
             KSMS_CHECK(clear_like(place, like, protocol == IPPROTO_TCP ? tcp : udp));

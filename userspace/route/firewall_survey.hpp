@@ -11,8 +11,8 @@
 namespace ksms {
 
 /// Fills limits and memories of sources, segments and routers, Plan::dscp_filtered, sorted and
-/// spared, and warns of rules that
-/// remember a probe. Rules that cannot be read may say anything: a warning has why.
+/// spared, and warns of rules that remember a probe. Rules that cannot be read may say anything: a
+/// warning has why.
 void survey_firewalls(Network& network, const ScanRequest& request, Plan& plan);
 
 }  // namespace ksms
