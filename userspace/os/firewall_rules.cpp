@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_connmark.h>
 #include <linux/netfilter/xt_hashlimit.h>
 #include <linux/netfilter/xt_limit.h>
+#include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_multiport.h>
 #include <linux/netfilter/xt_recent.h>
 #include <linux/netfilter/xt_set.h>
@@ -96,6 +98,22 @@ void take_recent(std::span<const std::uint8_t> info, RuleParts& rule) {
     rule.list({"recent " + name, adds, asks, match->invert != 0, removes});
 }
 
+/// Of the mark of a packet (xt_mark_mtinfo1) or of its connection, which has the same layout.
+void take_mark(std::span<const std::uint8_t> info, RuleParts& rule) {
+    const auto match = read_as<xt_mark_mtinfo1>(info);
+    rule.asks_marked |= match && (match->mark != 0) == (match->invert == 0);
+}
+
+bool sets_mark(std::string_view target, std::span<const std::uint8_t> info) {
+    if (target == "MARK") {
+        const auto mark = read_as<xt_mark_tginfo2>(info);
+        return mark && mark->mark != 0;
+    }
+    if (target != "CONNMARK") return false;
+    const auto mark = read_as<xt_connmark_tginfo1>(info);
+    return mark && mark->mode == XT_CONNMARK_SET && mark->ctmark != 0;
+}
+
 constexpr std::uint8_t kInvertedSet = 1;  // linux/netfilter/ipset/ip_set.h, IPSET_INV_MATCH
 
 /// xt_set_info, with which every revision of the match and of the target begins.
@@ -131,6 +149,7 @@ void take_xtables_match(std::string_view name, std::uint32_t revision,
         rule.by_source = true;
         rule.limit(kConnections);
     }
+    if (name == "mark" || name == "connmark") take_mark(info, rule);
     if (name == "recent") take_recent(info, rule);
     if (name == "set")
         if (const auto set = set_in(info))
@@ -145,6 +164,7 @@ void take_xtables_target(std::string_view name, std::span<const std::uint8_t> in
                                                      "TRACE",         "AUDIT", "LED"};
     if (std::ranges::find(only_note, name) != std::end(only_note)) return;
     rule.effect = RuleEffect::either;
+    rule.marks |= sets_mark(name, info);
     if (name == "REJECT") rule.effect = RuleEffect::stops;
     if (name == "SET")
         for (const std::size_t which : {0, 1})
@@ -174,6 +194,10 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
     // What comes alone it stops, and a burst passes.
     if (interval > 0ns && limits_slow && effect == RuleEffect::stops)
         rules.lists.push_back({limited, "", true, false, false, true, rule});
+    if (interval > 0ns && limits_slow && marks)
+        rules.lists.push_back({limited, kMarked, true, false, false, false, rule});
+    if (asks_marked && stops)
+        rules.lists.push_back({services, kMarked, false, false, true, false, rule});
     if (reads_dscp && matters) rules.dscp.push_back(services);
     if (synproxy) rules.synproxy.push_back(services);
     rules.translates |= translates;
@@ -188,9 +212,24 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
     }
 }
 
+void settle_marks(std::vector<ListRule>& lists) {
+    const auto marked = std::ranges::stable_partition(
+        lists, [](const ListRule& rule) { return rule.list != kMarked; });
+    std::vector<ListRule> about(marked.begin(), marked.end());
+    lists.erase(marked.begin(), marked.end());
+    if (std::ranges::none_of(about, &ListRule::stops)) return;
+    for (auto& rule : about) {
+        if (!rule.adds) continue;
+        rule.list.clear();
+        rule.passes = true;
+        lists.push_back(std::move(rule));
+    }
+}
+
 Result<FirewallRules> firewall_rules(const Netns& netns, int family) {
     KSMS_TRY(auto rules, nft_scan_rules(netns, family));
     KSMS_CHECK(add_legacy_rules(netns, family, rules));
+    settle_marks(rules.lists);
     return rules;
 }
 

@@ -27,6 +27,14 @@ nanoseconds interval_of(std::uint64_t ns);
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family);
 Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to);
 
+/// The list of rules that mark what comes slowly, and of those that stop what has a mark. No set
+/// has this name: those of nftables have more words.
+inline constexpr const char* kMarked = "mark";
+
+/// With a rule of each kind a burst passes and what comes alone does not. Enters that, and takes
+/// the rules of kMarked away.
+void settle_marks(std::vector<ListRule>& lists);
+
 /// What a rule does with a packet that matches.
 enum class RuleEffect : std::uint8_t {
     none,  ///< it counts, logs, or is not known yet
@@ -44,6 +52,8 @@ struct RuleParts {
     bool guessed{false};      ///< the interval
     bool limits_slow{false};  ///< what comes slowly matches, and not what comes fast
     bool reads_dscp{false};
+    bool marks{false};        ///< it sets a mark of the packet or of its connection
+    bool asks_marked{false};  ///< what has a mark matches
     bool synproxy{false};
     bool translates{false};
     struct List {
@@ -59,7 +69,8 @@ struct RuleParts {
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
-        return interval > nanoseconds(0) || reads_dscp || synproxy || translates || !lists.empty();
+        return interval > nanoseconds(0) || reads_dscp || asks_marked || synproxy || translates ||
+               !lists.empty();
     }
     void limit(nanoseconds to) {
         if (interval == nanoseconds(0)) limited = services;

@@ -100,7 +100,7 @@ private:
         if (name == "objref") take_object(Attributes(data, NFTA_OBJREF_MAX));
         if (name == "match") take_match(Attributes(data, NFTA_MATCH_MAX));
         if (name == "target") take_target(Attributes(data, NFTA_TARGET_MAX));
-        if (name == "payload" || name == "meta") take_load(name, data);
+        if (name == "payload" || name == "meta" || name == "ct") take_load(name, data);
         if (name == "cmp") take_comparison(Attributes(data, NFTA_CMP_MAX));
         if (name == "range") take_range(Attributes(data, NFTA_RANGE_MAX));
         if (name == "dynset") take_dynset(Attributes(data, NFTA_DYNSET_MAX));
@@ -109,6 +109,7 @@ private:
         if (name == "reject") rule_.effect = RuleEffect::stops;
         rule_.synproxy |= name == "synproxy";
         rule_.translates |= name == "nat" || name == "redir" || name == "tproxy";
+        rule_.marks |= sets_mark(name, data);
         if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
             rule_.effect = RuleEffect::either;
     }
@@ -122,10 +123,22 @@ private:
         return false;
     }
 
+    /// Not if it sets 0.
+    [[nodiscard]] bool sets_mark(const std::string& name, const nlattr* data) const {
+        if (zero_ || !writes(name, data)) return false;
+        return (name == "meta" &&
+                Attributes(data, NFTA_META_MAX).be32(NFTA_META_KEY) == NFT_META_MARK) ||
+               (name == "ct" && Attributes(data, NFTA_CT_MAX).be32(NFTA_CT_KEY) == NFT_CT_MARK);
+    }
+
     /// A DSCP that was loaded is looked at by whatever comes next, unless that writes it back.
     void use_loaded(const std::string& name, const nlattr* data) {
         static constexpr std::string_view compares[] = {"cmp", "range"};
-        if (loaded_ == Loaded::dscp && (name == "bitwise" || name == "byteorder")) return;
+        const bool same = name == "bitwise" || name == "byteorder";
+        if (same && (loaded_ == Loaded::dscp || loaded_ == Loaded::mark)) return;
+        // In a set or a map.
+        rule_.asks_marked |= loaded_ == Loaded::mark && name == "lookup" &&
+                             Attributes(data, NFTA_LOOKUP_MAX).be32(NFTA_LOOKUP_FLAGS) == 0;
         if (loaded_ == Loaded::dscp && (name != "payload" || !writes(name, data)))
             rule_.reads_dscp = true;
         // Others change it, or load something of their own (bitwise, ct, fib, numgen, …).
@@ -207,6 +220,7 @@ private:
     }
 
     void take_immediate(const Attributes& immediate) {
+        zero_ = is_zero(immediate[NFTA_IMMEDIATE_DATA]);
         if (immediate.be32(NFTA_IMMEDIATE_DREG) != NFT_REG_VERDICT) return;
         const Attributes value(immediate[NFTA_IMMEDIATE_DATA], NFTA_DATA_MAX);
         const Attributes verdict(value[NFTA_DATA_VERDICT], NFTA_VERDICT_MAX);
@@ -232,7 +246,14 @@ private:
             if (key == NFT_META_L4PROTO) loaded_ = Loaded::protocol;
             // The kernel makes it of the DSCP where it forwards (rt_tos2priority()).
             if (key == NFT_META_PRIORITY) loaded_ = Loaded::dscp;
+            if (key == NFT_META_MARK) loaded_ = Loaded::mark;
             if (key == NFT_META_PRANDOM) rule_.remember();
+            return;
+        }
+        if (name == "ct") {
+            const Attributes ct(data, NFTA_CT_MAX);
+            if (ct[NFTA_CT_DREG] != nullptr && ct.be32(NFTA_CT_KEY) == NFT_CT_MARK)
+                loaded_ = Loaded::mark;
             return;
         }
         const Attributes payload(data, NFTA_PAYLOAD_MAX);
@@ -251,6 +272,8 @@ private:
         const auto value = number_in(comparison[NFTA_CMP_DATA]);
         if (!value) return;
         const auto operation = comparison.be32(NFTA_CMP_OP);
+        if (loaded_ == Loaded::mark)
+            rule_.asks_marked |= (operation == NFT_CMP_NEQ) == is_zero(comparison[NFTA_CMP_DATA]);
         auto& services = rule_.services;
         if (operation == NFT_CMP_EQ && loaded_ == Loaded::protocol)
             services.protocol = static_cast<std::uint8_t>(*value >> 8);
@@ -263,6 +286,7 @@ private:
         const auto from = number_in(range[NFTA_RANGE_FROM_DATA]);
         const auto to = number_in(range[NFTA_RANGE_TO_DATA]);
         const bool inside = range.be32(NFTA_RANGE_OP) == NFT_RANGE_EQ;
+        rule_.asks_marked |= loaded_ == Loaded::mark && inside;
         if (loaded_ != Loaded::port || !inside || !from || !to) return;
         rule_.services.first = *from;
         rule_.services.last = *to;
@@ -276,11 +300,18 @@ private:
         return static_cast<std::uint16_t>(bytes[0] << 8 | (bytes.size() > 1 ? bytes[1] : 0));
     }
 
-    enum class Loaded { other, protocol, port, dscp };
+    static bool is_zero(const nlattr* data) {
+        const Attributes value(data, NFTA_DATA_MAX);
+        return std::ranges::all_of(value.bytes(NFTA_DATA_VALUE),
+                                   [](auto byte) { return byte == 0; });
+    }
+
+    enum class Loaded { other, protocol, port, dscp, mark };
     std::uint8_t family_;
     std::string table_;
     const NftSurroundings& around_;
     Loaded loaded_{Loaded::other};
+    bool zero_{false};  ///< the last value that was loaded as it stands in the rule
     RuleParts rule_;
 };
 
