@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fuzz_network.hpp"
+#include "fuzz_share.hpp"
 #include "fuzz_truth.hpp"
 #include "lab/capture.hpp"
 #include "lab/ksmsctl.hpp"
@@ -21,8 +22,6 @@ namespace {
 using namespace ksms::fuzz;
 using ksms::lab::Lab;
 using ksms::lab::Scan;
-
-constexpr const char* kSeveralEntries = "several entries";
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
     const char* text = std::getenv(variable);
@@ -47,9 +46,9 @@ public:
         for (std::size_t i = 0; i < network_.services.size(); ++i) service(i);
         return wrong_;
     }
-    /// How often each verdict was right to be given, and each element was there.
+    /// How often each verdict was right to be given, and each thing was there.
     [[nodiscard]] const std::map<std::string, int>& verdicts() const { return verdicts_; }
-    [[nodiscard]] const std::map<std::string, int>& elements() const { return elements_; }
+    [[nodiscard]] const std::map<std::string, int>& things() const { return things_; }
 
 private:
     void complain(const std::string& what, const std::string& expected, const std::string& got) {
@@ -120,9 +119,7 @@ private:
 
     void judged(int number, const AtRouter& at, const std::string& verdict,
                 const nlohmann::json& row) {
-        for (const auto element : network_.elements[static_cast<std::size_t>(number)])
-            ++elements_[name_of(element)];
-        if (network_.second != 0) ++elements_[kSeveralEntries];
+        for (const auto& thing : things_at(network_, number)) ++things_[thing];
         // What a trap has stopped does not show a way that a translation leads.
         if (row.is_null() && !is_trapped_before(number)) {
             complain("verdict", verdict, "no row");
@@ -248,7 +245,7 @@ private:
     const Truth& truth_;
     const Scan& scan_;
     std::string where_, wrong_;
-    std::map<std::string, int> verdicts_, elements_;
+    std::map<std::string, int> verdicts_, things_;
 };
 
 std::string elements_of(const Network& network) {
@@ -286,7 +283,7 @@ public:
         return wrong;
     }
     [[nodiscard]] const std::map<std::string, int>& verdicts() const { return verdicts_; }
-    [[nodiscard]] const std::map<std::string, int>& elements() const { return elements_; }
+    [[nodiscard]] const std::map<std::string, int>& things() const { return things_; }
 
     [[nodiscard]] std::string script() const { return lab_.script(); }
 
@@ -319,7 +316,7 @@ private:
             Comparison comparison(lab_, network, mode, entries[i], truths[i], scan);
             wrong += comparison.run();
             for (const auto& [verdict, count] : comparison.verdicts()) verdicts_[verdict] += count;
-            for (const auto& [element, count] : comparison.elements()) elements_[element] += count;
+            for (const auto& [thing, count] : comparison.things()) things_[thing] += count;
         }
         if (wrong.empty()) return {};
         return fmt::format("{}ksmsctl scan -s {} -d {} -P {} {}\n{}\n", wrong, from, to,
@@ -327,7 +324,7 @@ private:
     }
 
     Lab lab_;
-    std::map<std::string, int> verdicts_, elements_;
+    std::map<std::string, int> verdicts_, things_;
 };
 
 /// Network n of a run has the seed `seed + n`, so that one can be had by itself.
@@ -355,11 +352,9 @@ void fuzz(std::uint64_t seed, std::uint64_t count, Mode mode) {
         std::printf("%-30s %6d rows %5.1f %%\n", what, times, 100.0 * times / std::max(rows, 1));
     };
     for (const auto& [verdict, times] : verdicts) print(verdict.c_str(), times);
-    std::vector<const char*> elements{kSeveralEntries};
-    for (const auto element : all_elements()) elements.push_back(name_of(element));
-    for (const char* element : elements) {
-        const auto found = networks.elements().find(element);
-        print(element, found == networks.elements().end() ? 0 : found->second);
+    for (const auto& thing : all_things()) {
+        const auto found = networks.things().find(thing);
+        print(thing.c_str(), found == networks.things().end() ? 0 : found->second);
     }
     CHECK(verdicts.contains("YES"));
     CHECK(verdicts.contains("NO"));
