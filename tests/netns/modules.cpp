@@ -158,6 +158,50 @@ TEST_CASE("modules: devices upon an interface of another namespace", "[.modules]
     });
 }
 
+TEST_CASE("modules: VLANs and a bridge between", "[.modules]") {
+    const std::string wires =
+        "ip link add d0 type veth peer name x0 netns $r1; ip link set d0 up\n"
+        "ip link add d1 type veth peer name t0 netns $r2; ip link set d1 up\n"
+        "ip -n $r2 link set t0 up; ip -n $r2 link add link t0 name x0 type vlan id 5\n";
+    check_features({
+        {"a VLAN device as a port",
+         "",
+         "",
+         "x0",
+         {4},
+         wires + "ip link add br0 type bridge; ip link set br0 up; ip link set d0 master br0\n"
+                 "ip link add link d1 name d5 type vlan id 5; ip link set d5 up\n"
+                 "ip link set d5 master br0"},
+        {"a bridge that filters VLANs",
+         "",
+         "",
+         "x0",
+         {4},
+         wires + "ip link add br0 type bridge vlan_filtering 1; ip link set br0 up\n"
+                 "ip link set d0 master br0; ip link set d1 master br0\n"
+                 "bridge vlan add dev d0 vid 5 pvid untagged; bridge vlan add dev d1 vid 5"},
+    });
+}
+
+TEST_CASE("modules: VLANs that differ are two links", "[.modules]") {
+    using namespace ksms::lab;
+    Lab lab;
+    build_feature(lab, {"VLANs", "ip link add link eth1 name x0 type vlan id 5",
+                        "ip link add link eth0 name x0 type vlan id 6", "x0"});
+    for (const int family : {4, 6}) {
+        REQUIRE_THROWS(feature_works(lab, family));
+        for (const auto& asked : only({"clsact", "isolated"})) {
+            const auto result =
+                ask(lab, two_source(lab, family), two_destination(lab, family), "22", asked);
+            INFO(asked.name << "\n" << result.text());
+            const bool assumes = asked.name == std::string("isolated");
+            CHECK(result.verdict("r1", "tcp", 22) == (assumes ? "YES" : "UNKNOWN"));
+            CHECK(result.at("r2", "tcp", 22).is_null());
+            if (assumes) CHECK(result.has_note("r1", "tcp", 22, "next-hop-missing"));
+        }
+    }
+}
+
 /// ipvlan looks for the destination's address among its own: what is to be routed on is given to
 /// the namespace of its device.
 TEST_CASE("modules: ipvlan upon an interface of another namespace", "[.modules]") {

@@ -16,6 +16,14 @@
 #include "os/parse.hpp"
 
 namespace ksms {
+namespace {
+
+std::uint32_t vlan_of(const nlattr* data) {
+    const Attributes vlan(data, IFLA_VLAN_MAX);
+    return std::uint32_t{vlan.be16(IFLA_VLAN_PROTOCOL)} << 16 | vlan.u16(IFLA_VLAN_ID);
+}
+
+}  // namespace
 
 std::optional<Link> parse_link(const nlmsghdr* message) {
     const auto info = fixed_part<ifinfomsg>(message);
@@ -34,7 +42,12 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
     link.peer = attributes.u32(IFLA_LINK);
     link.peer_nsid =
         static_cast<int>(attributes.u32(IFLA_LINK_NETNSID, static_cast<std::uint32_t>(-1)));
-    link.kind = Attributes(attributes[IFLA_LINKINFO], IFLA_INFO_MAX).text(IFLA_INFO_KIND);
+    const Attributes linkinfo(attributes[IFLA_LINKINFO], IFLA_INFO_MAX);
+    link.kind = linkinfo.text(IFLA_INFO_KIND);
+    if (link.kind == "vlan") link.vlan = vlan_of(linkinfo[IFLA_INFO_DATA]);
+    if (link.kind == "bridge")
+        link.filters_vlans =
+            Attributes(linkinfo[IFLA_INFO_DATA], IFLA_BR_MAX).u8(IFLA_BR_VLAN_FILTERING) != 0;
     const Attributes xdp(attributes[IFLA_XDP], IFLA_XDP_MAX);
     link.xdp_program = xdp.u32(IFLA_XDP_PROG_ID);
     const auto attached = xdp.u8(IFLA_XDP_ATTACHED);

@@ -152,6 +152,10 @@ public:
         const auto* at = valid(type, MNL_TYPE_U8);
         return at != nullptr ? mnl_attr_get_u8(at) : absent;
     }
+    [[nodiscard]] std::uint16_t u16(std::uint16_t type, std::uint16_t absent = 0) const {
+        const auto* at = valid(type, MNL_TYPE_U16);
+        return at != nullptr ? mnl_attr_get_u16(at) : absent;
+    }
     [[nodiscard]] std::uint32_t u32(std::uint16_t type, std::uint32_t absent = 0) const {
         const auto* at = valid(type, MNL_TYPE_U32);
         return at != nullptr ? mnl_attr_get_u32(at) : absent;

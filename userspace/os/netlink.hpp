@@ -101,6 +101,9 @@ struct Link {
     std::uint32_t master{0};  ///< bridge, bond or VRF that it is enslaved to; 0: none
     std::uint32_t peer{0};    ///< IFLA_LINK; for a veth the index of its peer
     int peer_nsid{-1};        ///< IFLA_LINK_NETNSID; -1: the same namespace
+    /// Of a VLAN device: IFLA_VLAN_PROTOCOL (ETH_P_8021Q, ETH_P_8021AD) << 16 | IFLA_VLAN_ID
+    std::uint32_t vlan{0};
+    bool filters_vlans{false};  ///< of a bridge: IFLA_BR_VLAN_FILTERING
     std::optional<Mac> mac;
     std::uint32_t xdp_program{0};   ///< id of an XDP program on it; 0: none
     bool xdp_in_driver{false};      ///< it runs before the stack has a packet (not generic)
