@@ -101,7 +101,8 @@ private:
         same("result", stopped_at.empty() ? "YES" : "NO", end["result"].get<std::string>());
         same("stopped_at", stopped_at, text(end["stopped_at"]));
         // Whether it was reached is told of all entries together.
-        if (network_.second == 0) reached(i, stopped_at.empty());
+        if (network_.second == 0 && !truth_.services[i].back().unknown)
+            reached(i, stopped_at.empty());
     }
 
     /// A router behind a stop has a row, unless the path ends before it, or a trap keeps the scan
