@@ -74,6 +74,41 @@ TEST_CASE("limits: rules for the outer packet of a tunnel count for what is in i
 
 namespace {
 
+/// r1 puts what is for the destination into packets to r2 (SRv6, RFC 8754).
+void build_segments(Lab& lab) {
+    build_two(lab);
+    for (const char* interface : {"all", "eth0"})
+        lab.sysctl("r2", fmt::format("ipv6/conf/{}/seg6_enabled", interface), "1");
+    lab.ip6("r1", {fmt::format("route replace {} encap seg6 mode encap segs {} dev eth1",
+                               lab.subnet(6, 3), lab.address(6, 2, 2))});
+}
+
+}  // namespace
+
+TEST_CASE("limits: rules for the outer packet of a route count for what is in it") {
+    const auto [node, chain] = GENERATE(table<const char*, const char*>(
+        {{"r1", "FORWARD"}, {"r2", "PREROUTING"}, {"r2", "INPUT"}}));
+    const auto rule = fmt::format("-A {} -p ipv6 ", chain);
+    for (const auto& asked : only({"clsact", "isolated"})) {
+        Lab lab;
+        given("a packet that comes alone passes", [&] {
+            build_segments(lab);
+            if (!opens(lab, 6)) return false;
+            lab.rules(node, Firewall::iptables_legacy,
+                      "*mangle\n" + rule + kTenASecond + "-j ACCEPT\n" + rule + "-j DROP\nCOMMIT\n",
+                      6);
+            return eventually([&] { return arrives_alone(lab, 6, 8001); });
+        });
+        const auto result =
+            ask(lab, two_source(lab, 6), two_destination(lab, 6), "8001-8003", asked);
+        INFO(node << ", " << chain << ", " << asked.name << "\n" << result.text());
+        CHECK(result.count("no") == 0);
+        CHECK(result.count("unknown") == 0);
+    }
+}
+
+namespace {
+
 /// Likewise, but r1 and r2 reach each other by a router that knows nothing but the outer packets,
 /// and the tunnel is a port of a bridge.
 void build_bridged_tunnel(Lab& lab) {

@@ -91,8 +91,10 @@ private:
         for (const auto& host : plan_.destination_hosts) read(host);
     }
 
-    /// Has it a tunnel, or an IPsec policy that encrypts?
+    /// Has it a tunnel, or an IPsec policy that encrypts? A route that encapsulates leads past
+    /// routers that know nothing of it.
     bool wraps(const PlanNetns& netns) {
+        if (network_.encapsulates()) return true;
         const auto interfaces = network_.interfaces(netns.number());
         const auto is_open = [](const Link& link) { return link.up && carries_in_another(link); };
         if (interfaces && std::ranges::any_of((*interfaces)->links, is_open)) return true;

@@ -86,8 +86,12 @@ public:
 
     Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {
         KSMS_TRY(auto* netlink, socket(*nodes_.at(number)));
-        return ksms::route(*netlink, question);
+        KSMS_TRY(auto answer, ksms::route(*netlink, question));
+        encapsulates_ |= answer.encapsulates;
+        return answer;
     }
+
+    [[nodiscard]] bool encapsulates() const override { return encapsulates_; }
 
     Result<std::vector<RouteAnswer>> table_routes(std::size_t number, int family,
                                                   std::uint32_t table) override {
@@ -172,6 +176,7 @@ private:
     std::vector<std::unique_ptr<Node>> nodes_;
     std::string left_out_;
     bool may_send_;
+    bool encapsulates_{false};
 };
 
 /// The namespaces that the request names. Whether one is there is for the plan to say.

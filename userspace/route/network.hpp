@@ -41,6 +41,8 @@ public:
     /// what is in them?
     virtual Result<bool> sorts_packets(std::size_t number) = 0;
     virtual Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) = 0;
+    /// Has a route that was asked for put packets into others (RouteAnswer::encapsulates)?
+    [[nodiscard]] virtual bool encapsulates() const { return false; }
     /// The entries of one routing table; without the kernel's strict checking
     /// (NETLINK_GET_STRICT_CHK) those of the others too, so look at `table`.
     virtual Result<std::vector<RouteAnswer>> table_routes(std::size_t number, int family,
