@@ -41,7 +41,9 @@ TEST_CASE("modules: a queueing discipline behind the egress tap", "[.modules]") 
             lab.in("r1", command);
             lab.rules("r2", Firewall::iptables_nft,
                       "*filter\n-A FORWARD -p tcp --dport 23 -j DROP\nCOMMIT\n");
-            REQUIRE(arrived_of_22_and_23(lab, 4) == std::vector<bool>{true, false});
+            // Until the neighbours know each other through the queue.
+            REQUIRE(eventually(
+                [&] { return arrived_of_22_and_23(lab, 4) == std::vector<bool>{true, false}; }));
             for (const auto& asked :
                  &queueing == &all.front() ? in_every_way() : only({"clsact", "isolated"})) {
                 const auto result =

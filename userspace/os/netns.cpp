@@ -17,11 +17,9 @@
 #include <cctype>
 #include <cerrno>
 #include <climits>
-#include <exception>
 #include <optional>
 #include <set>
-#include <system_error>
-#include <thread>
+#include <utility>
 
 #include "base/directory.hpp"
 #include "base/nearest.hpp"
@@ -62,7 +60,7 @@ const char* host_path() {
     return !readable && kept_from_us ? "/proc/self/ns/net" : init;
 }
 
-/// Call it on a thread that may change its namespace.
+/// Call it on a trip.
 Result<std::uint64_t> enter_for_cookie(int netns) {
     if (setns(netns, CLONE_NEWNET) != 0) return fail_errno(errno, "enter a namespace");
     const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -74,30 +72,46 @@ Result<std::uint64_t> enter_for_cookie(int netns) {
     return cookie;
 }
 
-/// Runs `work` on a new thread, which may change its namespace. Rethrows its exceptions.
-Status on_a_thread(const std::function<Status()>& work) {
-    Status result;
-    std::exception_ptr thrown;
-    try {
-        std::thread([&] {
-            try {
-                result = work();
-            } catch (...) {
-                thrown = std::current_exception();
-            }
-        }).join();
-    } catch (const std::system_error& error) {
-        return fail_errno(error.code().value(), "start a thread");
+/// Lets this thread go into namespaces, and takes it back to where it was.
+class Trip {
+public:
+    static Result<Trip> begin() {
+        Trip trip;
+        trip.home_ = Fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+        if (!trip.home_) return fail_errno(errno, "open the namespace of this thread");
+        return trip;
     }
-    if (thrown) std::rethrow_exception(thrown);
-    return result;
+    Trip(Trip&&) = default;
+    Trip& operator=(Trip&&) = delete;
+    ~Trip() { static_cast<void>(go_home()); }
+
+    Status go_home() {
+        if (!home_) return {};
+        const Fd home = std::move(home_);
+        // It takes some memory of the kernel, which may be short for a moment.
+        for (int left = 3; left > 0; --left)
+            if (setns(home.get(), CLONE_NEWNET) == 0) return {};
+        return fail_errno(errno, "go back to the namespace of this thread");
+    }
+
+private:
+    Trip() = default;
+    Fd home_;
+};
+
+/// Runs `work`, which may change the namespace of this thread.
+Status on_a_trip(const std::function<Status()>& work) {
+    KSMS_TRY(auto trip, Trip::begin());
+    auto done = work();
+    const auto back = trip.go_home();
+    return done ? back : done;
 }
 
-/// Reads the cookies of many namespaces with one thread: entering a namespace is cheap, a thread is
-/// not. The cookie is 0 if the namespace may not be entered. Other failures are errors.
+/// Reads the cookies of many namespaces. The cookie is 0 if the namespace may not be entered. Other
+/// failures are errors.
 Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
     cookies.assign(namespaces.size(), 0);
-    return on_a_thread([&]() -> Status {
+    return on_a_trip([&]() -> Status {
         for (std::size_t i = 0; i < namespaces.size(); ++i) {
             const auto cookie = enter_for_cookie(namespaces[i]);
             if (!cookie && cookie.error().code != Code::not_allowed)
@@ -322,7 +336,7 @@ Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie) {
 }
 
 Status in_netns(const Netns& netns, const std::function<Status()>& work) {
-    return on_a_thread([&]() -> Status {
+    return on_a_trip([&]() -> Status {
         if (setns(netns.fd(), CLONE_NEWNET) != 0)
             return fail_errno(errno, fmt::format("enter the namespace {}", netns.name()));
         return work();

@@ -68,8 +68,8 @@ Result<std::vector<Netns>> all_netns();
 /// be searched
 Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie);
 
-/// Runs `work` on a temporary thread that has entered `netns`. The other threads keep their
-/// namespace. Needs CAP_SYS_ADMIN.
+/// Runs `work` on this thread in `netns`, and goes back to where the thread was; a visit within a
+/// visit does so too. The other threads keep their namespace. Needs CAP_SYS_ADMIN.
 Status in_netns(const Netns& netns, const std::function<Status()>& work);
 
 /// A socket in `netns`. It belongs to that namespace whoever uses it.

@@ -2,6 +2,8 @@
 #include "os/nftables.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/btf.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
@@ -9,8 +11,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
+#include <string>
+#include <string_view>
 
+#include "base/fd.hpp"
 #include "os/list.hpp"
 #include "os/message.hpp"
 #include "os/parse.hpp"
@@ -49,15 +53,29 @@ std::optional<NftRule> parse_nft_rule(const nlmsghdr* message) {
     return rule;
 }
 
+/// Whether the kernel's own BTF names the function, which a module's does in a file of its own
+/// (Documentation/bpf/btf.rst). Reads the names alone. True if they cannot be read.
+static bool is_built_in(std::string_view function) {
+    const Fd btf(open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+    btf_header head{};
+    if (!btf || pread(btf.get(), &head, sizeof head, 0) != sizeof head || head.magic != BTF_MAGIC)
+        return true;
+    std::string names(head.str_len, '\0');
+    for (std::size_t at = 0; at < names.size();) {
+        const auto place = static_cast<off_t>(head.hdr_len + head.str_off + at);
+        const auto got = pread(btf.get(), names.data() + at, names.size() - at, place);
+        if (got <= 0) return true;
+        at += static_cast<std::size_t>(got);
+    }
+    std::string name(1, '\0');
+    name.append(function).push_back('\0');
+    return names.find(name) != std::string::npos;
+}
+
 bool nftables_loaded() {
     if (access("/sys/module/nf_tables", F_OK) == 0 || errno != ENOENT) return true;
-    // Built into the kernel it has no directory there. Symbols of a module end with its name.
-    static const bool built_in = [] {
-        std::ifstream symbols("/proc/kallsyms");
-        for (std::string line; std::getline(symbols, line);)
-            if (line.ends_with(" nft_do_chain")) return true;
-        return !symbols.eof();
-    }();
+    // Built into the kernel it has no directory there.
+    static const bool built_in = is_built_in("nft_do_chain");
     return built_in;
 }
 
