@@ -164,9 +164,14 @@ Status CloseLook::look_at(const std::vector<std::uint32_t>& probes) {
     auto pause = kFirstPause;
     for (int attempt = 0; attempt < kAttempts && !open.empty() && !with_.stopped(); ++attempt) {
         // What filled a queue before needs time to leave it.
-        if (attempt > 0) be_quiet_until(monotonic() + std::exchange(pause, 3 * pause));
+        if (attempt > 0) {
+            with_.clear_connections();
+            be_quiet_until(monotonic() + std::exchange(pause, 3 * pause));
+        }
+        std::set<std::uint32_t> packets;  // one may show what becomes of several probes
         for (const auto probe : open) {
             if (with_.stopped()) break;
+            if (!packets.insert(packet_of(probe)).second) continue;
             KSMS_CHECK(send(probe));
             KSMS_CHECK(wait_for(probe, monotonic() + kEach));
         }
