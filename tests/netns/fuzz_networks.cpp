@@ -166,9 +166,10 @@ private:
         // Two that a router translates to one destination differ in their source ports then, and
         // which of them was first depends on the order of all packets. The same does an echo that
         // comes when the scan has forgotten its connection, at a router that masquerades it.
-        const auto original = scan_.field("source").get<std::string>();
-        if (source == original) source.clear();
-        if (from == original) from.clear();
+        for (const auto& same_address : {scan_.field("source").get<std::string>(), at.in.source}) {
+            if (source == same_address) source.clear();
+            if (from == same_address) from.clear();
+        }
         same("translated-source", source, from);
         same("local", !at.out.there && number == network_.routers ? "yes" : "no",
              has_note(row, "local") ? "yes" : "no");

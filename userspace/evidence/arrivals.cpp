@@ -63,8 +63,12 @@ bool Arrivals::is_changed(std::uint32_t probe) const {
     const bool looks = !plan_.dscp_filtered.empty() || plan_.routed_dscps != 0;
     int changes = KSMS_SEEN_TRANSLATED;
     if (looks) changes |= KSMS_SEEN_REMARKED;
+    const auto has = [&](std::size_t slot, ksms_direction direction) {
+        return (store_.counter(slot, direction, probe).flags & changes) != 0;
+    };
+    // A bridge changes it in front of the router's own tap.
     return std::ranges::any_of(slots_.router_slots, [&](std::size_t slot) {
-        return (store_.counter(slot, KSMS_EGRESS, probe).flags & changes) != 0;
+        return has(slot, KSMS_INGRESS) || has(slot, KSMS_EGRESS);
     });
 }
 
