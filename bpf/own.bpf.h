@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Whose packet is it? Ours, if its token opens to a probe of a scan that is on its way and at least
- * one of its addresses, ports and DSCP is still what was sent. */
+ * one of its addresses, ports, timestamp and DSCP is still what was sent. */
 #pragma once
 
 #include "maps.bpf.h"
@@ -90,12 +90,12 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
         return false;
     }
     /* A router that translates both ways leaves no address and no port as it was. 64 bits of a
-     * datagram are ours already; of a SYN, the DSCP. */
+     * datagram are ours already, and of a SYN with its timestamp; without one, the DSCP. */
     return ksms_find_service(probe) && packet->protocol == probe->protocol &&
            !ksms_is_echo(packet, probe) &&
            (destination || source || packet->source_port == probe->source_port ||
-            packet->destination_port == probe->port || packet->dscp == scan->carried ||
-            packet->protocol == IPPROTO_UDP);
+            packet->destination_port == probe->port || packet->stamped ||
+            packet->dscp == scan->carried || packet->protocol == IPPROTO_UDP);
 }
 
 /* Not ours, but under the DSCP of a scan and to one of its services. An answer goes to a service

@@ -44,6 +44,7 @@ struct ksms_packet {
     __u8 ttl;
     __u8 flags;         /* KSMS_SEEN_FRAGMENT, KSMS_SEEN_VLAN */
     bool probe;         /* it may be one of ours: it has a token's place */
+    bool stamped;       /* a SYN whose timestamp repeats the token, as ours does */
     bool answer, reset; /* TCP: RST or SYN-ACK; RST */
     bool error;         /* ICMP; the two below say which */
     __u8 icmp_type, icmp_code;
@@ -65,7 +66,9 @@ enum {
     KSMS_VLAN_SIZE = 4,
     KSMS_ICMP_HEADER = 8,
     KSMS_TOKEN_END = sizeof(struct udphdr) + 8, /* magic and token */
-    KSMS_FRAGMENT_OFFSET = 0x1fff,              /* RFC 791, in units of 8 bytes */
+    KSMS_SYN_SIZE = 40, /* ours, with options (userspace/probe/probe_packet.cpp) */
+    KSMS_SYN_STAMP = 28,
+    KSMS_FRAGMENT_OFFSET = 0x1fff, /* RFC 791, in units of 8 bytes */
     KSMS_MORE_FRAGMENTS = 0x2000,
     KSMS_FRAGMENT_OFFSET6 = 0xfff8, /* RFC 8200, section 4.5 */
     KSMS_MORE_FRAGMENTS6 = 0x0001,
@@ -124,6 +127,14 @@ static __always_inline __be16 ksms_skip_vlans(const struct ksms_reader *from,
     return type;
 }
 
+static __always_inline bool ksms_is_stamped(const struct ksms_reader *from, __u32 at, __u32 end,
+                                            __u32 token) {
+    __be32 stamp;
+    return at + KSMS_SYN_STAMP + sizeof stamp <= end &&
+           ksms_load(from, at + KSMS_SYN_STAMP, &stamp, sizeof stamp) &&
+           bpf_ntohl(stamp) == (token | 1);
+}
+
 static __always_inline enum ksms_parsed ksms_parse_tcp(const struct ksms_reader *from, __u32 at,
                                                        __u32 end, struct ksms_packet *packet) {
     struct tcphdr tcp;
@@ -133,6 +144,8 @@ static __always_inline enum ksms_parsed ksms_parse_tcp(const struct ksms_reader 
     packet->destination_port = bpf_ntohs(tcp.dest);
     packet->token = bpf_ntohl(tcp.seq);
     packet->probe = tcp.syn && !tcp.ack && !tcp.rst && !tcp.fin;
+    packet->stamped = packet->probe && tcp.doff == KSMS_SYN_SIZE / 4 &&
+                      ksms_is_stamped(from, at, end, packet->token);
     packet->answer = tcp.rst || (tcp.syn && tcp.ack);
     packet->reset = tcp.rst;
     packet->transport = at;

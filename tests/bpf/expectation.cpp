@@ -61,9 +61,10 @@ bool Expecting::has_scan(std::uint32_t dscp) const {
     return std::ranges::find(scans_, dscp, &ScanSpec::dscp) != scans_.end();
 }
 
-/// Addresses, ports and DSCP: not one is as it was sent. A datagram has enough in its content.
+/// Addresses, ports, timestamp and DSCP: not one is as it was sent. A datagram has enough in its
+/// content.
 bool Expecting::nothing_is_left(const Parsed& packet, const PacketSpec& sent) const {
-    return packet.protocol == IPPROTO_TCP && packet.dscp != sent.dscp &&
+    return packet.protocol == IPPROTO_TCP && packet.dscp != sent.dscp && !packet.repeats_sequence &&
            packet.source != of_family(sent.source, packet.family) &&
            packet.destination != of_family(sent.destination, packet.family) &&
            packet.source_port != sent.source_port &&

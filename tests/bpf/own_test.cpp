@@ -90,18 +90,24 @@ TEST_CASE("the destination as a datagram's source: an echo by its port, else a p
     });
 }
 
-TEST_CASE("of a SYN a token alone is not enough, the mark must be there too") {
+TEST_CASE("of a SYN a token alone is not enough, the mark or the timestamp must be there too") {
     with_every_tap([](Bench& bench, const TapProgram& program, ksms_store store) {
         const ScanSpec scan{.store = store};
         install(bench, program, scan);
         PacketSpec packet = translated(bench, scan, none);
         packet.dscp = 0;
         bench.run(program, build(packet).frame);
+        packet.stamp = 4711;
+        bench.run(program, build(packet).frame);
         CHECK(bench.counters() == 0);
         CHECK(bench.tap_figures(program).own == 0);
-        packet.dscp = static_cast<std::uint8_t>(scan.dscp);
+        packet.stamp = packet.token | 1;
         bench.run(program, build(packet).frame);
         CHECK(bench.tap_figures(program).own == 1);
+        packet.stamp.reset();
+        packet.dscp = static_cast<std::uint8_t>(scan.dscp);
+        bench.run(program, build(packet).frame);
+        CHECK(bench.tap_figures(program).own == 2);
     });
 }
 

@@ -101,6 +101,7 @@ void PacketMaker::change_owner(PacketSpec& packet) {
         packet.source_port ^= 1;
         if (!one_in(3)) packet.destination_port ^= 1;
     }
+    if (one_in(3)) packet.stamp = one_in(8) ? word() : packet.token | 1;
 }
 
 void PacketMaker::damage(Bytes& frame) {

@@ -59,6 +59,8 @@ Kind parse_tcp(Octets segment, Parsed& result) {
     result.destination_port = static_cast<std::uint16_t>(u16(segment.subspan(2)));
     result.sequence = u32(segment.subspan(4));
     result.tcp_flags = segment[13];
+    result.repeats_sequence = segment[12] / 16 == 10 && segment.size() >= 32 &&
+                              u32(segment.subspan(28)) == (result.sequence | 1);
     return Kind::transport;
 }
 

@@ -29,6 +29,7 @@ struct Parsed {
     std::uint16_t source_port{0}, destination_port{0};
     std::uint8_t tcp_flags{0};
     std::uint32_t sequence{0};
+    bool repeats_sequence{false};  ///< TCP: with 20 bytes of options, a probe's timestamp
     std::span<const std::uint8_t> payload{};  ///< UDP: what is there of it
 };
 

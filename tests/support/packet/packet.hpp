@@ -46,6 +46,7 @@ struct PacketSpec {
     std::uint32_t acknowledgement{0};
     std::uint8_t flags{syn};
     std::uint8_t doff{5};
+    std::optional<std::uint32_t> stamp{};  ///< TCP: the options of a probe, with this timestamp
     std::uint32_t magic{KSMS_PAYLOAD_MAGIC};
     std::uint16_t payload{KSMS_PAYLOAD_SIZE};  ///< UDP: bytes of it that are sent
     std::optional<std::uint16_t> udp_length{};
@@ -90,10 +91,15 @@ inline Bytes transport(const PacketSpec& spec) {
         put16(bytes, spec.destination_port);
         put32(bytes, spec.token);
         put32(bytes, spec.acknowledgement);
-        put8(bytes, spec.doff << 4u);
+        put8(bytes, (spec.stamp && spec.doff == 5 ? 10u : spec.doff) << 4u);
         put8(bytes, spec.flags);
         put16(bytes, 64240);
         put32(bytes, 0);
+        if (spec.stamp) {
+            append(bytes, {2, 4, 5, 180, 4, 2, 8, 10});
+            put32(bytes, *spec.stamp);
+            append(bytes, {0, 0, 0, 0, 1, 3, 3, 7});
+        }
     } else if (spec.protocol == IPPROTO_UDP) {
         Bytes payload;
         put32(payload, spec.magic);
