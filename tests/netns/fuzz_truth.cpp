@@ -76,17 +76,21 @@ public:
         }
     }
 
-    /// The last one.
+    /// The last one that came in before it left; the first one that left.
     Sight sight(std::uint32_t number, bool out) {
         Sight result;
-        for (const Seen& one : seen())
-            if (one.packet.number == number && one.out == out)
+        for (const Seen& one : seen()) {
+            if (one.packet.number != number) continue;
+            if (one.out == out)
                 result = {true,
                           one.packet.dscp,
                           one.packet.source,
                           one.packet.destination,
                           one.packet.source_port,
                           one.packet.port};
+            // What comes behind it is an echo on its way back.
+            if (one.out) break;
+        }
         return result;
     }
 
