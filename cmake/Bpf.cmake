@@ -5,7 +5,7 @@ find_program(KSMS_CLANG NAMES clang-19 clang REQUIRED)
 find_program(KSMS_BPFTOOL NAMES bpftool PATHS /usr/sbin /usr/local/sbin REQUIRED)
 
 # ksms_bpf_skeleton(NAME SOURCES file...): target NAME_skeleton, header NAME.skel.h in its include path with
-# struct NAME_bpf in it (a struct and a namespace cannot both be called ksms)
+# struct NAME_bpf in it (a struct and a namespace cannot both be called ksms); NAME.hash.h beside it
 function(ksms_bpf_skeleton name)
   cmake_parse_arguments(BPF "" "" "SOURCES" ${ARGN})
   set(out ${CMAKE_BINARY_DIR}/bpf)
@@ -23,11 +23,13 @@ function(ksms_bpf_skeleton name)
       DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} ${headers} VERBATIM)
     list(APPEND objects ${object})
   endforeach()
-  add_custom_command(OUTPUT ${out}/${name}.skel.h
+  add_custom_command(OUTPUT ${out}/${name}.skel.h ${out}/${name}.hash.h
     COMMAND ${KSMS_BPFTOOL} gen object ${out}/${name}_linked.o ${objects}
     COMMAND ${KSMS_BPFTOOL} gen skeleton ${out}/${name}_linked.o name ${name}_bpf > ${out}/${name}.skel.h
-    DEPENDS ${objects} VERBATIM)
-  add_custom_target(${name}_skeleton_files DEPENDS ${out}/${name}.skel.h)
+    COMMAND ${CMAKE_COMMAND} -DOBJECT=${out}/${name}_linked.o -DNAME=${name} -DHEADER=${out}/${name}.hash.h
+            -P ${CMAKE_SOURCE_DIR}/cmake/ObjectHash.cmake
+    DEPENDS ${objects} ${CMAKE_SOURCE_DIR}/cmake/ObjectHash.cmake VERBATIM)
+  add_custom_target(${name}_skeleton_files DEPENDS ${out}/${name}.skel.h ${out}/${name}.hash.h)
   add_library(${name}_skeleton INTERFACE)
   add_dependencies(${name}_skeleton ${name}_skeleton_files)
   target_include_directories(${name}_skeleton SYSTEM INTERFACE ${out})

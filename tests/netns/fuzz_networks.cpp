@@ -227,8 +227,13 @@ private:
         const auto& [protocol, port] = network_.services[i];
         for (const auto& row : scan_.field("destination_reached")) {
             if (row["protocol"] != protocol || row["port"] != port) continue;
-            // An isolated scan has no probe for the last router where its plan ends before.
-            if (mode_ == Mode::isolated && behind_the_plan(network_.routers)) continue;
+            // An isolated scan has no probe for the last router where its plan ends before, and
+            // none of those that a router before it would make another packet of.
+            const auto last = scan_.at(router(network_.routers), protocol, port, entry_.node);
+            if (mode_ == Mode::isolated &&
+                (behind_the_plan(network_.routers) ||
+                 (!last.is_null() && text(last["reason"]) == "not_sent:changed-before")))
+                continue;
             const bool passed = mode_ == Mode::path ? all_passed : accepted_by_last(i);
             const bool arrived = goes_to_router() ? passed : truth_.reached[i];
             // A router that no way leads to is not known to be the destination.

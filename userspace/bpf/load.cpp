@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <ksms.hash.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -106,9 +107,7 @@ void choose_programs(ksms_bpf& skeleton) {
 }  // namespace
 
 std::uint64_t object_hash() {
-    std::size_t size = 0;
-    const auto* bytes = static_cast<const char*>(ksms_bpf::elf_bytes(&size));
-    return fnv1a({bytes, size});
+    return ksms_object_hash;
 }
 
 Result<Skeleton> load_object(const std::string& maps) {

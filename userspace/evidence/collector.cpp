@@ -89,7 +89,7 @@ void Collector::collect_packets(std::uint32_t probe, ProbeEvidence& evidence) co
         router.out = sighting(slot, KSMS_EGRESS, probe);
         router.drop = drop(slot, probe);
         router.reply = reply(slot, probe);
-        router.accepted = false;
+        router.accepted = router.outer_accepted = false;
     }
     evidence.source = sighting(slots_.entry_slots[entry], KSMS_EGRESS, probe);
     evidence.source_drop = drop(slots_.entry_slots[entry], probe);

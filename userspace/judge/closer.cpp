@@ -99,7 +99,7 @@ private:
         router.in.strangers = strangers_in;
         router.out.strangers = strangers_out;
         router.drop = {};
-        router.accepted = false;
+        router.accepted = router.outer_accepted = false;
     }
 
     void visit(const Visit& visit, std::size_t place) {
@@ -139,7 +139,8 @@ private:
                 seen.in);  // an upper device took it without a word (macvlan)
         const auto* drop = visit.last(Kind::dropped);
         if (drop != nullptr) seen.drop = drop->drop;
-        seen.accepted |= visit.last(Kind::accepted) != nullptr;
+        if (const auto* end = visit.last_sight(); end != nullptr && end->kind == Kind::accepted)
+            (end->wrapped ? seen.outer_accepted : seen.accepted) = true;
         if (const auto* routed = visit.last(Kind::routed)) {
             add(way_, *routed, routed->ifindex, sent_, seen.out);
             seen.out.packets = 0;  // where to, if it goes

@@ -32,8 +32,9 @@ struct Sighting {
 struct RouterEvidence {
     Sighting in, out;
     Drop drop;
-    Reply reply;           ///< what the router itself sent back
-    bool accepted{false};  ///< of a trail: it took the packet for itself
+    Reply reply;                 ///< what the router itself sent back
+    bool accepted{false};        ///< of a trail: it took the packet for itself
+    bool outer_accepted{false};  ///< … what the packet was in, and nobody saw the packet again
     /// Of a trail: what the taps counted all the same.
     std::uint64_t in_packets{0}, in_bytes{0}, out_packets{0}, out_bytes{0};
     [[nodiscard]] bool saw() const { return in.packets > 0 || out.packets > 0; }

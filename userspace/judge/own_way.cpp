@@ -194,7 +194,7 @@ private:
             if (event(at).kind == Kind::dropped) return OwnWay::End::dropped;
             if (!event(at).is_sight()) continue;
             sight = event(at).kind;
-            accepted = sight == Kind::accepted;
+            accepted = sight == Kind::accepted && !event(at).wrapped;
         }
         if (!sight) return OwnWay::End::not_begun;
         if (accepted) return OwnWay::End::accepted;
@@ -222,6 +222,11 @@ private:
 const TrailEvent* Visit::first(TrailEvent::Kind kind) const {
     const auto found = std::ranges::find(events, kind, &TrailEvent::kind);
     return found == events.end() ? nullptr : &*found;
+}
+
+const TrailEvent* Visit::last_sight() const {
+    const auto found = std::ranges::find_if(events.rbegin(), events.rend(), &TrailEvent::is_sight);
+    return found == events.rend() ? nullptr : &*found;
 }
 
 const TrailEvent* Visit::last(TrailEvent::Kind kind) const {

@@ -28,6 +28,7 @@ struct Visit {
     Trail events;  ///< of the packet itself, there
     [[nodiscard]] const TrailEvent* first(TrailEvent::Kind kind) const;
     [[nodiscard]] const TrailEvent* last(TrailEvent::Kind kind) const;
+    [[nodiscard]] const TrailEvent* last_sight() const;
 };
 
 struct OwnWay {

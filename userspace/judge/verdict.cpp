@@ -115,7 +115,7 @@ private:
             delivered(step, seen, row);
         } else if (seen.reply.syn_ack() && seen.drop.count < seen.in.packets) {
             proxied(seen, row);
-        } else if (seen.accepted && seen.drop.count == 0) {
+        } else if ((seen.accepted || seen.outer_accepted) && seen.drop.count == 0) {
             note(row, Note::redirected);
             unknown(row, Why::redirected);
         } else if (seen.drop.count > 0 && !seen.drop.is.unresolved) {

@@ -105,6 +105,21 @@ TEST_CASE("closer: silence at the destination's router is no socket that took it
     CHECK(told_of(plan, made.trail, accepted_seen()).result == Verdict::yes);
 }
 
+TEST_CASE("closer: what carried the packet to the destination's router is not the packet") {
+    const auto plan = chain(1, true);
+    const auto &src = plan.entries[0].netns, &r1 = plan.routers[0].netns;
+    TrailMaker made;
+    made.out(1, src).by_socket().in(1, r1).accepted(1, r1);
+    made.trail[1].wrapped = made.trail[2].wrapped = true;
+    const auto lost = told_of(plan, made.trail, accepted_seen());
+    CHECK(lost.result == Verdict::unknown);
+    CHECK(lost.reason == "held");
+    made.in(1, r1);
+    CHECK(told_of(plan, made.trail, accepted_seen()).reason == "held");
+    made.accepted(1, r1);
+    CHECK(told_of(plan, made.trail, accepted_seen()).result == Verdict::yes);
+}
+
 TEST_CASE("closer: what a router takes in the destination's place is not stopped") {
     const auto plan = chain(2);
     const auto &src = plan.entries[0].netns, &r1 = plan.routers[0].netns;
