@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/capture.hpp"
-#include "lab/chain.hpp"
 #include "lab/process.hpp"
 #include "lab/truth.hpp"
 #include "truth_passing.hpp"
@@ -40,11 +39,10 @@ void add_spy(Lab& lab) {
     lab.ip("spy", {"link set eth0 promisc on"});
 }
 
-/// A packet socket on an interface of a router that nobody reads, and that is full.
-Fd idle_socket(const Lab& lab, const std::string& interface, const std::string& destination,
-               const std::string& router = "r2") {
+/// A packet socket on an interface of r2 that nobody reads, and that is full.
+Fd idle_socket(const Lab& lab, const std::string& interface, const std::string& destination) {
     Fd idle;
-    inside(lab.netns(router), [&] {
+    inside(lab.netns("r2"), [&] {
         idle = Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)));
         const int least = 1;
         ::setsockopt(idle.get(), SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
@@ -195,27 +193,6 @@ void check_full_mirror(const std::string& interface, const std::string& directio
 
 TEST_CASE("truth: a packet socket that nobody reads drops its copy and stops nothing") {
     check_idle_socket("eth1");
-}
-
-TEST_CASE("truth: isolated, a packet that shows two routers is sent once for a look") {
-    const int family = GENERATE(4, 6);
-    Lab lab;
-    build_chain(lab, {.firewalls = false});
-    lab.rules("r1", Firewall::iptables_nft,
-              "*filter\n-A FORWARD -p udp --dport 53 -j DROP\nCOMMIT\n");
-    lab.nft("r3", fmt::format("table inet t {{\nchain c {{\ntype filter hook prerouting priority "
-                              "-150\nct state new udp dport 53 {} dscp set 34\n}}\n}}\n",
-                              family == 4 ? "ip" : "ip6"));
-    const auto destination = chain_destination(lab, family);
-    const auto answers = listen_in(lab.netns("dst"), destination, "udp", 53);
-    const auto answering = echo({answers.get()});
-    const auto idle = idle_socket(lab, "eth1", destination, "r3");
-    const auto result =
-        ask(lab, chain_source(lab, family), destination, "53/udp", in_isolated_mode());
-    INFO(result.text());
-    CHECK(result.verdict("r1", "udp", 53) == "NO");
-    CHECK(result.verdict("r3", "udp", 53) == "YES");
-    CHECK(result.has_note("r3", "udp", 53, "remarked:34"));
 }
 
 TEST_CASE("truth: a packet socket that nobody reads where packets come in") {

@@ -86,19 +86,14 @@ void add_removal(std::vector<Batch>& to, const Attributes& entry, int family) {
 
 }  // namespace
 
-/// @param which  CTA_TUPLE_ORIG or CTA_TUPLE_REPLY
-static Flow flow_in(const Attributes& entry, std::uint16_t which, int family) {
-    const Attributes tuple(entry[which], CTA_TUPLE_MAX);
+Flow original_of(const Attributes& entry, int family) {
+    const Attributes tuple(entry[CTA_TUPLE_ORIG], CTA_TUPLE_MAX);
     const Attributes ip(tuple[CTA_TUPLE_IP], CTA_IP_MAX);
     const Attributes protocol(tuple[CTA_TUPLE_PROTO], CTA_PROTO_MAX);
     const bool v4 = family == AF_INET;
     return {ip.address(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, family),
             ip.address(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, family), protocol.u8(CTA_PROTO_NUM),
             protocol.be16(CTA_PROTO_SRC_PORT), protocol.be16(CTA_PROTO_DST_PORT)};
-}
-
-Flow original_of(const Attributes& entry, int family) {
-    return flow_in(entry, CTA_TUPLE_ORIG, family);
 }
 
 bool Conntrack::loaded() {
@@ -156,11 +151,8 @@ Result<std::size_t> Conntrack::remove(std::span<const Flow> flows) {
             [&](std::size_t which, const nlmsghdr* reply) -> Status {
                 if (!is_entry(reply)) return {};
                 const Attributes entry(reply, sizeof(nfgenmsg), CTA_MAX);
-                const auto& flow = part[which];
-                // An answer that comes when the entry is gone makes one the other way round.
-                if (original_of(entry, flow.source.family) == flow ||
-                    flow_in(entry, CTA_TUPLE_REPLY, flow.source.family) == flow)
-                    add_removal(found, entry, flow.source.family);
+                if (original_of(entry, part[which].source.family) == part[which])
+                    add_removal(found, entry, part[which].source.family);
                 return {};
             }));
         KSMS_TRY(const auto removed, remove_found(found));

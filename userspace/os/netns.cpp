@@ -60,18 +60,6 @@ const char* host_path() {
     return !readable && kept_from_us ? "/proc/self/ns/net" : init;
 }
 
-/// Call it on a trip.
-Result<std::uint64_t> enter_for_cookie(int netns) {
-    if (setns(netns, CLONE_NEWNET) != 0) return fail_errno(errno, "enter a namespace");
-    const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!probe) return fail_errno(errno, "open a socket in a namespace");
-    std::uint64_t cookie = 0;
-    socklen_t size = sizeof cookie;
-    if (getsockopt(probe.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0)
-        return fail_errno(errno, "read a namespace's cookie");
-    return cookie;
-}
-
 /// Lets this thread go into namespaces, and takes it back to where it was.
 class Trip {
 public:
@@ -81,45 +69,54 @@ public:
         if (!trip.home_) return fail_errno(errno, "open the namespace of this thread");
         return trip;
     }
-    Trip(Trip&&) = default;
+    Trip(Trip&& other) noexcept
+        : home_(std::move(other.home_)), away_(std::exchange(other.away_, false)) {}
     Trip& operator=(Trip&&) = delete;
     ~Trip() { static_cast<void>(go_home()); }
 
+    /// @param name  of the namespace, for people
+    Status enter(int netns, const std::string& name) {
+        if (setns(netns, CLONE_NEWNET) != 0) return fail_errno(errno, "enter " + name);
+        away_ = true;
+        return {};
+    }
     Status go_home() {
-        if (!home_) return {};
-        const Fd home = std::move(home_);
+        if (!std::exchange(away_, false)) return {};
         // It takes some memory of the kernel, which may be short for a moment.
         for (int left = 3; left > 0; --left)
-            if (setns(home.get(), CLONE_NEWNET) == 0) return {};
+            if (setns(home_.get(), CLONE_NEWNET) == 0) return {};
         return fail_errno(errno, "go back to the namespace of this thread");
     }
 
 private:
     Trip() = default;
     Fd home_;
+    bool away_{false};
 };
 
-/// Runs `work`, which may change the namespace of this thread.
-Status on_a_trip(const std::function<Status()>& work) {
-    KSMS_TRY(auto trip, Trip::begin());
-    auto done = work();
-    const auto back = trip.go_home();
-    return done ? back : done;
+Result<std::uint64_t> enter_for_cookie(Trip& trip, int netns) {
+    KSMS_CHECK(trip.enter(netns, "a namespace"));
+    const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!probe) return fail_errno(errno, "open a socket in a namespace");
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (getsockopt(probe.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0)
+        return fail_errno(errno, "read a namespace's cookie");
+    return cookie;
 }
 
 /// Reads the cookies of many namespaces. The cookie is 0 if the namespace may not be entered. Other
 /// failures are errors.
 Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_t>& cookies) {
     cookies.assign(namespaces.size(), 0);
-    return on_a_trip([&]() -> Status {
-        for (std::size_t i = 0; i < namespaces.size(); ++i) {
-            const auto cookie = enter_for_cookie(namespaces[i]);
-            if (!cookie && cookie.error().code != Code::not_allowed)
-                return std::unexpected(cookie.error());
-            cookies[i] = cookie.value_or(0);
-        }
-        return {};
-    });
+    KSMS_TRY(auto trip, Trip::begin());
+    for (std::size_t i = 0; i < namespaces.size(); ++i) {
+        const auto cookie = enter_for_cookie(trip, namespaces[i]);
+        if (!cookie && cookie.error().code != Code::not_allowed)
+            return std::unexpected(cookie.error());
+        cookies[i] = cookie.value_or(0);
+    }
+    return trip.go_home();
 }
 
 /// Whether the process has ended. Its /proc/PID/ns/net can fail with EACCES then
@@ -336,11 +333,11 @@ Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie) {
 }
 
 Status in_netns(const Netns& netns, const std::function<Status()>& work) {
-    return on_a_trip([&]() -> Status {
-        if (setns(netns.fd(), CLONE_NEWNET) != 0)
-            return fail_errno(errno, fmt::format("enter the namespace {}", netns.name()));
-        return work();
-    });
+    KSMS_TRY(auto trip, Trip::begin());
+    KSMS_CHECK(trip.enter(netns.fd(), fmt::format("the namespace {}", netns.name())));
+    auto done = work();
+    const auto back = trip.go_home();
+    return done ? back : done;
 }
 
 Result<Fd> socket_in(const Netns& netns, int family, int type, int protocol) {
