@@ -52,12 +52,12 @@ std::string nearest_hint(std::string_view name) {
 }
 
 /// The host's namespace is that of PID 1. If the ptrace(2) access check denies it (the init of a
-/// container has more capabilities than this process), it is the own namespace.
+/// container has more capabilities than this process), it is that of this thread.
 const char* host_path() {
     constexpr const char* init = "/proc/1/ns/net";
     const Fd readable(::open(init, O_RDONLY | O_CLOEXEC));
     const bool kept_from_us = errno == EACCES || errno == EPERM || errno == ENOENT;
-    return !readable && kept_from_us ? "/proc/self/ns/net" : init;
+    return !readable && kept_from_us ? "/proc/thread-self/ns/net" : init;
 }
 
 /// Lets this thread go into namespaces, and takes it back to where it was.
@@ -248,6 +248,9 @@ private:
     /// @return Code::not_allowed if a namespace may not be accessed
     Status add(const std::string& path, const std::string& name);
     Status add_process(const std::string& pid);
+    Status add_processes();
+    /// @return whether there were any
+    bool leave_out_visitors();
     Status note(Status added);
     Status read_cookies();
 
@@ -278,6 +281,29 @@ Status NetnsSearch::add_process(const std::string& pid) {
     return added;
 }
 
+Status NetnsSearch::add_processes() {
+    KSMS_TRY(const auto pids, names_in("/proc"));
+    // Without PID 1, which was added as the host.
+    for (const auto& pid : pids)
+        if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0 && pid != "1")
+            KSMS_CHECK(note(add_process(pid)));
+    return {};
+}
+
+/// A process may be on a trip, as ours are: its name leads to the namespace for a moment only.
+bool NetnsSearch::leave_out_visitors() {
+    return std::erase_if(found, [this](const Netns& netns) {
+               const std::string_view name = netns.name();
+               struct stat status{};
+               if (!name.starts_with("pid:") ||
+                   stat(fmt::format("/proc/{}/ns/net", name.substr(4)).c_str(), &status) != 0 ||
+                   status.st_ino == netns.inode())
+                   return false;
+               known_.erase(netns.inode());
+               return true;
+           }) > 0;
+}
+
 Status NetnsSearch::note(Status added) {
     if (added || added.error().code != Code::not_allowed) return added;
     unseen = std::move(added).error();
@@ -300,11 +326,9 @@ Result<NetnsSearch> NetnsSearch::run() {
     // path.
     for (const auto& name : names) KSMS_CHECK(search.add(kNamed + name, name));
     KSMS_CHECK(search.note(search.add(host_path(), "host")));
-    KSMS_TRY(const auto pids, names_in("/proc"));
-    // Without PID 1, which was added as the host.
-    for (const auto& pid : pids)
-        if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0 && pid != "1")
-            KSMS_CHECK(search.note(search.add_process(pid)));
+    KSMS_CHECK(search.add_processes());
+    for (int left = 3; left > 0 && search.leave_out_visitors(); --left)
+        KSMS_CHECK(search.add_processes());
     KSMS_CHECK(search.read_cookies());
     return search;
 }
