@@ -207,6 +207,8 @@ TEST_CASE("service: answers and events that nobody takes") {
         deaf.back().say(request("GET /v1/jobs/large/events"));
     }
     siege.others_work("48 streams that nobody reads");
+    // A loaded machine may not have begun them all.
+    CHECK(eventually([&] { return siege.service.metric("ksms_http_event_streams") == 48; }));
     auto one_more = siege.mallory();
     one_more.say(request("GET /v1/jobs/large/events"));
     CHECK(http_status(one_more.hear()) == "503");
