@@ -33,8 +33,8 @@ bool has_chain(const Firewall& firewall, const std::string& table, const std::st
     });
 }
 
-/// What cannot be seen at one router alone.
-struct Place {
+/// A router, among the others of its network.
+struct Here {
     const Network& network;
     int router;
     [[nodiscard]] const Firewall& firewall() const { return at(router); }
@@ -50,62 +50,61 @@ const std::initializer_list<Do> kTranslates{Do::dnat, Do::redirect, Do::snat, Do
 
 struct Thing {
     const char* name;
-    bool (*is_at)(const Place&);
+    bool (*is_at)(const Here&);
 };
 
 const std::vector<Thing>& things() {
     static const std::vector<Thing> all{
-        {"several entries", [](const Place& at) { return at.network.second != 0; }},
+        {"several entries", [](const Here& at) { return at.network.second != 0; }},
         {"iptables-legacy",
-         [](const Place& at) { return at.firewall().kind == Kind::iptables_legacy; }},
-        {"iptables-nft", [](const Place& at) { return at.firewall().kind == Kind::iptables_nft; }},
-        {"nftables", [](const Place& at) { return at.firewall().kind == Kind::nftables; }},
-        {"netdev chain", [](const Place& at) { return has_chain(at.firewall(), "netdev", ""); }},
-        {"INPUT chain", [](const Place& at) { return has_chain(at.firewall(), "", "INPUT"); }},
-        {"OUTPUT chain", [](const Place& at) { return has_chain(at.firewall(), "", "OUTPUT"); }},
-        {"reject", [](const Place& at) { return acts(at.firewall(), {Do::reject, Do::reset}); }},
-        {"DNAT", [](const Place& at) { return acts(at.firewall(), {Do::dnat}); }},
+         [](const Here& at) { return at.firewall().kind == Kind::iptables_legacy; }},
+        {"iptables-nft", [](const Here& at) { return at.firewall().kind == Kind::iptables_nft; }},
+        {"nftables", [](const Here& at) { return at.firewall().kind == Kind::nftables; }},
+        {"netdev chain", [](const Here& at) { return has_chain(at.firewall(), "netdev", ""); }},
+        {"INPUT chain", [](const Here& at) { return has_chain(at.firewall(), "", "INPUT"); }},
+        {"OUTPUT chain", [](const Here& at) { return has_chain(at.firewall(), "", "OUTPUT"); }},
+        {"reject", [](const Here& at) { return acts(at.firewall(), {Do::reject, Do::reset}); }},
+        {"DNAT", [](const Here& at) { return acts(at.firewall(), {Do::dnat}); }},
         {"DNAT to nobody",
-         [](const Place& at) {
+         [](const Here& at) {
              return has_rule(at.firewall(), [](const Rule& rule) {
                  return rule.action.what == Do::dnat && rule.action.has_place &&
                         rule.action.place.host == kNobody;
              });
          }},
-        {"REDIRECT", [](const Place& at) { return acts(at.firewall(), {Do::redirect}); }},
+        {"REDIRECT", [](const Here& at) { return acts(at.firewall(), {Do::redirect}); }},
         {"SNAT, MASQUERADE",
-         [](const Place& at) { return acts(at.firewall(), {Do::snat, Do::masquerade}); }},
+         [](const Here& at) { return acts(at.firewall(), {Do::snat, Do::masquerade}); }},
         {"NAT at a router before",
-         [](const Place& at) {
+         [](const Here& at) {
              for (int number = 1; number < at.router; ++number)
                  if (acts(at.at(number), kTranslates)) return true;
              return false;
          }},
-        {"NOTRACK", [](const Place& at) { return acts(at.firewall(), {Do::notrack}); }},
-        {"sets the DSCP", [](const Place& at) { return acts(at.firewall(), {Do::dscp}); }},
-        {"sets the hop limit",
-         [](const Place& at) { return acts(at.firewall(), {Do::hop_limit}); }},
-        {"sets a mark", [](const Place& at) { return acts(at.firewall(), {Do::mark}); }},
+        {"NOTRACK", [](const Here& at) { return acts(at.firewall(), {Do::notrack}); }},
+        {"sets the DSCP", [](const Here& at) { return acts(at.firewall(), {Do::dscp}); }},
+        {"sets the hop limit", [](const Here& at) { return acts(at.firewall(), {Do::hop_limit}); }},
+        {"sets a mark", [](const Here& at) { return acts(at.firewall(), {Do::mark}); }},
         {"asks for the DSCP",
-         [](const Place& at) { return asks(at.firewall(), Condition::What::dscp); }},
+         [](const Here& at) { return asks(at.firewall(), Condition::What::dscp); }},
         {"asks for a mark",
-         [](const Place& at) { return asks(at.firewall(), Condition::What::mark); }},
+         [](const Here& at) { return asks(at.firewall(), Condition::What::mark); }},
         {"asks for a state",
-         [](const Place& at) { return asks(at.firewall(), Condition::What::state); }},
+         [](const Here& at) { return asks(at.firewall(), Condition::What::state); }},
         {"no way on: route",
-         [](const Place& at) { return !at.trap().kind.empty() && at.trap().selector.empty(); }},
+         [](const Here& at) { return !at.trap().kind.empty() && at.trap().selector.empty(); }},
         {"no way on: rule",
-         [](const Place& at) { return at.trap().is_planned() && !at.trap().selector.empty(); }},
+         [](const Here& at) { return at.trap().is_planned() && !at.trap().selector.empty(); }},
         {"no way on: rule by mark",
-         [](const Place& at) { return at.trap().selector.starts_with("fwmark"); }},
+         [](const Here& at) { return at.trap().selector.starts_with("fwmark"); }},
         {"strict rp_filter",
-         [](const Place& at) { return at.network.strict[static_cast<std::size_t>(at.router)]; }},
-        {"echo at the destination", [](const Place& at) { return at.network.echoes; }},
+         [](const Here& at) { return at.network.strict[static_cast<std::size_t>(at.router)]; }},
+        {"echo at the destination", [](const Here& at) { return at.network.echoes; }},
         {"scan goes to a router",
-         [](const Place& at) {
+         [](const Here& at) {
              return at.network.goal == Goal::far_side || at.network.goal == Goal::near_side;
          }},
-        {"scan goes to nobody", [](const Place& at) { return at.network.goal == Goal::nobody; }},
+        {"scan goes to nobody", [](const Here& at) { return at.network.goal == Goal::nobody; }},
     };
     return all;
 }

@@ -121,6 +121,25 @@ std::optional<xt_set_info> set_in(std::span<const std::uint8_t> info, std::size_
     return read_as<xt_set_info>(info, which * sizeof(xt_set_info));
 }
 
+/// The list of rules that mark what comes slowly, and of those that stop what has a mark. No set
+/// has this name: those of nftables have more words.
+constexpr const char* kMarked = "mark";
+
+/// With a rule of each kind a burst passes and what comes alone does not. Enters that, and takes
+/// the other rules of kMarked away.
+void settle_marks(std::vector<ListRule>& lists) {
+    const auto is_marked = [](const ListRule& rule) { return rule.list == kMarked; };
+    const bool stopped = std::ranges::any_of(
+        lists, [&](const ListRule& rule) { return is_marked(rule) && rule.stops; });
+    std::erase_if(lists,
+                  [&](const ListRule& rule) { return is_marked(rule) && !(stopped && rule.adds); });
+    for (auto& rule : lists) {
+        if (!is_marked(rule)) continue;
+        rule.list.clear();
+        rule.passes = true;
+    }
+}
+
 }  // namespace
 
 nanoseconds interval_of(std::uint64_t ns) {
@@ -209,20 +228,6 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
         ListRule asking{services, list.name, false, false, stops, passes, rule};
         if (list.inverted) std::swap(asking.stops, asking.passes);
         rules.lists.push_back(std::move(asking));
-    }
-}
-
-void settle_marks(std::vector<ListRule>& lists) {
-    const auto marked = std::ranges::stable_partition(
-        lists, [](const ListRule& rule) { return rule.list != kMarked; });
-    std::vector<ListRule> about(marked.begin(), marked.end());
-    lists.erase(marked.begin(), marked.end());
-    if (std::ranges::none_of(about, &ListRule::stops)) return;
-    for (auto& rule : about) {
-        if (!rule.adds) continue;
-        rule.list.clear();
-        rule.passes = true;
-        lists.push_back(std::move(rule));
     }
 }
 

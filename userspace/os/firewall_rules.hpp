@@ -27,14 +27,6 @@ nanoseconds interval_of(std::uint64_t ns);
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family);
 Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to);
 
-/// The list of rules that mark what comes slowly, and of those that stop what has a mark. No set
-/// has this name: those of nftables have more words.
-inline constexpr const char* kMarked = "mark";
-
-/// With a rule of each kind a burst passes and what comes alone does not. Enters that, and takes
-/// the rules of kMarked away.
-void settle_marks(std::vector<ListRule>& lists);
-
 /// What a rule does with a packet that matches.
 enum class RuleEffect : std::uint8_t {
     none,  ///< it counts, logs, or is not known yet

@@ -20,6 +20,28 @@
 #include "os/parse.hpp"
 
 namespace ksms {
+namespace {
+
+/// Whether the kernel's own BTF names the function, which a module's does in a file of its own
+/// (Documentation/bpf/btf.rst). Reads the names alone. True if they cannot be read.
+bool is_built_in(std::string_view function) {
+    const Fd btf(open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+    btf_header head{};
+    if (!btf || pread(btf.get(), &head, sizeof head, 0) != sizeof head || head.magic != BTF_MAGIC)
+        return true;
+    std::string names(head.str_len, '\0');
+    for (std::size_t at = 0; at < names.size();) {
+        const auto place = static_cast<off_t>(head.hdr_len + head.str_off + at);
+        const auto got = pread(btf.get(), names.data() + at, names.size() - at, place);
+        if (got <= 0) return true;
+        at += static_cast<std::size_t>(got);
+    }
+    std::string name(1, '\0');
+    name.append(function).push_back('\0');
+    return names.find(name) != std::string::npos;
+}
+
+}  // namespace
 
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message) {
     const auto info = fixed_part<nfgenmsg>(message);
@@ -51,25 +73,6 @@ std::optional<NftRule> parse_nft_rule(const nlmsghdr* message) {
         if (name == "match" || name == "target") rule.compatible = true;
     });
     return rule;
-}
-
-/// Whether the kernel's own BTF names the function, which a module's does in a file of its own
-/// (Documentation/bpf/btf.rst). Reads the names alone. True if they cannot be read.
-static bool is_built_in(std::string_view function) {
-    const Fd btf(open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
-    btf_header head{};
-    if (!btf || pread(btf.get(), &head, sizeof head, 0) != sizeof head || head.magic != BTF_MAGIC)
-        return true;
-    std::string names(head.str_len, '\0');
-    for (std::size_t at = 0; at < names.size();) {
-        const auto place = static_cast<off_t>(head.hdr_len + head.str_off + at);
-        const auto got = pread(btf.get(), names.data() + at, names.size() - at, place);
-        if (got <= 0) return true;
-        at += static_cast<std::size_t>(got);
-    }
-    std::string name(1, '\0');
-    name.append(function).push_back('\0');
-    return names.find(name) != std::string::npos;
 }
 
 bool nftables_loaded() {
