@@ -149,6 +149,23 @@ std::vector<Entry> entries_of(const Network& network) {
     return entries;
 }
 
+bool may_set_off_traps(const Network& network, std::size_t service) {
+    using Do = Action::What;
+    const auto gives_port = [](const Rule& rule) {
+        const auto& action = rule.action;
+        return action.number != 0 && (action.what == Do::dnat || action.what == Do::redirect);
+    };
+    const auto translates = [&](const Firewall& firewall) {
+        return std::ranges::any_of(firewall.chains, [&](const Chain& chain) {
+            return std::ranges::any_of(chain.rules, gives_port);
+        });
+    };
+    return service + 1 == network.services.size() ||
+           std::ranges::any_of(network.firewalls, translates) ||
+           std::ranges::any_of(network.elements,
+                               [](const auto& beside) { return beside.contains(Element::tunnel); });
+}
+
 std::string source(const lab::Lab& lab, int family) {
     return lab.address(family, 1, 1);
 }

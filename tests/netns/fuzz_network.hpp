@@ -70,6 +70,9 @@ inline std::string router(int number) {
 inline std::string segment(int link) {
     return "s" + std::to_string(link);
 }
+/// May the rule of a trap see this service, under its port or another that a router gives it, or
+/// under that of a tunnel?
+[[nodiscard]] bool may_set_off_traps(const Network& network, std::size_t service);
 std::string source(const lab::Lab& lab, int family);
 std::string destination(const lab::Lab& lab, const Network& network, int family);
 /// "22/tcp,53/udp,…"

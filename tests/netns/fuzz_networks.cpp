@@ -73,6 +73,7 @@ private:
     }
 
     void service(std::size_t i) {
+        service_ = i;
         const auto& [protocol, port] = network_.services[i];
         std::string stopped_at;
         bool known = true;
@@ -185,8 +186,9 @@ private:
         return row["result"] == "UNKNOWN" && is_trapped_before(number);
     }
 
-    /// Does this router, or one before it, lock a source out?
+    /// Does this router, or one before it, lock a source out for this service?
     [[nodiscard]] bool is_trapped_before(int number) const {
+        if (!may_set_off_traps(network_, service_)) return false;
         return std::any_of(network_.elements.begin() + 1, network_.elements.begin() + number + 1,
                            [](const auto& beside) { return beside.contains(Element::trap); });
     }
@@ -251,6 +253,7 @@ private:
     const Entry& entry_;
     const Truth& truth_;
     const Scan& scan_;
+    std::size_t service_{0};  ///< that is compared
     std::string where_, wrong_;
     std::map<std::string, int> verdicts_, things_;
 };

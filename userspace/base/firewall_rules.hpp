@@ -54,7 +54,7 @@ struct FirewallRules {
     /// Of nft's `synproxy`, which reads the checksum of an IPv6 packet as IPv4's
     /// (net/netfilter/nft_synproxy.c) unless a socket left it to the device.
     std::vector<ServiceRange> synproxy;
-    bool translates{false};  ///< a rule may give a packet another port or destination
+    std::vector<ServiceRange> translated;  ///< of rules that may give a packet another port
 };
 
 /// The interval of a rule whose rate is not known (a named limit, bytes instead of packets).

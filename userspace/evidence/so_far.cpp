@@ -25,15 +25,16 @@ SoFar::SoFar(const Plan& plan, const std::vector<Service>& services, Collector c
     }
 }
 
-void SoFar::tell(std::span<const std::uint8_t> sent) {
+void SoFar::tell(std::span<const std::uint8_t> sent, Instant remembered_from) {
     for (const auto probe : std::exchange(fresh_, {})) {
         const auto service = plan_.numbers().service(probe);
         if (service >= missing_.size() || missing_[service] == 0) continue;
-        if (--missing_[service] == 0) tell_service(service, sent);
+        if (--missing_[service] == 0) tell_service(service, sent, remembered_from);
     }
 }
 
-void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent) {
+void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent,
+                         Instant remembered_from) {
     const std::vector<Service> one{services_[service]};
     Summary summary(plan_, one, service);
     ProbeEvidence evidence;
@@ -42,6 +43,7 @@ void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent
         if (plan_.paths[plan_.path_of[probe]].elsewhere) continue;
         collector_.collect(probe, evidence);
         evidence.sent = sent[evidence.probe];
+        evidence.remembered_from = remembered_from;
         summary.add(entry, 0, judge(plan_, entry, service, evidence, context_), evidence.sent);
     }
     Report report;

@@ -28,11 +28,13 @@ public:
     /// These are accounted for; each once.
     void note(std::uint32_t probe) { fresh_.push_back(probe); }
     /// Tells of the services that are complete since the last call.
-    /// @param sent  per probe: how often
-    void tell(std::span<const std::uint8_t> sent);
+    /// @param sent             per probe: how often
+    /// @param remembered_from  see ProbeEvidence
+    void tell(std::span<const std::uint8_t> sent, Instant remembered_from);
 
 private:
-    void tell_service(std::size_t service, std::span<const std::uint8_t> sent);
+    void tell_service(std::size_t service, std::span<const std::uint8_t> sent,
+                      Instant remembered_from);
 
     const Plan& plan_;
     const std::vector<Service>& services_;

@@ -12,6 +12,14 @@ void ProbeEvidence::forget_sights() {
     destination_reply = {};
 }
 
+bool ProbeEvidence::may_meet_memory() const {
+    auto last = std::max(
+        {source.last, destination.last, source_drop.at, segment_drop.at, destination_drop.at});
+    for (const auto& router : routers)
+        last = std::max({last, router.in.last, router.out.last, router.drop.at});
+    return last >= remembered_from;
+}
+
 void ProbeEvidence::begin_at(std::size_t router) {
     if (!routers[router].touched()) return forget_sights();
     const auto from = routers[router].first_touch();

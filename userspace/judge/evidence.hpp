@@ -71,6 +71,10 @@ struct ProbeEvidence {
         bool operator==(const NotSent&) const = default;
     };
     NotSent not_sent;
+    /// When the scan sent its first packet that a rule may remember (Plan::remembered).
+    Instant remembered_from;
+    /// Has any of it been seen since then?
+    [[nodiscard]] bool may_meet_memory() const;
     Sighting source;       ///< egress of the source's namespace
     Drop source_drop;      ///< in the source's namespace, before it left
     Drop segment_drop;     ///< in a bridge's namespace between routers

@@ -149,6 +149,13 @@ struct PlanNeighbour {
     bool is_destination{false};  ///< may be faked where nobody answers; a gateway never
 };
 
+/// A scan sends in two turns, so that what its own packets have left in a firewall's lists meets as
+/// few of its probes as possible.
+enum class Turn : std::uint8_t {
+    unremembered,  ///< no rule remembers them
+    remembered,    ///< a rule that others ask may
+};
+
 struct Plan {
     std::vector<PlanEntry> entries;
     std::vector<PlanRouter> routers;  ///< each once, in the order they are met
@@ -175,7 +182,10 @@ struct Plan {
     /// Rules of sources and segments that change a packet for what came before.
     std::vector<std::string> changing;
     std::vector<std::uint8_t> changed;  ///< per service, by changing[n - 1]; 0: by none; or empty
-    std::vector<std::string> sparing;   ///< --gentle: rules that would remember a probe
+    /// Per service: a rule on the way may enter it into a list that a rule asks, or take it off; or
+    /// empty.
+    std::vector<bool> remembered;
+    std::vector<std::string> sparing;  ///< --gentle: rules that would remember a probe
     /// --gentle, per service: not sent, for the sake of sparing[n - 1]; 0: sent; or empty
     std::vector<std::uint8_t> spared;
     bool entry_only{false};  ///< only the first router of a way is in its answer
@@ -185,6 +195,10 @@ struct Plan {
     /// Is this router in the answer for a probe that met it as the nth (from 0)?
     [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
         return routers[router].wanted && (!entry_only || place == 0);
+    }
+    [[nodiscard]] Turn turn_of(std::size_t probe) const {
+        return !remembered.empty() && remembered[numbers().service(probe)] ? Turn::remembered
+                                                                           : Turn::unremembered;
     }
     [[nodiscard]] ProbeNumbers numbers() const {
         return ProbeNumbers(entries.empty() ? 0 : path_of.size() / entries.size());

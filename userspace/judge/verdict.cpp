@@ -27,8 +27,11 @@ public:
           probe_(plan.numbers().probe(entry, service)),
           service_(static_cast<std::uint32_t>(service)),
           path_(plan.paths[plan.path_of[probe_]]),
-          changed_(memory_that_changes(plan, service)),
-          memory_(memory_before(plan, evidence.probe, probe_)) {}
+          meets_memory_(evidence.may_meet_memory()) {
+        if (!meets_memory_) return;
+        changed_ = memory_that_changes(plan, service);
+        memory_ = memory_before(plan, evidence.probe, probe_);
+    }
 
     ProbeVerdict run() {
         if (evidence_.given_another) return nothing_judged(Why::given_another);
@@ -92,9 +95,7 @@ private:
             row.answer.stopped_by = stopped_by_;
         } else if (seen.saw()) {
             came_in(step, seen, seen_behind, last, row);
-            const auto rule = memory_that_passes(plan_.routers[step.router], service_);
-            if (row.answer.result == Verdict::yes && !rule.empty()) remembered(row, memory_ = rule);
-            if (row.answer.result == Verdict::yes && !changed_.empty()) remembered(row, changed_);
+            if (meets_memory_) doubt_for_memory(row, plan_.routers[step.router]);
         } else if (seen.drop.count > 0) {
             no(row, step, seen.drop);
         } else {
@@ -103,6 +104,12 @@ private:
         if (row.answer.result == Verdict::no || row.answer.why == Why::next_hop_missing)
             stopped_by_ = static_cast<RouterIndex>(step.router);
         verdict_.walk.push_back(std::move(row));
+    }
+
+    void doubt_for_memory(ProbeVerdict::AtRouter& row, const PlanRouter& router) {
+        const auto rule = memory_that_passes(router, service_);
+        if (row.answer.result == Verdict::yes && !rule.empty()) remembered(row, memory_ = rule);
+        if (row.answer.result == Verdict::yes && !changed_.empty()) remembered(row, changed_);
     }
 
     void came_in(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
@@ -312,8 +319,10 @@ private:
             unknown(row, Why::rate_limited);
             return;
         }
-        const auto rule = memory_that_stops(plan_.routers[row.router], service_, drop, memory_);
-        if (!rule.empty()) return remembered(row, rule);
+        if (meets_memory_) {
+            const auto rule = memory_that_stops(plan_.routers[row.router], service_, drop, memory_);
+            if (!rule.empty()) return remembered(row, rule);
+        }
         row.answer.result = Verdict::no;
         row.answer.why = Why::dropped;
         row.answer.dropped = site_of(drop);
@@ -387,7 +396,8 @@ private:
     RouterIndex stopped_by_{kNoRouter};
     Instant last_sight_;                 ///< at any router
     std::string_view changed_, memory_;  ///< by rules that remember: of its source, or of any
-    bool in_circles_{false};             ///< a router saw it come in more often than it was sent
+    bool meets_memory_;
+    bool in_circles_{false};  ///< a router saw it come in more often than it was sent
 };
 
 }  // namespace

@@ -219,7 +219,7 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
         rules.lists.push_back({services, kMarked, false, false, true, false, rule});
     if (reads_dscp && matters) rules.dscp.push_back(services);
     if (synproxy) rules.synproxy.push_back(services);
-    rules.translates |= translates;
+    if (translates) rules.translated.push_back(services);
     for (const auto& list : lists) {
         if (list.adds || list.removes)
             rules.lists.push_back(

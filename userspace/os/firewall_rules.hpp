@@ -47,7 +47,7 @@ struct RuleParts {
     bool marks{false};        ///< it sets a mark of the packet or of its connection
     bool asks_marked{false};  ///< what has a mark matches
     bool synproxy{false};
-    bool translates{false};
+    bool translates{false};  ///< to another port, perhaps
     struct List {
         std::string name;
         bool adds{false}, asks{false}, inverted{false}, removes{false};

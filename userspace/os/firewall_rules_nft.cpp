@@ -108,10 +108,18 @@ private:
         if (name == "immediate") take_immediate(Attributes(data, NFTA_IMMEDIATE_MAX));
         if (name == "reject") rule_.effect = RuleEffect::stops;
         rule_.synproxy |= name == "synproxy";
-        rule_.translates |= name == "nat" || name == "redir" || name == "tproxy";
+        rule_.translates |= name == "redir" || name == "tproxy" || gives_port(name, data);
         rule_.marks |= sets_mark(name, data);
         if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
             rule_.effect = RuleEffect::either;
+    }
+
+    /// Does it give a packet another destination port? Without one in the rule only the source's
+    /// may change (nf_nat_l4proto_unique_tuple() in net/netfilter/nf_nat_core.c).
+    static bool gives_port(const std::string& name, const nlattr* data) {
+        if (name != "nat") return false;
+        const Attributes nat(data, NFTA_NAT_MAX);
+        return nat.be32(NFTA_NAT_TYPE) == NFT_NAT_DNAT && nat[NFTA_NAT_REG_PROTO_MIN] != nullptr;
     }
 
     /// Does it set a mark or the like?

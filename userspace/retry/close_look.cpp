@@ -68,11 +68,14 @@ ProbeVerdict CloseLook::judged(std::uint32_t probe, const ProbeEvidence& evidenc
     return judge(with_.plan, numbers.entry(probe), numbers.service(probe), evidence, with_.context);
 }
 
-void CloseLook::sort_into_classes() {
+void CloseLook::sort_into_classes(Turn turn) {
+    classes_.clear();
+    probes_ = 0;
     std::map<std::string, std::size_t> known;
     ProbeEvidence evidence;
     for (std::uint32_t probe = 0; probe < with_.plan.path_of.size(); ++probe) {
         if (with_.plan.paths[with_.plan.path_of[probe]].elsewhere) continue;
+        if (with_.plan.turn_of(probe) != turn) continue;
         with_.collector.collect(probe, evidence);
         sent_.tell(evidence);
         if (evidence.sent == 0) continue;
@@ -287,9 +290,9 @@ Status CloseLook::look_at_the_rest() {
     return {};
 }
 
-Result<CloserEvidence> CloseLook::run() {
-    sort_into_classes();
-    if (classes_.empty() || with_.stopped()) return std::move(found_);
+Status CloseLook::run(Turn turn) {
+    sort_into_classes(turn);
+    if (classes_.empty() || with_.stopped()) return {};
     started_ = monotonic();
     const auto& header = with_.store.header();
     KSMS_TRY(auto recorder,
@@ -300,8 +303,12 @@ Result<CloserEvidence> CloseLook::run() {
     KSMS_CHECK(look_at_samples());
     KSMS_CHECK(look_at_the_rest());
     with_.clear_connections();
-    std::ranges::sort(found_.not_looked_at);
     recorder_ = nullptr;
+    return {};
+}
+
+CloserEvidence CloseLook::take() {
+    std::ranges::sort(found_.not_looked_at);
     return std::move(found_);
 }
 

@@ -53,7 +53,10 @@ public:
     };
     CloseLook(const With& with, SendRecord& sent) : with_(with), sent_(sent) {}
 
-    Result<CloserEvidence> run();
+    /// At what was sent in this turn, before anything of the next one is.
+    Status run(Turn turn);
+    /// Once, in the end.
+    [[nodiscard]] CloserEvidence take();
 
 private:
     /// Probes whose counters tell the same story.
@@ -64,7 +67,7 @@ private:
     };
     [[nodiscard]] ProbeEvidence counted(std::uint32_t probe) const;
     [[nodiscard]] ProbeVerdict judged(std::uint32_t probe, const ProbeEvidence& evidence) const;
-    void sort_into_classes();
+    void sort_into_classes(Turn turn);
     Status look_at_samples();
     Status look_at_the_rest();
     Status look_at(const std::vector<std::uint32_t>& probes);

@@ -24,12 +24,14 @@ constexpr std::chrono::milliseconds kMargin{12};
 }  // namespace
 
 RateRetry::RateRetry(const Plan& plan, const StoreSlots& slots, const ScanStore& store,
-                     KernelNames& names, const std::vector<std::uint8_t>& sent, nanoseconds timeout)
+                     KernelNames& names, const std::vector<std::uint8_t>& sent, Turn turn,
+                     nanoseconds timeout)
     : plan_(plan),
       slots_(slots),
       store_(store),
       names_(names),
       sent_(sent),
+      turn_(turn),
       patience_(kSecondLook * timeout) {
     looks_.push_back({{LimitPlace::Kind::source}, {}});
     looks_.push_back({{LimitPlace::Kind::segment}, {}});
@@ -152,7 +154,7 @@ void RateRetry::begin(Look& look) {
     queue_.clear();  // of the place before, where that was given up
     bool by_rule = false;
     for (std::uint32_t probe = 0; probe < sent_.size(); ++probe) {
-        if (sent_[probe] == 0) continue;
+        if (sent_[probe] == 0 || plan_.turn_of(probe) != turn_) continue;
         const auto wait = stopped_by_limit(look.place, probe);
         if (!wait) continue;
         look.candidates.push_back({probe, quiet_for(look.place, probe, wait->interval)});

@@ -23,10 +23,11 @@ namespace ksms {
 class RateRetry {
 public:
     /// Everything is outlived by its arguments.
+    /// @param turn  whose probes are tried
     /// @param sent  per probe: how often
     /// @param timeout  after a probe was last sent; the tries get several times that
     RateRetry(const Plan& plan, const StoreSlots& slots, const ScanStore& store, KernelNames& names,
-              const std::vector<std::uint8_t>& sent, nanoseconds timeout);
+              const std::vector<std::uint8_t>& sent, Turn turn, nanoseconds timeout);
 
     struct Try {
         std::uint32_t probe;
@@ -86,6 +87,7 @@ private:
     const ScanStore& store_;
     KernelNames& names_;
     const std::vector<std::uint8_t>& sent_;
+    Turn turn_;
     nanoseconds patience_;
     std::optional<Instant> until_;
     std::size_t at_{0};              ///< whose turn it is

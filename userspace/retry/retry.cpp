@@ -59,6 +59,14 @@ RetryLoop::RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore&
         }
         goals_.push_back(std::move(goal));
     }
+    const auto probes = plan.path_of.size();
+    accounts_.sent.assign(probes, 0);
+    accounts_.not_sent.assign(probes, 0);
+    accounts_.tried_again.assign(probes, 0);
+    accounts_.looked_at.assign(probes, 0);
+    accounts_.undecided.assign(probes, false);
+    started_ = reported_ = refreshed_ = accounts_.first_sent = accounts_.all_sent = monotonic();
+    sort_into_turns();
 }
 
 bool RetryLoop::dropped(std::uint32_t probe) const {
@@ -112,7 +120,8 @@ bool RetryLoop::reports_now() const {
 }
 
 std::size_t RetryLoop::accounted_for() const {
-    return accounts_.sent.size() - pending_.size() - unsent_;
+    return accounts_.sent.size() - turns_[0].size() - turns_[1].size() - pending_.size() - unsent_ -
+           accounts_.unaccounted;
 }
 
 void RetryLoop::report(const char* stage) {
@@ -124,7 +133,7 @@ void RetryLoop::report(const char* stage) {
     // What is accounted for was sent, though the sender that did it may not have said so yet.
     hooks_.progress({stage, std::max(sent_, done), accounted_for(), probes,
                      now - patience_.scan_started, left});
-    so_far_.tell(accounts_.sent);
+    so_far_.tell(accounts_.sent, accounts_.remembered_from);
 }
 
 bool RetryLoop::stopped() {
@@ -195,9 +204,12 @@ Result<std::size_t> RetryLoop::room_for(std::size_t probes) {
 }
 
 void RetryLoop::say_split(std::size_t parts) {
-    const auto text =
-        fmt::format("sent in {} parts: the connection tracking of {} has no room for all at once",
-                    parts, quota_.tightest());
+    warn(fmt::format("sent in {} parts: the connection tracking of {} has no room for all at once",
+                     parts, quota_.tightest()));
+}
+
+/// Once, though each turn finds it.
+void RetryLoop::warn(const std::string& text) {
     if (std::ranges::find(accounts_.warnings, text) == accounts_.warnings.end())
         accounts_.warnings.push_back(text);
 }
@@ -249,7 +261,7 @@ Status RetryLoop::wait_until(Instant until) {
     }
 }
 
-void RetryLoop::start_with_what_has_a_way() {
+void RetryLoop::sort_into_turns() {
     for (std::uint32_t probe = 0; probe < plan_.path_of.size(); ++probe) {
         const auto& path = plan_.paths[plan_.path_of[probe]];
         if (path.elsewhere) continue;
@@ -260,9 +272,9 @@ void RetryLoop::start_with_what_has_a_way() {
         else if (sparing != 0)
             refuse(probe, Why::spared, plan_.sparing[sparing - 1u]);
         else
-            pending_.push_back(probe);
+            turns_.at(static_cast<std::size_t>(plan_.turn_of(probe))).push_back(probe);
     }
-    without_a_way_ = plan_.path_of.size() - pending_.size();
+    without_a_way_ = plan_.path_of.size() - turns_[0].size() - turns_[1].size();
 }
 
 /// Half of what got through a second in the last round: where a queue or a backlog overflowed, the
@@ -284,8 +296,8 @@ void RetryLoop::be_quiet_until(Instant until) {
 }
 
 /// What a firewall stopped is tried again where its rules limit rates.
-Status RetryLoop::look_again() {
-    RateRetry look(plan_, slots_, store_, names_, accounts_.sent, patience_.timeout);
+Status RetryLoop::look_again(Turn turn) {
+    RateRetry look(plan_, slots_, store_, names_, accounts_.sent, turn, patience_.timeout);
     while (!stopped()) {
         const auto next = look.next();
         if (!next) break;
@@ -303,27 +315,14 @@ Status RetryLoop::look_again() {
     }
     if (!accounts_.interrupted) look.give_up();
     for (const auto probe : look.undecided()) accounts_.undecided[probe] = true;
-    accounts_.warnings.insert(accounts_.warnings.end(), look.warnings().begin(),
-                              look.warnings().end());
+    for (const auto& warning : look.warnings()) warn(warning);
     return {};
 }
 
-Result<SendRecord> RetryLoop::run() {
-    const auto probes = plan_.path_of.size();
-    accounts_.sent.assign(probes, 0);
-    accounts_.not_sent.assign(probes, 0);
-    accounts_.tried_again.assign(probes, 0);
-    accounts_.looked_at.assign(probes, 0);
-    accounts_.undecided.assign(probes, false);
-    started_ = reported_ = refreshed_ = monotonic();
-    start_with_what_has_a_way();
-    accounts_.first_sent = started_;
+Status RetryLoop::send_again_what_was_lost() {
     auto outstanding = pending_.size();
-    KSMS_CHECK(send_pending(patience_.rate_pps));
-    accounts_.all_sent = monotonic();
-
     auto wait = std::min(kFirstRetry, patience_.timeout / 2);
-    auto round_start = started_;
+    auto round_start = turn_started_;
     for (std::uint32_t round = 0; round < patience_.retries; ++round) {
         KSMS_CHECK(wait_until(monotonic() + wait));
         if (pending_.empty() || stopped()) break;
@@ -335,16 +334,34 @@ Result<SendRecord> RetryLoop::run() {
         KSMS_CHECK(send_pending(rate));
         wait = std::min(wait * 3, patience_.timeout);
     }
-    KSMS_CHECK(wait_until(monotonic() + patience_.timeout));
-    KSMS_CHECK(look_again());
+    return wait_until(monotonic() + patience_.timeout);
+}
+
+std::optional<Turn> RetryLoop::next_turn() const {
+    for (const auto turn : {Turn::unremembered, Turn::remembered})
+        if (!turns_.at(static_cast<std::size_t>(turn)).empty()) return turn;
+    return std::nullopt;
+}
+
+Status RetryLoop::run(Turn turn) {
+    turn_started_ = monotonic();
+    pending_ = std::exchange(turns_.at(static_cast<std::size_t>(turn)), {});
+    if (turn == Turn::remembered) accounts_.remembered_from = turn_started_;
+    KSMS_CHECK(send_pending(patience_.rate_pps));
+    accounts_.all_sent = monotonic();
+    KSMS_CHECK(send_again_what_was_lost());
+    accounts_.unaccounted += std::exchange(pending_, {}).size();
+    KSMS_CHECK(look_again(turn));
     quota_.clear();
+    return {};
+}
+
+Result<SendRecord> RetryLoop::finish() {
     KSMS_CHECK(lease_held_);
     // Answers of the last taps may be a softirq behind.
     if (!accounts_.interrupted) pause_for(200us);
-    accounts_.packets = sent_;
-    accounts_.unaccounted = pending_.size();
-    accounts_.warnings.insert(accounts_.warnings.end(), quota_.warnings().begin(),
-                              quota_.warnings().end());
+    accounts_.packets += sent_;
+    for (const auto& warning : quota_.warnings()) warn(warning);
     return std::move(accounts_);
 }
 

@@ -2,9 +2,11 @@
 // Sends every probe, waits until each is accounted for, sends again what was lost, ends in time.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +53,7 @@ struct SendRecord {
     bool interrupted{false};                ///< by a signal
     bool out_of_time{false};                ///< the deadline came before the timeout
     Instant first_sent, all_sent;
+    Instant remembered_from{kNever};    ///< the first of Turn::remembered
     std::size_t packets{0};             ///< that were sent
     std::size_t unaccounted{0};         ///< probes
     std::vector<std::string> warnings;  ///< for people
@@ -61,6 +64,7 @@ struct SendRecord {
         evidence.tried_again = tried_again[probe];
         evidence.looked_at = looked_at[probe];
         evidence.undecided = undecided[probe];
+        evidence.remembered_from = remembered_from;
         evidence.not_sent = not_sent[probe] == 0 ? NotSent{} : not_sent_why[not_sent[probe] - 1u];
     }
 };
@@ -70,7 +74,14 @@ public:
     RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store, Sender& sender,
               Resolver& resolver, KernelNames& names, ConntrackQuota& quota, Patience patience,
               RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far, PolicyLook& policies);
-    Result<SendRecord> run();
+    /// Nothing: all are over.
+    [[nodiscard]] std::optional<Turn> next_turn() const;
+    /// Sends its probes, which then count as sent, also where a signal or the deadline came before.
+    Status run(Turn turn);
+    /// Of the turns so far. What else is sent is entered here.
+    [[nodiscard]] SendRecord& record() { return accounts_; }
+    /// In the end.
+    Result<SendRecord> finish();
 
 private:
     /// What ends a predicted path, as slots of the store.
@@ -93,7 +104,7 @@ private:
     Status send_pending(std::uint64_t rate_pps);
     Status send_part(std::span<const std::uint32_t> probes, std::uint64_t rate_pps);
     Result<std::size_t> room_for(std::size_t probes);
-    Status look_again();
+    Status look_again(Turn turn);
     void be_quiet_until(Instant until);
     void say_split(std::size_t parts);
     void drop_accounted();
@@ -104,7 +115,9 @@ private:
     void report(const char* stage);
     [[nodiscard]] Why why_it_ended() const;
     void refuse(std::uint32_t probe, Why why, const std::string& text = {});
-    void start_with_what_has_a_way();
+    void sort_into_turns();
+    Status send_again_what_was_lost();
+    void warn(const std::string& text);
 
     const Plan& plan_;
     const StoreSlots& slots_;
@@ -118,11 +131,12 @@ private:
     LeaseKeeper& lease_;
     SoFar& so_far_;
     PolicyLook& policies_;
-    Status lease_held_;        ///< an error once it is not
-    std::vector<Goal> goals_;  ///< one a path
+    Status lease_held_;                                ///< an error once it is not
+    std::vector<Goal> goals_;                          ///< one a path
+    std::array<std::vector<std::uint32_t>, 2> turns_;  ///< what is not begun, by Turn
     std::vector<std::uint32_t> pending_;
     SendRecord accounts_;
-    Instant started_, reported_, refreshed_, last_sent_;
+    Instant started_, turn_started_, reported_, refreshed_, last_sent_;
     std::size_t sent_{0};
     std::size_t without_a_way_{0};  ///< probes that are never sent
     std::size_t unsent_{0};         ///< of this round; not in pending_ yet

@@ -35,9 +35,11 @@ public:
 
     void run() {
         read_all();
+        note_translated();
         for (auto& [number, read] : rules_) {
             widen(read);
             take_dscp(read.rules);
+            take_remembered(read.rules);
             if (request_.gentle)
                 spare(read.rules, read.name);
             else
@@ -80,7 +82,6 @@ private:
             // What cannot be looked at may do anything.
             plan_.sorted |= network_.sorts_packets(netns.number()).value_or(true);
             Read found{netns.name(), read_rules(netns, family), wraps(netns)};
-            another_port_ |= found.rules.translates;
             if (found.wraps)
                 add_outer(read_rules(netns, family == AF_INET ? AF_INET6 : AF_INET), found.rules);
             rules_.emplace(netns.number(), std::move(found));
@@ -122,16 +123,34 @@ private:
         std::ranges::copy_if(from.dscp, std::back_inserter(to.dscp), may_be_outer);
     }
 
-    /// Where a rule on the way translates ports a service may meet rules for other ports, and in a
-    /// tunnel those for what carries it.
+    /// The services that a rule on the way may give another port.
+    void note_translated() {
+        const auto& services = request_.services;
+        for (const auto& [number, read] : rules_)
+            for (auto range : read.rules.translated) {
+                if (read.wraps && may_be_outer(range)) range = {};
+                translated_.resize(services.size());
+                for (std::size_t i = 0; i < services.size(); ++i)
+                    if (range.may_have(services[i])) translated_[i] = true;
+            }
+    }
+
+    /// May a rule for these services see this one? Behind a translation that may be any rule.
+    [[nodiscard]] bool may_see(ServiceRange range, std::size_t service) const {
+        if (!translated_.empty() && translated_[service]) range = {range.protocol};
+        return range.may_have(request_.services[service]);
+    }
+
+    /// In a tunnel a service may meet rules for what carries it. Limits are asked without
+    /// may_see().
     void widen(Read& read) const {
         const auto widen = [&](ServiceRange& range) {
-            if (read.wraps && may_be_outer(range))
-                range = {};
-            else if (another_port_)
-                range = {range.protocol};
+            if (read.wraps && may_be_outer(range)) range = {};
         };
-        for (auto& limit : read.rules.limits) widen(limit.services);
+        for (auto& limit : read.rules.limits) {
+            widen(limit.services);
+            if (!translated_.empty()) limit.services = {limit.services.protocol};
+        }
         for (auto& list : read.rules.lists) widen(list.services);
         for (auto& range : read.rules.dscp) widen(range);
         for (auto& range : read.rules.synproxy) widen(range);
@@ -148,8 +167,9 @@ private:
     }
 
     [[nodiscard]] bool is_asked(const ServiceRange& range) const {
-        return std::ranges::any_of(request_.services,
-                                   [&](const Service& service) { return range.may_have(service); });
+        for (std::size_t i = 0; i < request_.services.size(); ++i)
+            if (may_see(range, i)) return true;
+        return false;
     }
 
     void take_dscp(const FirewallRules& rules) {
@@ -158,7 +178,21 @@ private:
             if (!is_asked(range)) continue;
             plan_.dscp_filtered.resize(services.size());
             for (std::size_t i = 0; i < services.size(); ++i)
-                if (range.may_have(services[i])) plan_.dscp_filtered[i] = true;
+                if (may_see(range, i)) plan_.dscp_filtered[i] = true;
+        }
+    }
+
+    /// What is entered into a list that is asked, or taken off it.
+    void take_remembered(const FirewallRules& rules) {
+        const auto& services = request_.services;
+        std::set<std::string> asked;
+        for (const auto& rule : rules.lists)
+            if ((rule.stops || rule.passes) && is_asked(rule.services)) asked.insert(rule.list);
+        for (const auto& rule : rules.lists) {
+            if ((!rule.adds && !rule.removes) || !asked.contains(rule.list)) continue;
+            plan_.remembered.resize(services.size());
+            for (std::size_t i = 0; i < services.size(); ++i)
+                if (may_see(rule.services, i)) plan_.remembered[i] = true;
         }
     }
 
@@ -219,10 +253,9 @@ private:
     /// The first rule that may concern a service stays.
     void enter(const ServiceRange& range, std::uint8_t number,
                std::vector<std::uint8_t>& numbers) const {
-        const auto& services = request_.services;
-        numbers.resize(services.size());
-        for (std::size_t i = 0; i < services.size(); ++i)
-            if (numbers[i] == 0 && range.may_have(services[i])) numbers[i] = number;
+        numbers.resize(request_.services.size());
+        for (std::size_t i = 0; i < numbers.size(); ++i)
+            if (numbers[i] == 0 && may_see(range, i)) numbers[i] = number;
     }
 
     /// A meter enters whom it counts, which matters only if another rule looks there too.
@@ -270,7 +303,7 @@ private:
     const ScanRequest& request_;
     Plan& plan_;
     std::map<std::size_t, Read> rules_;  ///< by number of the namespace
-    bool another_port_{false};
+    std::vector<bool> translated_;       ///< per service; or empty
 };
 
 }  // namespace

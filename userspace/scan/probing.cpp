@@ -60,7 +60,9 @@ struct Looks {
     LeaseKeeper& keeper;
 };
 
-Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
+/// Sends and looks, turn by turn.
+Result<CloserEvidence> send_all(const Looks& with, RetryLoop& loop) {
+    auto& sent = loop.record();
     const auto& round = with.round;
     const auto& plan = with.planned.plan;
     const Collector collector(plan, with.tapped.slots, with.store, with.names);
@@ -77,7 +79,12 @@ Result<CloserEvidence> look_closely(const Looks& with, SendRecord& sent) {
     CloseLook look({round.objects, plan, *with.planned.network, with.store, collector, with.names,
                     with.sender, patience, context, stopped, clear},
                    sent);
-    return look.run();
+    const bool looks = with.tapped.drops && TrailRecorder::is_possible(round.objects);
+    while (const auto turn = loop.next_turn()) {
+        KSMS_CHECK(loop.run(*turn));
+        if (looks) KSMS_CHECK(look.run(*turn));
+    }
+    return look.take();
 }
 
 }  // namespace
@@ -104,13 +111,10 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
     PolicyLook policies(plan, *network, services, sender->header());
     RetryLoop loop(plan, tapped.slots, store, *sender, resolver, names, quota, patience_of(round),
                    {round.hooks.progress, round.hooks.stop}, keeper, so_far, policies);
-    KSMS_TRY(auto sent, loop.run());
-    CloserEvidence closer;
-    if (tapped.drops && TrailRecorder::is_possible(round.objects)) {
-        const Looks with{round,   planned, tapped, names, resolver.states(),
-                         *sender, store,   quota,  keeper};
-        KSMS_TRY(closer, look_closely(with, sent));
-    }
+    KSMS_TRY(auto closer, send_all({round, planned, tapped, names, resolver.states(), *sender,
+                                    store, quota, keeper},
+                                   loop));
+    KSMS_TRY(auto sent, loop.finish());
     KSMS_CHECK(keeper.look());
     return Probed{std::move(store), resolver.states(), std::move(sent), std::move(closer)};
 }

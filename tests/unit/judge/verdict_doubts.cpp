@@ -89,6 +89,24 @@ TEST_CASE("verdict: a firewall that may have answered by what came before is no 
     CHECK(verdict.walk[0].answer.reason == "state:r1 t f handle 2");
 }
 
+TEST_CASE("verdict: what was over before the scan sent what rules remember met none of it") {
+    auto plan = chain(1);
+    plan.routers[0].memories = {"r1 t f handle 1"};
+    plan.routers[0].stopped_by_memory = plan.routers[0].passed_by_memory = {1};
+    auto stopped = nothing(plan);
+    stopped.routers[0].in = seen(100, 1);
+    stopped.routers[0].drop = drop(101, "NETFILTER_DROP");
+    auto passed = nothing(plan);
+    passes(passed, 0, 100);
+    stopped.remembered_from = passed.remembered_from = instant(1000);
+    CHECK(told(plan, stopped).result == Verdict::no);
+    CHECK(told(plan, passed).result == Verdict::yes);
+    // One that a queue has kept until then.
+    stopped.routers[0].drop.at = passed.routers[0].out.last = instant(1000);
+    CHECK(told(plan, stopped).reason == "state:r1 t f handle 1");
+    CHECK(told(plan, passed).reason == "state:r1 t f handle 1");
+}
+
 TEST_CASE("verdict: a router behind which it was seen has not lost it") {
     const auto plan = chain(2);
     auto evidence = nothing(plan);

@@ -123,7 +123,7 @@ TEST_CASE("survey: what a scan may take off a list doubts a NO as well as a YES"
 
 TEST_CASE("survey: where a rule translates ports a service may meet rules for another one") {
     OneRouter one;
-    one.rules.translates = true;
+    one.rules.translated = {{}};
     one.rules.dscp = {{IPPROTO_TCP, 3000, 3000}};
     one.rules.lists = {{{}, "bad", false, false, true, false, "asks"},
                        {{IPPROTO_UDP, 3000, 3000}, "bad", true, false, false, false, "adds"}};
@@ -131,6 +131,28 @@ TEST_CASE("survey: where a rule translates ports a service may meet rules for an
     CHECK(plan.dscp_filtered == std::vector<bool>{true, true, false});
     CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
     CHECK(plan.warnings.size() == 1);
+}
+
+TEST_CASE("survey: what a rule remembers and another asks is sent last") {
+    OneRouter one;
+    const ListRule asks{{}, "bad", false, false, true, false, "asks"};
+    const ListRule adds{kTelnet, "bad", true, false, false, false, "adds"};
+    const ListRule removes{{IPPROTO_TCP, 22, 22}, "bad", false, true, false, false, "removes"};
+    one.rules.lists = {adds};
+    CHECK(one.surveyed().remembered.empty());  // nobody asks
+    one.rules.lists = {asks, adds};
+    auto plan = one.surveyed();
+    CHECK(plan.remembered == std::vector<bool>{false, true, false});
+    CHECK(plan.turn_of(0) == Turn::unremembered);
+    CHECK(plan.turn_of(1) == Turn::remembered);
+    one.rules.lists = {asks, adds, removes};
+    CHECK(one.surveyed().remembered == std::vector<bool>{true, true, false});
+    // Only what may be translated may become what is remembered.
+    one.rules.lists = {asks, {{IPPROTO_TCP, 99, 99}, "bad", true, false, false, false, "adds"}};
+    one.rules.translated = {{IPPROTO_TCP, 22, 22}};
+    plan = one.surveyed();
+    CHECK(plan.remembered == std::vector<bool>{true, false, false});
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
 }
 
 TEST_CASE("survey: a meter that no other rule asks is no trap") {
@@ -144,7 +166,7 @@ TEST_CASE("survey: a meter that no other rule asks is no trap") {
 
 TEST_CASE("survey: where a rule translates ports a limit on another port may concern a service") {
     OneRouter one;
-    one.rules.translates = true;
+    one.rules.translated = {{}};
     one.rules.limits = {{{IPPROTO_TCP, 3000, 3000}, kUsualInterval, false, false, false, "tcp"},
                         {{IPPROTO_UDP, 3000, 3000}, kUsualInterval, false, false, false, "udp"}};
     const auto plan = one.surveyed();
