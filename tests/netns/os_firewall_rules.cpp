@@ -37,6 +37,7 @@ std::vector<std::string> told(const FirewallRules& rules) {
                                     list.removes ? "removes " : "", list.stops ? "stops " : "",
                                     list.passes ? "passes " : "", services(list.services)));
     for (const auto& range : rules.dscp) lines.push_back("dscp " + services(range));
+    for (const auto& range : rules.translated) lines.push_back("another port " + services(range));
     return lines;
 }
 
@@ -108,6 +109,39 @@ TEST_CASE("firewall rules: iptables-legacy and iptables-nft are read alike") {
         for (const auto& limit : rules.limits) CHECK(limit.rule.starts_with(where));
         for (const auto& list : rules.lists) CHECK(list.rule.starts_with(where));
         lab.rules("r1", firewall, fmt::format("*{}\n-F\nCOMMIT\n", table), family);
+    }
+}
+
+TEST_CASE("firewall rules: which services may get another port") {
+    const auto firewall = GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft);
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    lab.router("r1");
+    const std::string to = family == 4 ? "10.0.0.1" : "[fd00::1]";
+    const std::vector<Row> rows{
+        {"PREROUTING -p tcp --dport 80 -j DNAT --to-destination " + to + ":8080",
+         {"another port tcp 80-80"}},
+        {"PREROUTING -p tcp --dport 80 -j DNAT --to-destination " + to, {}},
+        {"PREROUTING -p udp -j REDIRECT --to-ports 53", {"another port udp"}},
+        {"POSTROUTING -p udp -j MASQUERADE --to-ports 1024-2048", {}},
+    };
+    for (const auto& [rule, expected] : rows) {
+        INFO("IPv" << family << ", " << rule);
+        lab.rules("r1", firewall, fmt::format("*nat\n-A {}\nCOMMIT\n", rule), family);
+        CHECK(told(read_in(lab, family)) == expected);
+    }
+    if (firewall == Firewall::iptables_legacy) return;
+    for (const bool ported : {false, true}) {
+        INFO("nft, IPv" << family << ", " << ported);
+        lab.nft("r1", fmt::format("table inet t\ndelete table inet t\ntable inet t {{\nchain p {{\n"
+                                  "type nat hook prerouting priority -100\ntcp dport 80 dnat {} to "
+                                  "{}{}\n}}\nchain s {{\ntype nat hook postrouting priority 100\n"
+                                  "tcp dport 80 snat {} to {}:1024-2048\n}}\n}}\n",
+                                  family == 4 ? "ip" : "ip6", to, ported ? ":8080" : "",
+                                  family == 4 ? "ip" : "ip6", to));
+        const auto expected = ported ? std::vector<std::string>{"another port tcp 80-80"}
+                                     : std::vector<std::string>{};
+        CHECK(told(read_in(lab, family)) == expected);
     }
 }
 

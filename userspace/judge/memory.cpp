@@ -13,36 +13,77 @@ std::string_view rule_of(const std::vector<std::string>& rules,
     return rules[numbers[service] - 1U];
 }
 
-}  // namespace
-
-std::string_view memory_that_changes(const Plan& plan, std::size_t service) {
-    return rule_of(plan.changing, plan.changed, service);
-}
-
-std::string_view memory_that_passes(const PlanRouter& router, std::size_t service) {
+std::string_view passing(const PlanRouter& router, std::size_t service) {
     return rule_of(router.memories, router.passed_by_memory, service);
 }
 
-std::string_view memory_before(const Plan& plan, std::size_t packet, std::size_t probe) {
+std::string_view stopping(const PlanRouter& router, std::size_t service) {
+    return rule_of(router.memories, router.stopped_by_memory, service);
+}
+
+/// Isolated: the place of the probe's router on its way.
+std::uint32_t place(const Plan& plan, std::size_t probe) {
+    const auto& injection = plan.entries[plan.numbers().entry(probe)].injection;
+    return injection ? injection->hop : 0;
+}
+
+/// The rule of a source or a bridge that may have made another packet of it. In isolated mode also
+/// of a router that may have stopped the probe of an earlier one, which would have come as another
+/// packet.
+/// @param packet  whose packets were seen, see ProbeEvidence::probe
+std::string_view changing(const Plan& plan, std::size_t packet) {
+    const auto numbers = plan.numbers();
+    const auto service = numbers.service(packet);
+    const auto changes = rule_of(plan.changing, plan.changed, service);
+    if (!changes.empty() || !plan.isolated) return changes;
+    for (std::size_t entry = 0; entry < numbers.entry(packet); ++entry) {
+        const auto earlier = numbers.probe(entry, service);
+        const auto& hops = plan.paths[plan.path_of[earlier]].hops;
+        if (hops.empty() || place(plan, earlier) >= place(plan, packet)) continue;
+        const auto rule = stopping(plan.routers[hops.front().router], service);
+        if (!rule.empty()) return rule;
+    }
+    return {};
+}
+
+/// Isolated: the rule of a router by which the packet may have passed it on its way to the probe's.
+std::string_view passing_before(const Plan& plan, std::size_t packet, std::size_t probe) {
+    std::string_view rule;
+    if (!plan.isolated) return rule;
     const auto numbers = plan.numbers();
     const auto service = numbers.service(probe);
-    auto rule = memory_that_changes(plan, service);
-    if (!plan.isolated) return rule;
     for (auto entry = numbers.entry(packet); entry < numbers.entry(probe); ++entry)
         for (const auto& hop : plan.paths[plan.path_of[numbers.probe(entry, service)]].hops)
-            if (const auto passes = memory_that_passes(plan.routers[hop.router], service);
-                !passes.empty())
+            if (const auto passes = passing(plan.routers[hop.router], service); !passes.empty())
                 rule = passes;
     return rule;
 }
 
-std::string_view memory_that_stops(const PlanRouter& router, std::size_t service, const Drop& drop,
-                                   std::string_view before) {
+}  // namespace
+
+MemoryDoubt::MemoryDoubt(const Plan& plan, std::size_t probe, const ProbeEvidence& evidence)
+    : plan_(plan), service_(plan.numbers().service(probe)), met_(evidence.may_meet_memory()) {
+    if (!met_) return;
+    changed_ = changing(plan, evidence.probe);
+    passed_by_ = passing_before(plan, evidence.probe, probe);
+    if (passed_by_.empty()) passed_by_ = changed_;
+}
+
+std::string_view MemoryDoubt::of_pass(std::size_t router) {
+    if (!met_) return {};
+    const auto rule = passing(plan_.routers[router], service_);
+    if (rule.empty()) return changed_;
+    passed_by_ = rule;
+    return rule;
+}
+
+std::string_view MemoryDoubt::of_stop(std::size_t router, const Drop& drop) const {
+    if (!met_) return {};
     // One that marks, or goes on elsewhere, may have led it to what is no firewall.
-    const bool either = !memory_that_passes(router, service).empty();
-    const auto here = rule_of(router.memories, router.stopped_by_memory, service);
+    const bool either = !passing(plan_.routers[router], service_).empty();
+    const auto here = stopping(plan_.routers[router], service_);
     if (!here.empty() && (drop.count == 0 || drop.by_firewall() || either)) return here;
-    return before;
+    return passed_by_;
 }
 
 }  // namespace ksms

@@ -6,24 +6,29 @@
 #include <string_view>
 
 #include "judge/drop.hpp"
+#include "judge/evidence.hpp"
 #include "judge/plan.hpp"
 
 namespace ksms {
 
-/// The rule of a source or a bridge that may have made another packet of it for that; "": none.
-[[nodiscard]] std::string_view memory_that_changes(const Plan& plan, std::size_t service);
+/// What rules that remember leave of one probe's evidence. Rules are told for people: "r1 t f
+/// handle 7"; "" is none.
+class MemoryDoubt {
+public:
+    MemoryDoubt(const Plan& plan, std::size_t probe, const ProbeEvidence& evidence);
 
-/// Likewise, or of a router that a probe in isolated mode passed before this one.
-/// @param packet  whose packets were seen, see ProbeEvidence::probe
-[[nodiscard]] std::string_view memory_before(const Plan& plan, std::size_t packet,
-                                             std::size_t probe);
+    /// Which may have let it pass this router, or have made another packet of it before. To be
+    /// asked of routers in the order of the way.
+    [[nodiscard]] std::string_view of_pass(std::size_t router);
+    /// Which may have stopped it there.
+    [[nodiscard]] std::string_view of_stop(std::size_t router, const Drop& drop) const;
 
-/// The rule that may have let a service pass, or changed it, for that; "": none.
-[[nodiscard]] std::string_view memory_that_passes(const PlanRouter& router, std::size_t service);
-
-/// The rule that may have stopped it for that; "": none.
-/// @param before  the rule of an earlier router that may have changed it
-[[nodiscard]] std::string_view memory_that_stops(const PlanRouter& router, std::size_t service,
-                                                 const Drop& drop, std::string_view before);
+private:
+    const Plan& plan_;
+    std::size_t service_;
+    bool met_;                    ///< may it have met anything that the scan left?
+    std::string_view changed_;    ///< by which it may be another packet from the beginning
+    std::string_view passed_by_;  ///< likewise, or by which it may have passed a router
+};
 
 }  // namespace ksms

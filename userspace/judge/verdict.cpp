@@ -27,11 +27,7 @@ public:
           probe_(plan.numbers().probe(entry, service)),
           service_(static_cast<std::uint32_t>(service)),
           path_(plan.paths[plan.path_of[probe_]]),
-          meets_memory_(evidence.may_meet_memory()) {
-        if (!meets_memory_) return;
-        changed_ = memory_that_changes(plan, service);
-        memory_ = memory_before(plan, evidence.probe, probe_);
-    }
+          memory_(plan, probe_, evidence) {}
 
     ProbeVerdict run() {
         if (evidence_.given_another) return nothing_judged(Why::given_another);
@@ -95,7 +91,7 @@ private:
             row.answer.stopped_by = stopped_by_;
         } else if (seen.saw()) {
             came_in(step, seen, seen_behind, last, row);
-            if (meets_memory_) doubt_for_memory(row, plan_.routers[step.router]);
+            if (row.answer.result == Verdict::yes) doubt(row, memory_.of_pass(step.router));
         } else if (seen.drop.count > 0) {
             no(row, step, seen.drop);
         } else {
@@ -104,12 +100,6 @@ private:
         if (row.answer.result == Verdict::no || row.answer.why == Why::next_hop_missing)
             stopped_by_ = static_cast<RouterIndex>(step.router);
         verdict_.walk.push_back(std::move(row));
-    }
-
-    void doubt_for_memory(ProbeVerdict::AtRouter& row, const PlanRouter& router) {
-        const auto rule = memory_that_passes(router, service_);
-        if (row.answer.result == Verdict::yes && !rule.empty()) remembered(row, memory_ = rule);
-        if (row.answer.result == Verdict::yes && !changed_.empty()) remembered(row, changed_);
     }
 
     void came_in(const WalkStep& step, const RouterEvidence& seen, bool seen_behind, bool last,
@@ -308,9 +298,13 @@ private:
         unknown(row, context_.interrupted ? Why::interrupted : Why::deadline);
     }
 
-    void remembered(ProbeVerdict::AtRouter& row, std::string_view rule) {
+    /// For a rule that may have answered so because of the scan itself; "": there is none.
+    /// @return whether there is
+    bool doubt(ProbeVerdict::AtRouter& row, std::string_view rule) {
+        if (rule.empty()) return false;
         row.text = rule;
         if (unknown(row, Why::remembered)) verdict_.text = rule;
+        return true;
     }
 
     void no(ProbeVerdict::AtRouter& row, const WalkStep& step, const Drop& drop) {
@@ -319,10 +313,7 @@ private:
             unknown(row, Why::rate_limited);
             return;
         }
-        if (meets_memory_) {
-            const auto rule = memory_that_stops(plan_.routers[row.router], service_, drop, memory_);
-            if (!rule.empty()) return remembered(row, rule);
-        }
+        if (doubt(row, memory_.of_stop(row.router, drop))) return;
         row.answer.result = Verdict::no;
         row.answer.why = Why::dropped;
         row.answer.dropped = site_of(drop);
@@ -394,9 +385,8 @@ private:
     const PlanPath& path_;
     ProbeVerdict verdict_;
     RouterIndex stopped_by_{kNoRouter};
-    Instant last_sight_;                 ///< at any router
-    std::string_view changed_, memory_;  ///< by rules that remember: of its source, or of any
-    bool meets_memory_;
+    Instant last_sight_;  ///< at any router
+    MemoryDoubt memory_;
     bool in_circles_{false};  ///< a router saw it come in more often than it was sent
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_connmark.h>
 #include <linux/netfilter/xt_hashlimit.h>
@@ -177,6 +178,13 @@ void take_xtables_match(std::string_view name, std::uint32_t revision,
     if (name == "statistic" || name == "quota" || name == "psd") rule.remember();
 }
 
+/// DNAT's range, of which revision 0 has another form, and a smaller one.
+bool gives_port(std::span<const std::uint8_t> info) {
+    constexpr std::size_t first = offsetof(nf_nat_ipv4_multi_range_compat, range);
+    const auto flags = read_as<unsigned>(info, info.size() < sizeof(nf_nat_range) ? first : 0);
+    return !flags || (*flags & NF_NAT_RANGE_PROTO_SPECIFIED) != 0;
+}
+
 void take_xtables_target(std::string_view name, std::span<const std::uint8_t> info,
                          RuleParts& rule) {
     static constexpr std::string_view only_note[] = {XT_ERROR_TARGET, "LOG",   "NFLOG", "ULOG",
@@ -190,8 +198,7 @@ void take_xtables_target(std::string_view name, std::span<const std::uint8_t> in
             if (const auto set = set_in(info, which); set && set->index != IPSET_INVALID_ID)
                 rule.list(
                     {fmt::format("ipset {}", set->index), which == 0, false, false, which == 1});
-    static constexpr std::string_view other_port[] = {"DNAT", "REDIRECT", "TPROXY", "NETMAP"};
-    rule.translates |= std::ranges::find(other_port, name) != std::end(other_port);
+    rule.gives_port |= name == "REDIRECT" || (name == "DNAT" && gives_port(info));
     if (!name.empty()) return;
     // The standard target: -1 - verdict; otherwise it jumps, or returns.
     const auto verdict = read_as<int>(info);
@@ -219,7 +226,7 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
         rules.lists.push_back({services, kMarked, false, false, true, false, rule});
     if (reads_dscp && matters) rules.dscp.push_back(services);
     if (synproxy) rules.synproxy.push_back(services);
-    if (translates) rules.translated.push_back(services);
+    if (gives_port) rules.translated.push_back(services);
     for (const auto& list : lists) {
         if (list.adds || list.removes)
             rules.lists.push_back(

@@ -47,7 +47,7 @@ struct RuleParts {
     bool marks{false};        ///< it sets a mark of the packet or of its connection
     bool asks_marked{false};  ///< what has a mark matches
     bool synproxy{false};
-    bool translates{false};  ///< to another port, perhaps
+    bool gives_port{false};  ///< another destination port, perhaps
     struct List {
         std::string name;
         bool adds{false}, asks{false}, inverted{false}, removes{false};
@@ -61,7 +61,7 @@ struct RuleParts {
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
-        return interval > nanoseconds(0) || reads_dscp || asks_marked || synproxy || translates ||
+        return interval > nanoseconds(0) || reads_dscp || asks_marked || synproxy || gives_port ||
                !lists.empty();
     }
     void limit(nanoseconds to) {

@@ -108,7 +108,7 @@ private:
         if (name == "immediate") take_immediate(Attributes(data, NFTA_IMMEDIATE_MAX));
         if (name == "reject") rule_.effect = RuleEffect::stops;
         rule_.synproxy |= name == "synproxy";
-        rule_.translates |= name == "redir" || name == "tproxy" || gives_port(name, data);
+        rule_.gives_port |= name == "redir" || gives_port(name, data);
         rule_.marks |= sets_mark(name, data);
         if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
             rule_.effect = RuleEffect::either;

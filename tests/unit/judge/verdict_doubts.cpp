@@ -107,6 +107,30 @@ TEST_CASE("verdict: what was over before the scan sent what rules remember met n
     CHECK(told(plan, passed).reason == "state:r1 t f handle 1");
 }
 
+TEST_CASE("isolated: behind a router that may have stopped it for what came before") {
+    auto plan = chain(2);
+    plan.isolated = true;
+    plan.entries.push_back(plan.entries.front());
+    for (auto& entry : plan.entries) entry.injection.emplace().hop = 1;
+    plan.entries[1].injection->hop = 2;
+    plan.paths.push_back(plan.paths.front());
+    plan.paths[0].hops.pop_back();
+    plan.paths[1].hops.erase(plan.paths[1].hops.begin());
+    plan.path_of = {0, 1};
+    plan.routers[0].memories = {"r1 rule"};
+    plan.routers[0].stopped_by_memory = {1};
+    auto evidence = nothing(plan);
+    evidence.probe = 1;
+    passes(evidence, 1, 100);
+    const auto of_second = [&] { return judge(plan, 1, 0, evidence, {}).walk.at(0).answer; };
+    CHECK(of_second().why == Why::remembered);
+    evidence.probe = 0;  // the packet that r1 has let pass
+    CHECK(of_second().result == Verdict::yes);
+    evidence.probe = 1;
+    evidence.remembered_from = instant(1000);
+    CHECK(of_second().result == Verdict::yes);
+}
+
 TEST_CASE("verdict: a router behind which it was seen has not lost it") {
     const auto plan = chain(2);
     auto evidence = nothing(plan);
