@@ -160,6 +160,8 @@ bool may_set_off_traps(const Network& network, std::size_t service) {
             return std::ranges::any_of(chain.rules, gives_port);
         });
     };
+    const auto is_trap = [](const auto& beside) { return beside.contains(Element::trap); };
+    if (std::ranges::none_of(network.elements, is_trap)) return false;
     return service + 1 == network.services.size() ||
            std::ranges::any_of(network.firewalls, translates) ||
            std::ranges::any_of(network.elements,

@@ -301,7 +301,6 @@ private:
     /// The packets of the truth are sent from the bridges, and none into a tunnel.
     static void simplify(Network& network) {
         network.bridged.assign(network.bridged.size(), true);
-        network.second = 0;
         for (auto& elements : network.elements) elements.erase(Element::tunnel);
     }
 
@@ -310,7 +309,6 @@ private:
         std::vector<Truth> truths;
         for (const auto& entry : entries) {
             truths.push_back(observe(lab_, network, family, mode, entry));
-            forget_sources(lab_, network);
         }
         const std::string name = mode == Mode::path ? "path" : "isolated";
         const auto from = source(lab_, family), to = destination(lab_, network, family);

@@ -208,22 +208,34 @@ public:
         const OneProcessor in_order;
         const int last = network_.routers + 1;
         // Whoever is next is resolved before, so that no packet waits and is overtaken.
-        sentinel(entry_.node, source(lab_, family_), lab_.address(family_, last, kSentinelHost));
+        all_arrive();
         for (const int host : {2, 3, kSentinelHost})
             if (!is_trapped(host))
                 sentinel(router(last - 1), lab_.address(family_, last, 1),
                          lab_.address(family_, last, host));
         send_all(mode);
-        sentinel(entry_.node, source(lab_, family_), lab_.address(family_, last, kSentinelHost));
+        all_arrive();
         return collect(mode);
     }
 
 private:
+    void all_arrive() {
+        const int last = network_.routers + 1;
+        sentinel(entry_.node, source(lab_, family_), lab_.address(family_, last, kSentinelHost));
+    }
+
+    /// Each service meets a clean state.
     void send_all(Mode mode) {
         for (std::size_t i = 0; i < network_.services.size(); ++i) {
             if (mode == Mode::path) send(lab_, entry_.node, packet(0, i));
-            for (int at = 1; mode == Mode::isolated && at <= network_.routers; ++at)
-                send_from_link(lab_, at, packet(at, i));
+            for (int at = entry_.router; mode == Mode::isolated && at <= network_.routers; ++at)
+                if (at == network_.second && entry_.router == at)
+                    send(lab_, entry_.node, packet(at, i));
+                else
+                    send_from_link(lab_, at, packet(at, i));
+            if (!may_set_off_traps(network_, i)) continue;
+            all_arrive();
+            forget_sources(lab_, network_);
         }
     }
 
