@@ -16,19 +16,6 @@ std::uint32_t Arrivals::hop(std::uint32_t probe) const {
     return plan_.entries[plan_.numbers().entry(probe)].injection->hop;
 }
 
-/// Both ways begin in one namespace. Of a service there is one such way.
-bool Arrivals::on_one_way(std::uint32_t one, std::uint32_t other) const {
-    const auto numbers = plan_.numbers();
-    const auto& sources = plan_.entries[numbers.entry(one)].sources;
-    const auto& others = plan_.entries[numbers.entry(other)].sources;
-    if (sources.empty() || others.empty()) return sources.empty() && others.empty();
-    const auto service = numbers.service(one);
-    return std::ranges::any_of(sources, [&](const PlanSource& source) {
-        const auto same = std::ranges::find(others, source.name, &PlanSource::name);
-        return same != others.end() && source.serves(service) && same->serves(service);
-    });
-}
-
 /// Or was dropped in front of its taps. Not where there was no room: the next one may pass.
 bool Arrivals::came_to(std::uint32_t router_of, std::uint32_t probe) const {
     const auto &there = *place(router_of), &begun = *place(probe);
@@ -46,9 +33,7 @@ bool Arrivals::was_sent_to(std::uint32_t router_of, std::uint32_t probe) const {
     const auto numbers = plan_.numbers();
     for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
         const auto before = numbers.probe(entry, numbers.service(probe));
-        if (place(before) == nullptr || hop(before) + 1 != hop(router_of) ||
-            !on_one_way(before, router_of))
-            continue;
+        if (!plan_.comes_before(before, router_of) || hop(before) + 1 != hop(router_of)) continue;
         const auto& from = *place(before);
         const auto slot = slots_.router_slots[from.router];
         const auto left = from.egress.tunnel ? KSMS_INGRESS : KSMS_EGRESS;
@@ -79,7 +64,7 @@ Arrivals::Given Arrivals::given_to(std::uint32_t probe) const {
     std::vector<std::uint32_t> given;  // to routers that no earlier probe came to
     for (std::size_t entry = 0; entry < numbers.entry(probe); ++entry) {
         const auto earlier = numbers.probe(entry, service);
-        if (place(earlier) == nullptr || hop(earlier) >= hop(probe)) continue;
+        if (!plan_.comes_before(earlier, probe)) continue;
         const bool replaced = std::ranges::any_of(given, [&](std::uint32_t each) {
             return hop(each) < hop(earlier) && came_to(earlier, each);
         });
@@ -87,7 +72,6 @@ Arrivals::Given Arrivals::given_to(std::uint32_t probe) const {
         if (came_to(probe, earlier)) return {earlier};
         given.push_back(earlier);
     }
-    std::erase_if(given, [&](std::uint32_t earlier) { return !on_one_way(earlier, probe); });
     const auto sent = std::ranges::find_if(
         given, [&](std::uint32_t earlier) { return was_sent_to(probe, earlier); });
     if (sent != given.end()) return {*sent};

@@ -31,7 +31,6 @@ public:
 private:
     [[nodiscard]] const PlanHop* place(std::uint32_t probe) const;
     [[nodiscard]] std::uint32_t hop(std::uint32_t probe) const;
-    [[nodiscard]] bool on_one_way(std::uint32_t one, std::uint32_t other) const;
     /// @param router_of  the probe that the router is given
     [[nodiscard]] bool came_to(std::uint32_t router_of, std::uint32_t probe) const;
     [[nodiscard]] bool was_sent_to(std::uint32_t router_of, std::uint32_t probe) const;

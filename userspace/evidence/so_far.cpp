@@ -36,7 +36,7 @@ void SoFar::tell(std::span<const std::uint8_t> sent, Instant remembered_from) {
 void SoFar::tell_service(std::size_t service, std::span<const std::uint8_t> sent,
                          Instant remembered_from) {
     const std::vector<Service> one{services_[service]};
-    Summary summary(plan_, one, service);
+    Summary summary(plan_, one);
     ProbeEvidence evidence;
     for (std::size_t entry = 0; entry < plan_.entries.size(); ++entry) {
         const auto probe = plan_.numbers().probe(entry, service);

@@ -21,25 +21,19 @@ std::string_view stopping(const PlanRouter& router, std::size_t service) {
     return rule_of(router.memories, router.stopped_by_memory, service);
 }
 
-/// Isolated: the place of the probe's router on its way.
-std::uint32_t place(const Plan& plan, std::size_t probe) {
-    const auto& injection = plan.entries[plan.numbers().entry(probe)].injection;
-    return injection ? injection->hop : 0;
-}
-
 /// The rule of a source or a bridge that may have made another packet of it. In isolated mode also
 /// of a router that may have stopped the probe of an earlier one, which would have come as another
 /// packet.
 /// @param packet  whose packets were seen, see ProbeEvidence::probe
-std::string_view changing(const Plan& plan, std::size_t packet) {
+std::string_view changing(const Plan& plan, std::uint32_t packet) {
     const auto numbers = plan.numbers();
     const auto service = numbers.service(packet);
     const auto changes = rule_of(plan.changing, plan.changed, service);
     if (!changes.empty() || !plan.isolated) return changes;
     for (std::size_t entry = 0; entry < numbers.entry(packet); ++entry) {
         const auto earlier = numbers.probe(entry, service);
+        if (!plan.comes_before(earlier, packet)) continue;
         const auto& hops = plan.paths[plan.path_of[earlier]].hops;
-        if (hops.empty() || place(plan, earlier) >= place(plan, packet)) continue;
         const auto rule = stopping(plan.routers[hops.front().router], service);
         if (!rule.empty()) return rule;
     }
@@ -47,21 +41,24 @@ std::string_view changing(const Plan& plan, std::size_t packet) {
 }
 
 /// Isolated: the rule of a router by which the packet may have passed it on its way to the probe's.
-std::string_view passing_before(const Plan& plan, std::size_t packet, std::size_t probe) {
+std::string_view passing_before(const Plan& plan, std::uint32_t packet, std::uint32_t probe) {
     std::string_view rule;
     if (!plan.isolated) return rule;
     const auto numbers = plan.numbers();
     const auto service = numbers.service(probe);
-    for (auto entry = numbers.entry(packet); entry < numbers.entry(probe); ++entry)
-        for (const auto& hop : plan.paths[plan.path_of[numbers.probe(entry, service)]].hops)
-            if (const auto passes = passing(plan.routers[hop.router], service); !passes.empty())
-                rule = passes;
+    for (auto entry = numbers.entry(packet); entry < numbers.entry(probe); ++entry) {
+        const auto between = numbers.probe(entry, service);
+        if (!plan.comes_before(between, probe)) continue;
+        const auto& hops = plan.paths[plan.path_of[between]].hops;
+        const auto passes = passing(plan.routers[hops.front().router], service);
+        if (!passes.empty()) rule = passes;
+    }
     return rule;
 }
 
 }  // namespace
 
-MemoryDoubt::MemoryDoubt(const Plan& plan, std::size_t probe, const ProbeEvidence& evidence)
+MemoryDoubt::MemoryDoubt(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence)
     : plan_(plan), service_(plan.numbers().service(probe)), met_(evidence.may_meet_memory()) {
     if (!met_) return;
     changed_ = changing(plan, evidence.probe);

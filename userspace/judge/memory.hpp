@@ -15,7 +15,7 @@ namespace ksms {
 /// handle 7"; "" is none.
 class MemoryDoubt {
 public:
-    MemoryDoubt(const Plan& plan, std::size_t probe, const ProbeEvidence& evidence);
+    MemoryDoubt(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence);
 
     /// Which may have let it pass this router, or have made another packet of it before. To be
     /// asked of routers in the order of the way.

@@ -117,28 +117,17 @@ struct PlanInjection {
     std::string impossible{};
 };
 
-/// A namespace whose ways enter a router there.
-struct PlanSource {
-    std::string name;
-    std::vector<bool> services;  ///< whose way it is; empty: of all
-    [[nodiscard]] bool serves(std::size_t service) const {
-        return services.empty() || services[service];
-    }
-};
-
 /// A namespace that owns the source: the probes of one entry leave from it. In isolated mode one
-/// router at one of its interfaces.
+/// router at one of its interfaces, on the way from one such namespace.
 struct PlanEntry {
     PlanNetns netns;
     std::vector<PlanInterface> interfaces;  ///< an egress tap on each
     bool source_is_router{false};  ///< the source namespace is itself a router of the path (its own
                                    ///< address as source)
     std::optional<PlanInjection> injection{};
-    std::vector<RateLimit> limits{};    ///< of its firewall
-    std::vector<PlanSource> sources{};  ///< isolated: where the ways begin; empty: in none
-    [[nodiscard]] const std::string& name() const {
-        return sources.empty() ? netns.name() : sources.front().name;
-    }
+    std::vector<RateLimit> limits{};  ///< of its firewall
+    std::string source{};             ///< isolated: where its way begins; "": in none
+    [[nodiscard]] const std::string& name() const { return source.empty() ? netns.name() : source; }
 };
 
 /// A neighbour that a path needs resolved before the first probe.
@@ -195,6 +184,13 @@ struct Plan {
     /// Is this router in the answer for a probe that met it as the nth (from 0)?
     [[nodiscard]] bool answers(std::size_t router, std::size_t place) const {
         return routers[router].wanted && (!entry_only || place == 0);
+    }
+    /// Isolated: is this probe given to a router that comes, on one way, before that of another?
+    [[nodiscard]] bool comes_before(std::uint32_t probe, std::uint32_t other) const {
+        const auto& entry = entries[numbers().entry(probe)];
+        const auto& behind = entries[numbers().entry(other)];
+        return !paths[path_of[probe]].hops.empty() && entry.source == behind.source &&
+               entry.injection->hop < behind.injection->hop;
     }
     [[nodiscard]] Turn turn_of(std::size_t probe) const {
         return !remembered.empty() && remembered[numbers().service(probe)] ? Turn::remembered

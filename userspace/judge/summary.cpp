@@ -30,13 +30,9 @@ int badness(Verdict verdict) {
 
 }  // namespace
 
-Summary::Summary(const Plan& plan, const std::vector<Service>& services, std::size_t first)
-    : plan_(plan), services_(services), first_(first) {
-    for (const auto& entry : plan.entries) {
-        auto& its = ends_of_.emplace_back();
-        for (const auto& source : entry.sources) its.push_back(ends_named(source.name));
-        if (its.empty()) its.push_back(ends_named(entry.name()));
-    }
+Summary::Summary(const Plan& plan, const std::vector<Service>& services)
+    : plan_(plan), services_(services) {
+    for (const auto& entry : plan.entries) ends_of_.push_back(ends_named(entry.name()));
 }
 
 /// @return their number in ends_
@@ -128,16 +124,12 @@ std::uint32_t Summary::joined(std::uint32_t all, std::uint32_t more) {
 
 void Summary::add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
                   std::uint32_t sent) {
-    const auto& sources = plan_.entries[entry].sources;
-    for (std::size_t i = 0; i < ends_of_[entry].size(); ++i) {
-        if (!sources.empty() && !sources[i].serves(first_ + service)) continue;
-        const auto ends = ends_of_[entry][i];
-        for (std::size_t place = 0; place < verdict.walk.size(); ++place) {
-            const auto& at = verdict.walk[place];
-            if (plan_.answers(at.router, place)) add_router({ends, entry, at.router}, service, at);
-        }
-        add_end(ends_[ends], service, verdict, sent);
+    const auto ends = ends_of_[entry];
+    for (std::size_t place = 0; place < verdict.walk.size(); ++place) {
+        const auto& at = verdict.walk[place];
+        if (plan_.answers(at.router, place)) add_router({ends, entry, at.router}, service, at);
     }
+    add_end(ends_[ends], service, verdict, sent);
 }
 
 void Summary::add_router(const RowOf& of, std::size_t service, const ProbeVerdict::AtRouter& at) {

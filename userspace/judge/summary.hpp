@@ -20,8 +20,7 @@ namespace ksms {
 /// report.
 class Summary {
 public:
-    /// @param first  number of the first of the services in the plan
-    Summary(const Plan& plan, const std::vector<Service>& services, std::size_t first = 0);
+    Summary(const Plan& plan, const std::vector<Service>& services);
     void add(std::size_t entry, std::size_t service, const ProbeVerdict& verdict,
              std::uint32_t sent);
     /// Routers in path order, services end to end, the counts, and what services name by index.
@@ -63,11 +62,9 @@ private:
 
     const Plan& plan_;
     const std::vector<Service>& services_;
-    std::size_t first_;
     std::map<RowOf, Row> rows_;
-    std::vector<Ends> ends_;  ///< of each entry of the report, by name
-    /// Those of each entry of the plan, which a router of its own has in common with others.
-    std::vector<std::vector<std::size_t>> ends_of_;
+    std::vector<Ends> ends_;            ///< of each entry of the report, by name
+    std::vector<std::size_t> ends_of_;  ///< of each entry of the plan: its place in ends_
     Indexed<TextIndex, std::string> texts_{""};
     std::vector<Change> changes_{{}};
     std::vector<std::vector<ChangeAt>> change_lists_{{}};

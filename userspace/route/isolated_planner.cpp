@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include "judge/plan.hpp"
 #include "ksms/abi.h"
@@ -26,17 +27,11 @@ struct Place {
     std::size_t netns{0};
     std::uint32_t ifindex{0};
     std::uint32_t hop{1};
-    std::vector<PlanSource> sources;  ///< the namespaces that the ways begin in; empty: none
+    std::string source{};                     ///< the namespace that its way begins in; "": none
+    std::vector<bool> services{};             ///< that enter the router there; empty: all
     std::optional<Segment::Endpoint> from{};  ///< the interface that sends it there, if known
     [[nodiscard]] bool serves(std::size_t service) const {
-        return sources.empty() || std::ranges::any_of(sources, [service](const PlanSource& each) {
-                   return each.serves(service);
-               });
-    }
-    PlanSource& source(const std::string& name, std::size_t services_of_it) {
-        const auto known = std::ranges::find(sources, name, &PlanSource::name);
-        if (known != sources.end()) return *known;
-        return sources.emplace_back(name, std::vector<bool>(services_of_it, false));
+        return services.empty() || services[service];
     }
 };
 
@@ -107,13 +102,14 @@ private:
                         fmt::format("--inject {}: {} has no interface {} that packets come in by",
                                     name, network_.netns(number).name(), name.substr(colon + 1)),
                         "`ip link` in that namespace shows them");
-        add({number, link->ifindex, 1, {}});
+        add({number, link->ifindex});
         return {};
     }
 
     void add(Place place) {
         const bool known = std::ranges::any_of(places_, [&](const Place& each) {
-            return each.netns == place.netns && each.ifindex == place.ifindex;
+            return each.netns == place.netns && each.ifindex == place.ifindex &&
+                   (each.source == place.source || each.source.empty());
         });
         if (!known) places_.push_back(std::move(place));
     }
@@ -130,35 +126,37 @@ private:
                 fmt::format("{} has no route back to {}: its ingress interface is not known",
                             network_.netns(number).name(), request_.source.text()),
                 "--inject ROUTER:INTERFACE says where");
-        add({number, answer.oif, 1, {}});
+        add({number, answer.oif});
         return {};
     }
 
-    /// In the order of the way; a router that two ways enter by two interfaces is two places.
+    /// In the order of the way. A router that two ways enter is two places, also where they enter
+    /// it by one interface: what comes there depends on the routers before.
     void place_along(const Plan& way, const std::set<std::size_t>& wanted) {
         const auto numbers = way.numbers();
-        std::map<std::pair<std::size_t, std::uint32_t>, Place> found;
+        std::map<std::tuple<std::size_t, std::size_t, std::uint32_t>, Place> found;
         for (std::size_t entry = 0; entry < way.entries.size(); ++entry) {
             for (std::size_t service = 0; service < numbers.services(); ++service) {
                 const auto& hops = way.paths[way.path_of[numbers.probe(entry, service)]].hops;
                 const auto most =
                     request_.entry_only ? std::min<std::size_t>(hops.size(), 1) : hops.size();
                 for (std::uint32_t hop = 0; hop < most; ++hop) {
-                    const auto key = std::pair(hops[hop].router, hops[hop].ingress.ifindex);
-                    auto& place = found[key];
-                    if (place.sources.empty()) {
-                        place.ifindex = key.second;
-                        place.hop = hop + 1;
-                        place.from = sender_to(way, entry, service, hop);
-                    }
-                    place.source(way.entries[entry].netns.name(), numbers.services())
-                        .services[service] = true;
+                    const auto router = hops[hop].router;
+                    const auto ingress = hops[hop].ingress.ifindex;
+                    auto& place = found[{entry, router, ingress}];
+                    if (place.services.empty())
+                        place = {way.routers[router].netns.number(),
+                                 ingress,
+                                 hop + 1,
+                                 way.entries[entry].netns.name(),
+                                 std::vector<bool>(numbers.services()),
+                                 sender_to(way, entry, service, hop)};
+                    place.services[service] = true;
                 }
             }
         }
         std::vector<Place> order;
         for (auto& [key, place] : found) {
-            place.netns = way.routers[key.first].netns.number();
             if (!wanted.empty() && !wanted.contains(place.netns)) continue;
             order.push_back(std::move(place));
         }
@@ -197,7 +195,7 @@ private:
             PlanEntry entry;
             entry.netns = plan_netns(network_, place.netns);
             entry.injection = std::move(injection);
-            entry.sources = place.sources;
+            entry.source = place.source;
             entry.source_is_router = true;
             plan_.entries.push_back(std::move(entry));
             if (router_of_.contains(place.netns)) continue;

@@ -124,11 +124,12 @@ TEST_CASE("summary: entries that agree have one result, and its reason where tha
     CHECK(stopped_at(report, report.services[1]).empty());
 }
 
-TEST_CASE("summary: a router of its own counts for every entry whose way enters it") {
+TEST_CASE("summary: routers that answer for themselves are told of the source of their way") {
     auto plan = two_entries_two_routers();
     plan.isolated = true;
-    plan.entries[0].sources = {{"x", {true, true}}, {"y", {true, false}}};
-    plan.entries[1].sources = {{"y", {true, true}}};
+    plan.entries.push_back(plan.entries[0]);
+    plan.entries[0].source = "x";
+    plan.entries[1].source = plan.entries[2].source = "y";
     const std::vector<Service> services{{6, 22}, {6, 80}};
     Summary summary(plan, services);
     const auto no = dropped_at(0);
@@ -136,6 +137,7 @@ TEST_CASE("summary: a router of its own counts for every entry whose way enters 
         summary.add(0, service, no, 1);
         summary.add(1, service, passing({{1, "e"}}), 1);
     }
+    summary.add(2, 0, no, 1);
     Report report;
     summary.finish({}, report);
     CHECK(report.entries == std::vector<std::string>{"x", "y"});
@@ -143,9 +145,9 @@ TEST_CASE("summary: a router of its own counts for every entry whose way enters 
     CHECK(report.services[1].result == Verdict::mixed);
     CHECK(report.by_entry[1].services[1].result == Verdict::yes);
     REQUIRE(report.routers.size() == 3);
-    CHECK(report.routers[1].name == "r1");
-    CHECK(report.routers[1].entry == "y");
-    CHECK_FALSE(report.routers[1].services[1].on_path);
+    CHECK(report.routers[2].name == "r1");
+    CHECK(report.routers[2].entry == "y");
+    CHECK_FALSE(report.routers[2].services[1].on_path);
     CHECK(report.router_count == 2);
 }
 
