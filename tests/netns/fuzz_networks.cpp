@@ -378,14 +378,11 @@ TEST_CASE("random networks: every router answers for itself as for a plain packe
 
 /// Two isolated routers' packet was sent twice for a look; a SYN translated both ways and remarked
 /// was not known; a tunnel's outer packet was the packet; a trap hid what the next router is given;
-/// two sources' ways to one router gave it one packet.
+/// two sources' ways to one router gave it one packet; a router without taps lay between two
+/// others.
 TEST_CASE("random networks: what was told wrongly once") {
-    const auto [seed, mode] = GENERATE(table<std::uint64_t, Mode>({{652364, Mode::isolated},
-                                                                   {652523, Mode::path},
-                                                                   {652523, Mode::isolated},
-                                                                   {676110, Mode::isolated},
-                                                                   {676403, Mode::isolated},
-                                                                   {763049, Mode::path}}));
+    const std::uint64_t seed = GENERATE(652364, 652523, 676110, 676403, 676561, 763049);
+    const auto mode = GENERATE(Mode::path, Mode::isolated);
     const auto wrong = Networks().check(seed, mode);
     std::fputs(wrong.c_str(), stderr);
     INFO("seed " << seed << ": see standard error");

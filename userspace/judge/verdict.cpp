@@ -42,11 +42,11 @@ public:
             const bool later_seen = std::any_of(
                 steps.begin() + static_cast<long>(at) + 1, steps.end(),
                 [&](const WalkStep& step) { return evidence_.routers[step.router].saw(); });
-            judge_router(steps[at],
-                         later_seen ||
-                             (plan_.isolated && seen_beside(evidence_, steps[at].router)) ||
-                             evidence_.destination.packets > 0,
+            const bool beside = plan_.isolated && seen_beside(evidence_, steps[at].router);
+            judge_router(steps[at], later_seen || beside || evidence_.destination.packets > 0,
                          at + 1 == steps.size());
+            if (at > 0 && has_gap(plan_, path_, evidence_, steps[at - 1], steps[at]))
+                ask(NetworkQuestion::What::unwatched, steps[at - 1].router);
         }
         return conclude();
     }
@@ -363,8 +363,8 @@ private:
         return std::move(verdict_);
     }
 
-    /// It left the last router that saw it by a way that the plan does not know: translated to
-    /// another destination, or let through where its route would have refused it.
+    /// It left the last router that saw it by a way that the plan does not know: translated, or let
+    /// through where its route would have refused it.
     bool leads_to_unwatched() {
         if (plan_.isolated || verdict_.result == Verdict::no) return false;
         const auto rows = std::ranges::reverse_view(verdict_.walk);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "judge/network_question.hpp"
+
 namespace ksms {
 namespace {
 
@@ -119,6 +121,14 @@ std::string_view egress_name(const Plan& plan, const PlanPath& path, const WalkS
     const auto& all = plan.routers[step.router].interfaces;
     const auto by = std::ranges::find(all, step.egress.ifindex, &PlanInterface::ifindex);
     return by == all.end() ? std::string_view() : std::string_view(by->name);
+}
+
+bool has_gap(const Plan& plan, const PlanPath& path, const ProbeEvidence& evidence,
+             const WalkStep& from, const WalkStep& to) {
+    const auto& seen = evidence.routers[from.router];
+    return seen.out.packets > 0 && evidence.routers[to.router].touched() &&
+           !left_as_planned(path, from.router, seen) &&
+           !holds(candidates(plan, from.router, seen.out.ifindex), to.router);
 }
 
 bool seen_beside(const ProbeEvidence& evidence, std::size_t router) {

@@ -28,6 +28,11 @@ std::vector<WalkStep> walk(const Plan& plan, std::size_t entry, const PlanPath& 
 [[nodiscard]] std::string_view egress_name(const Plan& plan, const PlanPath& path,
                                            const WalkStep& step);
 
+/// Did a probe that both saw get from one to the other by a way that the plan does not know?
+/// Routers without taps may be on it.
+[[nodiscard]] bool has_gap(const Plan& plan, const PlanPath& path, const ProbeEvidence& evidence,
+                           const WalkStep& from, const WalkStep& to);
+
 /// Did any router but this one see it? What was injected here passed this one then.
 [[nodiscard]] bool seen_beside(const ProbeEvidence& evidence, std::size_t router);
 

@@ -175,6 +175,26 @@ TEST_CASE("verdict: out by a tap before neighbours is no way out while nobody an
     CHECK(told(plan, evidence, context).result == Verdict::yes);
 }
 
+TEST_CASE("verdict: a way between two routers that the plan does not know may have others on it") {
+    auto plan = chain(2);
+    auto evidence = nothing(plan);
+    for (const std::size_t router : {0, 1}) passes(evidence, router, 100 + 100 * router);
+    const auto asked_behind_first = [&] {
+        return std::ranges::any_of(judge(plan, 0, 0, evidence, {}).open, [](const auto& question) {
+            return question.what == NetworkQuestion::What::unwatched &&
+                   question.departure.router == 0;
+        });
+    };
+    plan.paths[0].hops.pop_back();
+    plan.paths[0].end = PathEnd::refused;
+    CHECK_FALSE(asked_behind_first());
+    plan.next.clear();
+    CHECK(asked_behind_first());
+    evidence.routers[1] = {};
+    plan.paths[0].end = PathEnd::destination;
+    CHECK_FALSE(asked_behind_first());
+}
+
 TEST_CASE("verdict: translated past the plan is UNKNOWN where routers without taps are behind") {
     const auto plan = chain(1);
     auto evidence = nothing(plan);
