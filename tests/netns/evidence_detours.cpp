@@ -66,6 +66,32 @@ void check(const Lab& lab, const Scan& result, const std::string& behind) {
 
 }  // namespace
 
+TEST_CASE("detours: what the first round left in a list is no NO of the second") {
+    Lab lab;
+    build_chain(lab, {.firewalls = false});
+    add_addresses(lab, "dst", 4);
+    firewalls(lab, "r3", 4);
+    lab.ip("r1", {fmt::format("route add unreachable {}/32", lab.address(4, 4, 2))});
+    lab.nft("r1", R"(table ip t {
+        set bad {
+            type ipv4_addr
+            flags dynamic
+        }
+        chain p {
+            type filter hook prerouting priority 0
+            tcp dport 23 add @bad { ip saddr }
+        }
+        chain f {
+            type filter hook forward priority 0
+            ip saddr @bad drop
+        }
+    })");
+    const auto result = scan(lab, lab.address(4, 1, 1), lab.address(4, 4, 2), "23,80,81");
+    INFO(result.text());
+    CHECK(result.result("tcp", 80) != "NO");
+    CHECK(result.verdict("r1", "tcp", 81) != "NO");
+}
+
 TEST_CASE("detours: past a route that refuses, by a translation") {
     const int family = GENERATE(4, 6);
     Lab lab;

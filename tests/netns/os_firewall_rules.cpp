@@ -22,9 +22,12 @@ std::vector<std::string> told(const FirewallRules& rules) {
         const std::string protocol = range.protocol == IPPROTO_TCP   ? "tcp"
                                      : range.protocol == IPPROTO_UDP ? "udp"
                                                                      : "any";
-        return range.first == 0 && range.last == 65535
-                   ? protocol
-                   : fmt::format("{} {}-{}", protocol, range.first, range.last);
+        std::string ports;
+        for (const auto& [first, last] : range.only)
+            ports += fmt::format("{}{}-{}", ports.empty() ? "" : ",", first, last);
+        if (range.only.empty() && (range.first != 0 || range.last != 65535))
+            ports = fmt::format("{}-{}", range.first, range.last);
+        return ports.empty() ? protocol : protocol + " " + ports;
     };
     std::vector<std::string> lines;
     for (const auto& limit : rules.limits)
@@ -37,7 +40,8 @@ std::vector<std::string> told(const FirewallRules& rules) {
                                     list.removes ? "removes " : "", list.stops ? "stops " : "",
                                     list.passes ? "passes " : "", services(list.services)));
     for (const auto& range : rules.dscp) lines.push_back("dscp " + services(range));
-    for (const auto& range : rules.translated) lines.push_back("another port " + services(range));
+    for (const auto& [range, to] : rules.translations)
+        lines.push_back(fmt::format("{} to {}-{}", services(range), to.first, to.last));
     return lines;
 }
 
@@ -65,18 +69,24 @@ const std::vector<Row>& iptables_rows() {
          "--hashlimit-name b -j DROP",
          {"limit udp 100 ms"}},
         {"filter -p tcp -m multiport --dports 22,80,443 -m connlimit --connlimit-above 5 -j DROP",
-         {"limit of each source tcp 22-443 0 ms"}},
+         {"limit of each source tcp 22-22,80-80,443-443 0 ms"}},
         {"filter -p tcp --dport 23 -m recent --name bad --set -j DROP", {"adds tcp 23-23"}},
         {"filter -p tcp -m recent --name bad --set --dport 23 -j DROP", {"adds tcp"}},
+        {"filter -p tcp -m multiport --dports 23,80:90 -m recent --name bad --set",
+         {"adds tcp 23-23,80-90"}},
+        // A match that nobody knows may remember anything.
+        {"filter -p tcp -m bpf --bytecode \"1,6 0 0 0\" -j DROP",
+         {"adds tcp", "stops passes tcp", "dscp tcp"}},
         {"filter -p tcp --dport 23 -m recent --name bad --remove -j DROP", {"removes tcp 23-23"}},
         {"filter -p tcp --dport 23 -m limit --limit 5/s -j DROP",
          {"limit tcp 23-23 200 ms", "adds passes tcp 23-23"}},
-        {"filter -m recent --name bad --rcheck -j DROP", {"stops any"}},
-        {"filter -m recent --name bad ! --rcheck -j DROP", {"passes any"}},
-        {"filter -p tcp -m recent --name bad --update --hitcount 4 -j ACCEPT", {"passes tcp"}},
+        {"filter -m recent --name bad --rcheck -j DROP", {"stops passes any"}},
+        {"filter -m recent --name bad ! --rcheck -j DROP", {"stops passes any"}},
+        {"filter -p tcp -m recent --name bad --update --hitcount 4 -j ACCEPT",
+         {"stops passes tcp"}},
         {"filter -p tcp -m recent --name bad --rcheck -j RETURN", {"stops passes tcp"}},
         {"filter -p tcp -m statistic --mode nth --every 2 --packet 0 -j DROP",
-         {"adds tcp", "stops tcp"}},
+         {"adds tcp", "stops passes tcp"}},
         {"filter -p tcp --dport 22 -m dscp --dscp 10 -j DROP", {"dscp tcp 22-22"}},
         {"filter -p tcp --dport 22 -j DROP", {}},
         {"mangle -p tcp -j DSCP --set-dscp 10", {}},
@@ -120,9 +130,10 @@ TEST_CASE("firewall rules: which services may get another port") {
     const std::string to = family == 4 ? "10.0.0.1" : "[fd00::1]";
     const std::vector<Row> rows{
         {"PREROUTING -p tcp --dport 80 -j DNAT --to-destination " + to + ":8080",
-         {"another port tcp 80-80"}},
+         {"tcp 80-80 to 8080-8080"}},
+        {"PREROUTING -p tcp -j DNAT --to-destination " + to + ":1000-2000", {"tcp to 1000-2000"}},
         {"PREROUTING -p tcp --dport 80 -j DNAT --to-destination " + to, {}},
-        {"PREROUTING -p udp -j REDIRECT --to-ports 53", {"another port udp"}},
+        {"PREROUTING -p udp -j REDIRECT --to-ports 53", {"udp to 53-53"}},
         {"POSTROUTING -p udp -j MASQUERADE --to-ports 1024-2048", {}},
     };
     for (const auto& [rule, expected] : rows) {
@@ -139,7 +150,7 @@ TEST_CASE("firewall rules: which services may get another port") {
                                   "tcp dport 80 snat {} to {}:1024-2048\n}}\n}}\n",
                                   family == 4 ? "ip" : "ip6", to, ported ? ":8080" : "",
                                   family == 4 ? "ip" : "ip6", to));
-        const auto expected = ported ? std::vector<std::string>{"another port tcp 80-80"}
+        const auto expected = ported ? std::vector<std::string>{"tcp 80-80 to 8080-8080"}
                                      : std::vector<std::string>{};
         CHECK(told(read_in(lab, family)) == expected);
     }
@@ -155,18 +166,24 @@ TEST_CASE("firewall rules: nftables") {
         {"tcp dport 23 delete @bad { ip saddr }", {"removes tcp 23-23"}},
         {"tcp dport 23 limit rate 5/second drop",
          {"limit tcp 23-23 200 ms", "adds passes tcp 23-23"}},
-        {"meta random & 1 == 0 drop", {"adds any", "stops any"}},
+        {"meta random & 1 == 0 drop", {"adds any", "stops passes any"}},
         {"meta priority 0:6 drop", {"dscp any"}},
         {"tcp dport 23 add @bad { ip saddr } drop", {"adds tcp 23-23"}},
-        {"ip saddr @bad drop", {"stops any"}},
-        {"ip saddr != @bad drop", {"passes any"}},
-        {"ip saddr @bad accept", {"passes any"}},
+        {"ip saddr @bad drop", {"stops passes any"}},
+        {"ip saddr != @bad drop", {"stops passes any"}},
+        {"ip saddr @bad accept", {"stops passes any"}},
         {"ip saddr @bad counter", {}},
-        {"ip saddr @limited drop", {"limit of each source any 100 ms", "stops any"}},
-        {"udp dport 53 numgen inc mod 2 0 drop", {"adds udp 53-53", "stops udp 53-53"}},
-        {"quota over 10 mbytes drop", {"adds any", "stops any"}},
+        {"ip saddr @limited drop", {"limit of each source any 100 ms", "stops passes any"}},
+        {"udp dport 53 numgen inc mod 2 0 drop", {"adds udp 53-53", "stops passes udp 53-53"}},
+        {"quota over 10 mbytes drop", {"adds any", "stops passes any"}},
         {"tcp dport 22 ip dscp cs4 drop", {"dscp tcp 22-22"}},
         {"tcp dport 80 ct state new limit rate 5/second accept", {"limit tcp 80-80 200 ms"}},
+        {"tcp dport { 23, 2323 } add @bad { ip saddr } drop", {"adds tcp 23-23,2323-2323"}},
+        {"udp dport { 53, 1000-2000 } add @bad { ip saddr }", {"adds udp 53-53,1000-2000"}},
+        {"tcp dport != { 23, 2323 } add @bad { ip saddr }", {"adds tcp"}},
+        {"add @bad { ip saddr } tcp dport { 23, 2323 } accept", {"adds any"}},
+        {"ip saddr @scarce drop", {"adds any", "stops passes any", "stops passes any"}},
+        {"tcp dport 80 tcp dport set 2323", {"tcp 80-80 to 2323-2323"}},
         {"ip dscp set cs4", {}},
         {"ip dscp cs4 counter", {}},
         {"ip ttl 1 drop", {}},
@@ -179,6 +196,7 @@ TEST_CASE("firewall rules: nftables") {
                                   "set bad {{\ntype ipv4_addr\nflags dynamic\n}}\n"
                                   "set pace {{\ntype ipv4_addr\nflags dynamic\n}}\n"
                                   "set limited {{\ntype ipv4_addr\nlimit rate over 10/second\n}}\n"
+                                  "set scarce {{\ntype ipv4_addr\nquota over 90 bytes\n}}\n"
                                   "chain f {{\ntype filter hook forward priority 0\n{}\n}}\n}}\n",
                                   rule));
         CHECK(told(read_in(lab, 4)) == expected);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Rules that answer by what came before, in forms that are easily overlooked.
+#include "lab/explain.hpp"
 #include "rule_cases.hpp"
 
 namespace {
@@ -40,6 +41,30 @@ const std::vector<RuleCase>& forgetful() {
            nft_rules("quota q {\nover 90 bytes\n}\nmap m {\ntype inet_service : quota\n"
                      "elements = { 23 : \"q\", 80 : \"q\", 81 : \"q\" }\n}",
                      "quota name tcp dport map @m drop")}}},
+        {"a quota that accepts",
+         {{"r2", How::nft,
+           nft_rules("", "meta l4proto tcp quota until 150 bytes accept\nmeta l4proto tcp drop")}}},
+        {"every second packet is accepted",
+         {{"r2", How::nft,
+           nft_rules("", "meta l4proto tcp numgen inc mod 2 0 accept\nmeta l4proto tcp drop")}}},
+        {"what a list does not have goes on to a remark",
+         {{"r1", How::nft,
+           nft_rules(source_set("flags dynamic"),
+                     "IP saddr != @s accept\nIP dscp set af11\n}\nchain late {\ntype filter hook "
+                     "forward priority 10\nmeta l4proto tcp add @s { IP saddr }")},
+          {"r2", How::legacy, "*filter\n-A FORWARD -p tcp -m dscp --dscp 10 -j DROP\nCOMMIT\n"}}},
+        {"a rule writes the port that the next router remembers",
+         {{"r1", How::nft,
+           "table inet t {\nchain p {\ntype filter hook prerouting priority -300\n"
+           "tcp dport 23 tcp dport set 2323\n}\n}\n"},
+          {"r2", How::nft,
+           nft_rules(source_set("flags dynamic"),
+                     "IP saddr @s drop\ntcp dport 2323 add @s { IP saddr }")}}},
+        {"a list that the router's own refusal fills",
+         {{"r2", How::nft,
+           nft_rules(source_set("flags dynamic"),
+                     "IP saddr @s drop\ntcp dport 23 reject\n}\nchain o {\ntype filter hook "
+                     "output priority 0\nmeta l4proto { icmp, ipv6-icmp } add @s { IP daddr }")}}},
         {"a map that gives a mark, and a rule that fills it",
          {{"r2", How::nft,
            nft_rules("map m {\ntype ADDR : mark\nflags dynamic\n}",
@@ -91,6 +116,18 @@ const std::vector<RuleCase>& generous() {
          {{"r2", How::legacy,
            "*filter\n:BAD - [0:0]\n-A BAD -j LOG\n-A BAD -j DROP\n-A FORWARD -p tcp " + limit +
                "-j BAD\nCOMMIT\n"}},
+         0,
+         0,
+         true},
+        {"every second packet is dropped",
+         {{"r2", How::legacy,
+           "*filter\n-A FORWARD -p tcp -m statistic --mode nth --every 2 --packet 0 -j DROP\n"
+           "COMMIT\n"}},
+         0,
+         0,
+         true},
+        {"a quota that drops until it is used up",
+         {{"r2", How::nft, nft_rules("", "meta l4proto tcp quota until 150 bytes drop")}},
          0,
          0,
          true},
@@ -150,4 +187,41 @@ TEST_CASE("truth: what a limit marks for a drop is no YES") {
     for_each_case({marking()[which]}, "23,80,81", 80, {}, [](const RuleCase&, const Scan& result) {
         for (const int port : {80, 81}) CHECK(result.result("tcp", port) != "YES");
     });
+}
+
+/// No router has to do with the source's own rules, and none tells of them in isolated mode.
+TEST_CASE("truth: a source that remarks whom its list does not have") {
+    const RuleCase rules{
+        "remarks",
+        {{"src", How::nft,
+          "table inet t {\n" + source_set("flags dynamic") +
+              "\nchain o {\ntype filter hook output priority 0\nIP saddr @s accept\n"
+              "meta l4proto tcp add @s { IP saddr }\nIP dscp set af11\n}\n}\n"},
+         {"r2", How::legacy, "*filter\n-A FORWARD -p tcp -m dscp --dscp 10 -j DROP\nCOMMIT\n"}},
+        0,
+        0,
+        true};
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    build_case(lab, rules, family, 80);
+    const auto result =
+        scan(lab, two_source(lab, family), two_destination(lab, family), "23,80,81");
+    INFO(result.text());
+    for (const int port : {80, 81}) CHECK(result.result("tcp", port) != "YES");
+}
+
+TEST_CASE("truth: explain, and its own probe of another service sets off a trap") {
+    Lab lab;
+    given("80/tcp passes", [&] {
+        build_two(lab);
+        lab.nft("r2", filled_in(lab, 4,
+                                nft_rules(source_set("flags dynamic"),
+                                          "IP saddr @s drop\ntcp dport 23 add @s { IP saddr }")));
+        return arrives_alone(lab, 4, 80);
+    });
+    const Explained result(lab, run(ksmsctl(lab, {"explain", "-j", "-s", two_source(lab, 4), "-d",
+                                                  two_destination(lab, 4), "-P", "23,80,81"})));
+    INFO(result.text());
+    for (const int port : {80, 81})
+        CHECK(result.service("tcp", port)["result"].get<std::string>() == "UNKNOWN");
 }

@@ -157,7 +157,7 @@ void set_trap(const Lab& lab, int family, const std::string& kind) {
             chain f {{
                 type filter hook forward priority 0
                 {1} saddr @bad drop
-                tcp dport 23 add @bad {{ {1} saddr }} drop
+                tcp dport {{ 23, 2323 }} add @bad {{ {1} saddr }} drop
             }}
         }})",
                                   family, family == 4 ? "ip" : "ip6"));
@@ -165,7 +165,8 @@ void set_trap(const Lab& lab, int family, const std::string& kind) {
     }
     lab.rules("r2", kind == "legacy" ? Firewall::iptables_legacy : Firewall::iptables_nft,
               "*filter\n-A FORWARD -m recent --name bad --rcheck --seconds 60 -j DROP\n"
-              "-A FORWARD -p tcp --dport 23 -m recent --name bad --set -j DROP\nCOMMIT\n",
+              "-A FORWARD -p tcp -m multiport --dports 23,3389 -m recent --name bad --set -j DROP\n"
+              "COMMIT\n",
               family);
 }
 

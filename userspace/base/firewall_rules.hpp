@@ -3,6 +3,7 @@
 // those before it, or by the mark that only probes have.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,15 +13,36 @@
 
 namespace ksms {
 
+/// Destination ports; any by default.
+struct PortSpan {
+    std::uint16_t first{0}, last{65535};
+    [[nodiscard]] bool meets(const PortSpan& other) const {
+        return first <= other.last && other.first <= last;
+    }
+    bool operator==(const PortSpan&) const = default;
+};
+
 /// The services that a rule may match.
 struct ServiceRange {
     std::uint8_t protocol{0};             ///< 0: any, or not known
     std::uint16_t first{0}, last{65535};  ///< destination ports, as protocol
+    std::vector<PortSpan> only{};         ///< of those; empty: all
     [[nodiscard]] bool may_have(const Service& service) const {
-        return (protocol == 0 || protocol == service.protocol) && service.port >= first &&
-               service.port <= last;
+        return (protocol == 0 || protocol == service.protocol) &&
+               has_port_of({service.port, service.port});
+    }
+    [[nodiscard]] bool has_port_of(const PortSpan& ports) const {
+        const auto meets = [&](const PortSpan& each) { return each.meets(ports); };
+        return meets({first, last}) && (only.empty() || std::ranges::any_of(only, meets));
     }
     bool operator==(const ServiceRange&) const = default;
+};
+
+/// A rule that may give a packet another destination port.
+struct PortTranslation {
+    ServiceRange services;
+    PortSpan to;
+    bool operator==(const PortTranslation&) const = default;
 };
 
 /// A rule that passes, stops or marks a packet, or enters it into a set, as often as its rate
@@ -54,7 +76,7 @@ struct FirewallRules {
     /// Of nft's `synproxy`, which reads the checksum of an IPv6 packet as IPv4's
     /// (net/netfilter/nft_synproxy.c) unless a socket left it to the device.
     std::vector<ServiceRange> synproxy;
-    std::vector<ServiceRange> translated;  ///< of rules that may give a packet another port
+    std::vector<PortTranslation> translations;
 };
 
 /// The interval of a rule whose rate is not known (a named limit, bytes instead of packets).

@@ -72,6 +72,7 @@ public:
                 continue;
             }
             const auto explained = explain(service);
+            sent_.push_back(service);
             if (explained) continue;
             ++failed;
             if (!first) first = explained.error();
@@ -121,6 +122,7 @@ private:
     ScanRequest of(const Service& service) const {
         auto one = request_;
         one.services = {service};
+        one.sent_before = sent_;
         one.wait -= std::min<nanoseconds>(monotonic() - started_, one.wait);
         return one;
     }
@@ -180,6 +182,7 @@ private:
     const PinRoot& root_;
     const ScanRequest& request_;
     const ExplainHooks& hooks_;
+    std::vector<Service> sent_;
     Instant started_;
     Explanation result_;
     std::set<std::string> announced_;

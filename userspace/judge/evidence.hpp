@@ -71,7 +71,7 @@ struct ProbeEvidence {
         bool operator==(const NotSent&) const = default;
     };
     NotSent not_sent;
-    /// When the scan sent its first packet that a rule may remember (Plan::remembered).
+    /// When the first packet was sent that a rule may remember (Plan::remembered).
     Instant remembered_from;
     /// Has any of it been seen since then?
     [[nodiscard]] bool may_meet_memory() const;

@@ -69,9 +69,8 @@ MemoryDoubt::MemoryDoubt(const Plan& plan, std::uint32_t probe, const ProbeEvide
 std::string_view MemoryDoubt::of_pass(std::size_t router) {
     if (!met_) return {};
     const auto rule = passing(plan_.routers[router], service_);
-    if (rule.empty()) return changed_;
-    passed_by_ = rule;
-    return rule;
+    if (!rule.empty()) passed_by_ = rule;
+    return passed_by_;
 }
 
 std::string_view MemoryDoubt::of_stop(std::size_t router, const Drop& drop) const {

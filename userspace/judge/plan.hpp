@@ -174,6 +174,7 @@ struct Plan {
     /// Per service: a rule on the way may enter it into a list that a rule asks, or take it off; or
     /// empty.
     std::vector<bool> remembered;
+    bool remembers_before{false};      ///< a rule may remember what was sent before this plan
     std::vector<std::string> sparing;  ///< --gentle: rules that would remember a probe
     /// --gentle, per service: not sent, for the sake of sparing[n - 1]; 0: sent; or empty
     std::vector<std::uint8_t> spared;

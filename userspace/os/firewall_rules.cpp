@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_connmark.h>
 #include <linux/netfilter/xt_hashlimit.h>
@@ -71,17 +70,20 @@ void take_ports(std::span<const std::uint8_t> info, std::uint8_t inverted, RuleP
     rule.services.last = match->dpts[1];
 }
 
-/// From the lowest to the highest of them.
 void take_several_ports(std::span<const std::uint8_t> info, RuleParts& rule) {
     const auto match = read_as<xt_multiport_v1>(info);
     if (!match || match->invert != 0 || match->flags != XT_MULTIPORT_DESTINATION ||
         match->count == 0)
         return;
-    const auto ports =
-        std::span(match->ports).first(std::min<std::size_t>(match->count, XT_MULTI_PORTS));
-    const auto [least, most] = std::ranges::minmax(ports);
-    rule.services.first = least;
-    rule.services.last = most;
+    auto& services = rule.services;
+    const std::size_t count = std::min<std::size_t>(match->count, XT_MULTI_PORTS);
+    for (std::size_t i = 0; i < count; ++i) {
+        const bool spans = match->pflags[i] != 0 && i + 1 < count;
+        services.only.push_back({match->ports[i], match->ports[spans ? i + 1 : i]});
+        if (spans) ++i;
+    }
+    services.first = std::ranges::min(services.only, {}, &PortSpan::first).first;
+    services.last = std::ranges::max(services.only, {}, &PortSpan::last).last;
 }
 
 void take_recent(std::span<const std::uint8_t> info, RuleParts& rule) {
@@ -96,7 +98,7 @@ void take_recent(std::span<const std::uint8_t> info, RuleParts& rule) {
     const bool adds = (match->check_set & XT_RECENT_SET) != 0;
     const bool removes = (match->check_set & XT_RECENT_REMOVE) != 0;
     const std::string name(match->name, strnlen(match->name, sizeof match->name));
-    rule.list({"recent " + name, adds, asks, match->invert != 0, removes});
+    rule.list({"recent " + name, adds, asks, removes});
 }
 
 /// Of the mark of a packet (xt_mark_mtinfo1) or of its connection, which has the same layout.
@@ -115,7 +117,21 @@ bool sets_mark(std::string_view target, std::span<const std::uint8_t> info) {
     return mark && mark->mode == XT_CONNMARK_SET && mark->ctmark != 0;
 }
 
-constexpr std::uint8_t kInvertedSet = 1;  // linux/netfilter/ipset/ip_set.h, IPSET_INV_MATCH
+/// All sets of ipset count as one list: a set may be in others, and no rule says so.
+constexpr const char* kIpset = "ipset";
+
+/// Matches that look at a packet and its connection alone, or that are known for what they
+/// remember.
+constexpr std::string_view kForgetful[] = {
+    "addrtype",  "ah",       "cgroup",    "cluster", "comment", "connbytes", "connlabel",
+    "connlimit", "connmark", "conntrack", "cpu",     "dccp",    "devgroup",  "dscp",
+    "dst",       "ecn",      "esp",       "eui64",   "frag",    "hashlimit", "hbh",
+    "helper",    "hl",       "icmp",      "icmp6",   "ipcomp",  "iprange",   "ipv6header",
+    "l2tp",      "length",   "limit",     "mac",     "mark",    "mh",        "multiport",
+    "osf",       "owner",    "physdev",   "pkttype", "policy",  "realm",     "recent",
+    "rpfilter",  "rt",       "sctp",      "set",     "socket",  "srh",       "state",
+    "string",    "tcp",      "tcpmss",    "time",    "tos",     "ttl",       "u32",
+    "udp",       "udplite"};
 
 /// xt_set_info, with which every revision of the match and of the target begins.
 std::optional<xt_set_info> set_in(std::span<const std::uint8_t> info, std::size_t which = 0) {
@@ -171,18 +187,9 @@ void take_xtables_match(std::string_view name, std::uint32_t revision,
     }
     if (name == "mark" || name == "connmark") take_mark(info, rule);
     if (name == "recent") take_recent(info, rule);
-    if (name == "set")
-        if (const auto set = set_in(info))
-            rule.list({fmt::format("ipset {}", set->index), false, true,
-                       (set->flags & kInvertedSet) != 0});
-    if (name == "statistic" || name == "quota" || name == "psd") rule.remember();
-}
-
-/// DNAT's range, of which revision 0 has another form, and a smaller one.
-bool gives_port(std::span<const std::uint8_t> info) {
-    constexpr std::size_t first = offsetof(nf_nat_ipv4_multi_range_compat, range);
-    const auto flags = read_as<unsigned>(info, info.size() < sizeof(nf_nat_range) ? first : 0);
-    return !flags || (*flags & NF_NAT_RANGE_PROTO_SPECIFIED) != 0;
+    if (name == "set") rule.list({kIpset, false, true});
+    // Of others nobody knows what they remember.
+    if (std::ranges::find(kForgetful, name) == std::end(kForgetful)) rule.remember();
 }
 
 void take_xtables_target(std::string_view name, std::span<const std::uint8_t> info,
@@ -196,9 +203,8 @@ void take_xtables_target(std::string_view name, std::span<const std::uint8_t> in
     if (name == "SET")
         for (const std::size_t which : {0, 1})
             if (const auto set = set_in(info, which); set && set->index != IPSET_INVALID_ID)
-                rule.list(
-                    {fmt::format("ipset {}", set->index), which == 0, false, false, which == 1});
-    rule.gives_port |= name == "REDIRECT" || (name == "DNAT" && gives_port(info));
+                rule.list({kIpset, which == 0, false, which == 1});
+    if (name == "DNAT" || name == "REDIRECT") rule.gives_port = ports_given(info);
     if (!name.empty()) return;
     // The standard target: -1 - verdict; otherwise it jumps, or returns.
     const auto verdict = read_as<int>(info);
@@ -214,7 +220,6 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
     const bool matters = effect != RuleEffect::none || touches;
     const bool either = effect == RuleEffect::either;
     const bool stops = effect == RuleEffect::stops || either;
-    const bool passes = effect == RuleEffect::passes || either;
     if (interval > 0ns && matters)
         rules.limits.push_back({limited, interval, by_source, guessed, either, rule});
     // What comes alone it stops, and a burst passes.
@@ -226,15 +231,14 @@ void RuleParts::add_to(FirewallRules& rules, const std::string& rule) const {
         rules.lists.push_back({services, kMarked, false, false, true, false, rule});
     if (reads_dscp && matters) rules.dscp.push_back(services);
     if (synproxy) rules.synproxy.push_back(services);
-    if (gives_port) rules.translated.push_back(services);
+    if (gives_port) rules.translations.push_back({services, *gives_port});
     for (const auto& list : lists) {
         if (list.adds || list.removes)
             rules.lists.push_back(
                 {list.so_far, list.name, list.adds, list.removes, false, false, rule});
-        if (!list.asks || effect == RuleEffect::none) continue;
-        ListRule asking{services, list.name, false, false, stops, passes, rule};
-        if (list.inverted) std::swap(asking.stops, asking.passes);
-        rules.lists.push_back(std::move(asking));
+        // Whatever it does, rules behind it may do the opposite with what it does not match.
+        if (list.asks && effect != RuleEffect::none)
+            rules.lists.push_back({services, list.name, false, false, true, true, rule});
     }
 }
 

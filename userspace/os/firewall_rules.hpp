@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,7 +18,11 @@
 #include "base/firewall_rules.hpp"
 #include "os/netns.hpp"
 
+struct nlattr;
+
 namespace ksms {
+
+class Attributes;
 
 /// @param family  AF_INET or AF_INET6
 Result<FirewallRules> firewall_rules(const Netns& netns, int family);
@@ -24,6 +30,15 @@ Result<FirewallRules> firewall_rules(const Netns& netns, int family);
 /// For the files of this room.
 /// Interval of a rule, limited to a century so that sums do not overflow.
 nanoseconds interval_of(std::uint64_t ns);
+/// Of a table of nftables, and of a set in it.
+std::string nft_key(std::uint8_t family, const std::string& table);
+std::string nft_key(std::uint8_t family, const std::string& table, const std::string& set);
+nanoseconds interval_of_limit(const Attributes& limit);
+/// Of expressions that a set has for each of its elements; 0: they limit nothing.
+nanoseconds slowest_of(const nlattr* one, const nlattr* several);
+bool has_quota(const nlattr* one, const nlattr* several);
+struct NftPortElement;
+std::vector<PortSpan> port_spans(std::vector<NftPortElement> elements, bool intervals);
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family);
 Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to);
 
@@ -47,22 +62,24 @@ struct RuleParts {
     bool marks{false};        ///< it sets a mark of the packet or of its connection
     bool asks_marked{false};  ///< what has a mark matches
     bool synproxy{false};
-    bool gives_port{false};  ///< another destination port, perhaps
+    std::optional<PortSpan> gives_port;
     struct List {
         std::string name;
-        bool adds{false}, asks{false}, inverted{false}, removes{false};
-        ServiceRange so_far{};  ///< the services that come to the statement
+        bool adds{false}, asks{false}, removes{false};
+        ServiceRange so_far{};       ///< the services that come to the statement
+        std::string ports_so_far{};  ///< see RuleParts::port_set
     };
     std::vector<List> lists;
     RuleEffect effect{RuleEffect::none};
     std::string jumps_to;   ///< key of the chain in which it goes on
     bool comes_back{true};  ///< from there, where that chain does not decide
     bool returns{false};
+    std::string port_set;  ///< key of a set of nftables that has the ports; "": there is none
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
-        return interval > nanoseconds(0) || reads_dscp || asks_marked || synproxy || gives_port ||
-               !lists.empty();
+        return interval > nanoseconds(0) || reads_dscp || asks_marked || synproxy ||
+               gives_port.has_value() || !lists.empty();
     }
     void limit(nanoseconds to) {
         if (interval == nanoseconds(0)) limited = services;
@@ -74,14 +91,17 @@ struct RuleParts {
     }
     void list(List touched) {
         touched.so_far = services;
+        touched.ports_so_far = port_set;
         lists.push_back(std::move(touched));
     }
     /// Its answer depends on the packets before, in a way of its own.
-    void remember() { list({"", true, true, false}); }
+    void remember() { list({"", true, true}); }
     /// Enters the rule where it concerns a scan.
     /// @param rule  for people
     void add_to(FirewallRules& rules, const std::string& rule) const;
 };
+
+using PortSets = std::map<std::string, std::vector<PortSpan>>;
 
 /// The rules of a namespace, or of a table. What a jump does its chain tells, which may be read
 /// later.
@@ -89,8 +109,11 @@ class RuleBook {
 public:
     /// @param chain  its key
     void add(const std::string& chain, RuleParts rule, const std::string& for_people);
+    /// The sets that must be read before enter_into().
+    [[nodiscard]] std::set<std::string> port_sets() const;
     /// Once, when all are known.
-    void enter_into(FirewallRules& rules);
+    /// @param ports_of  those sets; any port where one is missing
+    void enter_into(FirewallRules& rules, const PortSets& ports_of = {});
 
 private:
     struct Step {
@@ -103,6 +126,24 @@ private:
     std::map<std::string, std::vector<Step>> chains_;
     std::map<std::string, RuleEffect> effects_;
     std::vector<std::pair<RuleParts, std::string>> special_;
+};
+
+/// @param range  of xtables' DNAT or REDIRECT, as their kernel module defines it
+/// @return nothing: the port stays
+[[nodiscard]] std::optional<PortSpan> ports_given(std::span<const std::uint8_t> range);
+
+/// Follows the ports in a rule of nftables from its immediate values to its translation.
+class NftPorts {
+public:
+    /// To be told of each expression of a rule, in their order.
+    /// @return nothing: it gives no other port
+    [[nodiscard]] std::optional<PortSpan> given_by(std::string_view name, const nlattr* data);
+    void take_immediate(std::uint32_t reg, std::span<const std::uint8_t> value);
+
+private:
+    [[nodiscard]] std::optional<PortSpan> read(std::string_view name, const nlattr* data) const;
+    [[nodiscard]] std::optional<PortSpan> written(const Attributes& payload) const;
+    std::map<std::uint32_t, std::uint16_t> known_;  ///< by register
 };
 
 /// Takes an xtables match. @param info  as its kernel module defines it

@@ -34,8 +34,21 @@ RuleEffect RuleBook::effect_of(const Step& step) {
     return effect == RuleEffect::none && !step.comes_back ? RuleEffect::either : effect;
 }
 
-void RuleBook::enter_into(FirewallRules& rules) {
+std::set<std::string> RuleBook::port_sets() const {
+    std::set<std::string> sets;
+    for (const auto& [rule, for_people] : special_)
+        if (!rule.lists.empty() && !rule.port_set.empty()) sets.insert(rule.port_set);
+    return sets;
+}
+
+void RuleBook::enter_into(FirewallRules& rules, const PortSets& ports_of) {
+    const auto narrow = [&](const std::string& set, ServiceRange& services) {
+        if (const auto found = ports_of.find(set); found != ports_of.end())
+            services.only = found->second;
+    };
     for (auto& [rule, for_people] : special_) {
+        narrow(rule.port_set, rule.services);
+        for (auto& list : rule.lists) narrow(list.ports_so_far, list.so_far);
         rule.effect = effect_of({rule.effect, rule.jumps_to, rule.comes_back});
         rule.add_to(rules, for_people);
     }

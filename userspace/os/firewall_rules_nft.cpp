@@ -27,55 +27,9 @@
 namespace ksms {
 namespace {
 
-constexpr std::uint64_t kProbeBytes = 80;
 /// Expressions that decide what becomes of a packet, beside verdicts.
 constexpr std::string_view kDecisions[] = {"queue", "synproxy", "notrack", "nat", "masq",
                                            "redir", "tproxy",   "fwd",     "dup"};
-
-nanoseconds interval_of_limit(const Attributes& limit) {
-    const auto rate = limit.be64(NFTA_LIMIT_RATE);
-    const auto seconds = limit.be64(NFTA_LIMIT_UNIT);
-    if (rate == 0 || seconds == 0) return kUsualInterval;
-    const bool bytes = limit.be32(NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES;
-    const auto interval = seconds * in_ns(std::chrono::seconds(1)) / rate;
-    return interval_of(std::max<std::uint64_t>(1, interval * (bytes ? kProbeBytes : 1)));
-}
-
-/// Of an expression that a set has for each of its elements; 0: it limits nothing.
-nanoseconds interval_of_expression(const nlattr* expression) {
-    if (expression == nullptr) return nanoseconds(0);
-    const Attributes parts(expression, NFTA_EXPR_MAX);
-    const auto name = parts.text(NFTA_EXPR_NAME);
-    if (name == "limit")
-        return interval_of_limit(Attributes(parts[NFTA_EXPR_DATA], NFTA_LIMIT_MAX));
-    return name == "connlimit" ? kConnections : nanoseconds(0);
-}
-
-nanoseconds slowest_of(const nlattr* one, const nlattr* several) {
-    auto slowest = interval_of_expression(one);
-    for_each_attribute(several, [&](const nlattr* each) {
-        slowest = std::max(slowest, interval_of_expression(each));
-    });
-    return slowest;
-}
-
-bool has_quota(const nlattr* one, const nlattr* several) {
-    const auto is_quota = [](const nlattr* expression) {
-        return expression != nullptr &&
-               Attributes(expression, NFTA_EXPR_MAX).text(NFTA_EXPR_NAME) == "quota";
-    };
-    bool found = is_quota(one);
-    for_each_attribute(several, [&](const nlattr* each) { found |= is_quota(each); });
-    return found;
-}
-
-std::string key_of(std::uint8_t family, const std::string& table) {
-    return fmt::format("{} {}", family, table);
-}
-
-std::string key_of(std::uint8_t family, const std::string& table, const std::string& set) {
-    return fmt::format("{} {} {}", family, table, set);
-}
 
 /// A rule, built up from its expressions.
 class Rule {
@@ -108,26 +62,19 @@ private:
         if (name == "immediate") take_immediate(Attributes(data, NFTA_IMMEDIATE_MAX));
         if (name == "reject") rule_.effect = RuleEffect::stops;
         rule_.synproxy |= name == "synproxy";
-        rule_.gives_port |= name == "redir" || gives_port(name, data);
+        if (const auto ports = ports_.given_by(name, data)) rule_.gives_port = ports;
         rule_.marks |= sets_mark(name, data);
         if (writes(name, data) || std::ranges::find(kDecisions, name) != std::end(kDecisions))
             rule_.effect = RuleEffect::either;
     }
 
-    /// Does it give a packet another destination port? Without one in the rule only the source's
-    /// may change (nf_nat_l4proto_unique_tuple() in net/netfilter/nf_nat_core.c).
-    static bool gives_port(const std::string& name, const nlattr* data) {
-        if (name != "nat") return false;
-        const Attributes nat(data, NFTA_NAT_MAX);
-        return nat.be32(NFTA_NAT_TYPE) == NFT_NAT_DNAT && nat[NFTA_NAT_REG_PROTO_MIN] != nullptr;
-    }
-
-    /// Does it set a mark or the like?
+    /// Does it set a mark, a field or the like?
     static bool writes(const std::string& name, const nlattr* data) {
         if (name == "meta") return Attributes(data, NFTA_META_MAX)[NFTA_META_SREG] != nullptr;
         if (name == "ct") return Attributes(data, NFTA_CT_MAX)[NFTA_CT_SREG] != nullptr;
         if (name == "payload")
             return Attributes(data, NFTA_PAYLOAD_MAX)[NFTA_PAYLOAD_SREG] != nullptr;
+        if (name == "exthdr") return Attributes(data, NFTA_EXTHDR_MAX)[NFTA_EXTHDR_SREG] != nullptr;
         return false;
     }
 
@@ -141,6 +88,7 @@ private:
 
     /// A DSCP that was loaded is looked at by whatever comes next, unless that writes it back.
     void use_loaded(const std::string& name, const nlattr* data) {
+        loaded_before_ = loaded_;
         static constexpr std::string_view compares[] = {"cmp", "range"};
         const bool same = name == "bitwise" || name == "byteorder";
         if (same && (loaded_ == Loaded::dscp || loaded_ == Loaded::mark)) return;
@@ -176,7 +124,7 @@ private:
     void take_limits_of(const std::string& name) {
         bool found = false;
         for (const auto& limit : around_.limits) {
-            if (limit.table != key_of(family_, table_)) continue;
+            if (limit.table != nft_key(family_, table_)) continue;
             if (!name.empty() && limit.name != name) continue;
             rule_.limits_slow |= !limit.over;
             rule_.limit(limit.interval);
@@ -186,8 +134,9 @@ private:
     }
 
     [[nodiscard]] const NftSet* find_set(const std::string& name) const {
-        const auto found =
-            std::ranges::find(around_.sets, key_of(family_, table_, name), &NftSet::key);
+        const auto found = std::ranges::find_if(around_.sets, [&](const NftSet& set) {
+            return set.family == family_ && set.table == table_ && set.name == name;
+        });
         return found == around_.sets.end() ? nullptr : &*found;
     }
 
@@ -200,37 +149,50 @@ private:
         take_xtables_target(target.text(NFTA_TARGET_NAME), target.bytes(NFTA_TARGET_INFO), rule_);
     }
 
+    void limit_elements(nanoseconds interval) {
+        if (interval == nanoseconds(0)) return;
+        rule_.by_source = true;
+        rule_.limit(interval);
+    }
+
+    /// What a set has for each of its elements.
+    void take_elements_of(const std::string& name) {
+        const auto* set = find_set(name);
+        if (set == nullptr) return;
+        limit_elements(set->interval);
+        if (set->quota) rule_.remember();
+    }
+
     /// With a limit of its own a set is a meter.
     void take_dynset(const Attributes& dynset) {
         const auto* one = dynset[NFTA_DYNSET_EXPR];
         const auto* several = dynset[NFTA_DYNSET_EXPRESSIONS];
-        const auto interval = slowest_of(one, several);
-        if (interval > nanoseconds(0)) {
-            rule_.by_source = true;
-            rule_.limit(interval);
-        }
+        const auto name = dynset.text(NFTA_DYNSET_SET_NAME);
+        limit_elements(slowest_of(one, several));
         if (has_quota(one, several)) rule_.remember();
+        take_elements_of(name);
         const bool removes = dynset.be32(NFTA_DYNSET_OP) == NFT_DYNSET_OP_DELETE;
-        rule_.list({key_of(family_, table_, dynset.text(NFTA_DYNSET_SET_NAME)), !removes, false,
-                    false, removes});
+        rule_.list({nft_key(family_, table_, name), !removes, false, removes});
     }
 
     void take_lookup(const Attributes& lookup) {
         const auto name = lookup.text(NFTA_LOOKUP_SET);
-        if (const auto* set = find_set(name); set != nullptr && set->interval > nanoseconds(0)) {
-            rule_.by_source = true;
-            rule_.limit(set->interval);
-        }
+        take_elements_of(name);
         const bool inverted = (lookup.be32(NFTA_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV) != 0;
-        rule_.list({key_of(family_, table_, name), false, true, inverted});
+        const auto* set = find_set(name);
+        const auto key = nft_key(family_, table_, name);
+        const bool fixed = set != nullptr && set->ports;
+        if (fixed && !inverted && loaded_before_ == Loaded::port) rule_.port_set = key;
+        if (!fixed) rule_.list({key, false, true});
         if (lookup[NFTA_LOOKUP_DREG] != nullptr && lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT)
             rule_.effect = RuleEffect::either;
     }
 
     void take_immediate(const Attributes& immediate) {
         zero_ = is_zero(immediate[NFTA_IMMEDIATE_DATA]);
-        if (immediate.be32(NFTA_IMMEDIATE_DREG) != NFT_REG_VERDICT) return;
         const Attributes value(immediate[NFTA_IMMEDIATE_DATA], NFTA_DATA_MAX);
+        const auto to = immediate.be32(NFTA_IMMEDIATE_DREG);
+        if (to != NFT_REG_VERDICT) return ports_.take_immediate(to, value.bytes(NFTA_DATA_VALUE));
         const Attributes verdict(value[NFTA_DATA_VERDICT], NFTA_VERDICT_MAX);
         switch (verdict.be32(NFTA_VERDICT_CODE)) {
             case NF_DROP: rule_.effect = RuleEffect::stops; break;
@@ -241,7 +203,7 @@ private:
         rule_.returns = code == NFT_RETURN;
         rule_.comes_back = code != NFT_GOTO;
         if (const auto chain = verdict.text(NFTA_VERDICT_CHAIN); !chain.empty())
-            rule_.jumps_to = key_of(family_, table_, chain);
+            rule_.jumps_to = nft_key(family_, table_, chain);
     }
 
     /// Notes what the next comparison refers to.
@@ -318,7 +280,9 @@ private:
     std::uint8_t family_;
     std::string table_;
     const NftSurroundings& around_;
-    Loaded loaded_{Loaded::other};
+    Loaded loaded_{Loaded::other};         ///< by the expression before
+    Loaded loaded_before_{Loaded::other};  ///< … as the one that is taken now finds it
+    NftPorts ports_;
     bool zero_{false};  ///< the last value that was loaded as it stands in the rule
     RuleParts rule_;
 };
@@ -330,28 +294,6 @@ bool concerns(std::uint8_t table_family, int family) {
 
 }  // namespace
 
-std::optional<NftSet> parse_nft_set(const nlmsghdr* message) {
-    const auto general = fixed_part<nfgenmsg>(message);
-    if (!general) return std::nullopt;
-    const Attributes set(message, sizeof *general, NFTA_SET_MAX);
-    const auto interval = slowest_of(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
-    const auto objects = set.be32(NFTA_SET_OBJ_TYPE);
-    if (interval == nanoseconds(0) && objects == 0) return std::nullopt;
-    return NftSet{key_of(general->nfgen_family, set.text(NFTA_SET_TABLE), set.text(NFTA_SET_NAME)),
-                  interval, objects};
-}
-
-std::optional<NftLimit> parse_nft_limit(const nlmsghdr* message) {
-    const auto general = fixed_part<nfgenmsg>(message);
-    if (!general) return std::nullopt;
-    const Attributes object(message, sizeof *general, NFTA_OBJ_MAX);
-    if (object.be32(NFTA_OBJ_TYPE) != NFT_OBJECT_LIMIT) return std::nullopt;
-    const Attributes limit(object[NFTA_OBJ_DATA], NFTA_LIMIT_MAX);
-    return NftLimit{key_of(general->nfgen_family, object.text(NFTA_OBJ_TABLE)),
-                    object.text(NFTA_OBJ_NAME), interval_of_limit(limit),
-                    (limit.be32(NFTA_LIMIT_FLAGS) & NFT_LIMIT_F_INV) != 0};
-}
-
 void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
                          RuleBook& to) {
     const auto general = fixed_part<nfgenmsg>(message);
@@ -359,11 +301,40 @@ void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundi
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     const auto table = parts.text(NFTA_RULE_TABLE);
     const auto chain = parts.text(NFTA_RULE_CHAIN);
-    to.add(key_of(general->nfgen_family, table, chain),
+    to.add(nft_key(general->nfgen_family, table, chain),
            Rule(general->nfgen_family, table, around).take_all(parts[NFTA_RULE_EXPRESSIONS]),
            fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table, chain,
                        parts.be64(NFTA_RULE_HANDLE)));
 }
+
+namespace {
+
+/// Those that rules with lists ask. One that has gone meanwhile is missing.
+Result<PortSets> read_ports(Netlink& netfilter, const std::vector<NftSet>& sets,
+                            const std::set<std::string>& wanted, const std::string& what) {
+    PortSets ports;
+    for (const auto& set : sets) {
+        const auto key = nft_key(set.family, set.table, set.name);
+        if (!wanted.contains(key)) continue;
+        Message request(nft_message(NFT_MSG_GETSETELEM), 0);
+        request.fixed<nfgenmsg>().nfgen_family = set.family;
+        request.put_text(NFTA_SET_ELEM_LIST_TABLE, set.table);
+        request.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
+        std::vector<NftPortElement> elements;
+        const auto read = netfilter.dump(
+            request, what, [&] { elements.clear(); },
+            [&](const nlmsghdr* message) {
+                const auto more = parse_nft_ports(message);
+                elements.insert(elements.end(), more.begin(), more.end());
+            });
+        if (!read && read.error().err == ENOENT) continue;
+        KSMS_CHECK(read);
+        ports[key] = port_spans(std::move(elements), set.spans);
+    }
+    return ports;
+}
+
+}  // namespace
 
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
     FirewallRules found;
@@ -388,7 +359,8 @@ Result<FirewallRules> nft_scan_rules(const Netns& netns, int family) {
     KSMS_CHECK(netfilter.dump(
         request, what, [&] { book = {}; },
         [&](const nlmsghdr* rule) { parse_nft_scan_rule(rule, family, around, book); }));
-    book.enter_into(found);
+    KSMS_TRY(const auto ports, read_ports(netfilter, around.sets, book.port_sets(), what));
+    book.enter_into(found, ports);
     return found;
 }
 

@@ -30,13 +30,23 @@ std::optional<Filter> parse_filter(const nlmsghdr* message, std::uint8_t directi
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message);
 std::optional<NftRule> parse_nft_rule(const nlmsghdr* message);
 std::optional<NftTraceStep> parse_nft_step(const nlmsghdr* message);
-/// A set whose elements have limits, or a map to objects.
+/// A set whose elements have limits or quotas, a map to objects, or ports in a rule.
 struct NftSet {
-    std::string key;           ///< family, table and name
+    std::uint8_t family{0};
+    std::string table, name;
     nanoseconds interval{0};   ///< of the slowest of the limits
+    bool quota{false};         ///< its elements have quotas
     std::uint32_t objects{0};  ///< of a map: of which type, NFT_OBJECT_…
+    bool ports{false};         ///< `{ 22, 80-90 }` as it stands in a rule, maybe of ports
+    bool spans{false};         ///< … and it has intervals
 };
 std::optional<NftSet> parse_nft_set(const nlmsghdr* message);
+/// An element of a set of ports.
+struct NftPortElement {
+    std::uint16_t port{0};
+    bool end{false};  ///< of an interval, which does not have it
+};
+std::vector<NftPortElement> parse_nft_ports(const nlmsghdr* message);
 /// A limit with a name.
 struct NftLimit {
     std::string table;  ///< with its family

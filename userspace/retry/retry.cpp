@@ -65,6 +65,7 @@ RetryLoop::RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore&
     accounts_.tried_again.assign(probes, 0);
     accounts_.looked_at.assign(probes, 0);
     accounts_.undecided.assign(probes, false);
+    if (plan.remembers_before) accounts_.remembered_from = {};
     started_ = reported_ = refreshed_ = accounts_.first_sent = accounts_.all_sent = monotonic();
     sort_into_turns();
 }
@@ -346,7 +347,8 @@ std::optional<Turn> RetryLoop::next_turn() const {
 Status RetryLoop::run(Turn turn) {
     turn_started_ = monotonic();
     pending_ = std::exchange(turns_.at(static_cast<std::size_t>(turn)), {});
-    if (turn == Turn::remembered) accounts_.remembered_from = turn_started_;
+    if (turn == Turn::remembered)
+        accounts_.remembered_from = std::min(accounts_.remembered_from, turn_started_);
     KSMS_CHECK(send_pending(patience_.rate_pps));
     accounts_.all_sent = monotonic();
     KSMS_CHECK(send_again_what_was_lost());

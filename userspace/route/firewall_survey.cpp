@@ -35,7 +35,7 @@ public:
 
     void run() {
         read_all();
-        note_translated();
+        note_translations();
         for (auto& [number, read] : rules_) {
             widen(read);
             take_dscp(read.rules);
@@ -123,22 +123,55 @@ private:
         std::ranges::copy_if(from.dscp, std::back_inserter(to.dscp), may_be_outer);
     }
 
-    /// The services that a rule on the way may give another port.
-    void note_translated() {
-        const auto& services = request_.services;
+    /// The ports that rules on the way may give each service, one after the other.
+    void note_translations() {
+        std::vector<PortTranslation> all;
         for (const auto& [number, read] : rules_)
-            for (auto range : read.rules.translated) {
-                if (read.wraps && may_be_outer(range)) range = {};
-                translated_.resize(services.size());
-                for (std::size_t i = 0; i < services.size(); ++i)
-                    if (range.may_have(services[i])) translated_[i] = true;
+            for (auto translation : read.rules.translations) {
+                if (read.wraps && may_be_outer(translation.services)) translation = {};
+                if (std::ranges::find(all, translation) == all.end()) all.push_back(translation);
+            }
+        if (all.empty()) return;
+        ports_of_.resize(request_.services.size());
+        for (std::size_t i = 0; i < ports_of_.size(); ++i)
+            for (bool more = true; more;) {
+                more = false;
+                for (const auto& [services, to] : all) {
+                    auto& ports = ports_of_[i];
+                    if (!may_see(services, i) || std::ranges::find(ports, to) != ports.end())
+                        continue;
+                    ports.push_back(to);
+                    more = true;
+                }
             }
     }
 
-    /// May a rule for these services see this one? Behind a translation that may be any rule.
-    [[nodiscard]] bool may_see(ServiceRange range, std::size_t service) const {
-        if (!translated_.empty() && translated_[service]) range = {range.protocol};
-        return range.may_have(request_.services[service]);
+    /// May a rule for these services see this one, under its port or another that it is given?
+    [[nodiscard]] bool may_see(const ServiceRange& range, std::size_t service) const {
+        const auto& asked = request_.services[service];
+        if (range.may_have(asked)) return true;
+        if (ports_of_.empty() || (range.protocol != 0 && range.protocol != asked.protocol))
+            return false;
+        return std::ranges::any_of(ports_of_[service],
+                                   [&](const PortSpan& given) { return range.has_port_of(given); });
+    }
+
+    /// May it enter what comes of this service into a list, or take it off? An answer, too: from a
+    /// router or the destination, to the probe's own port.
+    [[nodiscard]] bool may_remember(const ServiceRange& range, std::size_t service) const {
+        return may_see(range, service) || is_of_answers(range, request_.services[service].protocol);
+    }
+
+    static bool is_of_answers(const ServiceRange& range, std::uint8_t protocol) {
+        constexpr PortSpan ours{kFirstSourcePort, 65535};
+        return range.protocol == IPPROTO_ICMP || range.protocol == IPPROTO_ICMPV6 ||
+               (range.protocol == protocol && range.has_port_of(ours));
+    }
+
+    [[nodiscard]] bool may_remember_any(const ServiceRange& range) const {
+        for (std::size_t i = 0; i < request_.services.size(); ++i)
+            if (may_remember(range, i)) return true;
+        return false;
     }
 
     /// In a tunnel a service may meet rules for what carries it. Limits are asked without
@@ -149,7 +182,7 @@ private:
         };
         for (auto& limit : read.rules.limits) {
             widen(limit.services);
-            if (!translated_.empty()) limit.services = {limit.services.protocol};
+            if (!ports_of_.empty()) limit.services = {limit.services.protocol};
         }
         for (auto& list : read.rules.lists) widen(list.services);
         for (auto& range : read.rules.dscp) widen(range);
@@ -182,6 +215,16 @@ private:
         }
     }
 
+    /// Likewise, of what was sent before this scan.
+    [[nodiscard]] bool may_have_remembered(const ServiceRange& range) const {
+        const auto& sent = request_.sent_before;
+        return !sent.empty() && (!ports_of_.empty() || is_of_answers(range, 0) ||
+                                 std::ranges::any_of(sent, [&](const Service& service) {
+                                     return range.may_have(service) ||
+                                            is_of_answers(range, service.protocol);
+                                 }));
+    }
+
     /// What is entered into a list that is asked, or taken off it.
     void take_remembered(const FirewallRules& rules) {
         const auto& services = request_.services;
@@ -190,9 +233,11 @@ private:
             if ((rule.stops || rule.passes) && is_asked(rule.services)) asked.insert(rule.list);
         for (const auto& rule : rules.lists) {
             if ((!rule.adds && !rule.removes) || !asked.contains(rule.list)) continue;
+            plan_.remembers_before |= may_have_remembered(rule.services);
+            if (!may_remember_any(rule.services)) continue;
             plan_.remembered.resize(services.size());
             for (std::size_t i = 0; i < services.size(); ++i)
-                if (may_see(rule.services, i)) plan_.remembered[i] = true;
+                if (may_remember(rule.services, i)) plan_.remembered[i] = true;
         }
     }
 
@@ -214,7 +259,7 @@ private:
     void take_memories(const FirewallRules& rules, PlanRouter& router) {
         std::set<std::string> filled, emptied;
         for (const auto& rule : rules.lists) {
-            if (!is_asked(rule.services)) continue;
+            if (!may_remember_any(rule.services) && !may_have_remembered(rule.services)) continue;
             if (rule.adds) filled.insert(rule.list);
             if (rule.removes) emptied.insert(rule.list);
         }
@@ -230,8 +275,9 @@ private:
         if (router.memories.size() < kMost)
             router.memories.push_back(fmt::format("{} {}", router.netns.name(), rule.rule));
         const auto number = static_cast<std::uint8_t>(router.memories.size());
-        if (rule.stops || both) enter(rule.services, number, router.stopped_by_memory);
-        if (rule.passes || both) enter(rule.services, number, router.passed_by_memory);
+        const auto asks = [&](std::size_t service) { return may_see(rule.services, service); };
+        if (rule.stops || both) enter(asks, number, router.stopped_by_memory);
+        if (rule.passes || both) enter(asks, number, router.passed_by_memory);
     }
 
     /// What may be another packet behind a source or a bridge, for what came before.
@@ -251,11 +297,11 @@ private:
     }
 
     /// The first rule that may concern a service stays.
-    void enter(const ServiceRange& range, std::uint8_t number,
-               std::vector<std::uint8_t>& numbers) const {
+    template <typename Concerns>
+    void enter(Concerns concerns, std::uint8_t number, std::vector<std::uint8_t>& numbers) const {
         numbers.resize(request_.services.size());
         for (std::size_t i = 0; i < numbers.size(); ++i)
-            if (numbers[i] == 0 && may_see(range, i)) numbers[i] = number;
+            if (numbers[i] == 0 && concerns(i)) numbers[i] = number;
     }
 
     /// A meter enters whom it counts, which matters only if another rule looks there too.
@@ -272,7 +318,7 @@ private:
     void warn(const FirewallRules& rules, const std::string& router) {
         std::vector<std::string> traps;
         for (const auto& rule : rules.lists)
-            if (rule.adds && !rule.list.empty() && is_asked(rule.services) &&
+            if (rule.adds && !rule.list.empty() && may_remember_any(rule.services) &&
                 !is_meter(rules, rule))
                 traps.push_back(rule.rule);
         if (traps.empty()) return;
@@ -287,23 +333,26 @@ private:
     void spare(const FirewallRules& rules, const std::string& router) {
         for (const auto& rule : rules.lists)
             if ((rule.adds || rule.removes) && !rule.list.empty())
-                spare(rule.services, router, rule.rule);
+                spare(router, rule.rule,
+                      [&](std::size_t service) { return may_remember(rule.services, service); });
         for (const auto& limit : rules.limits)
-            if (limit.by_source) spare(limit.services, router, limit.rule);
+            if (limit.by_source)
+                spare(router, limit.rule,
+                      [&](std::size_t service) { return may_see(limit.services, service); });
     }
 
-    void spare(const ServiceRange& range, const std::string& router, const std::string& rule) {
-        if (!is_asked(range)) return;
+    template <typename Concerns>
+    void spare(const std::string& router, const std::string& rule, Concerns concerns) {
         if (plan_.sparing.size() < kMost)
             plan_.sparing.push_back(fmt::format("{} {}", router, rule));
-        enter(range, static_cast<std::uint8_t>(plan_.sparing.size()), plan_.spared);
+        enter(concerns, static_cast<std::uint8_t>(plan_.sparing.size()), plan_.spared);
     }
 
     Network& network_;
     const ScanRequest& request_;
     Plan& plan_;
-    std::map<std::size_t, Read> rules_;  ///< by number of the namespace
-    std::vector<bool> translated_;       ///< per service; or empty
+    std::map<std::size_t, Read> rules_;            ///< by number of the namespace
+    std::vector<std::vector<PortSpan>> ports_of_;  ///< per service, beside its own; or empty
 };
 
 }  // namespace

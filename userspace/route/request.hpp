@@ -17,8 +17,11 @@
 namespace ksms {
 
 struct ScanRequest {
-    Address source, destination;       ///< of one family
-    std::vector<Service> services;     ///< in the order asked, each once, at least one
+    Address source, destination;    ///< of one family
+    std::vector<Service> services;  ///< in the order asked, each once, at least one
+    /// That were sent already, by an earlier round or scan of the same job: what rules remember of
+    /// them meets these.
+    std::vector<Service> sent_before{};
     std::string source_netns;          ///< --source-netns; "": whoever owns the source
     std::vector<std::string> routers;  ///< --router; empty: those on the path
     bool all_netns{false};             ///< --all-netns: other users' namespaces take part too

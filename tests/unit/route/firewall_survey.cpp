@@ -123,7 +123,7 @@ TEST_CASE("survey: what a scan may take off a list doubts a NO as well as a YES"
 
 TEST_CASE("survey: where a rule translates ports a service may meet rules for another one") {
     OneRouter one;
-    one.rules.translated = {{}};
+    one.rules.translations.resize(1);
     one.rules.dscp = {{IPPROTO_TCP, 3000, 3000}};
     one.rules.lists = {{{}, "bad", false, false, true, false, "asks"},
                        {{IPPROTO_UDP, 3000, 3000}, "bad", true, false, false, false, "adds"}};
@@ -149,9 +149,40 @@ TEST_CASE("survey: what a rule remembers and another asks is sent last") {
     CHECK(one.surveyed().remembered == std::vector<bool>{true, true, false});
     // Only what may be translated may become what is remembered.
     one.rules.lists = {asks, {{IPPROTO_TCP, 99, 99}, "bad", true, false, false, false, "adds"}};
-    one.rules.translated = {{IPPROTO_TCP, 22, 22}};
+    one.rules.translations.push_back({{IPPROTO_TCP, 22, 22}, {}});
     plan = one.surveyed();
     CHECK(plan.remembered == std::vector<bool>{true, false, false});
+    CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
+    // One translation may lead to the next.
+    one.rules.translations.assign(1, {{IPPROTO_TCP, 90, 95}, {99, 99}});
+    one.rules.translations.push_back({kTelnet, {80, 94}});
+    CHECK(one.surveyed().remembered == std::vector<bool>{false, true, false});
+    one.rules.translations.assign(1, {{IPPROTO_TCP, 22, 23}, {98, 98}});
+    CHECK(one.surveyed().remembered.empty());
+}
+
+TEST_CASE("survey: a rule for answers remembers whatever is answered") {
+    for (const ServiceRange& answers :
+         {ServiceRange{IPPROTO_ICMP}, ServiceRange{IPPROTO_TCP, 1024, 65535}}) {
+        OneRouter one;
+        one.rules.lists = {{{}, "bad", false, false, true, true, "asks"},
+                           {answers, "bad", true, false, false, false, "adds"}};
+        const bool errors = answers.protocol == IPPROTO_ICMP;
+        CHECK(one.surveyed().remembered == std::vector<bool>{true, true, errors});
+    }
+}
+
+TEST_CASE("survey: what was sent before this scan may be on a list") {
+    OneRouter one;
+    one.rules.lists = {{{}, "bad", false, false, true, true, "asks"},
+                       {{IPPROTO_TCP, 99, 99}, "bad", true, false, false, false, "adds"}};
+    CHECK_FALSE(one.surveyed().remembers_before);
+    one.request.sent_before = {{IPPROTO_UDP, 99}};
+    CHECK_FALSE(one.surveyed().remembers_before);
+    one.request.sent_before = {{IPPROTO_TCP, 99}};
+    const auto plan = one.surveyed();
+    CHECK(plan.remembers_before);
+    CHECK(plan.remembered.empty());
     CHECK(plan.routers[0].stopped_by_memory == Numbers{1, 1, 1});
 }
 
@@ -166,7 +197,7 @@ TEST_CASE("survey: a meter that no other rule asks is no trap") {
 
 TEST_CASE("survey: where a rule translates ports a limit on another port may concern a service") {
     OneRouter one;
-    one.rules.translated = {{}};
+    one.rules.translations.resize(1);
     one.rules.limits = {{{IPPROTO_TCP, 3000, 3000}, kUsualInterval, false, false, false, "tcp"},
                         {{IPPROTO_UDP, 3000, 3000}, kUsualInterval, false, false, false, "udp"}};
     const auto plan = one.surveyed();
