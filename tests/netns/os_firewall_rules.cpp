@@ -122,6 +122,25 @@ TEST_CASE("firewall rules: iptables-legacy and iptables-nft are read alike") {
     }
 }
 
+TEST_CASE("firewall rules: a chain sees what jumps to it") {
+    const auto firewall = GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft);
+    const int family = GENERATE(4, 6);
+    Lab lab;
+    lab.router("r1");
+    lab.rules("r1", firewall,
+              "*filter\n:OUTER - [0:0]\n:TRAP - [0:0]\n:NOBODY - [0:0]\n"
+              "-A FORWARD -p tcp -m multiport --dports 20:30,80 -j OUTER\n"
+              "-A FORWARD -p udp --dport 53 -g TRAP\n"
+              "-A OUTER -p tcp --dport 23:90 -j TRAP\n"
+              "-A OUTER -p udp --dport 69 -j TRAP\n"
+              "-A TRAP -m recent --name bad --set -j DROP\n"
+              "-A TRAP -p tcp --dport 22 -m recent --name bad --remove\nCOMMIT\n",
+              family);
+    auto lines = told(read_in(lab, family));
+    std::ranges::sort(lines);
+    CHECK(lines == std::vector<std::string>{"adds tcp 23-30,80-80", "adds udp 53-53"});
+}
+
 TEST_CASE("firewall rules: which services may get another port") {
     const auto firewall = GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft);
     const int family = GENERATE(4, 6);
@@ -190,6 +209,13 @@ TEST_CASE("firewall rules: nftables") {
     };
     Lab lab;
     lab.router("r1");
+    lab.nft(
+        "r1",
+        "table ip t {\nset bad {\ntype ipv4_addr\nflags dynamic\n}\nchain trap {\nadd @bad { ip "
+        "saddr } drop\n}\nchain f {\ntype filter hook forward priority 0\ntcp dport { 23, 2323 } "
+        "jump trap\nudp dport 69 goto trap\n}\n}\n");
+    CHECK(told(read_in(lab, 4)) ==
+          std::vector<std::string>{"adds tcp 23-23,2323-2323", "adds udp 69-69"});
     for (const auto& [rule, expected] : rows) {
         INFO(rule);
         lab.nft("r1", fmt::format("flush ruleset\ntable ip t {{\n"

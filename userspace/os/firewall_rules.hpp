@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -74,7 +75,8 @@ struct RuleParts {
     std::string jumps_to;   ///< key of the chain in which it goes on
     bool comes_back{true};  ///< from there, where that chain does not decide
     bool returns{false};
-    std::string port_set;  ///< key of a set of nftables that has the ports; "": there is none
+    bool jumps_anywhere{false};  ///< where a map says
+    std::string port_set;        ///< key of a set of nftables that has the ports; "": there is none
 
     /// Does it answer a probe by more than a user's packet has?
     [[nodiscard]] bool is_special() const {
@@ -96,6 +98,8 @@ struct RuleParts {
     }
     /// Its answer depends on the packets before, in a way of its own.
     void remember() { list({"", true, true}); }
+    /// The same for these services alone; nothing: it has none of them.
+    [[nodiscard]] std::optional<RuleParts> among(const ServiceRange& some) const;
     /// Enters the rule where it concerns a scan.
     /// @param rule  for people
     void add_to(FirewallRules& rules, const std::string& rule) const;
@@ -121,11 +125,27 @@ private:
         std::string jumps_to;
         bool comes_back;
     };
+    struct Jump {
+        std::string from;
+        ServiceRange services;
+        std::string port_set;
+    };
+    using Narrow = std::function<void(const std::string& set, ServiceRange& services)>;
+    /// The services that come to a chain.
+    std::vector<ServiceRange> coming_to(const std::string& chain, const Narrow& narrow);
     RuleEffect effect_in(const std::string& chain);
     RuleEffect effect_of(const Step& step);
     std::map<std::string, std::vector<Step>> chains_;
     std::map<std::string, RuleEffect> effects_;
-    std::vector<std::pair<RuleParts, std::string>> special_;
+    struct Special {
+        std::string chain;
+        RuleParts rule;
+        std::string for_people;
+    };
+    std::vector<Special> special_;
+    std::map<std::string, std::vector<Jump>> jumps_to_;  ///< a chain
+    std::map<std::string, std::vector<ServiceRange>> coming_;
+    bool jumps_anywhere_{false};  ///< some rule
 };
 
 /// @param range  of xtables' DNAT or REDIRECT, as their kernel module defines it

@@ -184,8 +184,11 @@ private:
         const bool fixed = set != nullptr && set->ports;
         if (fixed && !inverted && loaded_before_ == Loaded::port) rule_.port_set = key;
         if (!fixed) rule_.list({key, false, true});
-        if (lookup[NFTA_LOOKUP_DREG] != nullptr && lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT)
+        if (lookup[NFTA_LOOKUP_DREG] != nullptr &&
+            lookup.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT) {
             rule_.effect = RuleEffect::either;
+            rule_.jumps_anywhere = true;
+        }
     }
 
     void take_immediate(const Attributes& immediate) {

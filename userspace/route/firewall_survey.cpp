@@ -319,7 +319,7 @@ private:
         std::vector<std::string> traps;
         for (const auto& rule : rules.lists)
             if (rule.adds && !rule.list.empty() && may_remember_any(rule.services) &&
-                !is_meter(rules, rule))
+                !is_meter(rules, rule) && std::ranges::find(traps, rule.rule) == traps.end())
                 traps.push_back(rule.rule);
         if (traps.empty()) return;
         plan_.warnings.push_back(fmt::format(
