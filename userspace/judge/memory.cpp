@@ -40,44 +40,43 @@ std::string_view changing(const Plan& plan, std::uint32_t packet) {
     return {};
 }
 
-/// Isolated: the rule of a router by which the packet may have passed it on its way to the probe's.
-std::string_view passing_before(const Plan& plan, std::uint32_t packet, std::uint32_t probe) {
-    std::string_view rule;
-    if (!plan.isolated) return rule;
-    const auto numbers = plan.numbers();
-    const auto service = numbers.service(probe);
-    for (auto entry = numbers.entry(packet); entry < numbers.entry(probe); ++entry) {
-        const auto between = numbers.probe(entry, service);
-        if (!plan.comes_before(between, probe)) continue;
-        const auto& hops = plan.paths[plan.path_of[between]].hops;
-        const auto passes = passing(plan.routers[hops.front().router], service);
-        if (!passes.empty()) rule = passes;
-    }
-    return rule;
-}
-
 }  // namespace
 
 MemoryDoubt::MemoryDoubt(const Plan& plan, std::uint32_t probe, const ProbeEvidence& evidence)
     : plan_(plan), service_(plan.numbers().service(probe)), met_(evidence.may_meet_memory()) {
-    if (!met_) return;
-    changed_ = changing(plan, evidence.probe);
-    passed_by_ = passing_before(plan, evidence.probe, probe);
-    if (passed_by_.empty()) passed_by_ = changed_;
+    // What a source or a bridge counts has no clean state either.
+    if (met_ || plan.turn_of(probe) == Turn::remembered)
+        passed_by_ = changing(plan, evidence.probe);
+    if (plan.isolated) pass_those_before(evidence.probe, probe);
+}
+
+/// Isolated: the routers that the packet has passed on its way to the probe's.
+void MemoryDoubt::pass_those_before(std::uint32_t packet, std::uint32_t probe) {
+    const auto numbers = plan_.numbers();
+    for (auto entry = numbers.entry(packet); entry < numbers.entry(probe); ++entry) {
+        const auto between = numbers.probe(entry, service_);
+        if (!plan_.comes_before(between, probe)) continue;
+        static_cast<void>(of_pass(plan_.paths[plan_.path_of[between]].hops.front().router));
+    }
+}
+
+/// May a rule there have answered by what came before?
+bool MemoryDoubt::meets(const PlanRouter& router) const {
+    return met_ || (!router.counted_by_memory.empty() && router.counted_by_memory[service_]);
 }
 
 std::string_view MemoryDoubt::of_pass(std::size_t router) {
-    if (!met_) return {};
-    const auto rule = passing(plan_.routers[router], service_);
+    const auto& at = plan_.routers[router];
+    const auto rule = meets(at) ? passing(at, service_) : std::string_view();
     if (!rule.empty()) passed_by_ = rule;
     return passed_by_;
 }
 
 std::string_view MemoryDoubt::of_stop(std::size_t router, const Drop& drop) const {
-    if (!met_) return {};
+    const auto& at = plan_.routers[router];
     // One that marks, or goes on elsewhere, may have led it to what is no firewall.
-    const bool either = !passing(plan_.routers[router], service_).empty();
-    const auto here = stopping(plan_.routers[router], service_);
+    const bool either = !passing(at, service_).empty();
+    const auto here = meets(at) ? stopping(at, service_) : std::string_view();
     if (!here.empty() && (drop.count == 0 || drop.by_firewall() || either)) return here;
     return passed_by_;
 }

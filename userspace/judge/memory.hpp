@@ -24,11 +24,14 @@ public:
     [[nodiscard]] std::string_view of_stop(std::size_t router, const Drop& drop) const;
 
 private:
+    void pass_those_before(std::uint32_t packet, std::uint32_t probe);
+    [[nodiscard]] bool meets(const PlanRouter& router) const;
+
     const Plan& plan_;
     std::size_t service_;
-    bool met_;                    ///< may it have met anything that the scan left?
-    std::string_view changed_;    ///< by which it may be another packet from the beginning
-    std::string_view passed_by_;  ///< likewise, or by which it may have passed a router
+    bool met_;  ///< may it have met anything that the scan left?
+    /// By which it may have passed a router, or be another packet from the beginning.
+    std::string_view passed_by_;
 };
 
 }  // namespace ksms

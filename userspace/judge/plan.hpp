@@ -96,6 +96,9 @@ struct PlanRouter {
     std::vector<std::string> memories{};
     /// Per service: memories[n - 1] may have stopped it, or let it pass; 0: none; or empty.
     std::vector<std::uint8_t> stopped_by_memory{}, passed_by_memory{};
+    /// Per service: one of those counts its packets itself, so that there is no clean state; or
+    /// empty.
+    std::vector<bool> counted_by_memory{};
 };
 
 /// Where a router is given the probes (--mode isolated).

@@ -338,6 +338,20 @@ Status RetryLoop::send_again_what_was_lost() {
     return wait_until(monotonic() + patience_.timeout);
 }
 
+/// Alone: it meets a clean state still.
+Status RetryLoop::send_first_remembered() {
+    auto& rest = turns_.at(static_cast<std::size_t>(Turn::remembered));
+    rest.assign(pending_.begin() + 1, pending_.end());
+    pending_.resize(1);
+    KSMS_CHECK(send_pending(patience_.rate_pps));
+    KSMS_CHECK(wait_until(monotonic() + kFirstRetry));
+    accounts_.remembered_from = std::min(accounts_.remembered_from, monotonic());
+    // Lost, it is sent again with the others.
+    pending_.insert(pending_.end(), rest.begin(), rest.end());
+    rest.clear();
+    return {};
+}
+
 std::optional<Turn> RetryLoop::next_turn() const {
     for (const auto turn : {Turn::unremembered, Turn::remembered})
         if (!turns_.at(static_cast<std::size_t>(turn)).empty()) return turn;
@@ -347,8 +361,7 @@ std::optional<Turn> RetryLoop::next_turn() const {
 Status RetryLoop::run(Turn turn) {
     turn_started_ = monotonic();
     pending_ = std::exchange(turns_.at(static_cast<std::size_t>(turn)), {});
-    if (turn == Turn::remembered)
-        accounts_.remembered_from = std::min(accounts_.remembered_from, turn_started_);
+    if (turn == Turn::remembered) KSMS_CHECK(send_first_remembered());
     KSMS_CHECK(send_pending(patience_.rate_pps));
     accounts_.all_sent = monotonic();
     KSMS_CHECK(send_again_what_was_lost());

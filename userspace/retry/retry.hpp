@@ -117,6 +117,7 @@ private:
     void refuse(std::uint32_t probe, Why why, const std::string& text = {});
     void sort_into_turns();
     Status send_again_what_was_lost();
+    Status send_first_remembered();
     void warn(const std::string& text);
 
     const Plan& plan_;

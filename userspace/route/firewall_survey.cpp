@@ -276,6 +276,11 @@ private:
             router.memories.push_back(fmt::format("{} {}", router.netns.name(), rule.rule));
         const auto number = static_cast<std::uint8_t>(router.memories.size());
         const auto asks = [&](std::size_t service) { return may_see(rule.services, service); };
+        if (rule.list.empty()) {
+            router.counted_by_memory.resize(request_.services.size());
+            for (std::size_t i = 0; i < request_.services.size(); ++i)
+                if (asks(i)) router.counted_by_memory[i] = true;
+        }
         if (rule.stops || both) enter(asks, number, router.stopped_by_memory);
         if (rule.passes || both) enter(asks, number, router.passed_by_memory);
     }

@@ -101,6 +101,10 @@ TEST_CASE("verdict: what was over before the scan sent what rules remember met n
     stopped.remembered_from = passed.remembered_from = instant(1000);
     CHECK(told(plan, stopped).result == Verdict::no);
     CHECK(told(plan, passed).result == Verdict::yes);
+    plan.routers[0].counted_by_memory = {true};
+    CHECK(told(plan, stopped).reason == "state:r1 t f handle 1");
+    CHECK(told(plan, passed).reason == "state:r1 t f handle 1");
+    plan.routers[0].counted_by_memory.clear();
     // One that a queue has kept until then.
     stopped.routers[0].drop.at = passed.routers[0].out.last = instant(1000);
     CHECK(told(plan, stopped).reason == "state:r1 t f handle 1");
