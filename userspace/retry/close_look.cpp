@@ -75,7 +75,7 @@ void CloseLook::sort_into_classes(Turn turn) {
     ProbeEvidence evidence;
     for (std::uint32_t probe = 0; probe < with_.plan.path_of.size(); ++probe) {
         if (with_.plan.paths[with_.plan.path_of[probe]].elsewhere) continue;
-        if (with_.plan.turn_of(probe) != turn) continue;
+        if (with_.plan.turn_of(probe) != turn || found_.probes.contains(probe)) continue;
         with_.collector.collect(probe, evidence);
         sent_.tell(evidence);
         if (evidence.sent == 0) continue;
@@ -290,16 +290,43 @@ Status CloseLook::look_at_the_rest() {
     return {};
 }
 
-Status CloseLook::run(Turn turn) {
-    sort_into_classes(turn);
-    if (classes_.empty() || with_.stopped()) return {};
+Result<TrailRecorder> CloseLook::start() {
     started_ = monotonic();
     const auto& header = with_.store.header();
     KSMS_TRY(auto recorder,
              TrailRecorder::start(with_.objects, with_.names, header.dscp, header.source.family,
                                   watched(with_.plan, with_.network)));
-    recorder_ = &recorder;
     found_.accepted_seen = recorder.sees_accepted();
+    return recorder;
+}
+
+Result<std::vector<std::uint32_t>> CloseLook::run_first(const std::vector<std::uint32_t>& probes) {
+    if (probes.empty() || with_.stopped()) return probes;
+    KSMS_TRY(auto recorder, start());
+    recorder_ = &recorder;
+    for (const auto probe : probes) {
+        KSMS_CHECK(send(probe));
+        KSMS_CHECK(wait_for(probe, monotonic() + with_.patience.timeout));
+    }
+    std::vector<std::uint32_t> unknown;
+    for (const auto probe : probes) {
+        const auto given = counted(probe).probe;
+        if (given != probe) given_.emplace(probe, given);
+        // What another packet may tell otherwise.
+        const bool in_doubt = deserves_another(probe) || stopped_by_limit(probe);
+        if (!in_doubt) take(probe);
+        if (!found_.probes.contains(probe)) unknown.push_back(probe);
+    }
+    with_.clear_connections();
+    recorder_ = nullptr;
+    return unknown;
+}
+
+Status CloseLook::run(Turn turn) {
+    sort_into_classes(turn);
+    if (classes_.empty() || with_.stopped()) return {};
+    KSMS_TRY(auto recorder, start());
+    recorder_ = &recorder;
     KSMS_CHECK(look_at_samples());
     KSMS_CHECK(look_at_the_rest());
     with_.clear_connections();

@@ -53,6 +53,9 @@ public:
     };
     CloseLook(const With& with, SendRecord& sent) : with_(with), sent_(sent) {}
 
+    /// Sends each of these once, and follows it.
+    /// @return those of which that tells nothing
+    Result<std::vector<std::uint32_t>> run_first(const std::vector<std::uint32_t>& probes);
     /// At what was sent in this turn, before anything of the next one is.
     Status run(Turn turn);
     /// Once, in the end.
@@ -72,6 +75,7 @@ private:
     Status look_at_the_rest();
     Status look_at(const std::vector<std::uint32_t>& probes);
     Status send(std::uint32_t for_probe);
+    Result<TrailRecorder> start();
     [[nodiscard]] std::uint32_t packet_of(std::uint32_t probe) const;
     void be_quiet_until(Instant until) const;
     Status wait_for(std::uint32_t probe, Instant until);

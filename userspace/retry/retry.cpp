@@ -338,18 +338,23 @@ Status RetryLoop::send_again_what_was_lost() {
     return wait_until(monotonic() + patience_.timeout);
 }
 
-/// Alone: it meets a clean state still.
-Status RetryLoop::send_first_remembered() {
-    auto& rest = turns_.at(static_cast<std::size_t>(Turn::remembered));
-    rest.assign(pending_.begin() + 1, pending_.end());
-    pending_.resize(1);
-    KSMS_CHECK(send_pending(patience_.rate_pps));
-    KSMS_CHECK(wait_until(monotonic() + kFirstRetry));
-    accounts_.remembered_from = std::min(accounts_.remembered_from, monotonic());
-    // Lost, it is sent again with the others.
-    pending_.insert(pending_.end(), rest.begin(), rest.end());
-    rest.clear();
-    return {};
+std::vector<std::uint32_t> RetryLoop::take_first_remembered() {
+    auto& all = turns_.at(static_cast<std::size_t>(Turn::remembered));
+    if (all.empty()) return {};
+    const auto numbers = plan_.numbers();
+    const auto first = all.front();
+    const auto rest = std::ranges::stable_partition(all, [&](std::uint32_t probe) {
+        return probe == first || (numbers.service(probe) == numbers.service(first) &&
+                                  plan_.isolated && plan_.comes_before(first, probe));
+    });
+    std::vector<std::uint32_t> taken(all.begin(), rest.begin());
+    all.erase(all.begin(), rest.begin());
+    return taken;
+}
+
+void RetryLoop::give_back(std::span<const std::uint32_t> probes) {
+    auto& all = turns_.at(static_cast<std::size_t>(Turn::remembered));
+    all.insert(all.end(), probes.begin(), probes.end());
 }
 
 std::optional<Turn> RetryLoop::next_turn() const {
@@ -361,7 +366,8 @@ std::optional<Turn> RetryLoop::next_turn() const {
 Status RetryLoop::run(Turn turn) {
     turn_started_ = monotonic();
     pending_ = std::exchange(turns_.at(static_cast<std::size_t>(turn)), {});
-    if (turn == Turn::remembered) KSMS_CHECK(send_first_remembered());
+    if (turn == Turn::remembered)
+        accounts_.remembered_from = std::min(accounts_.remembered_from, turn_started_);
     KSMS_CHECK(send_pending(patience_.rate_pps));
     accounts_.all_sent = monotonic();
     KSMS_CHECK(send_again_what_was_lost());

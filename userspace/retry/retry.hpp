@@ -76,6 +76,12 @@ public:
               RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far, PolicyLook& policies);
     /// Nothing: all are over.
     [[nodiscard]] std::optional<Turn> next_turn() const;
+    /// Those of Turn::remembered that meet a clean state still, where each is sent alone and in
+    /// this order: the first, and in isolated mode those of its service for the routers behind.
+    /// What comes to such a router from one before it is what it is judged by.
+    [[nodiscard]] std::vector<std::uint32_t> take_first_remembered();
+    /// Of which nothing is known yet.
+    void give_back(std::span<const std::uint32_t> probes);
     /// Sends its probes, which then count as sent, also where a signal or the deadline came before.
     Status run(Turn turn);
     /// Of the turns so far. What else is sent is entered here.
@@ -117,7 +123,6 @@ private:
     void refuse(std::uint32_t probe, Why why, const std::string& text = {});
     void sort_into_turns();
     Status send_again_what_was_lost();
-    Status send_first_remembered();
     void warn(const std::string& text);
 
     const Plan& plan_;

@@ -127,10 +127,8 @@ private:
     void note_translations() {
         std::vector<PortTranslation> all;
         for (const auto& [number, read] : rules_)
-            for (auto translation : read.rules.translations) {
-                if (read.wraps && may_be_outer(translation.services)) translation = {};
+            for (const auto& translation : read.rules.translations)
                 if (std::ranges::find(all, translation) == all.end()) all.push_back(translation);
-            }
         if (all.empty()) return;
         ports_of_.resize(request_.services.size());
         for (std::size_t i = 0; i < ports_of_.size(); ++i)

@@ -81,6 +81,10 @@ Result<CloserEvidence> send_all(const Looks& with, RetryLoop& loop) {
                    sent);
     const bool looks = with.tapped.drops && TrailRecorder::is_possible(round.objects);
     while (const auto turn = loop.next_turn()) {
+        if (looks && *turn == Turn::remembered) {
+            KSMS_TRY(const auto unknown, look.run_first(loop.take_first_remembered()));
+            loop.give_back(unknown);
+        }
         KSMS_CHECK(loop.run(*turn));
         if (looks) KSMS_CHECK(look.run(*turn));
     }
