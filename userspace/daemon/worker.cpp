@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -59,8 +62,23 @@ private:
     std::string text_;
 };
 
+/// For what cleans up once memory has run out: a destructor that cannot allocate ends the process.
+std::atomic<std::byte*> reserve{nullptr};
+constexpr std::size_t kReserve = 4 << 20;
+
+void use_reserve() {
+    delete[] reserve.exchange(nullptr);
+    throw std::bad_alloc();
+}
+
+void keep_reserve() {
+    if (reserve == nullptr) reserve = new (std::nothrow) std::byte[kReserve];
+    std::set_new_handler(use_reserve);
+}
+
 RunEnd run(const std::string& line, const RunSink& sink, Workbench& bench,
            const std::atomic<int>& stop) {
+    keep_reserve();
     RunEnd failed;
     try {
         auto order = read_order(line);
