@@ -10,9 +10,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     NftSurroundings around;
     for_each_message(data, size, [&around](const nlmsghdr* message) {
         if (auto set = parse_nft_set(message)) {
-            holds(set->interval > nanoseconds(0) || set->objects != 0);
+            holds(set->interval > nanoseconds(0) || set->quota || set->objects != 0 || set->ports);
             around.sets.push_back(std::move(*set));
         }
+        for (const bool intervals : {false, true})
+            for (const auto& span : port_spans(parse_nft_ports(message), intervals))
+                holds(span.first <= span.last);
         if (const auto chain = parse_nft_chain(message)) {
             fits(message, chain->table);
             fits(message, chain->name);
