@@ -26,15 +26,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Nothing if the match has another size than in this header.
-template <typename T>
-std::optional<T> read_as(std::span<const std::uint8_t> info, std::size_t at = 0) {
-    T value{};
-    if (info.size() < at + sizeof value) return std::nullopt;
-    std::memcpy(&value, info.data() + at, sizeof value);
-    return value;
-}
-
 template <typename Config>
 void take_hashlimit(std::span<const std::uint8_t> info, std::size_t at, std::uint64_t scale,
                     RuleParts& rule) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <optional>
@@ -147,6 +148,15 @@ private:
     std::map<std::string, std::vector<ServiceRange>> coming_;
     bool jumps_anywhere_{false};  ///< some rule
 };
+
+/// Of what an xtables module defines. Nothing if it has another size than in this header.
+template <typename T>
+std::optional<T> read_as(std::span<const std::uint8_t> info, std::size_t at = 0) {
+    T value{};
+    if (info.size() < at + sizeof value) return std::nullopt;
+    std::memcpy(&value, info.data() + at, sizeof value);
+    return value;
+}
 
 /// @param range  of xtables' DNAT or REDIRECT, as their kernel module defines it
 /// @return nothing: the port stays

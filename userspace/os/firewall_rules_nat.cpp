@@ -5,7 +5,6 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include <cstddef>
-#include <cstring>
 
 #include "os/firewall_rules.hpp"
 #include "os/parse.hpp"
@@ -13,15 +12,9 @@
 namespace ksms {
 namespace {
 
-template <typename T>
-T value_at(std::span<const std::uint8_t> info, std::size_t at) {
-    T value{};
-    std::memcpy(&value, info.data() + at, sizeof value);
-    return value;
-}
-
+/// @param at  that there are two bytes is known
 std::uint16_t port_at(std::span<const std::uint8_t> info, std::size_t at) {
-    return ntohs(value_at<std::uint16_t>(info, at));
+    return ntohs(*read_as<std::uint16_t>(info, at));
 }
 
 }  // namespace
@@ -31,7 +24,7 @@ std::optional<PortSpan> ports_given(std::span<const std::uint8_t> range) {
     using Old = nf_nat_ipv4_multi_range_compat;
     if (range.size() < sizeof(Old)) return PortSpan{};
     const bool old = range.size() < sizeof(nf_nat_range);
-    const auto flags = value_at<unsigned>(
+    const auto flags = *read_as<unsigned>(
         range, old ? offsetof(Old, range[0].flags) : offsetof(nf_nat_range, flags));
     if ((flags & NF_NAT_RANGE_PROTO_SPECIFIED) == 0) return std::nullopt;
     if ((flags & NF_NAT_RANGE_PROTO_OFFSET) != 0) return PortSpan{};

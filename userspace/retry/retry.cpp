@@ -273,7 +273,7 @@ void RetryLoop::sort_into_turns() {
         else if (sparing != 0)
             refuse(probe, Why::spared, plan_.sparing[sparing - 1u]);
         else
-            turns_.at(static_cast<std::size_t>(plan_.turn_of(probe))).push_back(probe);
+            left_of(plan_.turn_of(probe)).push_back(probe);
     }
     without_a_way_ = plan_.path_of.size() - turns_[0].size() - turns_[1].size();
 }
@@ -339,7 +339,7 @@ Status RetryLoop::send_again_what_was_lost() {
 }
 
 std::vector<std::uint32_t> RetryLoop::take_first_remembered() {
-    auto& all = turns_.at(static_cast<std::size_t>(Turn::remembered));
+    auto& all = left_of(Turn::remembered);
     if (all.empty()) return {};
     const auto numbers = plan_.numbers();
     const auto first = all.front();
@@ -353,19 +353,18 @@ std::vector<std::uint32_t> RetryLoop::take_first_remembered() {
 }
 
 void RetryLoop::give_back(std::span<const std::uint32_t> probes) {
-    auto& all = turns_.at(static_cast<std::size_t>(Turn::remembered));
+    auto& all = left_of(Turn::remembered);
     all.insert(all.end(), probes.begin(), probes.end());
 }
 
 std::optional<Turn> RetryLoop::next_turn() const {
-    for (const auto turn : {Turn::unremembered, Turn::remembered})
-        if (!turns_.at(static_cast<std::size_t>(turn)).empty()) return turn;
-    return std::nullopt;
+    if (!turns_[0].empty()) return Turn::unremembered;
+    return turns_[1].empty() ? std::nullopt : std::optional(Turn::remembered);
 }
 
 Status RetryLoop::run(Turn turn) {
     turn_started_ = monotonic();
-    pending_ = std::exchange(turns_.at(static_cast<std::size_t>(turn)), {});
+    pending_ = std::exchange(left_of(turn), {});
     if (turn == Turn::remembered)
         accounts_.remembered_from = std::min(accounts_.remembered_from, turn_started_);
     KSMS_CHECK(send_pending(patience_.rate_pps));

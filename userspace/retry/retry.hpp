@@ -122,6 +122,10 @@ private:
     [[nodiscard]] Why why_it_ended() const;
     void refuse(std::uint32_t probe, Why why, const std::string& text = {});
     void sort_into_turns();
+    /// What is not begun.
+    [[nodiscard]] std::vector<std::uint32_t>& left_of(Turn turn) {
+        return turns_.at(static_cast<std::size_t>(turn));
+    }
     Status send_again_what_was_lost();
     void warn(const std::string& text);
 
@@ -139,7 +143,7 @@ private:
     PolicyLook& policies_;
     Status lease_held_;                                ///< an error once it is not
     std::vector<Goal> goals_;                          ///< one a path
-    std::array<std::vector<std::uint32_t>, 2> turns_;  ///< what is not begun, by Turn
+    std::array<std::vector<std::uint32_t>, 2> turns_;  ///< see left_of()
     std::vector<std::uint32_t> pending_;
     SendRecord accounts_;
     Instant started_, turn_started_, reported_, refreshed_, last_sent_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <ranges>
 #include <set>
 #include <string>
 #include <utility>
@@ -167,9 +168,13 @@ private:
     }
 
     [[nodiscard]] bool may_remember_any(const ServiceRange& range) const {
-        for (std::size_t i = 0; i < request_.services.size(); ++i)
-            if (may_remember(range, i)) return true;
-        return false;
+        return any_service([&](std::size_t service) { return may_remember(range, service); });
+    }
+
+    template <typename Concerns>
+    [[nodiscard]] bool any_service(Concerns concerns) const {
+        return std::ranges::any_of(std::views::iota(std::size_t{0}, request_.services.size()),
+                                   concerns);
     }
 
     /// In a tunnel a service may meet rules for what carries it. Limits are asked without
@@ -198,9 +203,7 @@ private:
     }
 
     [[nodiscard]] bool is_asked(const ServiceRange& range) const {
-        for (std::size_t i = 0; i < request_.services.size(); ++i)
-            if (may_see(range, i)) return true;
-        return false;
+        return any_service([&](std::size_t service) { return may_see(range, service); });
     }
 
     void take_dscp(const FirewallRules& rules) {
@@ -346,6 +349,7 @@ private:
 
     template <typename Concerns>
     void spare(const std::string& router, const std::string& rule, Concerns concerns) {
+        if (!any_service(concerns)) return;
         if (plan_.sparing.size() < kMost)
             plan_.sparing.push_back(fmt::format("{} {}", router, rule));
         enter(concerns, static_cast<std::uint8_t>(plan_.sparing.size()), plan_.spared);

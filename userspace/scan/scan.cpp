@@ -34,8 +34,13 @@ Result<Judged> scan_under(const Round& round, Planned planned, const ScanLease& 
     return judged;
 }
 
-Result<Judged> another_round(const Round& round, const ScanLease& lease) {
+/// Rules on the way may remember what the rounds before have sent.
+Result<Judged> another_round(const Round& before, const ScanLease& lease) {
     const auto started = monotonic();
+    auto request = before.request;
+    request.sent_before = request.services;
+    const Round round{before.objects,  before.guard,   request,       before.hooks,
+                      before.registry, before.detours, before.started};
     KSMS_TRY(auto planned, plan_round(round));
     return scan_under(round, std::move(planned), lease, started);
 }
@@ -64,16 +69,13 @@ Result<Report> run_rounds(const Objects& objects, Guard& guard, const ScanReques
     KSMS_TRY(auto planned, plan_round(round));
     KSMS_TRY(auto lease, lease_for(round, planned.plan));
     KSMS_TRY(auto judged, scan_under(round, std::move(planned), lease, round.started));
-    auto again = request;
-    again.sent_before = request.services;
-    const Round next{objects, guard, again, hooks, registry, detours, round.started};
     bool more = !judged.cut_short;
     for (int count = 1; more && !judged.detours.empty() && count < kMostRounds; ++count) {
         // What could not be undone is tried again in the end, and told then.
         static_cast<void>(lease.undo_round());
         std::ranges::move(judged.detours, std::back_inserter(detours));
         judged.detours.clear();
-        more = take_next(another_round(next, lease), judged);
+        more = take_next(another_round(round, lease), judged);
     }
     add_warnings(lease.undo(), judged.report.warnings);
     return std::move(judged.report);
