@@ -63,6 +63,18 @@ TEST_CASE("registry check: a consistent table has no finding, also under load") 
     CHECK(check(bench).empty());
 }
 
+TEST_CASE("registry check: in another PID namespace no owner is known to have ended") {
+    const Bench bench;
+    const Owner owner([&] { value(bench.registry.allocate(Bench::request("outside"))); });
+    auto inside = ksmsctl(bench.lab, {"registry", "check", "--repair"});
+    const auto words = {"unshare", "--pid", "--fork", "--mount-proc"};
+    inside.arguments.insert(inside.arguments.begin(), words.begin(), words.end());
+    const auto checked = run(inside);
+    INFO(checked.out << checked.err);
+    CHECK(checked.exit == 0);
+    CHECK(value(bench.registry.list()).size() == 1);
+}
+
 TEST_CASE("registry: concurrent installations each have all timers") {
     const Lab lab;
     std::vector<std::string> roots;

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -91,6 +92,16 @@ bool is_alive(const ProcessId& process) {
     const auto now = process_id(process.pid);
     if (now) return now->start == process.start;
     return now.error().code != Code::not_found;
+}
+
+bool in_initial_pid_namespace() {
+    // PROC_PID_INIT_INO (include/linux/proc_ns.h), since 6.18 also PID_NS_INIT_INO of linux/nsfs.h.
+    constexpr ino_t initial = 0xEFFFFFFC;
+    static const bool here = [] {
+        struct stat status{};
+        return stat("/proc/self/ns/pid", &status) != 0 || status.st_ino == initial;
+    }();
+    return here;
 }
 
 std::string user_name() {

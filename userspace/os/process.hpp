@@ -25,6 +25,8 @@ Result<ProcessId> this_process();
 [[nodiscard]] std::uint32_t current_pid();
 /// False only if /proc shows that it is gone, a zombie, or another process.
 [[nodiscard]] bool is_alive(const ProcessId& process);
+/// Whether PIDs mean here what they mean to the kernel and on the host.
+[[nodiscard]] bool in_initial_pid_namespace();
 /// The name of the calling user; "uid:N" if the user database has none.
 [[nodiscard]] std::string user_name();
 /// Whether `capability` (CAP_NET_ADMIN, …) is in the effective set.

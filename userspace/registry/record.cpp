@@ -16,6 +16,10 @@ std::string text_of(const char (&padded)[N]) {
 
 }  // namespace
 
+bool is_owner_alive(const ProcessId& process) {
+    return !in_initial_pid_namespace() || is_alive(process);
+}
+
 bool is_held(const ksms_lease& lease) {
     const auto what = lease.state & 0xff;
     return what == KSMS_LEASE_HELD || what == KSMS_LEASE_CHANGING;

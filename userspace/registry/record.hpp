@@ -13,10 +13,14 @@
 
 namespace ksms {
 
+/// False only if the process that a map names is certainly gone. The kernel wrote its PID as in the
+/// initial PID namespace: in another one no process can be looked up by it, and counts as alive.
+[[nodiscard]] bool is_owner_alive(const ProcessId& process);
+
 /// Clock and process table, replaced in tests.
 struct Surroundings {
     std::function<Instant()> monotonic = ksms::monotonic;
-    std::function<bool(const ProcessId&)> alive = is_alive;
+    std::function<bool(const ProcessId&)> alive = is_owner_alive;
 };
 
 [[nodiscard]] bool is_held(const ksms_lease& lease);
