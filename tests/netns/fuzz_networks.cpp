@@ -127,6 +127,12 @@ private:
             complain("verdict", verdict, "no row");
             return;
         }
+        // A router before it changes what did not come to it: the plain packet does not know
+        // either, and which changes matter is for a scan to say.
+        if (verdict == "UNKNOWN") {
+            ++verdicts_["(a plain packet knows neither)"];
+            return;
+        }
         if (row.is_null() || may_be_unknown(number, row)) {
             ++verdicts_["UNKNOWN behind a trap"];
             return;
@@ -135,11 +141,8 @@ private:
             ++verdicts_["UNKNOWN, no next hop"];
             return;
         }
-        // A router before it changes what did not come to it: the plain packet does not know
-        // either, and which changes matter is for a scan to say.
-        if (verdict == "UNKNOWN" || text(row["reason"]) == "not_sent:changed-before") {
-            ++verdicts_[verdict == "UNKNOWN" ? "(a plain packet knows neither)"
-                                             : "UNKNOWN, changed before"];
+        if (text(row["reason"]) == "not_sent:changed-before") {
+            ++verdicts_["UNKNOWN, changed before"];
             return;
         }
         ++verdicts_[verdict];
