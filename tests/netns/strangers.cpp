@@ -51,13 +51,13 @@ public:
         send_.join();
         eventually([this] {
             take_back();
-            return back_ == sent_;
+            return back_ + unsent_ == sent_;
         });
-        return sent_ - back_;
+        return sent_ - unsent_ - back_;
     }
 
 private:
-    void echo(const std::stop_token& stop) const {
+    void echo(const std::stop_token& stop) {
         while (!stop.stop_requested()) {
             pollfd ready{far_.get(), POLLIN, 0};
             if (::poll(&ready, 1, 20) != 1) continue;
@@ -66,9 +66,9 @@ private:
             socklen_t size = sizeof from;
             const auto got = ::recvfrom(far_.get(), &number, sizeof number, 0,
                                         reinterpret_cast<sockaddr*>(&from), &size);
-            if (got > 0)
-                ::sendto(far_.get(), &number, sizeof number, 0,
-                         reinterpret_cast<const sockaddr*>(&from), size);
+            if (got > 0 && ::sendto(far_.get(), &number, sizeof number, 0,
+                                    reinterpret_cast<const sockaddr*>(&from), size) < 0)
+                ++unsent_;
         }
     }
 
@@ -87,7 +87,7 @@ private:
     }
 
     ksms::Fd far_, near_;
-    std::atomic<std::uint64_t> sent_{0};
+    std::atomic<std::uint64_t> sent_{0}, unsent_{0};  ///< by the echo: no memory
     std::uint64_t back_{0};
     std::jthread echo_, send_;
 };
@@ -102,11 +102,12 @@ std::uint64_t dropped_by_backlogs() {
     return sum;
 }
 
-/// The counters of every interface, for who looks for what is missing.
+/// The counters of every interface and socket, for who looks for what is missing.
 std::string counters(const Lab& lab) {
     std::string text;
     for (const auto& node : lab.nodes())
-        text += fmt::format("{}:\n{}", node, lab.in(node, {"cat", "/proc/net/dev"}));
+        text +=
+            fmt::format("{}:\n{}", node, lab.in(node, {"cat", "/proc/net/dev", "/proc/net/snmp"}));
     return text;
 }
 
