@@ -138,6 +138,28 @@ TEST_CASE("service: sockets that systemd passed on") {
     }
 }
 
+/// PrivateNetwork=: what holds the jobs has no network, and what runs them that of the socket.
+TEST_CASE("service: a network of its own is not that of its jobs") {
+    Lab lab;
+    build_chain(lab);
+    Service service(lab);
+    const auto socket = listening_socket(service.socket());
+    service.launch({.before = "export LISTEN_PID=$$ LISTEN_FDS=1; set -- unshare --net \"$@\"",
+                    .environment = {},
+                    .descriptors = {socket.get()}});
+    const auto ran = service.job(submit(lab, "22", {"--wait", "-q"}));
+    INFO(ran.err << service.log());
+    CHECK(ran.exit == 0);
+    const auto network_of = [](const std::string& process) {
+        return std::filesystem::read_symlink(fmt::format("/proc/{}/ns/net", process));
+    };
+    CHECK(network_of(std::to_string(service.pid())) != network_of("self"));
+    REQUIRE(!service.workers().empty());
+    for (const auto worker : service.workers())
+        CHECK(network_of(std::to_string(worker)) == network_of("self"));
+    CHECK(service.stop().exit == 0);
+}
+
 TEST_CASE("service: its own socket is taken over, and goes with it") {
     Lab lab;
     build_chain(lab, {.firewalls = false});

@@ -46,13 +46,13 @@ SchedulerLimits scheduler_limits(const Config& config) {
             .leases = capacity(config.limits)};
 }
 
-JobBoard::JobBoard(asio::io_context& io, JobStore store, const Config& config, std::string pin_root)
+JobBoard::JobBoard(asio::io_context& io, JobStore store, const Config& config, WorkerHome home)
     : io_(io),
       records_(io, std::move(store), config.service.state_directory),
       scheduler_(scheduler_limits(config)),
-      pool_(io, pin_root),
+      pool_(io, home),
       config_(config),
-      pin_root_(std::move(pin_root)),
+      pin_root_(std::move(home.pin_root)),
       timers_(std::make_unique<Timers>(io)) {
     pool_.prepare();
 }

@@ -32,8 +32,7 @@ namespace ksms {
 class JobBoard {
 public:
     /// @param store  recover() takes up its unfinished jobs
-    JobBoard(boost::asio::io_context& io, JobStore store, const Config& config,
-             std::string pin_root);
+    JobBoard(boost::asio::io_context& io, JobStore store, const Config& config, WorkerHome home);
     JobBoard(const JobBoard&) = delete;
     JobBoard& operator=(const JobBoard&) = delete;
     ~JobBoard();

@@ -32,6 +32,7 @@
 #include "daemon/health.hpp"
 #include "daemon/log.hpp"
 #include "daemon/page.hpp"
+#include "daemon/proc_server.hpp"
 #include "daemon/service.hpp"
 #include "daemon/sockets.hpp"
 #include "daemon/stall.hpp"
@@ -82,10 +83,10 @@ extern "C" void end_without_writing(int) {
 class Daemon {
 public:
     Daemon(const Objects& objects, JobStore store, Config config, std::string config_file,
-           std::string pin_root)
+           WorkerHome home)
         : config_(std::move(config)),
           config_file_(std::move(config_file)),
-          board_(io_, std::move(store), config_, std::move(pin_root)),
+          board_(io_, std::move(store), config_, std::move(home)),
           health_(io_, objects, board_),
           peers_(io_, kGroup),
           service_(board_, health_, objects, config_, peers_),
@@ -293,7 +294,8 @@ Status run_daemon(const std::vector<std::string>& line) {
     KSMS_CHECK(give_up_privileges());
     const LogThread logging;
     const Defer last([] { await_workers(kLastWorkers); });
-    return Daemon(objects, std::move(store), std::move(config), options.config, root.path)
+    return Daemon(objects, std::move(store), std::move(config), options.config,
+                  {root.path, listening.outside})
         .run(std::move(listening));
 }
 
@@ -308,6 +310,7 @@ int daemon_main(int argc, char** argv) {
         return pid;
     };
     if (line.size() == 3 && line.front() == "--worker") return worker_main(parent(), line[2]);
+    if (line.size() == 1 && line.front() == "--proc") return proc_main();
     if (line.size() == 2 && line.front() == kFrontOption)
         return front_main(parent(), built_in_page());
     raise_descriptor_limit();

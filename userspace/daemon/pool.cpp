@@ -10,7 +10,7 @@ namespace ksms {
 void WorkerPool::prepare() {
     std::erase_if(idle_, [](const Worker& worker) { return worker->pid() < 0; });
     if (!idle_.empty()) return;
-    if (auto started = WorkerProcess::start(io_, pin_root_)) idle_.push_back(std::move(*started));
+    if (auto started = WorkerProcess::start(io_, home_)) idle_.push_back(std::move(*started));
 }
 
 void WorkerPool::take_back(const std::string& id) {
@@ -29,7 +29,7 @@ void WorkerPool::take_back(const std::string& id) {
 Status WorkerPool::run(const Order& order, WorkerEvents events) {
     prepare();
     if (idle_.empty()) {
-        KSMS_TRY(auto started, WorkerProcess::start(io_, pin_root_));
+        KSMS_TRY(auto started, WorkerProcess::start(io_, home_));
         idle_.push_back(std::move(started));
     }
     auto worker = std::move(idle_.back());

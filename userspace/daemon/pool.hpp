@@ -16,9 +16,7 @@ namespace ksms {
 
 class WorkerPool {
 public:
-    /// @param pin_root  of the orders; workers open it in advance
-    WorkerPool(boost::asio::io_context& io, std::string pin_root)
-        : io_(io), pin_root_(std::move(pin_root)) {}
+    WorkerPool(boost::asio::io_context& io, WorkerHome home) : io_(io), home_(std::move(home)) {}
 
     /// Starts a worker if none is idle, so that the next job need not wait for it. Ignores
     /// failures: run() will report them.
@@ -43,7 +41,7 @@ private:
     void take_back(const std::string& id);
 
     boost::asio::io_context& io_;
-    std::string pin_root_;
+    WorkerHome home_;
     std::map<std::string, Worker> busy_;  ///< by job
     std::vector<Worker> idle_;
     std::uint64_t died_{0};

@@ -123,14 +123,24 @@ Result<Listening> listen_everywhere(const ServiceConfig& config) {
     const int passed = ::sd_listen_fds(1);
     for (int i = 0; i < passed; ++i) result.sockets.emplace_back(SD_LISTEN_FDS_START + i);
     result.activated = passed > 0;
+    if (result.activated) {
+        KSMS_TRY(auto netns, Netns::of_socket(result.sockets.front().get(), "host"));
+        KSMS_TRY(const auto ours, Netns::open_path("/proc/thread-self/ns/net", "ksmsd's"));
+        if (netns.inode() != ours.inode())
+            result.outside = std::make_shared<const Netns>(std::move(netns));
+    }
     if (!result.activated) {
         KSMS_TRY(auto fd, unix_socket(config.socket));
         result.file = SocketFile(config.socket);
         result.sockets.push_back(std::move(fd));
     }
     if (config.http_port != 0) {
-        KSMS_TRY(auto fd, loopback_port(config.http_port));
-        result.sockets.push_back(std::move(fd));
+        const auto listen = [&]() -> Status {
+            KSMS_TRY(auto fd, loopback_port(config.http_port));
+            result.sockets.push_back(std::move(fd));
+            return {};
+        };
+        KSMS_CHECK(result.outside ? in_netns(*result.outside, listen) : listen());
     }
     return result;
 }

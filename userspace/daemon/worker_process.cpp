@@ -151,15 +151,23 @@ void await_workers(std::chrono::milliseconds longest) {
 WorkerProcess::WorkerProcess(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io,
-                                                            const std::string& pin_root) {
+                                                            const WorkerHome& home) {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
         return fail_errno(errno, "make a socket pair for a worker");
     Fd ours(pair[0]);
     const Fd its(pair[1]);
-    KSMS_TRY(auto child,
-             start_again({"ksmsd-worker", "--worker", std::to_string(::getpid()), pin_root},
-                         {its.get()}));
+    Child child;
+    const auto start = [&]() -> Status {
+        KSMS_TRY(child, start_again(
+                            {"ksmsd-worker", "--worker", std::to_string(::getpid()), home.pin_root},
+                            {its.get()}));
+        return {};
+    };
+    if (const auto started = home.netns ? in_netns(*home.netns, start) : start(); !started) {
+        leave_behind(std::move(child));
+        return std::unexpected(started.error());
+    }
     auto state = std::make_shared<State>(io, child.pid);
     error_code failed;
     static_cast<void>(state->gone.assign(child.pidfd.get(), failed));

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "daemon/order.hpp"
+#include "os/netns.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -33,11 +34,17 @@ struct WorkerEvents {
 /// waits for anything. What they hold (taps) goes with them.
 void await_workers(std::chrono::milliseconds longest);
 
+/// What workers are started with.
+struct WorkerHome {
+    std::string pin_root;                ///< of the orders; they open it in advance
+    std::shared_ptr<const Netns> netns;  ///< that they live in; null: that of ksmsd
+};
+
 class WorkerProcess {
 public:
     /// @return ENOMEM, EAGAIN, EMFILE where the machine is short of them
     static Result<std::unique_ptr<WorkerProcess>> start(boost::asio::io_context& io,
-                                                        const std::string& pin_root);
+                                                        const WorkerHome& home);
     WorkerProcess(const WorkerProcess&) = delete;
     WorkerProcess& operator=(const WorkerProcess&) = delete;
     /// Kills it; its process is reaped when it has ended, which nobody waits for.

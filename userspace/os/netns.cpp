@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <climits>
 #include <optional>
@@ -24,6 +24,7 @@
 #include "base/directory.hpp"
 #include "base/nearest.hpp"
 #include "base/text.hpp"
+#include "os/netns_file.hpp"
 
 namespace ksms {
 namespace {
@@ -49,15 +50,6 @@ std::string nearest_hint(std::string_view name) {
     const auto hint = names ? did_you_mean(name, *names) : std::string();
     return hint.empty() ? "`ip netns list` shows the names; pid:N, a path or host name others"
                         : hint;
-}
-
-/// The host's namespace is that of PID 1. If the ptrace(2) access check denies it (the init of a
-/// container has more capabilities than this process), it is that of this thread.
-const char* host_path() {
-    constexpr const char* init = "/proc/1/ns/net";
-    const Fd readable(::open(init, O_RDONLY | O_CLOEXEC));
-    const bool kept_from_us = errno == EACCES || errno == EPERM || errno == ENOENT;
-    return !readable && kept_from_us ? "/proc/thread-self/ns/net" : init;
 }
 
 /// Lets this thread go into namespaces, and takes it back to where it was.
@@ -119,13 +111,6 @@ Status read_cookies(const std::vector<int>& namespaces, std::vector<std::uint64_
     return trip.go_home();
 }
 
-/// Whether the process has ended. Its /proc/PID/ns/net can fail with EACCES then
-/// (fs/proc/namespaces.c).
-bool has_ended(const std::string& pid) {
-    struct stat status{};
-    return stat(("/proc/" + pid).c_str(), &status) != 0 && errno == ENOENT;
-}
-
 }  // namespace
 
 Result<Netns> Netns::open_unread(const std::string& path, const std::string& name) {
@@ -135,31 +120,36 @@ Result<Netns> Netns::open_unread(const std::string& path, const std::string& nam
                                  : fmt::format("there is no namespace {} ({})", name, path),
                     "a name of `ip netns`, pid:N, a path such as /proc/N/ns/net, or host");
     };
-    // O_PATH: opening a device or a pipe could have side effects.
-    const Fd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (!place) {
-        const int err = errno;
-        if (err == ENOENT || err == ESRCH || err == ENOTDIR || err == ELOOP || err == ENAMETOOLONG)
+    auto fd = open_netns_file(path);
+    if (!fd) {
+        const int err = fd.error().err;
+        if (err == 0 || err == ENOENT || err == ESRCH || err == ENOTDIR || err == ELOOP ||
+            err == ENAMETOOLONG)
             return none();
         return fail_errno(err, fmt::format("open the namespace {} ({})", name, path));
     }
-    struct statfs filesystem{};
     const auto cannot_look = [&] {
         return fail_errno(errno, fmt::format("look at the namespace {} ({})", name, path));
     };
-    if (fstatfs(place.get(), &filesystem) != 0) return cannot_look();
-    if (filesystem.f_type != NSFS_MAGIC) return none();
     Netns netns;
     netns.name_ = name;
-    netns.fd_ =
-        Fd(::open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!netns.fd_)
-        return fail_errno(errno, fmt::format("open the namespace {} ({})", netns.name_, path));
+    netns.fd_ = std::move(*fd);
     const int type = ioctl(netns.fd_.get(), NS_GET_NSTYPE);
     if (type < 0 && errno != ENOTTY) return cannot_look();
     if (type != CLONE_NEWNET) return none();
     struct stat status{};
     if (fstat(netns.fd_.get(), &status) != 0) return cannot_look();
+    netns.inode_ = static_cast<std::uint32_t>(status.st_ino);
+    return netns;
+}
+
+Result<Netns> Netns::of_socket(int socket, const std::string& name) {
+    Netns netns;
+    netns.name_ = name;
+    netns.fd_ = Fd(ioctl(socket, SIOCGSKNS));
+    struct stat status{};
+    if (!netns.fd_ || fstat(netns.fd(), &status) != 0)
+        return fail_errno(errno, "ask for the namespace of a socket");
     netns.inode_ = static_cast<std::uint32_t>(status.st_ino);
     return netns;
 }
@@ -174,7 +164,7 @@ Result<Netns> Netns::open_path(const std::string& path, const std::string& name)
 
 Result<Netns> Netns::open(std::string_view spec) {
     const std::string text(spec);
-    if (spec == "host") return open_path(host_path(), "host");
+    if (spec == "host") return open_path(host_netns_path(), "host");
     if (spec.starts_with("pid:")) {
         const auto pid = parse_number<std::uint32_t>(spec.substr(4)).value_or(0);
         if (pid == 0)
@@ -247,7 +237,7 @@ struct NetnsSearch {
 private:
     /// @return Code::not_allowed if a namespace may not be accessed
     Status add(const std::string& path, const std::string& name);
-    Status add_process(const std::string& pid);
+    Status add_process(std::uint32_t pid);
     Status add_processes();
     /// @return whether there were any
     bool leave_out_visitors();
@@ -268,25 +258,26 @@ Status NetnsSearch::add(const std::string& path, const std::string& name) {
     return none ? Status{} : std::unexpected(error);
 }
 
-Status NetnsSearch::add_process(const std::string& pid) {
-    struct stat status{};
-    const auto path = "/proc/" + pid + "/ns/net";
+Status NetnsSearch::add_process(std::uint32_t pid) {
+    const auto inode = netns_inode_of(pid);
     Status added;
-    if (stat(path.c_str(), &status) != 0)
-        added = fail_errno(errno, "look at " + path);
-    else if (!known_.contains(static_cast<std::uint32_t>(status.st_ino)))
-        added = add(path, "pid:" + pid);
-    if (!added && (added.error().err == ENOENT || added.error().err == ESRCH || has_ended(pid)))
+    if (!inode)
+        added = std::unexpected(inode.error());
+    else if (!known_.contains(*inode))
+        added = add(fmt::format("/proc/{}/ns/net", pid), fmt::format("pid:{}", pid));
+    if (!added &&
+        (added.error().err == ENOENT || added.error().err == ESRCH || has_process_ended(pid)))
         return {};
     return added;
 }
 
 Status NetnsSearch::add_processes() {
-    KSMS_TRY(const auto pids, names_in("/proc"));
-    // Without PID 1, which was added as the host.
-    for (const auto& pid : pids)
-        if (std::isdigit(static_cast<unsigned char>(pid.front())) != 0 && pid != "1")
-            KSMS_CHECK(note(add_process(pid)));
+    KSMS_TRY(const auto names, names_in("/proc"));
+    for (const auto& name : names) {
+        const auto pid = parse_number<std::uint32_t>(name);
+        // PID 1 was added as the host.
+        if (pid && *pid != 1) KSMS_CHECK(note(add_process(*pid)));
+    }
     return {};
 }
 
@@ -294,11 +285,10 @@ Status NetnsSearch::add_processes() {
 bool NetnsSearch::leave_out_visitors() {
     return std::erase_if(found, [this](const Netns& netns) {
                const std::string_view name = netns.name();
-               struct stat status{};
-               if (!name.starts_with("pid:") ||
-                   stat(fmt::format("/proc/{}/ns/net", name.substr(4)).c_str(), &status) != 0 ||
-                   status.st_ino == netns.inode())
-                   return false;
+               if (!name.starts_with("pid:")) return false;
+               const auto pid = parse_number<std::uint32_t>(name.substr(4));
+               const auto inode = pid ? netns_inode_of(*pid) : netns.inode();
+               if (!inode || *inode == netns.inode()) return false;
                known_.erase(netns.inode());
                return true;
            }) > 0;
@@ -325,7 +315,7 @@ Result<NetnsSearch> NetnsSearch::run() {
     // Everybody may access these. A failure is an error, because a router would be missing from the
     // path.
     for (const auto& name : names) KSMS_CHECK(search.add(kNamed + name, name));
-    KSMS_CHECK(search.note(search.add(host_path(), "host")));
+    KSMS_CHECK(search.note(search.add(host_netns_path(), "host")));
     KSMS_CHECK(search.add_processes());
     for (int left = 3; left > 0 && search.leave_out_visitors(); --left)
         KSMS_CHECK(search.add_processes());
@@ -350,10 +340,11 @@ Result<Netns> find_netns(std::uint32_t inode, std::uint64_t cookie) {
                     "it needs CAP_SYS_ADMIN over it");
     }
     if (!search.unseen) return gone;
-    return fail(Code::not_allowed,
-                fmt::format("tell whether the namespace with inode {} is gone: {}", inode,
-                            search.unseen->text()),
-                "root with CAP_SYS_PTRACE may look at every process");
+    return fail(
+        Code::not_allowed,
+        fmt::format("tell whether the namespace with inode {} is gone: {}", inode,
+                    search.unseen->text()),
+        "root with CAP_SYS_PTRACE may look at every process; ksmsd asks ksmsd-proc.service");
 }
 
 Status in_netns(const Netns& netns, const std::function<Status()>& work) {

@@ -31,6 +31,9 @@ public:
     /// @param name  for messages
     static Result<Netns> open_path(const std::string& path, const std::string& name);
 
+    /// The namespace of a socket (SIOCGSKNS). Needs CAP_NET_ADMIN over it. Without the cookie.
+    static Result<Netns> of_socket(int socket, const std::string& name);
+
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& name() const { return name_; }
     /// net->ns.inum in BPF programs. Reused after the namespace is deleted.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "os/process.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <pthread.h>
@@ -16,26 +15,25 @@
 #include <sstream>
 #include <string_view>
 
-#include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/proc_file.hpp"
 
 namespace ksms {
 namespace {
 
 Result<std::string> read_stat(std::uint32_t pid) {
-    const Fd fd(open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
+    const auto fd = open_proc_file(pid, ProcFile::stat);
     if (!fd) {
-        const int err = errno;
-        if (err == ENOENT && access("/proc/self", F_OK) != 0)
+        if (fd.error().err != ENOENT) return std::unexpected(fd.error());
+        if (access("/proc/self", F_OK) != 0)
             return fail(Code::failed, "/proc is not mounted: processes cannot be looked at",
                         "mount -t proc proc /proc");
-        if (err == ENOENT) return fail(Code::not_found, fmt::format("there is no process {}", pid));
-        return fail_errno(err, fmt::format("read /proc/{}/stat", pid));
+        return fail(Code::not_found, fmt::format("there is no process {}", pid));
     }
     std::array<char, 1024> buffer;
     ssize_t got = 0;
     do {
-        got = read(fd.get(), buffer.data(), buffer.size());
+        got = read(fd->get(), buffer.data(), buffer.size());
     } while (got < 0 && errno == EINTR);
     if (got < 0 && errno == ESRCH)
         return fail(Code::not_found, fmt::format("process {} is gone", pid));
