@@ -93,7 +93,7 @@ bool is_alive(const ProcessId& process) {
 }
 
 bool in_initial_pid_namespace() {
-    // PROC_PID_INIT_INO (include/linux/proc_ns.h), since 6.18 also PID_NS_INIT_INO of linux/nsfs.h.
+    // PROC_PID_INIT_INO; since Linux 6.18 linux/nsfs.h has it as PID_NS_INIT_INO.
     constexpr ino_t initial = 0xEFFFFFFC;
     static const bool here = [] {
         struct stat status{};
