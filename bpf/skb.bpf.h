@@ -92,7 +92,9 @@ static __always_inline bool ksms_read_from(const struct sk_buff *skb, __u32 netw
                                            struct ksms_reader *from) {
     if (network == KSMS_NO_NETWORK_HEADER || network >= skb->tail) return false;
     from->how = KSMS_FROM_KERNEL;
-    from->context = skb->head + network;
+    /* By the helper: read from the packet itself it is memory to newer verifiers, no number, and
+     * they follow each offset into it exactly. */
+    from->context = (void *)BPF_CORE_READ(skb, head) + network;
     from->limit = skb->tail - network;
     from->ether_type = skb->protocol;
     return true;
