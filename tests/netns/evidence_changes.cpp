@@ -89,7 +89,7 @@ void remark_at(const Lab& lab, const std::string& router) {
 
 TEST_CASE("failure 5: a DSCP that was rewritten or cleared is followed to the end of the path") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     remark_at(lab, router);
     std::string ports = "1000";
@@ -117,7 +117,7 @@ TEST_CASE("failure 5: a DSCP that was rewritten or cleared is followed to the en
 }
 
 TEST_CASE("failure 5: behind a router that clears the DSCP the others still judge") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.rules("r1", Firewall::iptables_nft,
               "*mangle\n-A PREROUTING -j DSCP --set-dscp 0\nCOMMIT\n");
@@ -207,7 +207,7 @@ void check_translated(const Lab& lab, const std::string& router, int family) {
 
 TEST_CASE("failure 5: DNAT of port, address and both, SNAT and masquerading, with their values") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     for (const int family : {4, 6}) {
         const auto other = lab.address(family, 4, 5);
@@ -219,7 +219,7 @@ TEST_CASE("failure 5: DNAT of port, address and both, SNAT and masquerading, wit
 }
 
 TEST_CASE("a changed TTL or MSS changes no verdict") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.rules("r1", Firewall::iptables_nft,
               "*mangle\n-A PREROUTING -j TTL --ttl-set 9\n"
@@ -249,7 +249,7 @@ TEST_CASE("a changed TTL or MSS changes no verdict") {
 
 TEST_CASE("IPv6 prefixes are translated: NPTv6 and NAT66") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto inside = lab.address(6, 1, 0) + "/64", outside = lab.address(6, 29, 0) + "/64";
     if (router == "r3")
@@ -281,7 +281,7 @@ TEST_CASE("IPv6 prefixes are translated: NPTv6 and NAT66") {
 
 TEST_CASE("IPv6 prefixes of the destination are translated: DNPT") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto asked = lab.address(6, 4, 0) + "/64", other = lab.address(6, 29, 0) + "/64";
     lab.route("r2", 29, 3, 2);

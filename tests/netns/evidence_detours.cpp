@@ -67,7 +67,7 @@ void check(const Lab& lab, const Scan& result, const std::string& behind) {
 }  // namespace
 
 TEST_CASE("detours: what the first round left in a list is no NO of the second") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     add_addresses(lab, "dst", 4);
     firewalls(lab, "r3", 4);
@@ -94,7 +94,7 @@ TEST_CASE("detours: what the first round left in a list is no NO of the second")
 
 TEST_CASE("detours: past a route that refuses, by a translation") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     add_addresses(lab, "dst", 4);
     firewalls(lab, "r3", 4);
@@ -111,7 +111,7 @@ TEST_CASE("detours: past a route that refuses, by a translation") {
 
 TEST_CASE("detours: to a router that is on nobody's way, by a translation") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     lab.host("src");
     for (const auto* router : {"r1", "r2", "side"}) lab.router(router);
     lab.host("dst");
@@ -139,7 +139,7 @@ TEST_CASE("detours: to a router that is on nobody's way, by a translation") {
 
 TEST_CASE("detours: past a route that refuses, to the last router itself by another address") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto other = address(lab, family, 4, 1);  // r3's, as the destination is
     lab.rules("r1", Firewall::iptables_nft,

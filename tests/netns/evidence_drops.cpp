@@ -41,7 +41,7 @@ const std::vector<Stop>& stops() {
 TEST_CASE("a firewall's drop: hook, reason and place at each kind of firewall") {
     // nf_tables drops by itself in newer kernels, Debian's later builds of 6.1 among them.
     const std::string hook_of_old = !is_linux(6, 7) ? "nf_hook_slow" : "";
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     std::string ports;
     for (const auto& stop : stops()) ports += fmt::format("{}/{},", stop.port, stop.protocol);
@@ -68,7 +68,7 @@ TEST_CASE("a firewall's drop: hook, reason and place at each kind of firewall") 
 }
 
 TEST_CASE("without drop reasons the verdicts are the same, and the scan says that they are off") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), chain_ports(),
                              {"--retries", "0"}, {{"KSMS_DROPS", "off"}});
@@ -112,7 +112,7 @@ void check_refused(Lab& lab, int family, const std::string& kind, const char* re
 }
 
 TEST_CASE("a route that refuses is told by its kind and prefix") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     struct Kind {
         const char* name;
@@ -139,7 +139,7 @@ TEST_CASE("a route that refuses is told by its kind and prefix") {
 }
 
 TEST_CASE("a rule that refuses, and a table of its own") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto target = chain_destination(lab, 4);
     lab.ip("r2", {"rule add pref 40 to " + target + " prohibit"});
@@ -155,7 +155,7 @@ TEST_CASE("a rule that refuses, and a table of its own") {
 }
 
 TEST_CASE("no route, reverse path and a loop have words of their own") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto once = [&](int family, const char* reason, const std::string& text) {
         const auto result =
@@ -182,7 +182,7 @@ TEST_CASE("no route, reverse path and a loop have words of their own") {
 
 TEST_CASE("a scan with nothing but definite answers ends at once") {
     const bool destination = GENERATE(true, false);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.destination = destination});
     for (const int family : {4, 6}) {
         const auto result = scan(lab, chain_source(lab, family), chain_destination(lab, family),

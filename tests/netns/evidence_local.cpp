@@ -70,7 +70,7 @@ const std::vector<Expected>& expected() {
 TEST_CASE(
     "failure 2: at the router that is the destination, taken, unheard and refused are told apart") {
     const int kind = GENERATE(0, 1, 2);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     guard_input(lab, "r2", kind);
     for (const int family : {4, 6}) {
@@ -102,7 +102,7 @@ TEST_CASE(
 
 TEST_CASE("a host on this machine: its own firewall is told from the routers'") {
     const int kind = GENERATE(0, 1, 2);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     guard_input(lab, "dst", kind);
     for (const int family : {4, 6}) {
@@ -132,7 +132,7 @@ TEST_CASE("a host on this machine: its own firewall is told from the routers'") 
 }
 
 TEST_CASE("without drop reasons a TCP socket that answers is known to have taken the probe") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     guard_input(lab, "r2", 0);
     const auto target = lab.address(4, 2, 2);

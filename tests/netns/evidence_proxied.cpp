@@ -31,7 +31,7 @@ void proxy_at(const Lab& lab, const std::string& router) {
 
 TEST_CASE("a SYN proxy stopped nothing: what is behind it is UNKNOWN, and nobody waits for it") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     proxy_at(lab, router);
     for (const int family : {4, 6}) {

@@ -98,7 +98,7 @@ void check_way(const Scan& result, const Lab& lab, const std::string& router, in
 }
 
 void check_rejected(const std::string& attach) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const std::vector<std::pair<std::string, int>> routers{
         {"r1", 2000}, {"r2", 3000}, {"r3", 4000}};
@@ -125,7 +125,7 @@ TEST_CASE("rejected: what was sent back, at each kind of firewall, TCX taps") {
 }
 
 TEST_CASE("rejected: a big scan, whose counters are arrays") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.rules("r2", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 1:500 -j REJECT --reject-with tcp-reset\n"
@@ -147,7 +147,7 @@ TEST_CASE("rejected: a big scan, whose counters are arrays") {
 }
 
 TEST_CASE("rejected: an answer of the destination's, or one that did not leave, is none") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     // Nobody listens at dst: it answers everything, through three routers. What r1 answers itself
     // does not get out.

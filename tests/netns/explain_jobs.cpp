@@ -38,7 +38,7 @@ void check_chain(const Explained& result) {
 }
 
 TEST_CASE("explain: kill -9 while it traces leaves no nftables table") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
     const auto quick = quick_state(lab), before = full_state(lab);
@@ -61,7 +61,7 @@ TEST_CASE("explain: kill -9 while it traces leaves no nftables table") {
 }
 
 TEST_CASE("explain: Ctrl-C prints the partial result and leaves nothing") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
     const auto before = full_state(lab);
@@ -78,7 +78,7 @@ TEST_CASE("explain: Ctrl-C prints the partial result and leaves nothing") {
 }
 
 TEST_CASE("explain: one runs at a time, the next waits and names the holder") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     Child first(ksmsctl(lab, explain_arguments(lab, 4, kSixteen)));
     REQUIRE(eventually([&] { return traces(lab); }));
@@ -100,7 +100,7 @@ TEST_CASE("explain: one runs at a time, the next waits and names the holder") {
 }
 
 TEST_CASE("explain: fast scans run in parallel undisturbed") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     Child child(ksmsctl(lab, explain_arguments(lab, 4, kSixteen)));
     REQUIRE(eventually([&] { return traces(lab); }));
@@ -122,7 +122,7 @@ TEST_CASE("explain: fast scans run in parallel undisturbed") {
 }
 
 TEST_CASE("explain: other traffic on iptables-legacy rules is reported as ambiguous") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.rules("r2", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 24 -j DROP\n"
@@ -160,7 +160,7 @@ TEST_CASE("explain: other traffic on iptables-legacy rules is reported as ambigu
 }
 
 TEST_CASE("explain: it announces on stderr what it adds, and where") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     auto arguments = explain_arguments(lab, 4, "22");
     const auto told = run(ksmsctl(lab, arguments));
@@ -172,7 +172,7 @@ TEST_CASE("explain: it announces on stderr what it adds, and where") {
 }
 
 TEST_CASE("explain: usage errors and missing privileges") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto many = explain(lab, 4, "1-17");
     CHECK(many.exit() == 2);

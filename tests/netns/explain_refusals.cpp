@@ -27,7 +27,7 @@ void check_refused(const Explained& result) {
 }
 
 TEST_CASE("explain: disabled forwarding is told apart from a missing route") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.sysctl("r2", "ipv4/conf/eth0/forwarding", "0");
     lab.sysctl("r2", "ipv6/conf/all/forwarding", "0");
@@ -48,7 +48,7 @@ TEST_CASE("explain: disabled forwarding is told apart from a missing route") {
 }
 
 TEST_CASE("explain: rp_filter drops, and the reverse route is named") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.sysctl("r2", "ipv4/conf/eth0/rp_filter", "1");
     lab.ip("r2", {"route replace " + lab.subnet(4, 1) + " via " + lab.address(4, 3, 2)});
@@ -69,7 +69,7 @@ TEST_CASE("explain: rp_filter drops, and the reverse route is named") {
 }
 
 TEST_CASE("explain: a routing loop is shown once") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     for (const int family : {4, 6}) {
         INFO("IPv" << family);
@@ -104,7 +104,7 @@ TEST_CASE("explain: a routing loop is shown once") {
 }
 
 TEST_CASE("explain: a drop at a device is told apart from one at an IP hook") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto drop_at = [&](const std::string& hook, const std::string& device) {
         lab.nft("r2", "flush ruleset\ntable netdev fw {\n chain at_" + hook +

@@ -20,7 +20,7 @@ std::string written(const std::string& prefix) {
 }
 
 TEST_CASE("explain: routes of the main table, at the source and at each router") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     for (const int family : {4, 6}) {
         INFO("IPv" << family);
@@ -46,7 +46,7 @@ TEST_CASE("explain: routes of the main table, at the source and at each router")
 }
 
 TEST_CASE("explain: the policy routing rule that was chosen") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto to = [&](int family) { return lab.address(family, 4, 2); };
     const auto via = [&](int family) { return lab.address(family, 3, 2); };
@@ -78,7 +78,7 @@ TEST_CASE("explain: the policy routing rule that was chosen") {
 }
 
 TEST_CASE("explain: no route, and unreachable or prohibit routes") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.ip("r2",
            {"route del " + lab.subnet(4, 4), "rule add pref 100 ipproto tcp dport 80 table 77",
@@ -111,7 +111,7 @@ TEST_CASE("explain: no route, and unreachable or prohibit routes") {
 }
 
 TEST_CASE("explain: a firewall mark selects another route") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     // A second link between r2 and r3, for marked packets.
     lab.link({"r2", "eth2", 1}, {"r3", "eth2", 2}, 5);

@@ -142,7 +142,7 @@ void check_handle(const Lab& lab, const Explained& result, const Guarded& at) {
 }
 
 void check_all(Kind kind) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto at = build(lab, kind);
     REQUIRE(scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22").exit() == 0);
     const auto before = full_state(lab);
@@ -178,7 +178,7 @@ TEST_CASE("explain: the rule that drops, nftables") {
 }
 
 TEST_CASE("explain: three firewalls in a row, the deciding rule at each") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto table = [](int port) {
         return "*filter\n-A FORWARD -p tcp --dport 24 -j DROP\n-A FORWARD -p tcp --dport " +
@@ -208,7 +208,7 @@ TEST_CASE("explain: three firewalls in a row, the deciding rule at each") {
 }
 
 TEST_CASE("explain: without nft and iptables, the verdict and the kernel's drop reason") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build(lab, Kind::nftables);
     lab.rules("r3", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 22 -j DROP\n"
@@ -241,7 +241,7 @@ TEST_CASE("explain: without nft and iptables, the verdict and the kernel's drop 
 }
 
 TEST_CASE("explain: the destination is the router itself, and its INPUT chain drops") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.rules("r2", Firewall::iptables_nft,
               "*filter\n-A INPUT -p tcp --dport 23 -j DROP\n-A INPUT -p tcp --dport 22 -j DROP\n"
@@ -263,7 +263,7 @@ TEST_CASE("explain: the destination is the router itself, and its INPUT chain dr
 
 TEST_CASE("explain: the source's own firewall") {
     for (const auto kind : {Firewall::iptables_nft, Firewall::iptables_legacy}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         build_chain(lab, {.firewalls = false});
         lab.rules("src", kind, "*filter\n-A OUTPUT -p tcp --dport 25 -j DROP\nCOMMIT\n");
         const auto result = explain(lab, 4, "22,25");

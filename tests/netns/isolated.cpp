@@ -25,7 +25,7 @@ bool ksmsctl_ok(const Lab& lab) {
 std::vector<std::vector<bool>> observe_alone(int family) {
     std::vector<std::vector<bool>> passes;
     for (const auto& alone : kRouters) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         build_chain(lab);
         if (alone != "r1") {
             for (const char* table : {"*raw\nCOMMIT\n", "*mangle\nCOMMIT\n",
@@ -50,7 +50,7 @@ TEST_CASE("isolated: each router's verdict is what plain packets meet when it al
     for (const int family : {4, 6}) {
         INFO("IPv" << family);
         const auto truth = observe_alone(family);
-        Lab lab;
+        Lab lab(Pins::with_process);
         build_chain(lab);
         REQUIRE(ksmsctl_ok(lab));  // what is installed once stays
         const auto before = quick_state(lab);
@@ -80,7 +80,7 @@ TEST_CASE("isolated: each router's verdict is what plain packets meet when it al
 }
 
 TEST_CASE("isolated: without a source host, at a router that is named or by an interface") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     // Nobody owns this source; r2 would send answers to it by eth0 (its way to r1's networks).
     const auto source = lab.address(4, 1, 5);
@@ -106,7 +106,7 @@ TEST_CASE("isolated: without a source host, at a router that is named or by an i
 }
 
 TEST_CASE("isolated: conntrack, rp_filter and the rules' own counters see a real packet") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.nft("r2", R"(table ip t {
         chain f {
@@ -137,7 +137,7 @@ TEST_CASE("isolated: conntrack, rp_filter and the rules' own counters see a real
 }
 
 TEST_CASE("isolated: an interface that is down is no place to come in by") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.ip("r2", {"link set eth0 down", "route add " + lab.subnet(4, 1) + " dev eth1"});
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22",
@@ -150,7 +150,7 @@ TEST_CASE("isolated: an interface that is down is no place to come in by") {
 }
 
 TEST_CASE("isolated: a router that is the destination accepts or refuses") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.nft("r2", R"(table ip t {
         chain i {
@@ -166,7 +166,7 @@ TEST_CASE("isolated: a router that is the destination accepts or refuses") {
 }
 
 TEST_CASE("isolated: 4,000 services at three routers, all of them counted") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab);
     const auto result =
         scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "T:1-2000,U:1-2000", isolated());
@@ -180,7 +180,7 @@ TEST_CASE("isolated: 4,000 services at three routers, all of them counted") {
 }
 
 TEST_CASE("isolated: what does not go with it is an error") {
-    const Lab lab;
+    const Lab lab(Pins::with_process);
     const auto wrong = [&](const std::vector<std::string>& more) {
         return scan(lab, "10.0.0.1", "10.0.0.2", "22", more);
     };

@@ -44,7 +44,7 @@ bool is_tracked(const Lab& lab, const std::string& node, const std::string& what
 }
 
 TEST_CASE("limits: a scan takes its own connections out of the tracking, and nobody else's") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_tracking_chain(lab);
     const std::string ports = GENERATE("22,25,53/udp,80,123/udp", "T:1-400,U:1-400");
     for (const int family : {4, 6}) {
@@ -68,7 +68,7 @@ TEST_CASE("limits: a scan takes its own connections out of the tracking, and nob
 }
 
 TEST_CASE("limits: entries that a NAT has made of a probe go too") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_tracking_chain(lab);
     lab.rules("r1", Firewall::iptables_nft,
               "*nat\n-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination :8080\n"
@@ -90,7 +90,7 @@ TEST_CASE("limits: all ports through a router with room for 20,000 do not fill i
         WARN("SKIP: nf_conntrack_max is " << most_tracked());
         return;
     }
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_tracking_chain(lab);
     const std::string tight = "r2";
     fill_tracked(lab, tight, most_tracked() - kRoom);
@@ -116,7 +116,7 @@ TEST_CASE("limits: all ports through a router with room for 20,000 do not fill i
 }
 
 TEST_CASE("limits: without any room nothing is sent, and the answer says so") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_tracking_chain(lab);
     fill_tracked(lab, "r1", most_tracked() - 1);
     const auto before = tracked(lab, "r1");
@@ -131,7 +131,7 @@ TEST_CASE("limits: without any room nothing is sent, and the answer says so") {
 
 TEST_CASE("limits: an entry that is ours only by its reply is left alone") {
     using namespace ksms;
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_tracking_chain(lab);
     const auto source = Address::parse(chain_source(lab, 4)).value();
     // The node r1 sends from its far side to the source: the reply's direction is a probe's.

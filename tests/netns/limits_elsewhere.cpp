@@ -93,7 +93,7 @@ TEST_CASE("limits: what a limit elsewhere has stopped in the burst passes alone"
 TEST_CASE("limits: what the source itself limits is no NO of a router") {
     for (const auto& each : limits_at_the_source()) {
         for (const int family : {4, 6}) {
-            Lab lab;
+            Lab lab(Pins::with_process);
             build_case(lab, each, family, 8001);
             const auto result = ask(lab, two_source(lab, family), two_destination(lab, family),
                                     "8001-8003", by_clsact());
@@ -147,7 +147,7 @@ TEST_CASE("limits: what a bridge limits is no NO of a router") {
     const std::string node = GENERATE("sw", "r2");
     const bool drops = GENERATE(true, false);
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("a packet that comes alone passes", [&] {
             build_bridge_at(lab, node);
             if (!opens(lab, family)) return false;
@@ -170,7 +170,7 @@ TEST_CASE("limits: what a program limits passes alone, and what it drops is a NO
     constexpr int ingress = 46, egress = 47;  // BPF_TCX_INGRESS, BPF_TCX_EGRESS
     const int at = GENERATE_COPY(ingress, egress);
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     Fd program;
     given("a packet that comes alone passes", [&] {
         build_two(lab);

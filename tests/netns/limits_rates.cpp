@@ -74,7 +74,7 @@ int let_pass(const Lab& lab, const Limiter& limiter) {
 
 TEST_CASE("limits: a burst meets a rate limit, and every service gets the answer it has alone") {
     const auto& limiter = limiters()[GENERATE(range(std::size_t{0}, std::size_t{6}))];
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     install(lab, limiter);
     const auto result =
@@ -98,7 +98,7 @@ TEST_CASE("limits: a burst meets a rate limit, and every service gets the answer
 
 TEST_CASE("limits: a limit on connections counts none that an earlier probe has left") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.destination = false, .firewalls = false});
     const std::string above = "-m connlimit --connlimit-above 3 --connlimit-mask 32 -j DROP";
     if (router == "r3")
@@ -117,7 +117,7 @@ TEST_CASE("limits: a limit on connections counts none that an earlier probe has 
 
 TEST_CASE("limits: where the time is too short for a limit, what is not known is UNKNOWN") {
     const auto& limiter = limiters()[GENERATE(std::size_t{0}, std::size_t{2}, std::size_t{4})];
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     install(lab, limiter);
     const auto result =
@@ -136,7 +136,7 @@ TEST_CASE("limits: where the time is too short for a limit, what is not known is
 }
 
 TEST_CASE("limits: two routers that limit rates, one behind the other") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     install(lab, limiters()[0]);
     install(lab, limiters()[4]);
@@ -148,7 +148,7 @@ TEST_CASE("limits: two routers that limit rates, one behind the other") {
 }
 
 TEST_CASE("limits: a limit on what is logged is none on what passes, and costs no time") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     for (const auto& [router, kind] :
          {std::pair("r1", Firewall::iptables_nft), std::pair("r2", Firewall::iptables_legacy)})
@@ -177,7 +177,7 @@ void check_unknown(const Scan& result, const std::string& router, int port) {
 }
 
 TEST_CASE("limits: what a limit stopped that is slower than one may wait for is UNKNOWN") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     lab.rules("r1", Firewall::iptables_nft, iptables("-m limit --limit 1/minute --limit-burst 1"));
     const auto result =
@@ -221,7 +221,7 @@ void limit_twice(Lab& lab, const std::string& router) {
 
 TEST_CASE("limits: two limits at one router, and each service waits for its own") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     limit_twice(lab, router);
     const auto result = scan(lab, chain_source(lab, 4), chain_destination(lab, 4), "22,23,80-84,25",
@@ -236,7 +236,7 @@ TEST_CASE("limits: two limits at one router, and each service waits for its own"
 }
 
 TEST_CASE("limits: where one router takes all the time, what another stopped is no NO") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     install(lab, limiters()[0]);
     // Fast enough for the time, were it alone.

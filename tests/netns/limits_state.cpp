@@ -58,7 +58,7 @@ void scan_and_die(const Lab& lab) {
 
 TEST_CASE("limits: rules that change between two scans change the answer") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.destination = false, .firewalls = false});
     for (const char* name : {"r1", "r2", "r3"}) decide(lab, name, true);
     for (const bool passes : {true, false, true}) {
@@ -76,7 +76,7 @@ TEST_CASE("limits: rules that change between two scans change the answer") {
 
 TEST_CASE("limits: a translation of an earlier scan does not last") {
     const std::string router = GENERATE("r1", "r2", "r3");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.destination = false, .firewalls = false});
     decide(lab, "r1", true);
     for (const bool on : {true, false, true, false}) {

@@ -175,7 +175,7 @@ private:
 }  // namespace
 
 TEST_CASE("links: vxlan between two routers") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     for (const auto& [node, local, remote] : {std::tuple{"r1", 1, 2}, std::tuple{"r2", 2, 1}})
         lab.ip(node, {fmt::format("link add vx0 type vxlan id 5 dstport 4789 local {} remote {}",
@@ -185,7 +185,7 @@ TEST_CASE("links: vxlan between two routers") {
 }
 
 TEST_CASE("links: macvlan upon a router's interface") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     lab.ip("r2", {"link add mac0 link eth0 type macvlan mode bridge"});
     // Else eth0 answers for mac0's address too, and whichever comes first is believed (ARP flux).
@@ -195,7 +195,7 @@ TEST_CASE("links: macvlan upon a router's interface") {
 }
 
 TEST_CASE("links: a bridge inside a router") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     lab.ip("r2", {"link add br0 type bridge", "link set eth0 master br0"});
     use_odd_link(lab, "eth1", "br0");
@@ -203,7 +203,7 @@ TEST_CASE("links: a bridge inside a router") {
 }
 
 TEST_CASE("links: tun, which has no Ethernet header") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     const TunWire wire(lab, "r1", "r2");
     use_odd_link(lab, "tun0", "tun0");
@@ -211,7 +211,7 @@ TEST_CASE("links: tun, which has no Ethernet header") {
 }
 
 TEST_CASE("links: the smallest MTU that IPv4 has") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 2, 1);
@@ -221,7 +221,7 @@ TEST_CASE("links: the smallest MTU that IPv4 has") {
 }
 
 TEST_CASE("links: a way back by another interface, with a reverse path filter and without") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     lab.link({"r1", "eth2", 1}, {"r2", "eth2", 2}, 5);
     lab.route("r1", 3, 2, 2);
@@ -234,7 +234,7 @@ TEST_CASE("links: a way back by another interface, with a reverse path filter an
 }
 
 TEST_CASE("links: an egress interface that is down is no route, at that router") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_links(lab);
     lab.route("r1", 3, 2, 2);
     lab.route("r2", 1, 2, 1);
@@ -243,7 +243,7 @@ TEST_CASE("links: an egress interface that is down is no route, at that router")
 }
 
 TEST_CASE("links: of two next hops each service is judged at the one that its packet took") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     lab.host("src");
     for (const char* node : {"r1", "a", "b"}) lab.router(node);
     lab.host("dst");

@@ -104,7 +104,7 @@ void check_features(const std::vector<Feature>& features) {
     for (const auto& feature : features) {
         for (const int family : feature.families) {
             DYNAMIC_SECTION(feature.name << ", IPv" << family) {
-                Lab lab;
+                Lab lab(Pins::with_process);
                 build_feature(lab, feature);
                 REQUIRE(feature_works(lab, family));
                 check_feature(lab, family,
@@ -185,7 +185,7 @@ TEST_CASE("modules: VLANs and a bridge between", "[.modules]") {
 
 TEST_CASE("modules: VLANs that differ are two links", "[.modules]") {
     using namespace ksms::lab;
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_feature(lab, {"VLANs", "ip link add link eth1 name x0 type vlan id 5",
                         "ip link add link eth0 name x0 type vlan id 6", "x0"});
     for (const int family : {4, 6}) {
@@ -207,7 +207,7 @@ TEST_CASE("modules: VLANs that differ are two links", "[.modules]") {
 /// the namespace of its device.
 TEST_CASE("modules: ipvlan upon an interface of another namespace", "[.modules]") {
     using namespace ksms::lab;
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_feature(lab, {"ipvlan", "", "", "x0", {4}, upon_pair("d0", "d1", "ipvlan mode l2")});
     REQUIRE_THROWS(feature_works(lab, 4));
     for (const auto& asked : only({"clsact", "isolated"})) {

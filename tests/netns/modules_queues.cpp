@@ -34,7 +34,7 @@ TEST_CASE("modules: a queueing discipline behind the egress tap", "[.modules]") 
     };
     for (const auto& queueing : all) {
         DYNAMIC_SECTION(queueing.name) {
-            Lab lab;
+            Lab lab(Pins::with_process);
             build_two(lab);
             std::vector<std::string> command{"tc", "qdisc", "replace", "dev", "eth1", "root"};
             command.insert(command.end(), queueing.qdisc.begin(), queueing.qdisc.end());
@@ -58,7 +58,7 @@ TEST_CASE("modules: a queueing discipline behind the egress tap", "[.modules]") 
 }
 
 TEST_CASE("modules: an nftables flowtable takes no first packet past the rules", "[.modules]") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     lab.nft("r2", R"(table inet t {
         flowtable f {
@@ -85,7 +85,7 @@ TEST_CASE("modules: an nftables flowtable takes no first packet past the rules",
 TEST_CASE("modules: nftables gives packets to a program", "[.modules]") {
     const int family = GENERATE(4, 6);
     const bool accepts = GENERATE(true, false);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     lab.nft("r2", R"(table inet t {
         chain c {
@@ -107,7 +107,7 @@ TEST_CASE("modules: nftables gives packets to a program", "[.modules]") {
 }
 
 TEST_CASE("modules: netem loses or keeps every packet", "[.modules]") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     lab.ip("r1", {"neigh replace " + lab.address(4, 2, 2) +
                   " lladdr 02:00:00:00:02:02 nud permanent dev eth1"});

@@ -88,7 +88,7 @@ TEST_CASE("modules: what a router wraps for nobody", "[.modules]") {
          false},
     };
     for (const auto& feature : all) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         build_feature(lab, feature);
         for (const auto& asked : only({"clsact", "isolated"})) {
             const auto result = ask(lab, two_source(lab, 4), two_destination(lab, 4), "22", asked);
@@ -102,7 +102,7 @@ TEST_CASE("modules: what a router wraps for nobody", "[.modules]") {
 
 TEST_CASE("modules: Open vSwitch between two routers", "[.modules]") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     lab.host("sw");
     const auto database = lab.directory() + "/ovs.db", socket = lab.directory() + "/ovs.sock";
     const Environment here{{"OVS_RUNDIR", lab.directory()}, {"OVS_LOGDIR", lab.directory()}};
@@ -150,7 +150,7 @@ void direct(const Lab& lab, const std::string& address, int family, const std::s
 TEST_CASE("modules: IPVS at a router that has the service's address", "[.modules]") {
     const int family = GENERATE(4, 6);
     const std::string how = GENERATE("-m", "-g");  // by NAT, direct routing
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto address = lab.address(family, 3, 5);
     for (const char* node : {"r2", "dst"})

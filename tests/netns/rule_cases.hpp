@@ -101,7 +101,7 @@ void for_each_case(const std::vector<RuleCase>& cases, const std::string& ports,
         int family = 4;
         for (const auto& asked : only({"clsact", "isolated"})) {
             if (each.family != 0) family = each.family;
-            Lab lab;
+            Lab lab(Pins::with_process);
             build_case(lab, each, family, port);
             const auto result =
                 ask(lab, two_source(lab, family), two_destination(lab, family), ports, asked, more);

@@ -113,7 +113,7 @@ std::string counters(const Lab& lab) {
 
 TEST_CASE("strangers: a scan takes no packet from a router that is in use") {
     const std::string tap = GENERATE("tc", "xdp");
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto before = dropped_by_backlogs();
     Stream stream(lab);

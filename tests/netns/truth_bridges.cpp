@@ -38,7 +38,7 @@ void build_node(Lab& lab, int family) {
 
 TEST_CASE("truth: DNAT back to the same bridge with bridge-nf-call-iptables") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto service = lab.address(family, 5, 1);
     given("the pod is reached by the service's address", [&] {
         build_node(lab, family);
@@ -57,7 +57,7 @@ TEST_CASE("truth: a drop at nft's netdev hooks is not told as one of IP's") {
     const std::string at = GENERATE("ingress device eth0", "egress device eth1");
     const std::string told = at.starts_with("in") ? "INGRESS" : "EGRESS";
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp stops, and 23/tcp passes", [&] {
         build_two(lab);
         lab.nft("r2", "table netdev t {\nchain i {\ntype filter hook " + at +
@@ -108,7 +108,7 @@ void build_bridged(Lab& lab, const std::string& between, const std::string& rule
 TEST_CASE("truth: a bridge between two routers drops, and that is seen") {
     const std::string hook = GENERATE("forward", "prerouting", "postrouting");
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("22/tcp stops, and 23/tcp passes", [&] {
             build_bridged(lab, "routers", hook);
             return observe(lab, two_destination(lab, family), {{"tcp", 22}, {"tcp", 23}}) ==
@@ -129,7 +129,7 @@ TEST_CASE("truth: a bridge between two routers drops, and that is seen") {
 TEST_CASE("truth: a bridge in front of the destination drops, and it was not reached") {
     const std::string hook = GENERATE("forward", "prerouting", "postrouting");
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("22/tcp stops, and 23/tcp passes", [&] {
             build_bridged(lab, "hosts", hook);
             return observe(lab, two_destination(lab, family), {{"tcp", 22}, {"tcp", 23}}) ==
@@ -152,7 +152,7 @@ TEST_CASE("truth: explain does not say that a route is missing where forwarding 
         GENERATE("ipv4/ip_forward", "ipv4/conf/eth0/forwarding", "ipv6/conf/all/forwarding");
     const std::string router = GENERATE("r1", "r2");
     const int family = path[3] - '0';
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp stops for that, and passed before", [&] {
         build_two(lab);
         const bool before =
@@ -174,7 +174,7 @@ TEST_CASE("truth: explain does not say that a route is missing where forwarding 
 
 TEST_CASE("truth: explain does not say that a route is missing where rp_filter refused") {
     const std::string strict = GENERATE("1", "2");
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp stops for that, and passed before", [&] {
         build_two(lab);
         const bool before =

@@ -67,7 +67,7 @@ Fd idle_socket(const Lab& lab, const std::string& interface, const std::string& 
 namespace {
 
 void check_mirror_beside_nobody(int family, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto target = lab.address(family, 7, 2);
     build_two(lab);
     add_spy(lab);
@@ -109,7 +109,7 @@ TEST_CASE("truth: a mirror port beside a gateway that nobody has, by netfilter")
 
 TEST_CASE("truth: a mirror port beside a firewall that drops is no way out") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("the firewall drops", [&] {
         build_two(lab);
         add_spy(lab);
@@ -131,7 +131,7 @@ TEST_CASE("truth: a mirror port beside a firewall that drops is no way out") {
 namespace {
 
 void check_ifb(int family, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("a packet that comes alone passes", [&] {
         build_two(lab);
         lab.ip("r2", {"link add ifb0 type ifb", "link set ifb0 up"});
@@ -163,7 +163,7 @@ namespace {
 
 void check_idle_socket(const std::string& interface) {
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         Fd idle;
         given("everything arrives", [&] {
             build_two(lab);
@@ -177,7 +177,7 @@ void check_idle_socket(const std::string& interface) {
 void check_full_mirror(const std::string& interface, const std::string& direction,
                        const std::vector<Asked>& ways) {
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("everything arrives", [&] {
             build_two(lab);
             add_spy(lab);
@@ -210,7 +210,7 @@ TEST_CASE("truth: a mirror that is full drops its copy and stops nothing") {
 
 TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothing") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("everything arrives, by a bridge that knows no addresses", [&] {
         build_two(lab);
         lab.host("other");
@@ -232,7 +232,7 @@ TEST_CASE("truth: a bridge that floods drops a copy at one port and stops nothin
 
 TEST_CASE("truth: an echo that a firewall drops on its way back is no drop of the probe") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto target = two_destination(lab, family);
     const auto socket = listen_in(lab.netns("dst"), target, "udp", 7);

@@ -70,7 +70,7 @@ TEST_CASE("truth: a foreign program that looks at the scan's DSCP stops no user"
     const int at = GENERATE(BPF_XDP, kTcxIngressHook, kTcxEgressHook);
     if (at != BPF_XDP && !is_linux(6, 6)) return;
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     Fd program;
     given("what has no mark passes, what has one stops", [&] {
         build_two(lab);

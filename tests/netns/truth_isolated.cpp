@@ -69,7 +69,7 @@ TEST_CASE("truth: isolated, and r1 changes what r2's rules look at") {
     const auto& earlier = earlier_changes()[GENERATE(range(std::size_t{0}, std::size_t{5}))];
     INFO(earlier.name);
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("80/tcp has this answer", [&] {
             build_two(lab);
             lab.rules("r1", Firewall::iptables_legacy, with_addresses(lab, family, earlier.at_r1),
@@ -87,7 +87,7 @@ TEST_CASE("truth: isolated, and r1 changes what r2's rules look at") {
 
 TEST_CASE("truth: isolated, and r1 changes what r3's rules look at, and r2 drops it") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_chain(lab, {.firewalls = false});
     const auto* remark = "*mangle\n-A FORWARD -p tcp --dport 80 -j DSCP --set-dscp 10\nCOMMIT\n";
     lab.rules("r1", Firewall::iptables_legacy, remark);
@@ -109,7 +109,7 @@ TEST_CASE("truth: isolated, and r1 changes what r3's rules look at, and r2 drops
 
 TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("what r1 sends passes", [&] {
         build_two(lab);
         lab.rules("r2", Firewall::iptables_legacy,
@@ -122,7 +122,7 @@ TEST_CASE("truth: isolated, and r2's firewall knows r1 by its MAC") {
 
 TEST_CASE("truth: isolated, and each router knows the one before it by its MAC, and r1 drops") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto only_from = [](const std::string& mac) {
         return "*filter\n-A FORWARD -i eth0 -m mac ! --mac-source " + mac + " -j DROP\n";
@@ -164,7 +164,7 @@ void build_behind_bridge(Lab& lab) {
 
 TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("80/tcp stops by its port, and 81/tcp passes", [&] {
         build_behind_bridge(lab);
         return observe(lab, two_destination(lab, family), {{"tcp", 80}, {"tcp", 81}}) ==
@@ -175,7 +175,7 @@ TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port") {
 
 TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port, and r1 drops") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_behind_bridge(lab);
     // A port by which nothing of r1 comes.
     lab.ip("r2", {"link add other type veth peer name there", "link set other master br0 up",
@@ -192,7 +192,7 @@ TEST_CASE("truth: isolated, and r2's firewall looks at the bridge's port, and r1
 }
 
 TEST_CASE("truth: isolated, and by which port of a bridge the packets come is not known") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_behind_bridge(lab);
     // Two wires, and a bridge at both ends; nothing goes by the second.
     const std::string unused =
@@ -220,7 +220,7 @@ TEST_CASE("truth: isolated, and by which port of a bridge the packets come is no
 
 TEST_CASE("truth: isolated, and a foreign XDP program drops at r2's interface") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     Fd dropping;
     given("nothing arrives any more", [&] {
         build_two(lab);
@@ -240,7 +240,7 @@ TEST_CASE("truth: isolated, and a foreign XDP program drops at r2's interface") 
 TEST_CASE("truth: isolated, and a foreign XDP program at each router's interface") {
     const int family = GENERATE(4, 6);
     const auto action = GENERATE(XDP_DROP, XDP_PASS);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     lab.rules("r1", Firewall::iptables_legacy,
               "*filter\n-A FORWARD -p tcp --dport 81 -j DROP\nCOMMIT\n");
@@ -290,14 +290,14 @@ void check_assumed(const Lab& lab, int family, const Asked& asked) {
 
 TEST_CASE("truth: a gateway that nobody has is assumed in isolated mode") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_without_gateway(lab);
     check_assumed(lab, family, in_isolated_mode());
 }
 
 TEST_CASE("truth: a gateway that nobody has is assumed where --next-hop says so") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_without_gateway(lab);
     check_assumed(lab, family, {"assume", {"--next-hop", "assume"}});
 }
@@ -305,7 +305,7 @@ TEST_CASE("truth: a gateway that nobody has is assumed where --next-hop says so"
 namespace {
 
 void check_gateway_missing(int family, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_without_gateway(lab);
     // It is known to be missing while the scan runs.
     for (const std::string each : {"ipv4", "ipv6"})

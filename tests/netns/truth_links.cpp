@@ -60,7 +60,7 @@ void on_link_at_r1(const Lab& lab, int family) {
 
 TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy NDP)") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
         build_two(lab);
         answer_for_destination(lab);
@@ -72,7 +72,7 @@ TEST_CASE("truth: a router that answers for the destination (proxy ARP, proxy ND
 }
 
 TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1.1)") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
         build_two(lab);
         answer_for_destination(lab);
@@ -85,7 +85,7 @@ TEST_CASE("truth: a gateway that nobody owns and a router answers for (169.254.1
 }
 
 TEST_CASE("truth: the source's gateway is one that nobody owns (169.254.1.1)") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp arrives, and 23/tcp stops at r2", [&] {
         build_two(lab);
         lab.sysctl("r1", "ipv4/conf/eth0/proxy_arp", "1");
@@ -100,7 +100,7 @@ TEST_CASE("truth: the source's gateway is one that nobody owns (169.254.1.1)") {
 
 TEST_CASE("truth: a permanent neighbour entry leads to another router than owns the address") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp arrives, and 23/tcp stops at the router that has the MAC", [&] {
         build_two(lab);
         drop_23(lab, "r2");
@@ -120,7 +120,7 @@ namespace {
 /// r2 reaches dst by a macvlan upon eth1, and eth1 drops all that leaves by it.
 void check_dropped_below(int family, const std::vector<std::string>& drop,
                          const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("nothing arrives that goes by eth1", [&] {
         build_two(lab);
         lab.sysctl("r2", "ipv4/conf/all/arp_ignore", "1");
@@ -196,7 +196,7 @@ struct ForeignPlace {
 
 void check_foreign(int family, const std::vector<std::string>& filter,
                    const std::vector<ForeignPlace>& places, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp arrives, and 23/tcp does not", [&] {
         build_two(lab);
         drop_23(lab, "r2");
@@ -236,7 +236,7 @@ TEST_CASE("truth: a foreign filter in front of ours where packets come in") {
 TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall or queue") {
     const bool by_firewall = GENERATE(true, false);
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("nothing arrives", [&] {
         build_two(lab);
         for (const auto& [node, local, remote] : {std::tuple{"r1", 1, 2}, std::tuple{"r2", 2, 1}}) {
@@ -276,7 +276,7 @@ TEST_CASE("truth: the outer packet of a vxlan stops at the own firewall or queue
 }
 
 TEST_CASE("truth: SRv6 carries the packet past a rule that would have stopped it") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto segment = lab.address(6, 2, 2);
     given("22/tcp arrives in another packet", [&] {
         build_two(lab);

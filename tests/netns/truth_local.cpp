@@ -70,7 +70,7 @@ void redirect_at_r1(const Lab& lab, int family, Redirect how, const Fd& daemon) 
 }
 
 void check_redirected(Redirect how, int family) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto target = two_destination(lab, family);
     const auto daemon = listen_in(lab.netns("r1"), any_address(family), "udp", 5353);
@@ -115,7 +115,7 @@ void refuse_all(const Fd& socket) {
 }
 
 void check_refused_by_socket(bool full, int family) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto target = lab.address(family, 2, 2);
     const auto socket = listen_in(lab.netns("r2"), target, "udp", 161);
@@ -140,7 +140,7 @@ void check_refused_by_socket(bool full, int family) {
 namespace {
 
 void check_translated_to_nobody(int family, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto target = lab.address(family, 2, 2);
     given("nobody connects", [&] {
@@ -180,7 +180,7 @@ TEST_CASE("truth: REDIRECT to a daemon of the router's") {
 
 TEST_CASE("truth: REDIRECT of a connection to a daemon of the router's") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto daemon = listen_in(lab.netns("r1"), any_address(family), "tcp", 8080);
     const auto target = two_destination(lab, family);
@@ -218,7 +218,7 @@ TEST_CASE("truth: a socket whose receive buffer is full refuses what the router 
 
 TEST_CASE("truth: a destination that passes a datagram on under its own address") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto target = lab.address(family, 3, 1);
     given("the datagram comes to the host behind", [&] {

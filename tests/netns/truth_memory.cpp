@@ -202,7 +202,7 @@ TEST_CASE("truth: a source that remarks whom its list does not have") {
         0,
         true};
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_case(lab, rules, family, 80);
     const auto result =
         scan(lab, two_source(lab, family), two_destination(lab, family), "23,80,81");
@@ -211,7 +211,7 @@ TEST_CASE("truth: a source that remarks whom its list does not have") {
 }
 
 TEST_CASE("truth: explain, and its own probe of another service sets off a trap") {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("80/tcp passes", [&] {
         build_two(lab);
         lab.nft("r2", filled_in(lab, 4,

@@ -21,7 +21,7 @@ void shape_last_link(const Lab& lab) {
 }
 
 void check_shaped(int family, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto target = two_destination(lab, family);
     given("every packet that comes alone gets through", [&] {
         build_two(lab);
@@ -57,7 +57,7 @@ namespace {
 
 void check_late(int family, milliseconds waits, const std::vector<std::string>& more,
                 bool in_time) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto target = two_destination(lab, family);
     build_two(lab);
     queue_at_r2(lab, "FORWARD", "-p tcp --dport 80");
@@ -90,7 +90,7 @@ TEST_CASE("truth: a program that accepts a packet after a while stops nothing") 
 
 TEST_CASE("truth: a program that drops at INPUT after a while took nothing") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto target = lab.address(family, 2, 2);
     build_two(lab);
     queue_at_r2(lab, "INPUT", "-p tcp --dport 80");

@@ -66,7 +66,7 @@ void check_dscp_route(const Lab& lab, int family) {
 
 TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no user's packet") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("a packet without a mark arrives", [&] {
         build_two(lab);
         add_dscp_rule(lab, "r2", family, 32, 100);
@@ -82,7 +82,7 @@ TEST_CASE("truth: a router refuses the scan's DSCP by a routing rule, and no use
 
 TEST_CASE("truth: a routing rule that looks at the scan's DSCP is noticed") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("a packet without a mark arrives", [&] {
         build_two(lab);
         lab.link({"r2", "eth2", 1}, {"dst", "eth1", 2}, 6);
@@ -109,7 +109,7 @@ namespace {
 
 /// @param selector  of a policy that blocks 80/tcp
 void check_policy(int family, const std::vector<std::string>& selector) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     build_two(lab);
     const auto target = two_destination(lab, family);
     given("80/tcp was reached before, and is not any more", [&] {
@@ -150,7 +150,7 @@ TEST_CASE("truth: an IPsec policy of the source blocks everything") {
 
 TEST_CASE("truth: an IPsec policy of a router blocks what it forwards") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     const auto target = two_destination(lab, family);
     given("80/tcp stops", [&] {
         build_two(lab);
@@ -169,7 +169,7 @@ TEST_CASE("truth: an IPsec policy of a router blocks what it forwards") {
 
 TEST_CASE("truth: two namespaces own the source, and each has its own answer") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp of one arrives, of the other it does not", [&] {
         for (const char* host : {"src", "other", "dst"}) lab.host(host);
         for (const char* router : {"r1", "r2", "core"}) lab.router(router);

@@ -100,7 +100,7 @@ void check_odd(std::string_view kind) {
     for (const auto& limit : odd_limits()) {
         if (!std::string_view(limit.name).starts_with(kind)) continue;
         const int family = limit.firewall == Firewall::iptables_legacy ? 4 : 6;
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("a packet that comes alone passes", [&] {
             build_two(lab);
             install_odd(lab, limit);
@@ -124,7 +124,7 @@ TEST_CASE("truth: a rate limit that jumps, returns, or sits in raw") {
 
 TEST_CASE("truth: a set whose elements have rate limits, and what passes alone is no NO") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("a packet that comes alone passes", [&] {
         build_two(lab);
         lab.nft("r2", fmt::format(R"(table inet t {{
@@ -176,7 +176,7 @@ TEST_CASE("truth: a port scan trap hides nothing of what it does not remember") 
     const std::string kind = GENERATE("nft", "legacy", "iptables-nft");
     for (const int family : {4, 6}) {
         for (const auto& asked : in_two_ways()) {
-            Lab lab;
+            Lab lab(Pins::with_process);
             given("from a clean state 80/tcp passes", [&] {
                 build_two(lab);
                 set_trap(lab, family, kind);
@@ -196,7 +196,7 @@ TEST_CASE("truth: a port scan trap hides nothing of what it does not remember") 
 TEST_CASE("truth: a gentle scan trips no port scan trap") {
     const std::string kind = GENERATE("nft", "legacy");
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("from a clean state 80/tcp passes", [&] {
         build_two(lab);
         set_trap(lab, family, kind);
@@ -214,7 +214,7 @@ namespace {
 
 void check_dscp(Firewall firewall, const std::string& rules, bool passes) {
     for (const int family : {4, 6}) {
-        Lab lab;
+        Lab lab(Pins::with_process);
         given("a packet without a mark has this answer", [&] {
             build_two(lab);
             lab.rules("r2", firewall, rules);
@@ -247,7 +247,7 @@ TEST_CASE("truth: a firewall that accepts the scan's DSCP alone lets no user pas
 
 TEST_CASE("truth: a firewall that drops the DSCP that the user's packets have") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("a packet with the mark stops, one without passes", [&] {
         build_two(lab);
         lab.rules("r2", Firewall::iptables_legacy,

@@ -30,7 +30,7 @@ void tee_at_r2(Lab& lab, int family, const std::string& match) {
 
 TEST_CASE("truth: TEE to a box that sends each copy back once") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("everything arrives", [&] {
         tee_at_r2(lab, family, "-i eth0");
         return all_arrive(lab, family);
@@ -40,7 +40,7 @@ TEST_CASE("truth: TEE to a box that sends each copy back once") {
 
 TEST_CASE("truth: TEE to a box, again and again until the copies' time is over") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("everything arrives", [&] {
         tee_at_r2(lab, family, "! -s " + lab.subnet(family, 4));
         return all_arrive(lab, family);
@@ -50,7 +50,7 @@ TEST_CASE("truth: TEE to a box, again and again until the copies' time is over")
 
 TEST_CASE("truth: a copy that TEE sent to a router behind is not the packet that was dropped") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("22/tcp stops at r1, its copy at r2", [&] {
         build_two(lab);
         lab.link({"r1", "eth2", 1}, {"r2", "eth2", 2}, 4);
@@ -78,7 +78,7 @@ TEST_CASE("truth: a copy that TEE sent to a router behind is not the packet that
 namespace {
 
 void check_two_ways(int family, const std::vector<Asked>& ways) {
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("everything arrives once", [&] {
         build_two(lab);
         lab.router("box");
@@ -107,7 +107,7 @@ TEST_CASE("truth: of two ways at once the slower copy is dropped, in isolated mo
 
 TEST_CASE("truth: a way that passes one router twice, with a firewall in between") {
     const int family = GENERATE(4, 6);
-    Lab lab;
+    Lab lab(Pins::with_process);
     given("23/tcp stops at the firewall, 24/tcp behind it", [&] {
         lab.host("src");
         lab.router("r1");

@@ -26,33 +26,13 @@ std::string mac(int link, int host) {
 
 }  // namespace
 
-Lab::Lab() : number_(static_cast<unsigned>(::getpid()) % 16384) {
-    remove_labs_of_the_dead();
-    prefix_ = fmt::format("ksmst{}_", ::getpid());
-    pin_root_ = "/sys/fs/bpf/" + prefix_ + "pins";
-    directory_ = "/tmp/" + prefix_ + "files";
-    start_janitor();
-    std::filesystem::create_directory(directory_);
-    // The tables are a namespace's own, and so nobody waits for who changes those of another lab.
-    const auto lock = directory_ + "/xtables.lock";
-    if (!std::ofstream(lock)) throw std::runtime_error("create " + lock);
-    ::setenv("XTABLES_LOCKFILE", lock.c_str(), 1);
-}
-
-Lab::~Lab() {
-    janitor_.reset();
-    ::waitpid(janitor_pid_, nullptr, 0);
-}
-
-/// A process that outlives us by the moment it takes to clean up: SIGKILL, a timeout of the test
-/// runner and a normal end are one case.
-void Lab::start_janitor() {
+Janitor::Janitor(const std::function<void()>& clean) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
-    janitor_ = Fd(ends[1]);
-    janitor_pid_ = ::fork();
-    if (janitor_pid_ < 0) throw std::runtime_error("fork");
-    if (janitor_pid_ > 0) {
+    here_ = Fd(ends[1]);
+    pid_ = ::fork();
+    if (pid_ < 0) throw std::runtime_error("fork");
+    if (pid_ > 0) {
         ::close(ends[0]);
         return;
     }
@@ -64,12 +44,38 @@ void Lab::start_janitor() {
     char byte = 0;
     while (::read(0, &byte, 1) > 0) {
     }
-    remove_namespaces(prefix_);
-    remove_tree(pin_root_);
-    remove_cgroups(prefix_);
-    remove_tree(directory_);
+    clean();
     ::_exit(0);
 }
+
+Janitor::~Janitor() {
+    here_.reset();
+    ::waitpid(pid_, nullptr, 0);
+}
+
+Lab::Lab(Pins pins) : number_(static_cast<unsigned>(::getpid()) % 16384) {
+    remove_labs_of_the_dead();
+    prefix_ = fmt::format("ksmst{}_", ::getpid());
+    pin_root_ = "/sys/fs/bpf/" + prefix_ + "pins";
+    directory_ = "/tmp/" + prefix_ + "files";
+    const auto remove_pins = [root = pin_root_, prefix = prefix_] {
+        remove_tree(root);
+        remove_cgroups(prefix);
+    };
+    if (pins == Pins::with_process) static const Janitor last(remove_pins);
+    janitor_.emplace([this, pins, remove_pins] {
+        remove_namespaces(prefix_);
+        if (pins == Pins::with_lab) remove_pins();
+        remove_tree(directory_);
+    });
+    std::filesystem::create_directory(directory_);
+    // The tables are a namespace's own, and so nobody waits for who changes those of another lab.
+    const auto lock = directory_ + "/xtables.lock";
+    if (!std::ofstream(lock)) throw std::runtime_error("create " + lock);
+    ::setenv("XTABLES_LOCKFILE", lock.c_str(), 1);
+}
+
+Lab::~Lab() = default;
 
 /// A program with lines to read, inside a namespace.
 void Lab::feed(const std::string& netns, const std::vector<std::string>& arguments,

@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,17 +24,39 @@ struct End {
     int host;               ///< 1 to 6: its address on the link
 };
 
+/// A process that outlives this one by the moment it takes to clean up: SIGKILL, a timeout of the
+/// test runner and a normal end are one case.
+class Janitor {
+public:
+    /// @param clean  runs when this is destroyed, or its process has ended
+    explicit Janitor(const std::function<void()>& clean);
+    Janitor(const Janitor&) = delete;
+    Janitor& operator=(const Janitor&) = delete;
+    /// Waits for it.
+    ~Janitor();
+
+private:
+    Fd here_;  ///< closed when we are gone
+    pid_t pid_{-1};
+};
+
+/// How long the pins of a lab stay. To load all programs takes as long as a scan or two.
+enum class Pins {
+    with_lab,      ///< each lab begins without any
+    with_process,  ///< those of its process begin with what the ones before them installed
+};
+
 class Lab {
 public:
     /// Removes the labs of dead processes first.
-    Lab();
+    explicit Lab(Pins pins = Pins::with_lab);
     Lab(const Lab&) = delete;
     Lab& operator=(const Lab&) = delete;
     ~Lab();
 
     /// The namespace's name for `ip netns`: "ksmstPID_r1".
     [[nodiscard]] std::string netns(const std::string& node) const { return prefix_ + node; }
-    /// A directory on the BPF file system for this lab alone (removed with it).
+    /// A directory on the BPF file system for the labs of this process alone.
     [[nodiscard]] const std::string& pin_root() const { return pin_root_; }
     /// A directory for this lab alone (removed with it).
     [[nodiscard]] const std::string& directory() const { return directory_; }
@@ -77,7 +101,6 @@ public:
 private:
     void add(const std::string& node, const std::string& how);
     void make_router(const std::string& node) const;
-    void start_janitor();
     void batch(const std::string& netns, const std::vector<std::string>& lines,
                bool six = false) const;
     void feed(const std::string& netns, const std::vector<std::string>& arguments,
@@ -89,8 +112,7 @@ private:
     std::vector<std::string> nodes_;
     mutable std::string script_;
     unsigned number_;  ///< of the lab: 14 bits of the PID
-    Fd janitor_;       ///< closed when we are gone: the janitor removes everything then
-    pid_t janitor_pid_{-1};
+    std::optional<Janitor> janitor_;
 };
 
 }  // namespace ksms::lab
