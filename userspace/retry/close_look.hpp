@@ -97,7 +97,7 @@ private:
     /// Isolated: the earlier router's probe that is sent in place of this one (see Arrivals).
     std::map<std::uint32_t, std::uint32_t> given_;
     TrailRecorder* recorder_{nullptr};
-    Instant started_, last_sent_;
+    Instant started_, last_sent_, heard_;
     std::set<std::uint32_t> undecided_;  ///< see ProbeEvidence
     CloserEvidence found_;
 };

@@ -16,7 +16,8 @@ constexpr std::size_t kSample = 64;
 constexpr std::size_t kFewOf = 4;
 // For all tries: so many times the timeout.
 constexpr int kSecondLook = 15;
-// A try that nothing was heard of is made again, so often in all.
+// So often in all is tried what nothing was heard of, and what was stopped where a limit is seen to
+// act: others send, too.
 constexpr std::uint8_t kTries = 3;
 // Limits count in jiffies: up to 10 ms each.
 constexpr std::chrono::milliseconds kMargin{12};
@@ -220,15 +221,22 @@ void RateRetry::take() {
         for (auto& other : look.candidates)
             if (other.state == State::stays && by_program(other.probe)) other.state = State::spare;
         queue(look.candidates.size());
+        for (std::size_t at = 0; at < look.candidates.size(); ++at)
+            if (look.candidates[at].state == State::stays) try_once_more(at);
     } else if (drop_at(look.place, candidate.probe).count > drops_before_) {
         // After a pause that was guessed it may be the rate again.
         const auto wait = stopped_by_limit(look.place, candidate.probe);
         candidate.state = wait && wait->guessed ? State::due : State::stays;
-        if (look.turned && candidate.tries < kTries && by_program(candidate.probe))
-            queue_.push_back(*trying_);
+        if (look.turned) try_once_more(*trying_);
     } else if (candidate.tries < kTries) {
         queue_.push_back(*trying_);
     }
+}
+
+/// Last, and not in the time that other places need.
+void RateRetry::try_once_more(std::size_t at) {
+    if (looks_[at_].candidates[at].tries < kTries && monotonic() < *until_ - patience_ / 2)
+        queue_.push_back(at);
 }
 
 std::vector<std::uint32_t> RateRetry::undecided() const {

@@ -81,6 +81,7 @@ private:
     void begin(Look& look);
     void leave_out_the_slow(Look& look);
     void queue(std::size_t most);
+    void try_once_more(std::size_t at);
 
     const Plan& plan_;
     const StoreSlots& slots_;

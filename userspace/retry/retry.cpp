@@ -170,7 +170,7 @@ Status RetryLoop::send_part(std::span<const std::uint32_t> probes, std::uint64_t
     for (const auto probe : probes)
         if (accounts_.sent[probe] < 255) ++accounts_.sent[probe];
     KSMS_TRY(const auto refused, sender_.send(probes, rate_pps, stop));
-    last_sent_ = monotonic();
+    quiet_since_ = monotonic();
     sent_ = sent_before + probes.size() - refused.size();
     for (const auto& [probe, err] : refused) {
         const bool denied = err == EPERM;
@@ -304,12 +304,14 @@ Status RetryLoop::look_again(Turn turn) {
         if (!next) break;
         // Limits on connections count those that our probes have left there.
         quota_.clear();
-        be_quiet_until(last_sent_ + next->quiet);
+        be_quiet_until(quiet_since_ + next->quiet);
         if (stopped()) break;
         KSMS_CHECK(send_part({&next->probe, 1}, 0));
         ++accounts_.tried_again[next->probe];
         const auto until = monotonic() + kFirstRetry;
         while (!look.met_its_end() && monotonic() < until) pause_for(200us);
+        // A loaded machine delivers late: what is limited met the limit now, not when it was sent.
+        quiet_since_ = monotonic();
         const auto& path = plan_.paths[plan_.path_of[next->probe]];
         pause_for(path.hops.back().local ? kLocalSettle : 1ms);
         look.take();

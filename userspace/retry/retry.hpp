@@ -146,7 +146,8 @@ private:
     std::array<std::vector<std::uint32_t>, 2> turns_;  ///< see left_of()
     std::vector<std::uint32_t> pending_;
     SendRecord accounts_;
-    Instant started_, turn_started_, reported_, refreshed_, last_sent_;
+    Instant started_, turn_started_, reported_, refreshed_;
+    Instant quiet_since_;  ///< nothing was sent since, nor was on its way that is known
     std::size_t sent_{0};
     std::size_t without_a_way_{0};  ///< probes that are never sent
     std::size_t unsent_{0};         ///< of this round; not in pending_ yet
