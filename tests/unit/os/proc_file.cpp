@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -39,6 +40,7 @@ public:
         pid_ = ::fork();
         REQUIRE(pid_ >= 0);
         if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             static_cast<void>(ksms::serve_proc_files(socket_.get()));
             ::_exit(1);
         }
@@ -74,7 +76,7 @@ TEST_CASE("proc files: a helper opens the two of a process") {
     const auto stat = open_proc_file_at(helper.path(), self, ProcFile::stat);
     REQUIRE(stat);
     std::array<char, 32> text{};
-    REQUIRE(::read(stat->get(), text.data(), text.size()) > 0);
+    REQUIRE(::read(stat->get(), text.data(), text.size() - 1) > 0);
     CHECK(std::string(text.data()).starts_with(fmt::format("{} (", self)));
     CHECK(::fcntl(stat->get(), F_GETFD) == FD_CLOEXEC);
 
