@@ -67,7 +67,8 @@ TEST_CASE("registry check: in another PID namespace no owner is known to have en
     const Bench bench;
     const Owner owner([&] { value(bench.registry.allocate(Bench::request("outside"))); });
     auto inside = ksmsctl(bench.lab, {"registry", "check", "--repair"});
-    const auto words = {"unshare", "--pid", "--fork", "--mount-proc"};
+    const std::vector<std::string> words{"unshare",      "--pid",         "--fork",
+                                         "--mount-proc", "--propagation", mount_propagation()};
     inside.arguments.insert(inside.arguments.begin(), words.begin(), words.end());
     const auto checked = run(inside);
     INFO(checked.out << checked.err);
