@@ -52,7 +52,7 @@ static __always_inline int ksms_answered_token(const struct ksms_reader *from, _
     if (quotes ? ksms_parse_transport(from, at, sent.start + sent.bytes, &sent) != KSMS_PARSED
                : !ksms_acknowledged(from, transport, &sent))
         return 0;
-    if (!ksms_own(&sent, &probe)) return 0;
+    if (!ksms_own(from, &sent, &probe)) return 0;
     return 1 + (ksms_token_pack(probe.dscp, probe.probe, 0) >> KSMS_ANSWERED_SHIFT);
 }
 

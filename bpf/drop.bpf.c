@@ -44,7 +44,7 @@ int BPF_PROG(ksms_drop, struct sk_buff *skb, void *location, int reason) {
     if (BPF_CORE_READ_BITFIELD(skb, pkt_type) == PACKET_OTHERHOST && !ksms_is_on_bridge(skb))
         return 0;
     if (!ksms_read_skb(skb, &from) || ksms_parse(&from, &packet) != KSMS_PARSED ||
-        !ksms_own(&packet, &probe) || !ksms_is_wanted(ctx, probe.dscp))
+        !ksms_own(&from, &packet, &probe) || !ksms_is_wanted(ctx, probe.dscp))
         return 0;
 
     struct dst_entry *route = ksms_route(skb);

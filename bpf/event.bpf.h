@@ -83,7 +83,7 @@ static __always_inline bool ksms_find_followed(const struct sk_buff *skb, bool r
                                                struct ksms_probe *probe) {
     __u64 buffer = (__u64)skb;
     enum ksms_parsed parsed = readable ? ksms_parse(from, packet) : KSMS_NOT_IP;
-    if (parsed == KSMS_PARSED && ksms_own(packet, probe)) {
+    if (parsed == KSMS_PARSED && ksms_own(from, packet, probe)) {
         struct ksms_followed own = {.dscp = probe->dscp, .probe = probe->probe};
         if (!ksms_is_recorded(probe->dscp)) return false;
         bpf_map_update_elem(&followed, &buffer, &own, BPF_ANY);

@@ -74,7 +74,8 @@ static __always_inline bool ksms_is_echo(const struct ksms_packet *packet,
            !ksms_same_address(packet->source, scan->source);
 }
 
-static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ksms_probe *probe) {
+static __always_inline bool ksms_own(const struct ksms_reader *from,
+                                     const struct ksms_packet *packet, struct ksms_probe *probe) {
     __u32 zero = 0;
     const struct ksms_config *installed = bpf_map_lookup_elem(&config, &zero);
     if (!packet->probe || !installed) return false;
@@ -94,8 +95,8 @@ static __always_inline bool ksms_own(const struct ksms_packet *packet, struct ks
     return ksms_find_service(probe) && packet->protocol == probe->protocol &&
            !ksms_is_echo(packet, probe) &&
            (destination || source || packet->source_port == probe->source_port ||
-            packet->destination_port == probe->port || packet->stamped ||
-            packet->dscp == scan->carried || packet->protocol == IPPROTO_UDP);
+            packet->destination_port == probe->port || packet->dscp == scan->carried ||
+            packet->protocol == IPPROTO_UDP || ksms_is_stamped(from, packet));
 }
 
 /* Not ours, but under the DSCP of a scan and to one of its services. An answer goes to a service

@@ -44,7 +44,7 @@ struct ksms_packet {
     __u8 ttl;
     __u8 flags;         /* KSMS_SEEN_FRAGMENT, KSMS_SEEN_VLAN */
     bool probe;         /* it may be one of ours: it has a token's place */
-    bool stamped;       /* a SYN whose timestamp repeats the token, as ours does */
+    bool sized;         /* a SYN whose header is as long as ours */
     bool answer, reset; /* TCP: RST or SYN-ACK; RST */
     bool error;         /* ICMP; the two below say which */
     __u8 icmp_type, icmp_code;
@@ -127,12 +127,13 @@ static __always_inline __be16 ksms_skip_vlans(const struct ksms_reader *from,
     return type;
 }
 
-static __always_inline bool ksms_is_stamped(const struct ksms_reader *from, __u32 at, __u32 end,
-                                            __u32 token) {
+/* A SYN whose timestamp repeats the token, as ours does. */
+static __always_inline bool ksms_is_stamped(const struct ksms_reader *from,
+                                            const struct ksms_packet *packet) {
     __be32 stamp;
-    return at + KSMS_SYN_STAMP + sizeof stamp <= end &&
-           ksms_load(from, at + KSMS_SYN_STAMP, &stamp, sizeof stamp) &&
-           bpf_ntohl(stamp) == (token | 1);
+    __u32 at = packet->transport + KSMS_SYN_STAMP;
+    return packet->sized && at + sizeof stamp <= packet->start + packet->bytes &&
+           ksms_load(from, at, &stamp, sizeof stamp) && bpf_ntohl(stamp) == (packet->token | 1);
 }
 
 static __always_inline enum ksms_parsed ksms_parse_tcp(const struct ksms_reader *from, __u32 at,
@@ -144,8 +145,7 @@ static __always_inline enum ksms_parsed ksms_parse_tcp(const struct ksms_reader 
     packet->destination_port = bpf_ntohs(tcp.dest);
     packet->token = bpf_ntohl(tcp.seq);
     packet->probe = tcp.syn && !tcp.ack && !tcp.rst && !tcp.fin;
-    packet->stamped = packet->probe && tcp.doff == KSMS_SYN_SIZE / 4 &&
-                      ksms_is_stamped(from, at, end, packet->token);
+    packet->sized = packet->probe && tcp.doff == KSMS_SYN_SIZE / 4;
     packet->answer = tcp.rst || (tcp.syn && tcp.ack);
     packet->reset = tcp.rst;
     packet->transport = at;

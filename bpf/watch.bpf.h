@@ -81,7 +81,7 @@ static __always_inline void ksms_watch(const struct ksms_reader *from, struct ks
         ksms_note_unparsable(at);
         return;
     }
-    bool own = parsed == KSMS_PARSED && ksms_own(packet, &probe);
+    bool own = parsed == KSMS_PARSED && ksms_own(from, packet, &probe);
     if (own && !ksms_complete(from, packet)) {
         ksms_note_unparsable(at);
         return;
