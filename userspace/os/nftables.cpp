@@ -8,9 +8,11 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -22,23 +24,41 @@
 namespace ksms {
 namespace {
 
+/// One of the names, each of which ends with a NUL?
+bool has_name(std::string_view names, const std::string& name) {
+    // With the NUL behind it; the one before it is in front of every name, too much to look at.
+    const std::string_view end(name.c_str(), name.size() + 1);
+    for (auto rest = names; !rest.empty();) {
+        const auto* found =
+            static_cast<const char*>(memmem(rest.data(), rest.size(), end.data(), end.size()));
+        if (found == nullptr) return false;
+        if (found == names.data() || found[-1] == '\0') return true;
+        rest.remove_prefix(static_cast<std::size_t>(found - rest.data()) + 1);
+    }
+    return false;
+}
+
 /// Whether the kernel's own BTF names the function, which a module's does in a file of its own
-/// (Documentation/bpf/btf.rst). Reads the names alone. True if they cannot be read.
-bool is_built_in(std::string_view function) {
+/// (Documentation/bpf/btf.rst). Looks at the names alone. True if they cannot be read.
+bool is_built_in(const std::string& function) {
     const Fd btf(open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
     btf_header head{};
     if (!btf || pread(btf.get(), &head, sizeof head, 0) != sizeof head || head.magic != BTF_MAGIC)
         return true;
+    const std::size_t begin = head.hdr_len + head.str_off, whole = begin + head.str_len;
+    // Linux 6.16 maps it; sysfs reads a page at a time.
+    if (void* all = mmap(nullptr, whole, PROT_READ, MAP_PRIVATE, btf.get(), 0); all != MAP_FAILED) {
+        const Defer unmap([&] { munmap(all, whole); });
+        return has_name({static_cast<const char*>(all) + begin, head.str_len}, function);
+    }
     std::string names(head.str_len, '\0');
     for (std::size_t at = 0; at < names.size();) {
-        const auto place = static_cast<off_t>(head.hdr_len + head.str_off + at);
-        const auto got = pread(btf.get(), names.data() + at, names.size() - at, place);
+        const auto got =
+            pread(btf.get(), names.data() + at, names.size() - at, static_cast<off_t>(begin + at));
         if (got <= 0) return true;
         at += static_cast<std::size_t>(got);
     }
-    std::string name(1, '\0');
-    name.append(function).push_back('\0');
-    return names.find(name) != std::string::npos;
+    return has_name(names, function);
 }
 
 }  // namespace
