@@ -66,9 +66,7 @@ enum {
     KSMS_VLAN_SIZE = 4,
     KSMS_ICMP_HEADER = 8,
     KSMS_TOKEN_END = sizeof(struct udphdr) + 8, /* magic and token */
-    KSMS_SYN_SIZE = 40, /* ours, with options (userspace/probe/probe_packet.cpp) */
-    KSMS_SYN_STAMP = 28,
-    KSMS_FRAGMENT_OFFSET = 0x1fff, /* RFC 791, in units of 8 bytes */
+    KSMS_FRAGMENT_OFFSET = 0x1fff,              /* RFC 791, in units of 8 bytes */
     KSMS_MORE_FRAGMENTS = 0x2000,
     KSMS_FRAGMENT_OFFSET6 = 0xfff8, /* RFC 8200, section 4.5 */
     KSMS_MORE_FRAGMENTS6 = 0x0001,

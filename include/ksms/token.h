@@ -10,7 +10,11 @@
  * sequence number is ours by accident once in 2^32 / probes. TCP: the sequence number. UDP:
  * bytes 4..7 of the payload, behind the magic. */
 #define KSMS_PAYLOAD_MAGIC 0x4b534d53u /* "KSMS", network order on the wire */
-enum { KSMS_PAYLOAD_SIZE = 16 };       /* magic, token, generation, zero: each u32, network order */
+enum {
+    KSMS_PAYLOAD_SIZE = 16, /* magic, token, generation, zero: each u32, network order */
+    KSMS_SYN_SIZE = 40,     /* of a TCP probe's header, its options included */
+    KSMS_SYN_STAMP = 28, /* where its timestamp is: the token with its last bit set; 0 means none */
+};
 
 static inline ksms_u32 ksms_token_pack(ksms_u32 dscp, ksms_u32 probe, ksms_u32 generation) {
     return (dscp & 63u) << 26 | (probe & 0x3ffffu) << 8 | (generation & 0xffu);

@@ -48,6 +48,7 @@ std::size_t build_tcp(const ProbeHeader& header, std::uint16_t port, std::uint32
     static constexpr std::uint8_t options[20] = {2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0,
                                                  0, 0, 0,    0,    0, 0, 1, 3,  3, 7};
     constexpr std::size_t size = 20 + sizeof options;
+    static_assert(size == KSMS_SYN_SIZE);
     std::fill_n(at, size, std::uint8_t{0});
     put16(at, header.source_port);
     put16(at + 2, port);
@@ -56,7 +57,7 @@ std::size_t build_tcp(const ProbeHeader& header, std::uint16_t port, std::uint32
     at[13] = 0x02;  // SYN
     put16(at + 14, 64240);
     std::copy(std::begin(options), std::end(options), at + 20);
-    put32(at + 28, timestamp);
+    put32(at + KSMS_SYN_STAMP, timestamp);
     return size;
 }
 
