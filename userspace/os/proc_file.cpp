@@ -10,7 +10,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
+
+#include "os/fd_message.hpp"
 
 namespace ksms {
 namespace {
@@ -23,58 +26,10 @@ struct Request {
     ProcFile file{ProcFile::net};
 };
 
-/// A message of one value and, perhaps, one descriptor (unix(7), cmsg(3)).
 template <typename Value>
-class Datagram {
-public:
-    Datagram() : header_() {
-        part_ = {&value, sizeof value};
-        header_.msg_iov = &part_;
-        header_.msg_iovlen = 1;
-    }
-    Datagram(const Datagram&) = delete;
-    Datagram& operator=(const Datagram&) = delete;
-
-    ssize_t send(int socket, int fd, int flags) {
-        if (fd >= 0) {
-            header_.msg_control = control_.data();
-            header_.msg_controllen = control_.size();
-            auto* const attached = CMSG_FIRSTHDR(&header_);
-            attached->cmsg_level = SOL_SOCKET;
-            attached->cmsg_type = SCM_RIGHTS;
-            attached->cmsg_len = CMSG_LEN(sizeof fd);
-            std::memcpy(CMSG_DATA(attached), &fd, sizeof fd);
-        }
-        return ::sendmsg(socket, &header_, flags | MSG_NOSIGNAL);
-    }
-
-    /// The kernel closes what there is no room for.
-    ssize_t receive(int socket, Fd& fd) {
-        header_.msg_control = control_.data();
-        header_.msg_controllen = control_.size();
-        const auto got = ::recvmsg(socket, &header_, MSG_CMSG_CLOEXEC);
-        const auto* const attached = got < 0 ? nullptr : CMSG_FIRSTHDR(&header_);
-        if (attached != nullptr && attached->cmsg_level == SOL_SOCKET &&
-            attached->cmsg_type == SCM_RIGHTS && attached->cmsg_len == CMSG_LEN(sizeof(int))) {
-            int received = -1;
-            std::memcpy(&received, CMSG_DATA(attached), sizeof received);
-            fd = Fd(received);
-        }
-        return got;
-    }
-
-    void to(sockaddr_un& address) {
-        header_.msg_name = &address;
-        header_.msg_namelen = sizeof address;
-    }
-
-    Value value{};
-
-private:
-    msghdr header_;
-    iovec part_;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control_{};
-};
+std::span<char> bytes_of(Value& value) {
+    return {reinterpret_cast<char*>(&value), sizeof value};
+}
 
 std::string path_of(std::uint32_t pid, ProcFile file) {
     return fmt::format("/proc/{}/{}", pid, file == ProcFile::net ? "ns/net" : "stat");
@@ -112,36 +67,33 @@ Result<Fd> open_proc_file_at(const std::string& socket, std::uint32_t pid, ProcF
     if (!way) return fail_errno(errno, "make a socket");
     const timeval longest{kLongest / 1000, 0};
     ::setsockopt(way.get(), SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
-    Datagram<Request> request;
-    request.value = {pid, file};
-    request.to(address);
-    if (request.send(way.get(), its.get(), 0) != sizeof request.value)
+    Request request{pid, file};
+    if (send_with_fd(way.get(), bytes_of(request), its.get(), 0, &address) != sizeof request)
         return fail(Code::failed, fmt::format("ask {}: {}", socket, std::strerror(errno)));
     its = Fd();
     pollfd answered{ours.get(), POLLIN, 0};
-    Datagram<std::int32_t> answer;
+    std::int32_t answer = 0;
     Fd fd;
     if (::poll(&answered, 1, kLongest) != 1 ||
-        answer.receive(ours.get(), fd) != sizeof answer.value || (answer.value == 0 && !fd))
+        receive_with_fd(ours.get(), bytes_of(answer), fd, 0) != sizeof answer ||
+        (answer == 0 && !fd))
         return fail(Code::failed, fmt::format("{} does not answer", socket),
                     "systemctl status ksmsd-proc.socket");
-    if (answer.value != 0) return fail_errno(answer.value, "open " + path_of(pid, file));
+    if (answer != 0) return fail_errno(answer, "open " + path_of(pid, file));
     return fd;
 }
 
 Error serve_proc_files(int socket) {
     while (true) {
-        Datagram<Request> request;
+        Request request;
         Fd client;
-        const auto got = request.receive(socket, client);
+        const auto got = receive_with_fd(socket, bytes_of(request), client, 0);
         if (got < 0 && errno != EINTR) return fail_errno(errno, "receive a request").error();
-        const auto [pid, file] = request.value;
-        if (got != sizeof request.value || !client || file > ProcFile::stat) continue;
-        const auto fd = open_here(pid, file);
-        Datagram<std::int32_t> answer;
-        answer.value = fd ? 0 : errno;
+        if (got != sizeof request || !client || request.file > ProcFile::stat) continue;
+        const auto fd = open_here(request.pid, request.file);
+        std::int32_t answer = fd ? 0 : errno;
         // Who has gone, or does not read, has no answer.
-        static_cast<void>(answer.send(client.get(), fd.get(), MSG_DONTWAIT));
+        static_cast<void>(send_with_fd(client.get(), bytes_of(answer), fd.get(), MSG_DONTWAIT));
     }
 }
 
