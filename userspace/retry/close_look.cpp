@@ -22,10 +22,6 @@ constexpr nanoseconds kSentOnSettles = 2ms;
 // A queue of the source's own may keep it for a while.
 constexpr nanoseconds kBegins = 50ms;
 constexpr int kAttempts = 4;
-// For what rate limits have stopped: so many times the timeout. Limits count in jiffies.
-constexpr int kSlowLooks = 15;
-constexpr nanoseconds kLimitMargin = 12ms;
-constexpr int kLimitTries = 3;
 constexpr nanoseconds kFirstPause = 40ms;  // then 120, 360
 
 /// What a person would call another verdict.
@@ -209,16 +205,16 @@ std::optional<LimitWait> CloseLook::stopped_by_limit(std::uint32_t probe) const 
 
 /// What a firewall that limits rates has stopped is sent once more, as slowly as its rules ask for.
 Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
-    const auto patience = kSlowLooks * with_.patience.timeout;
+    const auto patience = kLimitPatience * with_.patience.timeout;
     for (const auto probe : probes) {
         if (with_.stopped()) break;
         const auto wait = stopped_by_limit(probe);
         if (!wait) continue;
         const auto limit = wait->interval;
-        // Others send, too.
-        for (int tries = 0; tries < kLimitTries && stopped_by_limit(probe); ++tries) {
+        bool stopped = true;
+        for (int tries = 0; stopped && tries < kLimitTries; ++tries) {
             // Not since it was sent: a loaded machine delivers late.
-            const auto due = heard_ + limit + limit / 20 + kLimitMargin;
+            const auto due = heard_ + quiet_before(limit);
             if (limit > patience || due > started_ + patience) {
                 if (tries == 0) undecided_.insert(probe);
                 break;
@@ -227,8 +223,9 @@ Status CloseLook::try_below_limits(const std::vector<std::uint32_t>& probes) {
             be_quiet_until(due);
             KSMS_CHECK(send(probe));
             KSMS_CHECK(wait_for(probe, monotonic() + kFirstPause));
+            stopped = stopped_by_limit(probe).has_value();
         }
-        if (wait->guessed && stopped_by_limit(probe)) undecided_.insert(probe);
+        if (wait->guessed && stopped) undecided_.insert(probe);
     }
     return {};
 }

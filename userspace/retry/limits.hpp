@@ -2,6 +2,7 @@
 // The rate limits that a probe meets on its way.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,15 @@ std::optional<LimitWait> limit_at(const Plan& plan, std::uint32_t probe, const S
 /// Of all limits up to that place, or of those that decide later.
 std::optional<LimitWait> limit_up_to(const Plan& plan, std::uint32_t probe, const Service& service,
                                      LimitPlace place, DropKind by);
+
+/// So often in all is tried alone what was stopped where a limit acts: others send, too.
+inline constexpr int kLimitTries = 3;
+/// For all tries: so many times the timeout.
+inline constexpr int kLimitPatience = 15;
+/// How long nothing may have been sent before a try. Limits count in jiffies: up to 10 ms each.
+[[nodiscard]] inline nanoseconds quiet_before(nanoseconds interval) {
+    return interval + interval / 20 + std::chrono::milliseconds(12);
+}
 
 /// Is it one that nobody can read?
 [[nodiscard]] bool is_by_program(DropKind by);

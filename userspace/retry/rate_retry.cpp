@@ -14,13 +14,6 @@ namespace {
 constexpr std::size_t kSample = 64;
 // Where no rule is known that limits anything, but a program may.
 constexpr std::size_t kFewOf = 4;
-// For all tries: so many times the timeout.
-constexpr int kSecondLook = 15;
-// So often in all is tried what nothing was heard of, and what was stopped where a limit is seen to
-// act: others send, too.
-constexpr std::uint8_t kTries = 3;
-// Limits count in jiffies: up to 10 ms each.
-constexpr std::chrono::milliseconds kMargin{12};
 
 }  // namespace
 
@@ -33,7 +26,7 @@ RateRetry::RateRetry(const Plan& plan, const StoreSlots& slots, const ScanStore&
       names_(names),
       sent_(sent),
       turn_(turn),
-      patience_(kSecondLook * timeout) {
+      patience_(kLimitPatience * timeout) {
     looks_.push_back({{LimitPlace::Kind::source}, {}});
     looks_.push_back({{LimitPlace::Kind::segment}, {}});
     for (std::size_t router = 0; router < plan.routers.size(); ++router)
@@ -95,6 +88,10 @@ std::optional<LimitWait> RateRetry::stopped_by_limit(LimitPlace place, std::uint
     return limit_at(plan_, probe, store_.service(probe), place, names_.meaning(drop.reason).kind);
 }
 
+bool RateRetry::stopped_by_program(const LimitPlace& place, std::uint32_t probe) const {
+    return is_by_program(names_.meaning(drop_at(place, probe).reason).kind);
+}
+
 /// Counts up with everything that can end a probe's way.
 std::uint64_t RateRetry::events_of(std::uint32_t probe) const {
     std::uint64_t events = 0;
@@ -124,8 +121,7 @@ bool RateRetry::comes_as_sent(const LimitPlace& place, std::uint32_t probe) cons
 nanoseconds RateRetry::quiet_for(LimitPlace place, std::uint32_t probe, nanoseconds here) const {
     place.as_sent = comes_as_sent(place, probe);
     const auto before = limit_up_to(plan_, probe, store_.service(probe), place, DropKind::firewall);
-    const auto slowest = before ? std::max(before->interval, here) : here;
-    return slowest + slowest / 20 + kMargin;
+    return quiet_before(before ? std::max(before->interval, here) : here);
 }
 
 std::string_view RateRetry::name_of(const LimitPlace& place, std::uint32_t probe) const {
@@ -147,7 +143,7 @@ void RateRetry::leave_out_the_slow(Look& look) {
     warnings_.push_back(fmt::format(
         "{}: its firewall limits rates to one packet in {:.3g} s, too slow to try again what it "
         "stopped; --timeout {:.2f} or longer waits for it",
-        name_of(look.place, slowest->probe), seconds, seconds / kSecondLook + 0.01));
+        name_of(look.place, slowest->probe), seconds, seconds / kLimitPatience + 0.01));
 }
 
 void RateRetry::begin(Look& look) {
@@ -159,7 +155,7 @@ void RateRetry::begin(Look& look) {
         const auto wait = stopped_by_limit(look.place, probe);
         if (!wait) continue;
         look.candidates.push_back({probe, quiet_for(look.place, probe, wait->interval)});
-        by_rule |= !is_by_program(names_.meaning(drop_at(look.place, probe).reason).kind);
+        by_rule |= !stopped_by_program(look.place, probe);
     }
     if (look.candidates.empty()) return;
     leave_out_the_slow(look);
@@ -209,9 +205,6 @@ bool RateRetry::met_its_end() const {
 
 void RateRetry::take() {
     auto& look = looks_[at_];
-    const auto by_program = [&](std::uint32_t probe) {
-        return is_by_program(names_.meaning(drop_at(look.place, probe).reason).kind);
-    };
     auto& candidate = look.candidates[*trying_];
     ++candidate.tries;
     if (passes(look.place, candidate.probe)) {
@@ -219,7 +212,8 @@ void RateRetry::take() {
         if (std::exchange(look.turned, true)) return;
         // How long a program that limits wants to rest was guessed.
         for (auto& other : look.candidates)
-            if (other.state == State::stays && by_program(other.probe)) other.state = State::spare;
+            if (other.state == State::stays && stopped_by_program(look.place, other.probe))
+                other.state = State::spare;
         queue(look.candidates.size());
         for (std::size_t at = 0; at < look.candidates.size(); ++at)
             if (look.candidates[at].state == State::stays) try_once_more(at);
@@ -228,14 +222,14 @@ void RateRetry::take() {
         const auto wait = stopped_by_limit(look.place, candidate.probe);
         candidate.state = wait && wait->guessed ? State::due : State::stays;
         if (look.turned) try_once_more(*trying_);
-    } else if (candidate.tries < kTries) {
+    } else if (candidate.tries < kLimitTries) {
         queue_.push_back(*trying_);
     }
 }
 
 /// Last, and not in the time that other places need.
 void RateRetry::try_once_more(std::size_t at) {
-    if (looks_[at_].candidates[at].tries < kTries && monotonic() < *until_ - patience_ / 2)
+    if (looks_[at_].candidates[at].tries < kLimitTries && monotonic() < *until_ - patience_ / 2)
         queue_.push_back(at);
 }
 

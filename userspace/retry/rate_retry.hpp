@@ -74,6 +74,7 @@ private:
     [[nodiscard]] bool comes_as_sent(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] std::optional<LimitWait> stopped_by_limit(LimitPlace place,
                                                             std::uint32_t probe) const;
+    [[nodiscard]] bool stopped_by_program(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] nanoseconds quiet_for(LimitPlace place, std::uint32_t probe,
                                         nanoseconds here) const;
     [[nodiscard]] std::string_view name_of(const LimitPlace& place, std::uint32_t probe) const;
