@@ -68,7 +68,7 @@ Result<Words> holders(const Objects& objects, const RegistryLimits& limits) {
     KSMS_TRY(const auto waiters, objects.registry.waiters.array());
     for (const auto& waiter : waiters)
         if ((waiter.state & 0xff) != KSMS_WAITER_FREE &&
-            is_alive({ksms_process_word_pid(waiter.process), waiter.process >> 22}))
+            is_owner_alive({ksms_process_word_pid(waiter.process), waiter.process >> 22}))
             users.add(ksms_process_word_pid(waiter.process), "waits for a DSCP");
     std::ranges::move(users.take(), std::back_inserter(words));
     return words;
