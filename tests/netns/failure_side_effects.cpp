@@ -36,6 +36,17 @@ TEST_CASE("failure 10: others reach the same link while a destination without a 
     const auto other = lab.address(4, 4, 3);
     lab.ip("dst",
            {"addr add " + other + "/29 dev eth0", "route add default via " + lab.address(4, 4, 1)});
+    // Creating a clsact can drop a packet of theirs where they paused for 3 ms (docs/design.md,
+    // Taps).
+    const auto add_clsact = [&](const char* node, const char* interface) {
+        lab.in(node, {"tc", "qdisc", "add", "dev", interface, "clsact"});
+    };
+    add_clsact("src", "eth1");
+    add_clsact("dst", "eth0");
+    for (const auto& router : kRouters) {
+        add_clsact(router.c_str(), "eth0");
+        add_clsact(router.c_str(), "eth1");
+    }
     const auto listening = listen_in(lab.netns("dst"), other, "tcp", 80);
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                             "8000-8199", {"--rate", "100"})));
