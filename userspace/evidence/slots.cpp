@@ -29,7 +29,8 @@ public:
             site.egress |= egress;
             return;
         }
-        TapSite site{&network_.netns(netns.number()), {}, {}, ingress, egress};
+        TapSite site{&network_.netns(netns.number()), {}, {}, ingress, egress,
+                     &list == &sites.routers};
         for (const auto& interface : interfaces) {
             site.interfaces.push_back(interface.ifindex);
             site.names.push_back(interface.name);

@@ -175,7 +175,7 @@ private:
     }
 
     bool is_next_hop_silent(std::size_t router) {
-        return context_.taps_before_neighbours && !evidence_.own &&
+        return context_.before_neighbours(router) && !evidence_.own &&
                last_to_see(evidence_) == &evidence_.routers[router] &&
                ask(NetworkQuestion::What::silent, router);
     }
@@ -191,18 +191,18 @@ private:
     }
 
     /// It was seen behind POST_ROUTING, by a trail or by a tap there, and no translation led it.
-    bool passed_all_rules(const RouterEvidence& seen) const {
+    bool passed_all_rules(std::size_t router) const {
+        const auto& seen = evidence_.routers[router];
         if (seen.out.destination_translated) return false;
         return evidence_.own ? seen.out.ifindex != 0
-                             : context_.taps_before_neighbours && seen.out.packets > 0;
+                             : context_.before_neighbours(router) && seen.out.packets > 0;
     }
 
     void gateway_missing(ProbeVerdict::AtRouter& row, const WalkStep& step) {
         note(row, Note::next_hop_missing);
-        const auto& seen = evidence_.routers[step.router];
-        if (context_.assume_next_hop && passed_all_rules(seen)) {
+        if (context_.assume_next_hop && passed_all_rules(step.router)) {
             row.answer.result = Verdict::yes;
-            row.change = change_of(seen);
+            row.change = change_of(evidence_.routers[step.router]);
         } else if (unknown(row, Why::next_hop_missing)) {
             verdict_.iface = egress_name(plan_, path_, step);
         }

@@ -29,9 +29,13 @@ struct JudgeContext {
     bool assume_next_hop{false};  ///< a router that would have sent it there has passed it
     std::vector<bool> source_gateway_missing;  ///< per entry
     std::vector<std::string> broken_routers;   ///< per router: "" or which of its taps is gone
-    /// Its egress taps see a packet before anybody knows the address of its next hop (netfilter).
-    bool taps_before_neighbours{false};
+    /// per router: its egress taps see a packet before anybody knows the address of its next hop
+    /// (netfilter). Empty: none does.
+    std::vector<bool> taps_before_neighbours;
     NetworkAnswers answers;  ///< to ProbeVerdict::open of an earlier judgement
+    [[nodiscard]] bool before_neighbours(std::size_t router) const {
+        return router < taps_before_neighbours.size() && taps_before_neighbours[router];
+    }
     [[nodiscard]] bool cut_short() const { return interrupted || out_of_time; }
 };
 

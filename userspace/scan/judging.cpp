@@ -143,7 +143,9 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     context.interrupted = sent.interrupted;
     context.out_of_time = sent.out_of_time;
     context.accepted_seen = probed.closer.accepted_seen;
-    context.taps_before_neighbours = round.request.tap == TapHooks::netfilter;
+    for (const auto slot : tapped.slots.router_slots)
+        context.taps_before_neighbours.push_back(
+            is_netfilter(tapped.slots.store[slot].taps.egress));
     KSMS_TRY(context.broken_routers, broken_routers(plan, tapped));
 
     const auto source_port = probed.store.header().source_port;

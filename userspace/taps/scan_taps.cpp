@@ -76,7 +76,8 @@ struct ScanTaps::State {
     Result<bool> use_standing(const TapSite& site, std::size_t number, ksms_direction direction,
                               ksms_tap_kind kind);
     Result<bool> foreign_tcx(const TapSite& site, ksms_direction direction) const;
-    Result<bool> needs_tcx(const TapSite& site, Netlink& netlink, ksms_direction direction) const;
+    Result<ksms_tap_kind> kind_for(const TapSite& site, Netlink& netlink,
+                                   ksms_direction direction) const;
     Status attach_links(const TapSite& site, std::size_t number, ksms_direction direction,
                         ksms_tap_kind kind);
     Status attach_link(const TapPlace& place, std::size_t number, std::size_t interface);
@@ -115,13 +116,17 @@ Result<bool> ScanTaps::State::foreign_tcx(const TapSite& site, ksms_direction di
     return foreign;
 }
 
-/// Whether a site needs TCX: a foreign TCX program may end the hook before a filter is reached; an
-/// ingress qdisc excludes clsact; creating a clsact where packets flow would drop some.
-Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
-                                        ksms_direction direction) const {
-    if (objects.program(program_for(KSMS_TAP_TCX, direction)) < 0) return false;
-    KSMS_TRY(const bool foreign, foreign_tcx(site, direction));
-    if (foreign) return true;
+/// A site needs TCX where a foreign TCX program may end the hook before a filter is reached, or an
+/// ingress qdisc excludes clsact. Creating a clsact where packets flow would drop some: there a
+/// router gets netfilter links, which are attached in microseconds, and a host TCX links, which
+/// take a grace period each.
+Result<ksms_tap_kind> ScanTaps::State::kind_for(const TapSite& site, Netlink& netlink,
+                                                ksms_direction direction) const {
+    const bool has_tcx = objects.program(program_for(KSMS_TAP_TCX, direction)) >= 0;
+    if (has_tcx) {
+        KSMS_TRY(const bool foreign, foreign_tcx(site, direction));
+        if (foreign) return KSMS_TAP_TCX;
+    }
     KSMS_TRY(const auto all, qdiscs(netlink));
     const auto has = [&](std::uint32_t ifindex, const char* kind) {
         return std::ranges::any_of(all, [&](const Qdisc& qdisc) {
@@ -130,11 +135,14 @@ Result<bool> ScanTaps::State::needs_tcx(const TapSite& site, Netlink& netlink,
     };
     std::vector<std::uint32_t> without_clsact;
     for (const auto ifindex : site.interfaces) {
-        if (has(ifindex, "ingress")) return true;
+        if (has_tcx && has(ifindex, "ingress")) return KSMS_TAP_TCX;
         if (!has(ifindex, "clsact")) without_clsact.push_back(ifindex);
     }
-    if (without_clsact.empty()) return false;
-    return traffic.flows(site, without_clsact, netlink);
+    const bool has_netfilter = site.is_router && objects.program(netfilter_program(direction)) >= 0;
+    if (without_clsact.empty() || !(has_tcx || has_netfilter)) return KSMS_TAP_CLSACT;
+    KSMS_TRY(const bool flows, traffic.flows(site, without_clsact, netlink));
+    if (!flows) return KSMS_TAP_CLSACT;
+    return has_netfilter ? netfilter_kind(family) : KSMS_TAP_TCX;
 }
 
 Status ScanTaps::State::attach_link(const TapPlace& place, std::size_t number,
@@ -268,16 +276,15 @@ Result<ksms_tap_kind> ScanTaps::State::attach_direction(const TapSite& site, std
         KSMS_TRY(const bool standing, use_standing(site, number, direction, KSMS_TAP_TCX));
         if (standing) return KSMS_TAP_TCX;
     }
-    bool tcx = way == AttachWay::tcx;
+    auto kind = way == AttachWay::tcx ? KSMS_TAP_TCX : KSMS_TAP_CLSACT;
     if (way == AttachWay::automatic) {
-        KSMS_TRY(tcx, needs_tcx(site, netlink, direction));
+        KSMS_TRY(kind, kind_for(site, netlink, direction));
     }
-    if (tcx) {
-        KSMS_CHECK(attach_links(site, number, direction, KSMS_TAP_TCX));
-        return KSMS_TAP_TCX;
-    }
-    KSMS_CHECK(attach_filters(site, number, netlink, direction));
-    return KSMS_TAP_CLSACT;
+    if (is_netfilter(kind)) return attach_router(site, number, direction);
+    auto done = kind == KSMS_TAP_TCX ? attach_links(site, number, direction, kind)
+                                     : attach_filters(site, number, netlink, direction);
+    if (!done) return std::unexpected(done.error());
+    return kind;
 }
 
 ScanTaps::ScanTaps(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -28,9 +28,14 @@ struct TapSite {
     std::vector<std::uint32_t> interfaces;  ///< indices
     std::vector<std::string> names;         ///< of the interfaces, same order
     bool ingress{true}, egress{true};
+    bool is_router{false};  ///< netfilter links may count instead
 };
 
 class Traffic;
+
+constexpr bool is_netfilter(ksms_tap_kind kind) {
+    return kind == KSMS_TAP_NETFILTER_IPV4 || kind == KSMS_TAP_NETFILTER_IPV6;
+}
 
 /// The kinds of taps that count on a site, for scan_routers.
 struct SiteTaps {
@@ -42,9 +47,10 @@ struct SiteTaps {
 class ScanTaps {
 public:
     /// Attaches an ingress and an egress tap to every interface of every site, or uses standing or
-    /// kept TCX taps if they cover all interfaces of the site. Uses clsact unless `way` is tcx, a
-    /// hook has a foreign TCX program, or packets flow where a clsact would have to be created.
-    /// With TapHooks::netfilter a site has one link per direction, for packets of `family`.
+    /// kept TCX taps if they cover all interfaces of the site. Uses clsact unless `way` is tcx or a
+    /// hook has a foreign TCX program. Where packets flow and a clsact would have to be created a
+    /// router gets netfilter links (Linux 6.4), a host TCX links.
+    /// A site with netfilter links has one per direction, for packets of `family`.
     /// Journals each step first. On an error removes what was attached.
     /// @param family  AF_INET or AF_INET6, of the probes
     /// @param traffic  has measured these sites; outlives the taps

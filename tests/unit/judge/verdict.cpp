@@ -160,7 +160,7 @@ TEST_CASE("verdict: out by a tap before neighbours is no way out while nobody an
     const NetworkQuestion question{NetworkQuestion::What::silent, {0, 0, 1, 2, 33, false, {}}};
     JudgeContext context;
     CHECK(!asks(judge(plan, 0, 0, evidence, context), question));
-    context.taps_before_neighbours = true;
+    context.taps_before_neighbours = {true, false};
     CHECK(asks(judge(plan, 0, 0, evidence, context), question));
     context.answers[question] = false;
     CHECK(!asks(judge(plan, 0, 0, evidence, context), question));
