@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // --tap netfilter: one pair of links a router, and the verdicts of tc.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <thread>
+#include <utility>
 
+#include "lab/capture.hpp"
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/leftovers.hpp"
@@ -234,6 +245,70 @@ bool has_links() {
     for (std::string line; std::getline(symbols, line);)
         if (line.ends_with(" bpf_nf_link_attach")) return true;
     return false;
+}
+
+/// Datagrams from r2 to r3, one every 0.2 ms. Before other processes, because a router where
+/// nothing is sent for some milliseconds is not in use.
+class Busy {
+public:
+    explicit Busy(const Lab& lab)
+        : socket_(listen_in(lab.netns("r2"), lab.address(4, 3, 1), "udp", 9)),
+          receiver_(listen_in(lab.netns("r3"), lab.address(4, 3, 2), "udp", 9)) {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(9);
+        ::inet_pton(AF_INET, lab.address(4, 3, 2).c_str(), &to.sin_addr);
+        REQUIRE(::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+        sender_ = std::jthread([this](const std::stop_token& stop) {
+            constexpr timespec pause{0, 200'000};
+            for (; !stop.stop_requested(); ::ppoll(nullptr, 0, &pause, nullptr))
+                sent_ += ::send(socket_.get(), "x", 1, MSG_DONTWAIT) == 1 ? 1 : 0;
+        });
+        const sched_param first{.sched_priority = 1};
+        ::pthread_setschedparam(sender_.native_handle(), SCHED_FIFO, &first);
+        REQUIRE(eventually([this] { return sent_ > 10; }));
+    }
+
+private:
+    ksms::Fd socket_, receiver_;
+    std::atomic<int> sent_{0};
+    std::jthread sender_;
+};
+
+TEST_CASE(
+    "netfilter taps: at a router that carries traffic, unasked, beside clsact at the others") {
+    Lab lab;
+    build_chain(lab);
+    const Busy busy(lab);
+    const auto& services = chain_services();
+    const auto truth = observe_chain(lab, 4, services);
+    // Long enough to look at its taps.
+    Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
+                                            chain_ports() + ",8000-8099", {"--rate", "100"})));
+    const std::set<std::pair<std::string, std::string>> wanted{
+        {lab.netns("r1"), "clsact"},
+        {lab.netns("r2"), has_links() ? "netfilter-ipv4" : "tcx"},
+        {lab.netns("r3"), "clsact"}};
+    CHECK(eventually([&] {
+        std::set<std::pair<std::string, std::string>> found;
+        const auto listed = run(ksmsctl(lab, {"tap", "list", "-j"}));
+        const auto document = nlohmann::json::parse(listed.out);
+        for (const auto& tap : document["taps"])
+            if (const auto router = tap["router"].get<std::string>();
+                router != lab.netns("src") && router != lab.netns("dst"))
+                found.emplace(router, tap["kind"]);
+        return found == wanted;
+    }));
+    const Scan result(lab, child.wait());
+    INFO(result.text());
+    CHECK(result.count("unknown") == 0);
+    for (std::size_t i = 0; i < services.size(); ++i) {
+        const auto& [protocol, port, passes, how] = services[i];
+        INFO(port << "/" << protocol << ": " << how);
+        for (int at = 0; at <= std::min(truth[i], 2); ++at)
+            CHECK(result.verdict(kRouters[static_cast<std::size_t>(at)], protocol, port) ==
+                  (at < truth[i] ? "YES" : "NO"));
+    }
 }
 
 TEST_CASE("netfilter taps: refused where the kernel has no such links, and nowhere else") {
