@@ -16,6 +16,7 @@
 #include "base/nearest.hpp"
 #include "cli/command.hpp"
 #include "cli/complete.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/help.hpp"
 #include "os/descriptor_limit.hpp"
 #include "os/signals.hpp"
@@ -202,11 +203,6 @@ Result<int> dispatch(Line line, const std::atomic<int>& stop) {
                     call.topic.empty() ? "ksmsctl help" : "ksmsctl help " + call.topic);
     KSMS_CHECK(check_words(*call.command, arguments));
     return run_command(*call.command, options, arguments, stop);
-}
-
-int exit_status(const Error& error, int signal) {
-    if (error.err == EPIPE) return 128 + SIGPIPE;
-    return signal != 0 ? 128 + signal : static_cast<int>(error.code);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/progress.hpp"
 #include "explain/explain.hpp"
 #include "os/process.hpp"
@@ -11,15 +12,6 @@
 
 namespace ksms {
 namespace {
-
-/// The exit status of an explain that has a result, like that of scan.
-int status_of(Context& context, const Explanation& result) {
-    if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
-    const auto failure = failure_text(result);
-    if (failure.empty()) return 0;
-    context.console.error({Code::failed, 0, "every verdict is UNKNOWN: " + failure, {}});
-    return static_cast<int>(Code::failed);
-}
 
 Result<int> explain(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto request,
@@ -43,7 +35,7 @@ Result<int> explain(Context& context, const Arguments& arguments) {
         write_explain_json(result, console.pretty(), console.sink());
     else
         console.write(explain_text(result, console.width()));
-    return status_of(context, result);
+    return exit_status(context, result);
 }
 
 }  // namespace

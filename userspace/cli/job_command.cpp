@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/progress.hpp"
 #include "client/client.hpp"
 #include "output/text.hpp"
@@ -168,46 +169,11 @@ Result<json> await_end(const Context& context, const HttpClient& http, const std
     }
 }
 
-Error error_of_job(const json& job) {
-    const auto& error = job["error"];
-    if (!error.is_object())
-        return {Code::failed,
-                0,
-                fmt::format("{} is {}", job.value("id", ""), job.value("state", "")),
-                {}};
-    static constexpr std::array<Code, 6> codes{Code::failed,  Code::usage,     Code::expectation,
-                                               Code::no_dscp, Code::not_found, Code::not_allowed};
-    const auto word = error.value("code", "failed");
-    const auto code = std::ranges::find_if(codes, [&](Code each) { return word == name_of(each); });
-    return {code == codes.end() ? Code::failed : *code, 0, text_of(error["message"]),
-            error["hint"].is_string() ? error["hint"].get<std::string>() : ""};
-}
-
-/// From whichever entry.
-/// @param result  a scan's document, or what one has of an entry or service
-bool answers_one_of(const json& result, const std::set<Verdict>& verdicts) {
-    const auto word = result.value("result", "");
-    if (std::ranges::any_of(verdicts, [&](Verdict each) { return word == name_of(each); }))
-        return true;
-    for (const char* key : {"services", "entries"}) {
-        const auto list = result.find(key);
-        if (list == result.end()) continue;
-        for (const auto& each : *list)
-            if (each.is_object() && answers_one_of(each, verdicts)) return true;
-    }
-    return false;
-}
-
-/// The exit status that `scan` would have.
+/// Prints the result of a job that has ended.
 Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdict>& fail_on) {
     if (!job["result"].is_object()) return std::unexpected(error_of_job(job));
     KSMS_CHECK(print_result(context.console, job));
-    if (job.value("state", "") != "done") {
-        const auto error = error_of_job(job);
-        context.console.error(error);
-        return static_cast<int>(error.code);
-    }
-    return answers_one_of(job["result"], fail_on) ? static_cast<int>(Code::expectation) : 0;
+    return exit_status(context, job, fail_on);
 }
 
 Result<int> submit(Context& context, const Arguments& arguments) {

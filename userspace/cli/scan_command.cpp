@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/progress.hpp"
 #include "os/process.hpp"
 #include "output/json.hpp"
@@ -42,28 +43,6 @@ void print(Console& console, Report& report) {
     console.write(scan_text(view_of(report), console.text_style()));
 }
 
-/// From whichever entry.
-bool has_one_of(const Report& report, const std::set<Verdict>& verdicts) {
-    const auto any = [&](const std::vector<ServiceReport>& services) {
-        return std::ranges::any_of(
-            services, [&](const auto& service) { return verdicts.contains(service.result); });
-    };
-    return any(report.services) || std::ranges::any_of(report.by_entry, [&](const auto& entry) {
-               return any(entry.services);
-           });
-}
-
-/// The exit status of a scan that has a report.
-int status_of(Context& context, const Report& report, const std::set<Verdict>& fail_on) {
-    if (const int signal = context.stop.load(); signal != 0) return 128 + signal;
-    if (report.all_unknown()) {
-        context.console.error(
-            {Code::failed, 0, "every verdict is UNKNOWN: " + failure_text(report), {}});
-        return static_cast<int>(Code::failed);
-    }
-    return has_one_of(report, fail_on) ? static_cast<int>(Code::expectation) : 0;
-}
-
 Result<int> scan(Context& context, const Arguments& arguments) {
     KSMS_TRY(const auto asked,
              make_scan_request(in_scan, arguments, context.config.limits, context.environment));
@@ -77,7 +56,7 @@ Result<int> scan(Context& context, const Arguments& arguments) {
     context.console.end_progress();
     for (const auto& warning : report.warnings) context.console.warn(warning);
     print(context.console, report);
-    return status_of(context, report, asked.fail_on);
+    return exit_status(context, report, asked.fail_on);
 }
 
 }  // namespace

@@ -34,9 +34,9 @@ constexpr nanoseconds kRefreshEvery = 10s;  // below the shortest base_reachable
 }  // namespace
 
 RetryLoop::RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store,
-                     Sender& sender, Resolver& resolver, KernelNames& names, ConntrackQuota& quota,
-                     Patience patience, RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far,
-                     PolicyLook& policies)
+                     Sender& sender, Resolver& resolver, KernelNames& names,
+                     ConntrackCleaner& quota, Patience patience, RetryHooks hooks,
+                     LeaseKeeper& lease, SoFar& so_far, PolicyLook& policies)
     : plan_(plan),
       slots_(slots),
       store_(store),

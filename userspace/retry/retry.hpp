@@ -21,7 +21,7 @@
 #include "probe/neighbour_resolver.hpp"
 #include "probe/sender.hpp"
 #include "registry/lease_keeper.hpp"
-#include "retry/conntrack_quota.hpp"
+#include "retry/conntrack_cleaner.hpp"
 #include "retry/policy_look.hpp"
 #include "retry/progress.hpp"
 
@@ -72,7 +72,7 @@ struct SendRecord {
 class RetryLoop {
 public:
     RetryLoop(const Plan& plan, const StoreSlots& slots, const ScanStore& store, Sender& sender,
-              Resolver& resolver, KernelNames& names, ConntrackQuota& quota, Patience patience,
+              Resolver& resolver, KernelNames& names, ConntrackCleaner& quota, Patience patience,
               RetryHooks hooks, LeaseKeeper& lease, SoFar& so_far, PolicyLook& policies);
     /// Nothing: all are over.
     [[nodiscard]] std::optional<Turn> next_turn() const;
@@ -135,7 +135,7 @@ private:
     Sender& sender_;
     Resolver& resolver_;
     KernelNames& names_;
-    ConntrackQuota& quota_;
+    ConntrackCleaner& quota_;
     Patience patience_;
     RetryHooks hooks_;
     LeaseKeeper& lease_;

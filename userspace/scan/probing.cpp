@@ -8,7 +8,7 @@
 #include "probe/injector.hpp"
 #include "probe/prober.hpp"
 #include "registry/lease_keeper.hpp"
-#include "retry/conntrack_quota.hpp"
+#include "retry/conntrack_cleaner.hpp"
 #include "retry/policy_look.hpp"
 #include "scan/judge_context.hpp"
 #include "scan/stages.hpp"
@@ -56,7 +56,7 @@ struct Looks {
     const std::vector<NeighbourState>& neighbours;
     Sender& sender;
     const ScanStore& store;
-    ConntrackQuota& quota;
+    ConntrackCleaner& quota;
     LeaseKeeper& keeper;
 };
 
@@ -106,8 +106,8 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
                               static_cast<std::uint32_t>(plan.entries.size()), tapped.slots.store));
     if (round.hooks.armed) KSMS_CHECK(round.hooks.armed({plan, *network, sender->header()}));
     LeaseKeeper keeper(round.registry, lease.lease());
-    auto quota = ConntrackQuota::of(plan, *network, tapped.slots, store,
-                                    round.objects.config.values()[0].active_scans);
+    auto quota = ConntrackCleaner::of(plan, *network, tapped.slots, store,
+                                      round.objects.config.values()[0].active_scans);
     SoFar so_far(plan, services, Collector(plan, tapped.slots, store, names),
                  context_beforehand(plan, resolver.states(), planned.carried,
                                     static_cast<bool>(tapped.drops)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Room in the connection tracking of every namespace on the way: how many probes may be sent, and
-// our own entries taken away again.
+// Takes our own entries out of the connection tracking of every namespace on the way, and says how
+// many probes may be sent before.
 #pragma once
 
 #include <bitset>
@@ -19,13 +19,13 @@
 
 namespace ksms {
 
-class ConntrackQuota {
+class ConntrackCleaner {
 public:
     /// Everything is outlived by its arguments. Without connection tracking in the kernel there is
     /// nothing to look at.
     /// @param active  bit n: a scan runs under DSCP n; they share what is free
-    static ConntrackQuota of(const Plan& plan, const Network& network, const StoreSlots& sites,
-                             const ScanStore& store, const std::uint64_t& active);
+    static ConntrackCleaner of(const Plan& plan, const Network& network, const StoreSlots& sites,
+                               const ScanStore& store, const std::uint64_t& active);
 
     /// How many probes may be sent now so that every namespace keeps at least half of what is free:
     /// it is looked at anew. SIZE_MAX where nothing is tracked.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "retry/conntrack_quota.hpp"
+#include "retry/conntrack_cleaner.hpp"
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -18,9 +18,10 @@ constexpr std::size_t kAllPorts = 65535;  // but 0, which nobody uses
 
 }  // namespace
 
-ConntrackQuota ConntrackQuota::of(const Plan& plan, const Network& network, const StoreSlots& sites,
-                                  const ScanStore& store, const std::uint64_t& active) {
-    ConntrackQuota quota;
+ConntrackCleaner ConntrackCleaner::of(const Plan& plan, const Network& network,
+                                      const StoreSlots& sites, const ScanStore& store,
+                                      const std::uint64_t& active) {
+    ConntrackCleaner quota;
     quota.store_ = &store;
     quota.active_ = &active;
     if (!Conntrack::loaded()) return quota;
@@ -38,7 +39,7 @@ ConntrackQuota ConntrackQuota::of(const Plan& plan, const Network& network, cons
     return quota;
 }
 
-void ConntrackQuota::add(const Netns& netns, std::size_t slot) {
+void ConntrackCleaner::add(const Netns& netns, std::size_t slot) {
     if (std::ranges::find(places_, slot, &Place::slot) != places_.end()) return;
     auto conntrack = Conntrack::open(netns);
     const auto table =
@@ -50,7 +51,7 @@ void ConntrackQuota::add(const Netns& netns, std::size_t slot) {
                                         netns.name(), table.error().text()));
 }
 
-std::size_t ConntrackQuota::allowance() {
+std::size_t ConntrackCleaner::allowance() {
     std::size_t least = SIZE_MAX;
     const auto scans = static_cast<std::size_t>(std::max(1, std::popcount(*active_)));
     for (auto& place : places_) {
@@ -64,7 +65,7 @@ std::size_t ConntrackQuota::allowance() {
     return least;
 }
 
-Flow ConntrackQuota::flow_of(std::uint32_t probe) const {
+Flow ConntrackCleaner::flow_of(std::uint32_t probe) const {
     const auto& header = store_->header();
     const auto& service = store_->service(probe);
     return {header.source, header.destination, service.protocol, store_->source_port(probe),
@@ -73,7 +74,7 @@ Flow ConntrackQuota::flow_of(std::uint32_t probe) const {
 
 /// A NAT on the way makes it another flow for the routers behind: as the tap saw it come in, so it
 /// is tracked.
-Status ConntrackQuota::clear(Place& place) {
+Status ConntrackCleaner::clear(Place& place) {
     KSMS_TRY(const auto table, place.conntrack.table());
     if (table.entries == 0) return {};
     std::vector<Flow> flows;
@@ -110,8 +111,8 @@ Status ConntrackQuota::clear(Place& place) {
 }
 
 /// Flows that differ in the destination port alone.
-Status ConntrackQuota::clear_like(Place& place, const Flow& like,
-                                  const std::bitset<1 << 16>& ports) {
+Status ConntrackCleaner::clear_like(Place& place, const Flow& like,
+                                    const std::bitset<1 << 16>& ports) {
     if (ports.none()) return {};
     if (ports.count() >= kAllPorts) {
         KSMS_TRY(const bool done, place.conntrack.remove_all_like(like));
@@ -122,7 +123,7 @@ Status ConntrackQuota::clear_like(Place& place, const Flow& like,
     return {};
 }
 
-void ConntrackQuota::clear() {
+void ConntrackCleaner::clear() {
     for (auto& place : places_) {
         const auto done = clear(place);
         if (done) continue;
