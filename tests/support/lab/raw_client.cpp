@@ -65,6 +65,13 @@ std::string RawClient::hear(milliseconds within) {
     return text;
 }
 
+std::string RawClient::begin(milliseconds within) {
+    std::array<char, 16> buffer{};
+    if (!ready(socket_.get(), POLLIN, Clock::now() + within)) return {};
+    const auto got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(0, got))};
+}
+
 bool RawClient::is_closed() {
     std::array<char, 65536> buffer{};
     while (true) {

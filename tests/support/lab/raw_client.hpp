@@ -21,6 +21,8 @@ public:
     std::size_t say(std::string_view text, milliseconds within = milliseconds{10'000});
     /// What comes until the other side closes, or this time is over.
     std::string hear(milliseconds within = milliseconds{10'000});
+    /// The first bytes, enough for http_status(); the rest stays unread.
+    std::string begin(milliseconds within = milliseconds{10'000});
     /// The other side has closed; what came before is thrown away.
     [[nodiscard]] bool is_closed();
 
