@@ -77,9 +77,15 @@ Status RawMap::update_batch(const void* keys, const void* values, std::size_t co
 }
 
 Status RawMap::erase_batch(const void* keys, std::size_t count) const {
-    // BPF_MAP_DELETE_BATCH would stop at a missing key. The keys are few.
     const auto* key = static_cast<const char*>(keys);
-    for (std::size_t i = 0; i < count; ++i) KSMS_CHECK(erase(key + i * key_size_));
+    for (std::size_t done = 0; done < count;) {
+        auto part = static_cast<std::uint32_t>(std::min<std::size_t>(count - done, kBatch));
+        const int failed = bpf_map_delete_batch(fd(), key + done * key_size_, &part, nullptr);
+        if (failed != 0 && errno != ENOENT)
+            return fail_errno(errno, "delete entries of the map " + name_);
+        // It stops at a missing key.
+        done += part + (failed != 0 ? 1u : 0u);
+    }
     return {};
 }
 

@@ -36,7 +36,7 @@ public:
     Result<bool> erase(const void* key) const;
     /// BPF_MAP_UPDATE_BATCH; falls back to single updates.
     Status update_batch(const void* keys, const void* values, std::size_t count) const;
-    /// Ignores missing keys.
+    /// BPF_MAP_DELETE_BATCH of a hash (Linux 5.6). Ignores missing keys.
     Status erase_batch(const void* keys, std::size_t count) const;
     /// Calls `each` once for every pair of a hash, in any order (BPF_MAP_LOOKUP_BATCH, Linux 5.6).
     /// `each` may delete entries. Entries that other processes change meanwhile may be missing or

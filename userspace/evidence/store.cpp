@@ -28,7 +28,32 @@ ksms_scan describe(const ProbeHeader& header, std::uint32_t services, std::uint3
     return scan;
 }
 
+/// A pass over the hashes costs as much as this many probes looked up.
+constexpr std::uint32_t kFewProbes = 40;
+
+template <typename K, typename V>
+Status read_of(const Map<K, V>& map, std::uint8_t dscp, StoreTable<K, V>& into) {
+    return map.for_each([&](const K& key, const V& value) {
+        if (key.dscp == dscp) into.insert_or_assign(key, value);
+    });
+}
+
+template <typename K, typename V>
+V value_in(const StoreTable<K, V>& table, const K& key) {
+    const auto found = table.find(key);
+    return found == table.end() ? V{} : found->second;
+}
+
 }  // namespace
+
+ScanStore::Frozen ScanStore::freeze() const {
+    if (dense_ || moment_ || probes_ < kFewProbes) return {};
+    auto moment = std::make_unique<StoreMoment>();
+    if (!read_of(objects_->counters, header_.dscp, moment->counters)) return {};
+    if (!read_of(objects_->drops, header_.dscp, moment->drops)) return {};
+    moment_ = std::move(moment);
+    return Frozen(this);
+}
 
 Result<ScanStore> ScanStore::begin(const Objects& objects, Guard& guard, const ProbeHeader& header,
                                    const std::vector<Service>& services, std::uint32_t entries,
@@ -107,15 +132,18 @@ ksms_counter ScanStore::counter(std::size_t slot, ksms_direction direction,
                                 std::uint32_t probe) const {
     if (dense_)
         return dense_->counters.values()[(slot * KSMS_DIRECTIONS + direction) * probes_ + probe];
-    const auto found = objects_->counters.lookup(key(slot, direction, probe));
+    const auto at = key(slot, direction, probe);
+    if (moment_) return value_in(moment_->counters, at);
+    const auto found = objects_->counters.lookup(at);
     return found && *found ? **found : ksms_counter{};
 }
 
 ksms_drop ScanStore::drop(std::size_t slot, std::uint32_t probe) const {
     if (dense_) return dense_->drops.values()[slot * probes_ + probe];
-    const auto at = key(slot, KSMS_INGRESS, probe);
-    const auto found =
-        objects_->drops.lookup({at.dscp, at.protocol, at.port, at.router, at.entry, 0});
+    const auto of = key(slot, KSMS_INGRESS, probe);
+    const ksms_drop_key at{of.dscp, of.protocol, of.port, of.router, of.entry, 0};
+    if (moment_) return value_in(moment_->drops, at);
+    const auto found = objects_->drops.lookup(at);
     return found && *found ? **found : ksms_drop{};
 }
 

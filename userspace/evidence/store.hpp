@@ -5,10 +5,16 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "base/service.hpp"
 #include "bpf/objects.hpp"
 #include "guard/guard.hpp"
@@ -24,14 +30,51 @@ struct StoreSite {
     SiteTaps taps{};         ///< both NONE: only its drops matter
 };
 
+/// Keys of the hashes, which have no bytes between their members.
+template <typename K>
+struct StoreKey {
+    std::size_t operator()(const K& key) const {
+        return fnv1a({reinterpret_cast<const char*>(&key), sizeof key});
+    }
+    bool operator()(const K& one, const K& other) const {
+        return std::memcmp(&one, &other, sizeof one) == 0;
+    }
+};
+template <typename K, typename V>
+using StoreTable = std::unordered_map<K, V, StoreKey<K>, StoreKey<K>>;
+
+/// What the hashes have of a scan at one moment.
+struct StoreMoment {
+    StoreTable<ksms_counter_key, ksms_counter> counters;
+    StoreTable<ksms_drop_key, ksms_drop> drops;
+};
+
 class ScanStore {
 public:
+    /// As long as it lives counter() and drop() answer with what was counted when it was made.
+    class [[nodiscard]] Frozen {
+    public:
+        Frozen() = default;
+        explicit Frozen(const ScanStore* store) : store_(store) {}
+        Frozen(Frozen&& other) noexcept : store_(std::exchange(other.store_, nullptr)) {}
+        Frozen& operator=(Frozen&&) = delete;
+        ~Frozen() {
+            if (store_ != nullptr) store_->moment_.reset();
+        }
+
+    private:
+        const ScanStore* store_{nullptr};
+    };
     /// Installs the services, the routers and the slot of the scan; from here on the taps count for
     /// it. `header` must be complete (source port included).
     static Result<ScanStore> begin(const Objects& objects, Guard& guard, const ProbeHeader& header,
                                    const std::vector<Service>& services, std::uint32_t entries,
                                    const std::vector<StoreSite>& sites);
 
+    /// Reads the hashes as a whole, which is one system call and not one for each counter. For who
+    /// looks at many probes and sends none meanwhile; no other thread may read. Of a few probes, or
+    /// where the hashes cannot be read so, and of big scans, nothing is frozen.
+    Frozen freeze() const;
     /// What a tap of this site counted of a probe so far; all zero if nothing.
     [[nodiscard]] ksms_counter counter(std::size_t slot, ksms_direction direction,
                                        std::uint32_t probe) const;
@@ -63,6 +106,7 @@ private:
     std::uint32_t probes_{0};
     ProbeHeader header_;
     std::optional<DenseStore> dense_;
+    mutable std::unique_ptr<StoreMoment> moment_;  ///< as long as it is frozen
 };
 
 }  // namespace ksms

@@ -179,19 +179,26 @@ void RateRetry::queue(std::size_t most) {
     std::ranges::stable_sort(queue_, {}, [&](std::size_t at) { return candidates[at].quiet; });
 }
 
-std::optional<RateRetry::Try> RateRetry::next() {
+/// Goes on to the next place that has any in its queue.
+bool RateRetry::find_queued() {
+    // Nothing is sent between a place without candidates and the next one.
+    const auto frozen = begun_ ? ScanStore::Frozen() : store_.freeze();
     for (; at_ < looks_.size(); ++at_, begun_ = false) {
         if (!begun_) begin(looks_[at_]);
-        if (queue_.empty()) continue;
-        trying_ = queue_.front();
-        const auto& [probe, quiet, tries, state] = looks_[at_].candidates[*trying_];
-        if (monotonic() + quiet > *until_) return std::nullopt;
-        queue_.pop_front();
-        drops_before_ = drop_at(looks_[at_].place, probe).count;
-        events_before_ = events_of(probe);
-        return Try{probe, quiet};
+        if (!queue_.empty()) return true;
     }
-    return std::nullopt;
+    return false;
+}
+
+std::optional<RateRetry::Try> RateRetry::next() {
+    if (!find_queued()) return std::nullopt;
+    trying_ = queue_.front();
+    const auto& [probe, quiet, tries, state] = looks_[at_].candidates[*trying_];
+    if (monotonic() + quiet > *until_) return std::nullopt;
+    queue_.pop_front();
+    drops_before_ = drop_at(looks_[at_].place, probe).count;
+    events_before_ = events_of(probe);
+    return Try{probe, quiet};
 }
 
 void RateRetry::give_up() {

@@ -80,6 +80,7 @@ private:
     [[nodiscard]] std::string_view name_of(const LimitPlace& place, std::uint32_t probe) const;
     [[nodiscard]] std::uint64_t events_of(std::uint32_t probe) const;
     void begin(Look& look);
+    bool find_queued();
     void leave_out_the_slow(Look& look);
     void queue(std::size_t most);
     void try_once_more(std::size_t at);
