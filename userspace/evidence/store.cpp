@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "base/beside.hpp"
 
 namespace ksms {
 namespace {
@@ -55,9 +58,30 @@ ScanStore::Frozen ScanStore::freeze() const {
     return Frozen(this);
 }
 
-Result<ScanStore> ScanStore::begin(const Objects& objects, Guard& guard, const ProbeHeader& header,
-                                   const std::vector<Service>& services, std::uint32_t entries,
-                                   const std::vector<StoreSite>& sites) {
+Result<ScanArrays> ScanArrays::begin(const Objects& objects, Guard& guard, std::uint8_t dscp,
+                                     std::uint32_t generation, std::uint32_t services,
+                                     std::uint32_t probes, std::uint32_t sites) {
+    KSMS_CHECK(guard.will(did_scan(dscp, generation)));
+    // What a scan that was killed left under this DSCP must not count for us.
+    KSMS_TRY(const auto before, objects.scans.lookup(dscp));
+    KSMS_CHECK(clear_scan(objects, dscp, before ? before->generation : 0));
+    ScanArrays arrays;
+    if (std::uint64_t{probes} * sites * KSMS_DIRECTIONS > KSMS_HASH_LIMIT)
+        arrays.making_ = beside([&objects, dscp, services, probes, sites] {
+            return DenseStore::create(objects, dscp, services, probes, sites);
+        });
+    return arrays;
+}
+
+Result<std::optional<DenseStore>> ScanArrays::take() {
+    if (!making_.valid()) return std::nullopt;
+    KSMS_TRY(auto made, making_.get());
+    return std::optional(std::move(made));
+}
+
+Result<ScanStore> ScanStore::begin(const Objects& objects, ScanArrays arrays,
+                                   const ProbeHeader& header, const std::vector<Service>& services,
+                                   std::uint32_t entries, const std::vector<StoreSite>& sites) {
     ScanStore store;
     store.objects_ = &objects;
     store.services_ = &services;
@@ -66,17 +90,7 @@ Result<ScanStore> ScanStore::begin(const Objects& objects, Guard& guard, const P
     store.header_ = header;
     const auto slots = static_cast<std::uint32_t>(sites.size());
     const auto count = static_cast<std::uint32_t>(services.size());
-
-    KSMS_CHECK(guard.will(did_scan(header.dscp, header.generation)));
-    // What a scan that was killed left under this DSCP must not count for us.
-    KSMS_TRY(const auto before, objects.scans.lookup(header.dscp));
-    KSMS_CHECK(clear_scan(objects, header.dscp, before ? before->generation : 0));
-    const bool dense =
-        static_cast<std::uint64_t>(store.probes_) * slots * KSMS_DIRECTIONS > KSMS_HASH_LIMIT;
-    if (dense) {
-        KSMS_TRY(store.dense_,
-                 DenseStore::create(objects, header.dscp, count, store.probes_, slots));
-    }
+    KSMS_TRY(store.dense_, arrays.take());
     KSMS_CHECK(store.install_services());
     for (std::size_t slot = 0; slot < sites.size(); ++slot) {
         const ksms_scan_router_key key{sites[slot].netns, header.dscp};
@@ -85,9 +99,9 @@ Result<ScanStore> ScanStore::begin(const Objects& objects, Guard& guard, const P
                                      static_cast<std::uint8_t>(sites[slot].taps.egress), 0};
         KSMS_CHECK(objects.scan_routers.update(key, value));
     }
-    KSMS_CHECK(begin_scan(
-        objects, header.dscp,
-        describe(header, count, store.probes_, slots, dense ? KSMS_STORE_DENSE : KSMS_STORE_HASH)));
+    KSMS_CHECK(begin_scan(objects, header.dscp,
+                          describe(header, count, store.probes_, slots,
+                                   store.dense_ ? KSMS_STORE_DENSE : KSMS_STORE_HASH)));
     return store;
 }
 

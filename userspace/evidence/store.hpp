@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -49,6 +50,23 @@ struct StoreMoment {
     StoreTable<ksms_drop_key, ksms_drop> drops;
 };
 
+/// The arrays of a big scan. To enter one for the taps takes an RCU grace period, about 12 ms:
+/// begun before they are needed.
+class ScanArrays {
+public:
+    /// Clears what a killed scan left under the DSCP.
+    /// @param probes  services x entries
+    /// @param sites  namespaces that count
+    static Result<ScanArrays> begin(const Objects& objects, Guard& guard, std::uint8_t dscp,
+                                    std::uint32_t generation, std::uint32_t services,
+                                    std::uint32_t probes, std::uint32_t sites);
+    /// Waits for them. Nothing where the scan is small and uses the hashes.
+    Result<std::optional<DenseStore>> take();
+
+private:
+    std::future<Result<DenseStore>> making_;  ///< invalid: there are none
+};
+
 class ScanStore {
 public:
     /// As long as it lives counter() and drop() answer with what was counted when it was made.
@@ -67,9 +85,10 @@ public:
     };
     /// Installs the services, the routers and the slot of the scan; from here on the taps count for
     /// it. `header` must be complete (source port included).
-    static Result<ScanStore> begin(const Objects& objects, Guard& guard, const ProbeHeader& header,
-                                   const std::vector<Service>& services, std::uint32_t entries,
-                                   const std::vector<StoreSite>& sites);
+    /// @param arrays  begun for as many services, entries and sites
+    static Result<ScanStore> begin(const Objects& objects, ScanArrays arrays,
+                                   const ProbeHeader& header, const std::vector<Service>& services,
+                                   std::uint32_t entries, const std::vector<StoreSite>& sites);
 
     /// Reads the hashes as a whole, which is one system call and not one for each counter. For who
     /// looks at many probes and sends none meanwhile; no other thread may read. Of a few probes, or

@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
 #include <iterator>
 #include <optional>
+#include <utility>
 
+#include "base/beside.hpp"
 #include "base/generation.hpp"
 #include "bpf/attach.hpp"
 
@@ -119,12 +122,18 @@ Status Undoer::in_place(const ksms_journal_entry& entry,
 std::vector<Outcome> Undoer::undo(std::span<const JournalItem> items) {
     std::vector<Outcome> outcomes;
     std::vector<JournalItem> taps;
+    // The arrays of a scan take a grace period, in which the others are undone.
+    std::vector<std::pair<JournalItem, std::future<Status>>> scans;
+    for (const auto& item : items)
+        if (item.entry.kind == KSMS_DID_SCAN)
+            scans.emplace_back(item, beside([this, item] { return undo_one(item); }));
     for (const auto& item : items) {
         if (item.entry.kind == KSMS_DID_TAP)
             taps.push_back(item);
-        else
+        else if (item.entry.kind != KSMS_DID_SCAN)
             outcomes.push_back({item, undo_one(item)});
     }
+    for (auto& [item, done] : scans) outcomes.push_back({item, done.get()});
     std::ranges::move(undo_taps(taps), std::back_inserter(outcomes));
     return outcomes;
 }

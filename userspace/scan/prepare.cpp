@@ -85,6 +85,16 @@ Result<ScanLease> lease_for(const Round& round, const Plan& plan) {
     return ScanLease::take(round.registry, round.guard, round.request, round.hooks, avoid, wait);
 }
 
+Result<ScanArrays> begin_arrays(const Round& round, const Planned& planned,
+                                const ScanLease& lease) {
+    const auto& plan = planned.plan;
+    const auto sites = StoreSlots::of(plan, *planned.network).store.size();
+    return ScanArrays::begin(round.objects, round.guard, lease.dscp(), lease.generation(),
+                             static_cast<std::uint32_t>(round.request.services.size()),
+                             static_cast<std::uint32_t>(plan.path_of.size()),
+                             static_cast<std::uint32_t>(sites));
+}
+
 Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint8_t dscp) {
     round.tell("attach", planned.plan.path_of.size());
     const auto& request = round.request;

@@ -94,7 +94,7 @@ Result<CloserEvidence> send_all(const Looks& with, RetryLoop& loop) {
 }  // namespace
 
 Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
-                              const Tapped& tapped, KernelNames& names) {
+                              ScanArrays arrays, const Tapped& tapped, KernelNames& names) {
     const auto& network = planned.network;
     const auto& plan = planned.plan;
     const auto& services = round.request.services;
@@ -102,7 +102,7 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
     round.tell("probe", plan.path_of.size());
     KSMS_TRY(auto sender, open_sender(round, planned, header_of(round, lease, planned.carried)));
     KSMS_TRY(auto store,
-             ScanStore::begin(round.objects, round.guard, sender->header(), services,
+             ScanStore::begin(round.objects, std::move(arrays), sender->header(), services,
                               static_cast<std::uint32_t>(plan.entries.size()), tapped.slots.store));
     if (round.hooks.armed) KSMS_CHECK(round.hooks.armed({plan, *network, sender->header()}));
     LeaseKeeper keeper(round.registry, lease.lease());

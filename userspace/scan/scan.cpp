@@ -20,10 +20,12 @@ Result<Judged> scan_under(const Round& round, Planned planned, const ScanLease& 
     KSMS_TRY(const auto plan, plan_for_dscp(round, std::move(planned), lease.dscp()));
     if (round.hooks.planned) KSMS_CHECK(round.hooks.planned(plan.plan, *plan.network));
     const auto planned_at = monotonic();
+    KSMS_TRY(auto arrays, begin_arrays(round, plan, lease));
     KSMS_TRY(const auto tapped, attach_taps(round, plan, lease.dscp()));
     const auto attached_at = monotonic();
     KernelNames names(round.objects);
-    KSMS_TRY(const auto probed, probe_services(round, plan, lease, tapped, names));
+    KSMS_TRY(const auto probed,
+             probe_services(round, plan, lease, std::move(arrays), tapped, names));
     const auto settled_at = monotonic();
     KSMS_TRY(auto judged, judge_probes(round, plan, lease, tapped, probed, names));
     const auto sent_at = probed.sent.all_sent;

@@ -63,6 +63,9 @@ Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t 
 
 Result<ScanLease> lease_for(const Round& round, const Plan& plan);
 
+/// Begins the arrays for what will be counted, which are made while taps are attached.
+Result<ScanArrays> begin_arrays(const Round& round, const Planned& planned, const ScanLease& lease);
+
 /// Gone, it lets its links go; filters are the guard's to undo.
 struct Tapped {
     StoreSlots slots;
@@ -80,7 +83,7 @@ struct Probed {
     CloserEvidence closer;  ///< of probes whose counters prove nothing
 };
 Result<Probed> probe_services(const Round& round, const Planned& planned, const ScanLease& lease,
-                              const Tapped& tapped, KernelNames& names);
+                              ScanArrays arrays, const Tapped& tapped, KernelNames& names);
 
 struct Judged {
     Report report;
