@@ -29,7 +29,7 @@ constexpr std::size_t kBatch = 64;
 constexpr int kSendBuffer = 4 << 20;
 constexpr int kPortAttempts = 64;
 constexpr std::chrono::milliseconds kFullPatience{1000};  // not one packet is taken
-constexpr std::size_t kManyProbes = 4096;
+constexpr std::size_t kManyProbes = 512;
 constexpr std::size_t kMostSenders = 4;
 
 struct SocketAddress {
