@@ -43,6 +43,7 @@ public:
             KSMS_TRY(auto* netlink, socket(node));
             Interfaces found;
             KSMS_TRY(found.links, links(*netlink));
+            found.read = monotonic();
             KSMS_TRY(found.addresses, addresses(*netlink));
             node.interfaces = std::move(found);
         }
@@ -145,6 +146,9 @@ public:
         if (const auto known = node.macs.find(key); known != node.macs.end()) return known->second;
         KSMS_TRY(auto* netlink, socket(node));
         if (may_send_) {
+            // A question here, and an answer somewhere.
+            for (const auto& each : nodes_)
+                if (each->interfaces) each->interfaces->read = {};
             KSMS_TRY(auto listening, Netlink::open(node.netns, RTMGRP_NEIGH));
             KSMS_CHECK(resolve_neighbour(*netlink, listening, ifindex, address));
         }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/firewall_rules.hpp"
 #include "os/netlink.hpp"
@@ -20,6 +21,7 @@ namespace ksms {
 struct Interfaces {
     std::vector<Link> links;
     std::vector<InterfaceAddress> addresses;
+    Instant read;  ///< when the links' figures were; 0: not known, or we have sent packets since
     [[nodiscard]] const Link* link(std::uint32_t ifindex) const;
     [[nodiscard]] bool owns(const Address& address) const;
     [[nodiscard]] bool owns_on(const Address& address, std::uint32_t ifindex) const;

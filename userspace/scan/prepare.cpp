@@ -30,6 +30,19 @@ Fd attach_drops(const Round& round, std::uint8_t dscp, std::vector<std::string>&
     return {};
 }
 
+/// What the plan has read of the links is where watching them begins.
+void know_traffic(const Planned& planned, Traffic& traffic) {
+    const auto know = [&](const PlanNetns& netns) {
+        const auto interfaces = planned.network->interfaces(netns.number());
+        if (interfaces && (*interfaces)->read != Instant{})
+            traffic.know(planned.network->netns(netns.number()), (*interfaces)->links,
+                         (*interfaces)->read);
+    };
+    for (const auto& router : planned.plan.routers) know(router.netns);
+    for (const auto& entry : planned.plan.entries) know(entry.netns);
+    for (const auto& host : planned.plan.destination_hosts) know(host);
+}
+
 }  // namespace
 
 void Round::tell(const char* stage, std::size_t probes, std::size_t sent,
@@ -100,6 +113,7 @@ Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint
     const auto& request = round.request;
     auto slots = StoreSlots::of(planned.plan, *planned.network);
     auto traffic = std::make_unique<Traffic>();
+    know_traffic(planned, *traffic);
     const int family = request.source.family;
     if (request.tap != TapHooks::netfilter) KSMS_CHECK(traffic->look(slots.routers));
     KSMS_CHECK(traffic->look(slots.hosts));

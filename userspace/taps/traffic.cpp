@@ -18,24 +18,32 @@ void wait_until(Instant end) {
 
 }  // namespace
 
+void Traffic::know(const Netns& netns, const std::vector<Link>& links, Instant read) {
+    auto& seen = seen_[netns.inode()] = {read, {}};
+    for (const auto& link : links) seen.sent[link.ifindex] = link.sent_packets;
+}
+
 Status Traffic::look(const std::vector<TapSite>& sites) {
     for (const auto& site : sites) {
+        if (seen_.contains(site.netns->inode())) continue;
         KSMS_TRY(auto netlink, Netlink::open(*site.netns));
         KSMS_TRY(const auto all, links(netlink));
-        for (const auto& link : all) sent_[{site.netns->inode(), link.ifindex}] = link.sent_packets;
+        know(*site.netns, all, monotonic());
     }
-    looked_ = monotonic();
     return {};
 }
 
 Result<bool> Traffic::flows(const TapSite& site, std::span<const std::uint32_t> interfaces,
                             Netlink& netlink) const {
-    wait_until(looked_ + kWindow);
+    const auto seen = seen_.find(site.netns->inode());
+    if (seen == seen_.end()) return false;
+    wait_until(seen->second.read + kWindow);
+    const auto& sent = seen->second.sent;
     KSMS_TRY(const auto all, links(netlink));
     return std::ranges::any_of(interfaces, [&](std::uint32_t ifindex) {
-        const auto before = sent_.find({site.netns->inode(), ifindex});
+        const auto before = sent.find(ifindex);
         const auto now = std::ranges::find(all, ifindex, &Link::ifindex);
-        return before != sent_.end() && now != all.end() && now->sent_packets != before->second;
+        return before != sent.end() && now != all.end() && now->sent_packets != before->second;
     });
 }
 

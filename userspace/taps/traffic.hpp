@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -19,17 +18,21 @@ namespace ksms {
 
 class Traffic {
 public:
-    /// Reads the sent packets of the interfaces of these sites.
+    /// Somebody has read the links of this namespace before.
+    void know(const Netns& netns, const std::vector<Link>& links, Instant read);
+    /// Reads the sent packets of the interfaces of these sites, where nobody has.
     Status look(const std::vector<TapSite>& sites);
-    /// Whether one of these interfaces has sent a packet since look(). Waits until kWindow has
-    /// passed since then.
+    /// Whether one of these interfaces has sent a packet since they were read. Waits until kWindow
+    /// has passed since then.
     Result<bool> flows(const TapSite& site, std::span<const std::uint32_t> interfaces,
                        Netlink& netlink) const;
 
 private:
-    using Place = std::pair<std::uint32_t, std::uint32_t>;  ///< inode of the namespace, ifindex
-    std::map<Place, std::uint64_t> sent_;
-    Instant looked_;  ///< end of the last look()
+    struct Seen {
+        Instant read;
+        std::map<std::uint32_t, std::uint64_t> sent;  ///< by ifindex
+    };
+    std::map<std::uint32_t, Seen> seen_;  ///< by the namespace's inode
 };
 
 }  // namespace ksms
