@@ -31,8 +31,9 @@ ksms_scan describe(const ProbeHeader& header, std::uint32_t services, std::uint3
     return scan;
 }
 
-/// A pass over the hashes costs as much as this many probes looked up.
-constexpr std::uint32_t kFewProbes = 40;
+/// A pass over empty hashes costs as much as this many probes looked up, and what is in them a
+/// third of that for each probe of the scan.
+constexpr std::size_t kFewProbes = 100;
 
 template <typename K, typename V>
 Status read_of(const Map<K, V>& map, std::uint8_t dscp, StoreTable<K, V>& into) {
@@ -49,8 +50,8 @@ V value_in(const StoreTable<K, V>& table, const K& key) {
 
 }  // namespace
 
-ScanStore::Frozen ScanStore::freeze() const {
-    if (dense_ || moment_ || probes_ < kFewProbes) return {};
+ScanStore::Frozen ScanStore::freeze(std::size_t probes) const {
+    if (dense_ || moment_ || probes < kFewProbes + probes_ / 3) return {};
     auto moment = std::make_unique<StoreMoment>();
     if (!read_of(objects_->counters, header_.dscp, moment->counters)) return {};
     if (!read_of(objects_->drops, header_.dscp, moment->drops)) return {};

@@ -91,9 +91,9 @@ public:
                                    std::uint32_t entries, const std::vector<StoreSite>& sites);
 
     /// Reads the hashes as a whole, which is one system call and not one for each counter. For who
-    /// looks at many probes and sends none meanwhile; no other thread may read. Of a few probes, or
-    /// where the hashes cannot be read so, and of big scans, nothing is frozen.
-    Frozen freeze() const;
+    /// looks at `probes` of the scan and sends none meanwhile; no other thread may read. Of a few
+    /// probes, or where the hashes cannot be read so, and of big scans, nothing is frozen.
+    Frozen freeze(std::size_t probes) const;
     /// What a tap of this site counted of a probe so far; all zero if nothing.
     [[nodiscard]] ksms_counter counter(std::size_t slot, ksms_direction direction,
                                        std::uint32_t probe) const;

@@ -70,7 +70,7 @@ void CloseLook::sort_into_classes(Turn turn) {
     probes_ = 0;
     std::map<std::string, std::size_t> known;
     ProbeEvidence evidence;
-    const auto frozen = with_.store.freeze();
+    const auto frozen = with_.store.freeze(with_.plan.path_of.size());
     for (std::uint32_t probe = 0; probe < with_.plan.path_of.size(); ++probe) {
         if (with_.plan.paths[with_.plan.path_of[probe]].elsewhere) continue;
         if (with_.plan.turn_of(probe) != turn || found_.probes.contains(probe)) continue;

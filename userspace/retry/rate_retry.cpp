@@ -182,7 +182,7 @@ void RateRetry::queue(std::size_t most) {
 /// Goes on to the next place that has any in its queue.
 bool RateRetry::find_queued() {
     // Nothing is sent between a place without candidates and the next one.
-    const auto frozen = begun_ ? ScanStore::Frozen() : store_.freeze();
+    const auto frozen = begun_ ? ScanStore::Frozen() : store_.freeze(sent_.size());
     for (; at_ < looks_.size(); ++at_, begun_ = false) {
         if (!begun_) begin(looks_[at_]);
         if (!queue_.empty()) return true;

@@ -109,7 +109,7 @@ bool RetryLoop::accounted(std::uint32_t probe, Instant now) const {
 
 void RetryLoop::drop_accounted() {
     const auto now = monotonic();
-    const auto frozen = store_.freeze();
+    const auto frozen = store_.freeze(pending_.size());
     std::erase_if(pending_, [&](std::uint32_t probe) {
         const bool done = accounted(probe, now);
         if (done && so_far_.wanted()) so_far_.note(probe);

@@ -151,7 +151,7 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     const auto source_port = probed.store.header().source_port;
     DetourLook detours(*planned.network, plan, round.request, source_port, round.detours);
     NextHopLook next_hops(*planned.network, plan, round.request, source_port);
-    const auto frozen = probed.store.freeze();
+    const auto frozen = probed.store.freeze(plan.path_of.size());
     const Collector collector(plan, tapped.slots, probed.store, names);
     Judging judging(plan, round.request.services, collector, sent, probed.closer);
     // An answer can make another question worth asking; each probe has two at most.
