@@ -122,18 +122,25 @@ Status Undoer::in_place(const ksms_journal_entry& entry,
 std::vector<Outcome> Undoer::undo(std::span<const JournalItem> items) {
     std::vector<Outcome> outcomes;
     std::vector<JournalItem> taps;
-    // The arrays of a scan take a grace period, in which the others are undone.
-    std::vector<std::pair<JournalItem, std::future<Status>>> scans;
     for (const auto& item : items)
-        if (item.entry.kind == KSMS_DID_SCAN)
-            scans.emplace_back(item, beside([this, item] { return undo_one(item); }));
-    for (const auto& item : items) {
         if (item.entry.kind == KSMS_DID_TAP)
             taps.push_back(item);
-        else if (item.entry.kind != KSMS_DID_SCAN)
-            outcomes.push_back({item, undo_one(item)});
-    }
-    for (auto& [item, done] : scans) outcomes.push_back({item, done.get()});
+        else
+            outcomes.push_back({item, {}});
+    // The arrays of a scan take a grace period, in which the others are undone; but a DSCP is free
+    // when nothing of the scan under it is left.
+    std::vector<std::pair<Outcome*, std::future<Status>>> scans;
+    for (auto& each : outcomes)
+        if (each.item.entry.kind == KSMS_DID_SCAN)
+            scans.emplace_back(&each, beside([this, &each] { return undo_one(each.item); }));
+    const auto is_apart = [](const Outcome& each) {
+        return each.item.entry.kind == KSMS_DID_SCAN || each.item.entry.kind == KSMS_DID_LEASE;
+    };
+    for (auto& each : outcomes)
+        if (!is_apart(each)) each.done = undo_one(each.item);
+    for (auto& [outcome, done] : scans) outcome->done = done.get();
+    for (auto& each : outcomes)
+        if (each.item.entry.kind == KSMS_DID_LEASE) each.done = undo_one(each.item);
     std::ranges::move(undo_taps(taps), std::back_inserter(outcomes));
     return outcomes;
 }
