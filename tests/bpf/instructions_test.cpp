@@ -57,7 +57,7 @@ bool has_grown(std::uint32_t before, std::uint32_t now) {
     return now * 100ull > before * 102ull;
 }
 
-TEST_CASE("instructions: no program has grown by more than 2 %") {
+TEST_CASE("instructions: no program has grown by more than 2 %", "[instructions]") {
     std::ifstream file(KSMS_SOURCE_DIR "/bpf/instructions.txt");
     REQUIRE(file.is_open());
     std::string line;
