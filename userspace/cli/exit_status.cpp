@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/exit_status.hpp"
 
-#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -70,26 +68,8 @@ int exit_status(Context& context, const Explanation& result) {
     return failure.empty() ? 0 : all_unknown(context, failure);
 }
 
-int exit_status(Context& context, const json& job, const std::set<Verdict>& fail_on) {
-    if (job.value("state", "") == "done") return expected(has_one_of(job["result"], fail_on));
-    const auto error = error_of_job(job);
-    context.console.error(error);
-    return static_cast<int>(error.code);
-}
-
-Error error_of_job(const json& job) {
-    const auto& error = job["error"];
-    if (!error.is_object())
-        return {Code::failed,
-                0,
-                fmt::format("{} is {}", job.value("id", ""), job.value("state", "")),
-                {}};
-    static constexpr std::array<Code, 6> codes{Code::failed,  Code::usage,     Code::expectation,
-                                               Code::no_dscp, Code::not_found, Code::not_allowed};
-    const auto word = error.value("code", "failed");
-    const auto code = std::ranges::find_if(codes, [&](Code each) { return word == name_of(each); });
-    return {code == codes.end() ? Code::failed : *code, 0, error.value("message", ""),
-            error["hint"].is_string() ? error["hint"].get<std::string>() : ""};
+int exit_status(const json& result, const std::set<Verdict>& fail_on) {
+    return expected(has_one_of(result, fail_on));
 }
 
 }  // namespace ksms

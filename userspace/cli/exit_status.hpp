@@ -24,12 +24,8 @@ int exit_status(Context& context, const Report& report, const std::set<Verdict>&
 /// Of an explain that has a result, as of a scan.
 int exit_status(Context& context, const Explanation& result);
 
-/// Of a job that has ended with a result, as of its scan. Prints why it failed if so.
-/// @param job  a job's document
-int exit_status(Context& context, const nlohmann::json& job, const std::set<Verdict>& fail_on);
-
-/// Why a job failed.
-/// @param job  a job's document
-Error error_of_job(const nlohmann::json& job);
+/// Of a job that is done, as of its scan.
+/// @param result  a scan's document
+int exit_status(const nlohmann::json& result, const std::set<Verdict>& fail_on);
 
 }  // namespace ksms

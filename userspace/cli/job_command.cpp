@@ -169,11 +169,29 @@ Result<json> await_end(const Context& context, const HttpClient& http, const std
     }
 }
 
+Error error_of_job(const json& job) {
+    const auto& error = job["error"];
+    if (!error.is_object())
+        return {Code::failed,
+                0,
+                fmt::format("{} is {}", job.value("id", ""), job.value("state", "")),
+                {}};
+    static constexpr std::array<Code, 6> codes{Code::failed,  Code::usage,     Code::expectation,
+                                               Code::no_dscp, Code::not_found, Code::not_allowed};
+    const auto word = error.value("code", "failed");
+    const auto code = std::ranges::find_if(codes, [&](Code each) { return word == name_of(each); });
+    return {code == codes.end() ? Code::failed : *code, 0, text_of(error["message"]),
+            error["hint"].is_string() ? error["hint"].get<std::string>() : ""};
+}
+
 /// Prints the result of a job that has ended.
 Result<int> end_as_scan(Context& context, const json& job, const std::set<Verdict>& fail_on) {
     if (!job["result"].is_object()) return std::unexpected(error_of_job(job));
     KSMS_CHECK(print_result(context.console, job));
-    return exit_status(context, job, fail_on);
+    if (job.value("state", "") == "done") return exit_status(job["result"], fail_on);
+    const auto error = error_of_job(job);
+    context.console.error(error);
+    return exit_status(error, 0);
 }
 
 Result<int> submit(Context& context, const Arguments& arguments) {

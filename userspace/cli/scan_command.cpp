@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <memory>
 
 #include "cli/command.hpp"
