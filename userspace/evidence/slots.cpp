@@ -29,8 +29,7 @@ public:
             site.egress |= egress;
             return;
         }
-        TapSite site{&network_.netns(netns.number()), {}, {}, ingress, egress,
-                     &list == &sites.routers};
+        TapSite site{&network_.netns(netns.number()), {}, {}, ingress, egress};
         for (const auto& interface : interfaces) {
             site.interfaces.push_back(interface.ifindex);
             site.names.push_back(interface.name);
@@ -55,6 +54,7 @@ StoreSlots StoreSlots::of(const Plan& plan, const Network& network) {
         builder.tap(sites.routers, sites.routers_tap_slots, router.netns, router.interfaces, true,
                     true);
     }
+    for (auto& site : sites.routers) site.is_router = true;
     for (const auto& entry : plan.entries) {
         sites.entry_slots.push_back(builder.slot(entry.netns));
         builder.tap(sites.hosts, sites.hosts_tap_slots, entry.netns, entry.interfaces, false, true);

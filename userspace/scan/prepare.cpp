@@ -98,20 +98,18 @@ Result<ScanLease> lease_for(const Round& round, const Plan& plan) {
     return ScanLease::take(round.registry, round.guard, round.request, round.hooks, avoid, wait);
 }
 
-Result<ScanArrays> begin_arrays(const Round& round, const Planned& planned,
-                                const ScanLease& lease) {
-    const auto& plan = planned.plan;
-    const auto sites = StoreSlots::of(plan, *planned.network).store.size();
+Result<ScanArrays> begin_arrays(const Round& round, const Plan& plan, const ScanLease& lease,
+                                const StoreSlots& slots) {
     return ScanArrays::begin(round.objects, round.guard, lease.dscp(), lease.generation(),
                              static_cast<std::uint32_t>(round.request.services.size()),
                              static_cast<std::uint32_t>(plan.path_of.size()),
-                             static_cast<std::uint32_t>(sites));
+                             static_cast<std::uint32_t>(slots.store.size()));
 }
 
-Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint8_t dscp) {
+Result<Tapped> attach_taps(const Round& round, const Planned& planned, StoreSlots slots,
+                           std::uint8_t dscp) {
     round.tell("attach", planned.plan.path_of.size());
     const auto& request = round.request;
-    auto slots = StoreSlots::of(planned.plan, *planned.network);
     auto traffic = std::make_unique<Traffic>();
     know_traffic(planned, *traffic);
     const int family = request.source.family;

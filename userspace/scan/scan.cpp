@@ -20,8 +20,9 @@ Result<Judged> scan_under(const Round& round, Planned planned, const ScanLease& 
     KSMS_TRY(const auto plan, plan_for_dscp(round, std::move(planned), lease.dscp()));
     if (round.hooks.planned) KSMS_CHECK(round.hooks.planned(plan.plan, *plan.network));
     const auto planned_at = monotonic();
-    KSMS_TRY(auto arrays, begin_arrays(round, plan, lease));
-    KSMS_TRY(const auto tapped, attach_taps(round, plan, lease.dscp()));
+    auto slots = StoreSlots::of(plan.plan, *plan.network);
+    KSMS_TRY(auto arrays, begin_arrays(round, plan.plan, lease, slots));
+    KSMS_TRY(const auto tapped, attach_taps(round, plan, std::move(slots), lease.dscp()));
     const auto attached_at = monotonic();
     KernelNames names(round.objects);
     KSMS_TRY(const auto probed,

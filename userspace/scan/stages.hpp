@@ -64,7 +64,8 @@ Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t 
 Result<ScanLease> lease_for(const Round& round, const Plan& plan);
 
 /// Begins the arrays for what will be counted, which are made while taps are attached.
-Result<ScanArrays> begin_arrays(const Round& round, const Planned& planned, const ScanLease& lease);
+Result<ScanArrays> begin_arrays(const Round& round, const Plan& plan, const ScanLease& lease,
+                                const StoreSlots& slots);
 
 /// Gone, it lets its links go; filters are the guard's to undo.
 struct Tapped {
@@ -74,7 +75,9 @@ struct Tapped {
     Fd drops;  ///< none: nobody tells why packets are dropped
     std::vector<std::string> warnings;
 };
-Result<Tapped> attach_taps(const Round& round, const Planned& planned, std::uint8_t dscp);
+/// @param slots  of the plan
+Result<Tapped> attach_taps(const Round& round, const Planned& planned, StoreSlots slots,
+                           std::uint8_t dscp);
 
 struct Probed {
     ScanStore store;
