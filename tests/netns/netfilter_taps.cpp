@@ -47,6 +47,18 @@ Scan both(const Lab& lab, const std::string& source, const std::string& destinat
     return netfilter;
 }
 
+/// @param truth  of observe_chain()
+void check_as_plain(const Scan& result, const std::vector<int>& truth) {
+    const auto& services = chain_services();
+    for (std::size_t i = 0; i < services.size(); ++i) {
+        const auto& [protocol, port, passes, how] = services[i];
+        INFO(port << "/" << protocol << ": " << how);
+        for (int at = 0; at <= std::min(truth[i], 2); ++at)
+            CHECK(result.verdict(kRouters[static_cast<std::size_t>(at)], protocol, port) ==
+                  (at < truth[i] ? "YES" : "NO"));
+    }
+}
+
 TEST_CASE("netfilter taps: three firewalls, what plain packets met, and the same as tc") {
     Lab lab;
     build_chain(lab);
@@ -58,13 +70,7 @@ TEST_CASE("netfilter taps: three firewalls, what plain packets met, and the same
             both(lab, chain_source(lab, family), chain_destination(lab, family), chain_ports());
         REQUIRE(result.exit() == 0);
         CHECK(result.count("unknown") == 0);
-        for (std::size_t i = 0; i < services.size(); ++i) {
-            const auto& [protocol, port, passes, how] = services[i];
-            INFO(port << "/" << protocol << ": " << how);
-            for (int at = 0; at <= std::min(truth[i], 2); ++at)
-                CHECK(result.verdict(kRouters[static_cast<std::size_t>(at)], protocol, port) ==
-                      (at < truth[i] ? "YES" : "NO"));
-        }
+        check_as_plain(result, truth);
     }
 }
 
@@ -274,13 +280,11 @@ private:
     std::jthread sender_;
 };
 
-TEST_CASE(
-    "netfilter taps: at a router that carries traffic, unasked, beside clsact at the others") {
+TEST_CASE("netfilter taps: at a router that carries traffic, unasked") {
     Lab lab;
     build_chain(lab);
     const Busy busy(lab);
-    const auto& services = chain_services();
-    const auto truth = observe_chain(lab, 4, services);
+    const auto truth = observe_chain(lab, 4, chain_services());
     // Long enough to look at its taps.
     Child child(ksmsctl(lab, scan_arguments(chain_source(lab, 4), chain_destination(lab, 4),
                                             chain_ports() + ",8000-8099", {"--rate", "100"})));
@@ -296,13 +300,7 @@ TEST_CASE(
     const Scan result(lab, child.wait());
     INFO(result.text());
     CHECK(result.count("unknown") == 0);
-    for (std::size_t i = 0; i < services.size(); ++i) {
-        const auto& [protocol, port, passes, how] = services[i];
-        INFO(port << "/" << protocol << ": " << how);
-        for (int at = 0; at <= std::min(truth[i], 2); ++at)
-            CHECK(result.verdict(kRouters[static_cast<std::size_t>(at)], protocol, port) ==
-                  (at < truth[i] ? "YES" : "NO"));
-    }
+    check_as_plain(result, truth);
 }
 
 TEST_CASE("netfilter taps: refused where the kernel has no such links, and nowhere else") {
