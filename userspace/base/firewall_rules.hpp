@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ struct PortSpan {
     [[nodiscard]] bool meets(const PortSpan& other) const {
         return first <= other.last && other.first <= last;
     }
-    bool operator==(const PortSpan&) const = default;
+    auto operator<=>(const PortSpan&) const = default;
 };
 
 /// The services that a rule may match.

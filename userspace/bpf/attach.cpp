@@ -234,6 +234,17 @@ Result<bool> is_own_program(std::uint32_t id) {
     return std::string_view(info.name).starts_with("ksms_");
 }
 
+Result<bool> foreign_netfilter_programs() {
+    for (std::uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+        KSMS_TRY(const auto info, info_by_id(id));
+        if (!info || info->type != kNetfilterLink) continue;
+        KSMS_TRY(const bool own, is_own_program(info->prog_id));
+        if (!own) return true;
+    }
+    if (errno == ENOENT) return false;
+    return fail_errno(errno, "list the BPF links");
+}
+
 Result<Fd> link_by_id(std::uint32_t id) {
     const int fd = bpf_link_get_fd_by_id(id);
     if (fd < 0) {

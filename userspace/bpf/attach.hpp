@@ -65,6 +65,9 @@ Result<Fd> open_pin(const std::string& path, bool read_only = false);
 /// namespace.
 Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_direction direction);
 
+/// Has somebody else a BPF program at a hook of netfilter, in whatever namespace?
+Result<bool> foreign_netfilter_programs();
+
 /// The links on a TCX hook, ids in the order they run. Call it inside the namespace.
 Result<std::vector<std::uint32_t>> tcx_links(std::uint32_t ifindex, ksms_direction direction);
 /// BPF_LINK_DETACH: detaches the link, whoever holds it.

@@ -36,11 +36,12 @@ auto members(Either<RegistryLimits> auto& of) {
 }
 auto members(Either<ScanRequest> auto& of) {
     auto& [source, destination, services, sent_before, source_netns, routers, all_netns, entry_only,
-           isolated, assume_next_hop, inject, tap, timeout, deadline, retries, rate, job, dscp,
-           user, wait, limits, way, gentle, as_dscp, drops, sudo_uid] = of;
+           classes, isolated, assume_next_hop, inject, tap, timeout, deadline, retries, rate, job,
+           dscp, user, wait, limits, way, gentle, as_dscp, drops, sudo_uid] = of;
     return std::tie(source, destination, services, sent_before, source_netns, routers, all_netns,
-                    entry_only, isolated, assume_next_hop, inject, tap, timeout, deadline, retries,
-                    rate, job, dscp, user, wait, limits, way, gentle, as_dscp, drops, sudo_uid);
+                    entry_only, classes, isolated, assume_next_hop, inject, tap, timeout, deadline,
+                    retries, rate, job, dscp, user, wait, limits, way, gentle, as_dscp, drops,
+                    sudo_uid);
 }
 auto members(Either<Order> auto& of) {
     auto& [id, pin_root, detailed, request, namespaces] = of;

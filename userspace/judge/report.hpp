@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,7 @@ struct ServiceAtRouter {
     std::uint32_t egress_packets{0}, egress_bytes{0};
     std::uint32_t strangers{0};
     [[nodiscard]] bool stopped_before() const { return why == Why::stopped_before; }
+    bool operator==(const ServiceAtRouter&) const = default;
 };
 static_assert(sizeof(ServiceAtRouter) <= 52);
 
@@ -90,7 +92,9 @@ struct ServiceReport {
     std::uint32_t changes{0};      ///< on the way that decides: into Report::change_lists; 0: none
     std::uint32_t all_changes{0};  ///< on the ways of all entries, likewise
     std::uint32_t sent{0};         ///< how often the probe was sent
+    bool by_class{false};          ///< it was not probed itself: the answer is that of its class
     Arrival arrival{};
+    bool operator==(const ServiceReport&) const = default;
 };
 
 /// What a reader would call the same answer: result, reason, changes, and what the destination did.
@@ -123,7 +127,8 @@ struct Report {
     std::vector<EntryReport> by_entry;    ///< in the order of `entries`; empty where there is one
     std::vector<RouterReport> routers;
     std::uint32_t yes{0}, no{0}, unknown{0}, mixed{0};
-    std::uint32_t router_count{0};  ///< different ones
+    std::uint32_t router_count{0};        ///< different ones
+    std::optional<std::uint32_t> probed;  ///< --classes: services that were probed themselves
     Timing timing;
     std::vector<std::string> warnings;  ///< for standard error and JSON's "warnings"
     std::vector<ProbeTrail> trails;     ///< of the probes that were followed, in their order

@@ -1,198 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The rules of iptables-legacy: getsockopt(IPT_SO_GET_ENTRIES), like iptables-save. Reads only
-// existing tables, because reading another would create it.
-#include <netinet/in.h>
-// Before the kernel's headers.
-#include <fmt/format.h>
-#include <linux/netfilter/x_tables.h>
-#include <linux/netfilter_ipv4/ip_tables.h>
-#include <linux/netfilter_ipv6/ip6_tables.h>
-#include <sys/socket.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <string>
+// What the rules of iptables-legacy say about a scan.
+#include <utility>
 
 #include "os/firewall_rules.hpp"
 #include "os/parse.hpp"
+#include "os/xtables.hpp"
 
 namespace ksms {
 namespace {
 
-struct Ip4 {
-    using Entry = ipt_entry;
-    using Head = ipt_get_entries;
-    using Info = ipt_getinfo;
-    static constexpr int family = AF_INET, level = SOL_IP;
-    static constexpr int get_info = IPT_SO_GET_INFO, get_entries = IPT_SO_GET_ENTRIES;
-    static constexpr const char* names = "/proc/thread-self/net/ip_tables_names";
-    static bool goes(const Entry& entry) { return (entry.ip.flags & IPT_F_GOTO) != 0; }
-    static std::uint8_t protocol(const Entry& entry) {
-        return (entry.ip.invflags & XT_INV_PROTO) != 0 ? std::uint8_t{0}
-                                                       : static_cast<std::uint8_t>(entry.ip.proto);
-    }
-};
-
-struct Ip6 {
-    using Entry = ip6t_entry;
-    using Head = ip6t_get_entries;
-    using Info = ip6t_getinfo;
-    static constexpr int family = AF_INET6, level = SOL_IPV6;
-    static constexpr int get_info = IP6T_SO_GET_INFO, get_entries = IP6T_SO_GET_ENTRIES;
-    static constexpr const char* names = "/proc/thread-self/net/ip6_tables_names";
-    static bool goes(const Entry& entry) { return (entry.ipv6.flags & IP6T_F_GOTO) != 0; }
-    static std::uint8_t protocol(const Entry& entry) {
-        return (entry.ipv6.invflags & XT_INV_PROTO) != 0
-                   ? std::uint8_t{0}
-                   : static_cast<std::uint8_t>(entry.ipv6.proto);
-    }
-};
-
-std::string_view text_of(const char* name, std::size_t size) {
-    return {name, strnlen(name, size)};
-}
-
-/// Tells which rule of which chain one is. A chain ends where the next one's name stands, in an
-/// entry of its own; the built-in ones begin where the table says.
-class RuleNames {
-public:
-    RuleNames(std::string table, std::vector<std::uint32_t> begins)
-        : table_(std::move(table)), begins_(std::move(begins)) {}
-
-    /// @param target  of the entry at this offset
-    /// @param next  of the next one
-    void pass(std::size_t at, std::size_t next, std::string_view target,
-              std::span<const std::uint8_t> info) {
-        static constexpr std::string_view hooks[] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
-                                                     "POSTROUTING"};
-        for (std::size_t hook = 0; hook < begins_.size(); ++hook)
-            if (begins_[hook] == at) begin(hooks[hook], at);
-        ++number_;
-        if (target == XT_ERROR_TARGET)
-            begin(text_of(reinterpret_cast<const char*>(info.data()), info.size()), next);
-    }
-    /// Of the chain, as jumps to it name it: the offset of its first rule.
-    [[nodiscard]] std::string key() const { return std::to_string(begin_); }
-    [[nodiscard]] std::string text() const {
-        return fmt::format("iptables -t {} {} {}", table_, chain_, number_);
-    }
-
-private:
-    void begin(std::string_view chain, std::size_t at) {
-        chain_ = chain;
-        begin_ = at;
-        number_ = 0;
-    }
-    std::string table_, chain_;
-    std::vector<std::uint32_t> begins_;  ///< by hook; all ones: the table has none there
-    std::size_t number_{0};              ///< in the chain, from 1
-    std::size_t begin_{0};
-};
-
-/// Nothing of an entry that is cut short.
-template <typename Ip>
-void take_rule(std::span<const std::uint8_t> bytes, std::size_t offset, RuleNames& names,
-               RuleBook& to) {
-    typename Ip::Entry entry{};
-    std::memcpy(&entry, bytes.data(), sizeof entry);
-    const std::size_t targets = entry.target_offset;
-    if (targets + sizeof(xt_entry_target) > bytes.size()) return;
-    xt_entry_target target{};
-    std::memcpy(&target, bytes.data() + targets, sizeof target);
-    const auto target_name = text_of(target.u.user.name, sizeof target.u.user.name);
-    const auto target_info = bytes.subspan(targets + sizeof target);
-    names.pass(offset, offset + entry.next_offset, target_name, target_info);
-    RuleParts rule;
-    rule.services.protocol = Ip::protocol(entry);
-    for (std::size_t at = sizeof entry; at + sizeof(xt_entry_match) <= targets;) {
-        xt_entry_match match{};
-        std::memcpy(&match, bytes.data() + at, sizeof match);
-        const std::size_t size = match.u.user.match_size;
-        if (size < sizeof match || at + size > targets) return;
-        take_xtables_match(text_of(match.u.user.name, sizeof match.u.user.name),
-                           match.u.user.revision,
-                           bytes.subspan(at + sizeof match, size - sizeof match), rule);
-        at += size;
-    }
-    take_xtables_target(target_name, target_info, rule);
-    rule.comes_back = !Ip::goes(entry);
-    to.add(names.key(), std::move(rule), names.text());
-}
-
-template <typename Ip>
-void take_rules(std::span<const std::uint8_t> rules, RuleNames names, FirewallRules& to) {
+void take_table(const XtTable& table, int family, FirewallRules& to) {
     RuleBook book;
-    for (std::size_t at = 0; at + sizeof(typename Ip::Entry) <= rules.size();) {
-        typename Ip::Entry entry{};
-        std::memcpy(&entry, rules.data() + at, sizeof entry);
-        if (entry.next_offset < sizeof entry || at + entry.next_offset > rules.size()) break;
-        take_rule<Ip>(rules.subspan(at, entry.next_offset), at, names, book);
-        at += entry.next_offset;
+    for (const auto& each : xt_rules(table, family)) {
+        if (!each.whole) continue;
+        RuleParts rule;
+        rule.services.protocol = each.protocol;
+        for (const auto& match : each.matches)
+            take_xtables_match(match.name, match.revision, match.info, rule);
+        take_xtables_target(each.target.name, each.target.info, rule);
+        rule.comes_back = !each.goes;
+        book.add(each.chain, std::move(rule), each.text);
     }
     book.enter_into(to);
-}
-
-/// By hook: where its chain begins.
-template <typename Info>
-std::vector<std::uint32_t> begins_of(const Info& info) {
-    std::vector<std::uint32_t> begins;
-    for (std::uint32_t hook = 0; hook < NF_INET_NUMHOOKS; ++hook)
-        begins.push_back((info.valid_hooks >> hook & 1) != 0 ? info.hook_entry[hook]
-                                                             : ~std::uint32_t{0});
-    return begins;
-}
-
-template <typename Ip>
-Status take_table(const Fd& socket, const std::string& table, FirewallRules& to) {
-    typename Ip::Info info{};
-    table.copy(info.name, sizeof info.name - 1);
-    socklen_t size = sizeof info;
-    const auto what = fmt::format("read the rules of {}", table);
-    if (getsockopt(socket.get(), Ip::level, Ip::get_info, &info, &size) != 0)
-        return errno == ENOENT ? Status{} : fail_errno(errno, what);
-    std::vector<std::uint8_t> bytes(sizeof(typename Ip::Head) + info.size);
-    typename Ip::Head head{};
-    table.copy(head.name, sizeof head.name - 1);
-    head.size = info.size;
-    std::memcpy(bytes.data(), &head, sizeof head);
-    size = static_cast<socklen_t>(bytes.size());
-    // Also EAGAIN: the table changed meanwhile.
-    if (getsockopt(socket.get(), Ip::level, Ip::get_entries, bytes.data(), &size) != 0)
-        return fail_errno(errno, what);
-    take_rules<Ip>(std::span<const std::uint8_t>(bytes).subspan(sizeof head),
-                   {table, begins_of(info)}, to);
-    return {};
-}
-
-template <typename Ip>
-Status take_tables(const Netns& netns, FirewallRules& to) {
-    std::vector<std::string> tables;
-    KSMS_CHECK(in_netns(netns, [&tables]() -> Status {
-        std::ifstream names(Ip::names);
-        if (!names && errno != ENOENT) return fail_errno(errno, fmt::format("read {}", Ip::names));
-        for (std::string name; names >> name;) tables.push_back(name);
-        return {};
-    }));
-    if (tables.empty()) return {};
-    KSMS_TRY(const auto socket, socket_in(netns, Ip::family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
-    for (const auto& table : tables) KSMS_CHECK(take_table<Ip>(socket, table, to));
-    return {};
 }
 
 }  // namespace
 
 FirewallRules parse_legacy_rules(std::span<const std::uint8_t> entries, int family) {
     FirewallRules rules;
-    if (family == AF_INET)
-        take_rules<Ip4>(entries, {"", {}}, rules);
-    else
-        take_rules<Ip6>(entries, {"", {}}, rules);
+    take_table({"", {}, {entries.begin(), entries.end()}}, family, rules);
     return rules;
 }
 
 Status add_legacy_rules(const Netns& netns, int family, FirewallRules& to) {
-    return family == AF_INET ? take_tables<Ip4>(netns, to) : take_tables<Ip6>(netns, to);
+    KSMS_TRY(const auto tables, xt_tables(netns, family));
+    for (const auto& table : tables) take_table(table, family, to);
+    return {};
 }
 
 }  // namespace ksms

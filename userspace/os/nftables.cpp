@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/btf.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -38,8 +39,8 @@ bool has_name(std::string_view names, const std::string& name) {
     return false;
 }
 
-/// Whether the kernel's own BTF names the function, which a module's does in a file of its own
-/// (Documentation/bpf/btf.rst). Looks at the names alone. True if they cannot be read.
+}  // namespace
+
 bool is_built_in(const std::string& function) {
     const Fd btf(open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
     btf_header head{};
@@ -60,8 +61,6 @@ bool is_built_in(const std::string& function) {
     }
     return has_name(names, function);
 }
-
-}  // namespace
 
 std::optional<NftChain> parse_nft_chain(const nlmsghdr* message) {
     const auto info = fixed_part<nfgenmsg>(message);
@@ -95,9 +94,13 @@ std::optional<NftRule> parse_nft_rule(const nlmsghdr* message) {
     return rule;
 }
 
+bool module_loaded(const char* name) {
+    return access(fmt::format("/sys/module/{}", name).c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
 bool nftables_loaded() {
-    if (access("/sys/module/nf_tables", F_OK) == 0 || errno != ENOENT) return true;
     // Built into the kernel it has no directory there.
+    if (module_loaded("nf_tables")) return true;
     static const bool built_in = is_built_in("nft_do_chain");
     return built_in;
 }

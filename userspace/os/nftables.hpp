@@ -18,6 +18,13 @@ namespace ksms {
 /// module.
 [[nodiscard]] bool nftables_loaded();
 
+/// Is the module loaded? One that is built in is not seen here.
+[[nodiscard]] bool module_loaded(const char* name);
+/// Whether the kernel's own BTF names the function, which a module's does in a file of its own
+/// (Documentation/bpf/btf.rst). Looks at the names alone, which takes a millisecond. True if they
+/// cannot be read.
+[[nodiscard]] bool is_built_in(const std::string& function);
+
 struct NftChain {
     int family{0};  ///< NFPROTO_INET, NFPROTO_IPV4, …
     std::string table, name;

@@ -25,12 +25,41 @@ std::optional<bool> reached(const ServiceReport& service) {
 
 namespace {
 
+/// Services in their order, each as an object that begins with its port. What is the same as the
+/// one before but for the port is not put into words again.
+class ServiceRows {
+public:
+    explicit ServiceRows(JsonWriter& json) : json_(json) {}
+
+    /// @param like  it is the same but for the port, if that is of the same protocol
+    template <typename Rest>
+    void add(const Service& service, bool like, const Rest& rest) {
+        json_.numbered("port", service.port, like && service.protocol == protocol_, [&] {
+            json_.field("protocol", protocol_name(service.protocol));
+            rest();
+        });
+        protocol_ = service.protocol;
+    }
+
+private:
+    JsonWriter& json_;
+    std::uint8_t protocol_{0};  ///< of the one before; 0: there is none
+};
+
+bool alike(const ServiceReport& service, ServiceReport before) {
+    before.service = service.service;
+    return service == before;
+}
+
+bool alike(const ServiceAtRouter& answer, ServiceAtRouter before) {
+    before.service = answer.service;
+    return answer == before;
+}
+
 /// @param number  of the service in the report
 /// @param entry   whose answer it is; "": that of all
 void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& service,
                 std::size_t number, const std::string& entry) {
-    json.begin_object();
-    service_fields(json, service.service);
     json.field("result", name_of(service.result));
     const bool dropped = service.result == Verdict::no;
     json.key("stopped_at").text_or_null(stopped_at(report, service));
@@ -40,14 +69,18 @@ void end_to_end(JsonWriter& json, const Report& report, const ServiceReport& ser
     json.key("why").text_or_null(why_text(report, service));
     json.key("notes").strings(notes_text(report, service));
     json.field("sent", service.sent);
+    if (report.probed) json.field("proof", service.by_class ? "class" : "probe");
     write_trail(json, report, number, entry);
-    json.end_object();
 }
 
 void write_services(JsonWriter& json, const Report& report, const std::vector<ServiceReport>& all,
                     const std::string& entry) {
     json.key("services").begin_array();
-    for (std::size_t i = 0; i < all.size(); ++i) end_to_end(json, report, all[i], i, entry);
+    ServiceRows rows(json);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const bool like = i > 0 && report.trails.empty() && alike(all[i], all[i - 1]);
+        rows.add(all[i].service, like, [&] { end_to_end(json, report, all[i], i, entry); });
+    }
     json.end_array();
 }
 
@@ -58,8 +91,6 @@ void counted(JsonWriter& json, const char* direction, std::uint32_t packets, std
 }
 
 void at_router(JsonWriter& json, const Report& report, const ServiceAtRouter& answer) {
-    json.begin_object();
-    service_fields(json, report.services[answer.service].service);
     json.field("result", name_of(answer.result));
     counted(json, "ingress", answer.ingress_packets, answer.ingress_bytes);
     counted(json, "egress", answer.egress_packets, answer.egress_bytes);
@@ -69,7 +100,6 @@ void at_router(JsonWriter& json, const Report& report, const ServiceAtRouter& an
     if (answer.iface != kNoText) json.field("iface", report.texts[answer.iface]);
     if (answer.strangers > 0) json.field("strangers", answer.strangers);
     json.key("notes").strings(notes_text(report, answer));
-    json.end_object();
 }
 
 void router(JsonWriter& json, const Report& report, const RouterReport& at) {
@@ -79,20 +109,36 @@ void router(JsonWriter& json, const Report& report, const RouterReport& at) {
     json.key("ingress_iface").text_or_null(at.ingress_iface);
     json.field("entry", at.entry).field("hop", at.hop);
     json.key("services").begin_array();
-    for (const auto& answer : at.services)
-        if (answer.on_path) at_router(json, report, answer);
+    ServiceRows rows(json);
+    const ServiceAtRouter* before = nullptr;
+    for (const auto& answer : at.services) {
+        if (!answer.on_path) continue;
+        rows.add(report.services[answer.service].service,
+                 before != nullptr && alike(answer, *before),
+                 [&] { at_router(json, report, answer); });
+        before = &answer;
+    }
     json.end_array().end_object();
 }
 
 void arrival(JsonWriter& json, const Report& report, const ServiceReport& service) {
-    json.begin_object();
-    service_fields(json, service.service);
     json.field("reached", reached(service));
     const auto why = arrival_text(report, service);
     if (!why.empty()) json.field("why", why);
     const auto delivery = delivery_name(service);
     if (!delivery.empty()) json.field("delivery", std::string(delivery));
-    json.end_object();
+}
+
+void write_arrivals(JsonWriter& json, const Report& report) {
+    json.key("destination_reached").begin_array();
+    ServiceRows rows(json);
+    const ServiceReport* before = nullptr;
+    for (const auto& service : report.services) {
+        rows.add(service.service, before != nullptr && alike(service, *before),
+                 [&] { arrival(json, report, service); });
+        before = &service;
+    }
+    json.end_array();
 }
 
 void entry_figures(JsonWriter& json, const Report& report, const EntryReport& entry) {
@@ -112,6 +158,10 @@ void figures(JsonWriter& json, const Report& report) {
     json.field("services", report.services.size()).field("routers", report.router_count);
     json.field("yes", report.yes).field("no", report.no).field("unknown", report.unknown);
     if (!report.by_entry.empty()) json.field("mixed", report.mixed);
+    if (report.probed) {
+        json.field("probed", *report.probed);
+        json.field("by_class", report.services.size() - *report.probed);
+    }
     json.end_object();
     const auto& t = report.timing;
     const auto time = [&](const char* key, Milliseconds value) {
@@ -167,9 +217,7 @@ void write_scan_json(const Report& report, bool pretty, const Sink& sink) {
     json.key("routers").begin_array();
     for (const auto& at : report.routers) router(json, report, at);
     json.end_array();
-    json.key("destination_reached").begin_array();
-    for (const auto& service : report.services) arrival(json, report, service);
-    json.end_array();
+    write_arrivals(json, report);
     figures(json, report);
     json.key("warnings").strings(report.warnings);
     json.key("failure").text_or_null(failure_text(report));

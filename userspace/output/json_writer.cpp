@@ -47,16 +47,25 @@ JsonWriter& JsonWriter::open(char bracket) {
     return *this;
 }
 
-JsonWriter& JsonWriter::close(char bracket) {
+void JsonWriter::shut(char bracket) {
     const bool filled = filled_.back();
     filled_.pop_back();
     if (filled) new_line();
     buffer_ += bracket;
+}
+
+JsonWriter& JsonWriter::pass_on() {
     if (buffer_.size() >= kPiece) {
         sink_(buffer_);
         buffer_.clear();
+        ++pieces_;
     }
     return *this;
+}
+
+JsonWriter& JsonWriter::close(char bracket) {
+    shut(bracket);
+    return pass_on();
 }
 
 void JsonWriter::quoted(std::string_view text) {

@@ -57,10 +57,31 @@ public:
     JsonWriter& field(std::string_view name, const T& content) {
         return key(name).value(content);
     }
+    /// An object whose first member is a number.
+    /// @param as_before  but for the number it is as the last one that was written in this way,
+    ///                   whose text is taken again
+    /// @param rest  writes the other members
+    template <typename Rest>
+    JsonWriter& numbered(std::string_view name, std::uint64_t number, bool as_before,
+                         const Rest& rest) {
+        open('{').field(name, number);
+        if (as_before && !rest_.empty()) {
+            buffer_ += rest_;
+            filled_.pop_back();
+        } else {
+            const auto from = buffer_.size(), pieces = pieces_;
+            rest();
+            shut('}');
+            rest_ = pieces == pieces_ ? buffer_.substr(from) : std::string();
+        }
+        return pass_on();
+    }
 
 private:
     JsonWriter& open(char bracket);
     JsonWriter& close(char bracket);
+    void shut(char bracket);
+    JsonWriter& pass_on();  ///< to the sink, what is enough for a piece
     JsonWriter& signed_value(std::int64_t number);
     JsonWriter& unsigned_value(std::uint64_t number);
     void before_value();
@@ -72,6 +93,8 @@ private:
     bool after_key_{false};
     std::vector<bool> filled_;  ///< for each level: whether it has a value
     std::string buffer_;
+    std::size_t pieces_{0};  ///< that the sink has
+    std::string rest_;       ///< of the last numbered object, behind its number
 };
 
 }  // namespace ksms

@@ -166,6 +166,7 @@ ScanView read(const json& document) {
     view.no = number<std::uint32_t>(summary, "no");
     view.unknown = number<std::uint32_t>(summary, "unknown");
     view.mixed = number<std::uint32_t>(summary, "mixed");
+    view.by_class = number<std::uint32_t>(summary, "by_class");
     const auto& timing = document.at("timing_ms");
     const auto time = [&](const char* key) { return Milliseconds(timing.value(key, 0.0)); };
     view.timing = {time("plan"), time("attach"), time("probe"), time("settle"), time("total")};

@@ -101,6 +101,8 @@ ScanView view_of(const Report& report) {
     view.no = report.no;
     view.unknown = report.unknown;
     view.mixed = report.mixed;
+    if (report.probed)
+        view.by_class = static_cast<std::uint32_t>(report.services.size()) - *report.probed;
     view.hint = hint_text(report);
     return view;
 }

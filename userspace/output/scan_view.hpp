@@ -47,6 +47,7 @@ struct ScanView {
     std::vector<Table> tables;  ///< one for each entry
 
     std::uint32_t yes{0}, no{0}, unknown{0}, mixed{0};
+    std::uint32_t by_class{0};                 ///< services that were not probed themselves
     std::map<std::string, std::size_t> stops;  ///< services that each router stopped
     std::string hint;                          ///< what to do about UNKNOWN or MIXED; "": nothing
 };

@@ -84,6 +84,10 @@ std::string summary(const ScanView& view, std::size_t width) {
     if (view.no > 0) text += ", " + stops(view);
     if (view.unknown > 0) text += fmt::format(", {} unknown", view.unknown);
     if (view.mixed > 0) text += fmt::format(", {} mixed (the entries differ)", view.mixed);
+    if (view.by_class > 0)
+        text += fmt::format("; {} of {} not probed: no rule tells {} from one that was",
+                            view.by_class, view.yes + view.no + view.unknown + view.mixed,
+                            view.by_class == 1 ? "it" : "them");
     std::vector<std::string> legend;
     if (uses(view, Cell::stopped_before)) legend.emplace_back("- stopped before");
     if (uses(view, Cell::not_on_path)) legend.emplace_back(". not on its path");

@@ -56,6 +56,8 @@ constexpr Field kFields[] = {
      kind::Switch{put<&Asked::all_netns>}},
     {"entry-only", nullptr, "judge only the first router of each entry", kScans,
      kind::Switch{put<&Asked::entry_only>}},
+    {"classes", nullptr, "probe some of the services that no rule tells apart", kScans,
+     kind::Switch{put<&Asked::classes>}},
     {"router", "NETNS", "judge only this router; can be repeated", kEverywhere,
      kind::NetnsName{put<&Asked::routers>}, true},
     {"mode", "path|isolated", "isolated: test each router on its own (path)", kScans,

@@ -63,6 +63,19 @@ public:
         return firewall_rules(netns(number), family);
     }
 
+    Result<PortRules> port_rules(std::size_t number, int family) override {
+        KSMS_TRY(const auto* known, interfaces(number));
+        KSMS_TRY(auto rules, ksms::port_rules(netns(number), family));
+        const bool bridges = std::ranges::any_of(
+            known->links, [](const Link& link) { return link.kind == "bridge"; });
+        if (bridges && ebtables_loaded()) rules.unread = "ebtables";
+        KSMS_TRY(const bool balanced, has_ipvs_services(netns(number)));
+        if (balanced) rules.unread = "IPVS";
+        KSMS_TRY(const bool program, foreign_netfilter_programs());
+        if (program) rules.unread = "a BPF program of netfilter";
+        return rules;
+    }
+
     Result<bool> sorts_packets(std::size_t number) override {
         auto& node = *nodes_.at(number);
         KSMS_TRY(auto* netlink, socket(node));
@@ -113,8 +126,11 @@ public:
         auto whole = question;
         whole.whole_route = true;
         KSMS_TRY(const auto answer, ksms::route(*netlink, whole));
+        several_ways_ |= answer.several;
         return answer.several;
     }
+
+    [[nodiscard]] bool has_several_ways() const override { return several_ways_; }
 
     Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) override {
         auto& node = *nodes_.at(number);
@@ -180,7 +196,7 @@ private:
     std::vector<std::unique_ptr<Node>> nodes_;
     std::string left_out_;
     bool may_send_;
-    bool encapsulates_{false};
+    bool encapsulates_{false}, several_ways_{false};
 };
 
 /// The namespaces that the request names. Whether one is there is for the plan to say.

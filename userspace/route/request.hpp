@@ -26,7 +26,8 @@ struct ScanRequest {
     std::vector<std::string> routers;  ///< --router; empty: those on the path
     bool all_netns{false};             ///< --all-netns: other users' namespaces take part too
     bool entry_only{false};
-    bool isolated{false};                          ///< --mode isolated
+    bool classes{false};   ///< --classes: services that no rule tells apart share probes
+    bool isolated{false};  ///< --mode isolated
     std::optional<bool> assume_next_hop;           ///< --next-hop; none: as the mode has it
     std::vector<std::string> inject;               ///< --inject ROUTER:INTERFACE; isolated only
     TapHooks tap{TapHooks::tc};                    ///< --tap

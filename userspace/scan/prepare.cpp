@@ -59,10 +59,13 @@ std::uint16_t Round::next_source_port() const {
                                       number / rows % KSMS_MAX_ENTRIES);
 }
 
-Result<Planned> plan_round(const Round& round) {
+Result<Planned> plan_round(const Round& round, std::unique_ptr<Network> network) {
     round.tell("plan", 0);
     Planned planned;
-    KSMS_TRY(planned.network, kernel_network(true, round.request));
+    planned.network = std::move(network);
+    if (!planned.network) {
+        KSMS_TRY(planned.network, kernel_network(true, round.request));
+    }
     planned.source_port = round.next_source_port();
     KSMS_TRY(planned.plan,
              make_plan(*planned.network, round.request, round.request.traffic_dscp().tos(),

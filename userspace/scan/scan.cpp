@@ -7,6 +7,8 @@
 
 #include "base/clock.hpp"
 #include "os/process.hpp"
+#include "route/classes.hpp"
+#include "scan/service_sample.hpp"
 #include "scan/stages.hpp"
 
 namespace ksms {
@@ -37,17 +39,6 @@ Result<Judged> scan_under(const Round& round, Planned planned, const ScanLease& 
     return judged;
 }
 
-/// Rules on the way may remember what the rounds before have sent.
-Result<Judged> another_round(const Round& before, const ScanLease& lease) {
-    const auto started = monotonic();
-    auto request = before.request;
-    request.sent_before = request.services;
-    const Round round{before.objects,  before.guard,   request,       before.hooks,
-                      before.registry, before.detours, before.started};
-    KSMS_TRY(auto planned, plan_round(round));
-    return scan_under(round, std::move(planned), lease, started);
-}
-
 /// What a round found stands where the one after it does not come to its end.
 /// @return whether there may be one more
 bool take_next(Result<Judged> next, Judged& judged) {
@@ -63,26 +54,78 @@ bool take_next(Result<Judged> next, Judged& judged) {
     return false;
 }
 
-/// A round more where probes went on to routers that had no taps, until none does.
-Result<Report> run_rounds(const Objects& objects, Guard& guard, const ScanRequest& request,
-                          const ScanHooks& hooks) {
-    const Registry registry(objects.registry, request.limits);
-    std::vector<Detour> detours;
-    const Round round{objects, guard, request, hooks, registry, detours, monotonic()};
-    KSMS_TRY(auto planned, plan_round(round));
-    KSMS_TRY(auto lease, lease_for(round, planned.plan));
-    KSMS_TRY(auto judged, scan_under(round, std::move(planned), lease, round.started));
-    bool more = !judged.cut_short;
-    for (int count = 1; more && !judged.detours.empty() && count < kMostRounds; ++count) {
-        // What could not be undone is tried again in the end, and told then.
-        static_cast<void>(lease.undo_round());
-        std::ranges::move(judged.detours, std::back_inserter(detours));
-        judged.detours.clear();
-        more = take_next(another_round(round, lease), judged);
+/// The rounds of a scan under one lease: one more where probes went on to routers that had no taps,
+/// or where services that were taken for one class are none.
+class Rounds {
+public:
+    Rounds(const Objects& objects, Guard& guard, const ScanRequest& asked, const ScanHooks& hooks)
+        : objects_(objects),
+          guard_(guard),
+          asked_(asked),
+          hooks_(hooks),
+          registry_(objects.registry, asked.limits),
+          probed_(asked),
+          sample_(asked.services) {}
+
+    Result<Report> run() {
+        KSMS_TRY(auto planned, plan());
+        KSMS_TRY(auto lease, lease_for(round(probed_), planned.plan));
+        KSMS_TRY(auto judged, scan_under(round(probed_), std::move(planned), lease, started_));
+        bool more = !judged.cut_short;
+        for (int count = 1; more && is_open(judged) && count < kMostRounds; ++count) {
+            // What could not be undone is tried again in the end, and told then.
+            static_cast<void>(lease.undo_round());
+            more = take_next(next(lease), judged);
+        }
+        add_warnings(lease.undo(), judged.report.warnings);
+        if (!asked_.classes) return std::move(judged.report);
+        return sample_.expand(std::move(judged.report));
     }
-    add_warnings(lease.undo(), judged.report.warnings);
-    return std::move(judged.report);
-}
+
+private:
+    [[nodiscard]] Round round(const ScanRequest& request) const {
+        return {objects_, guard_, request, hooks_, registry_, detours_, started_};
+    }
+
+    bool is_open(Judged& judged) {
+        std::ranges::move(judged.detours, std::back_inserter(detours_));
+        const bool detours = !judged.detours.empty();
+        judged.detours.clear();
+        return detours || (asked_.classes && sample_.widen(judged.report));
+    }
+
+    /// What is probed, and how.
+    Result<Planned> plan() {
+        if (!asked_.classes) return plan_round(round(probed_));
+        KSMS_TRY(auto planned, plan_round(round(asked_)));
+        KSMS_TRY(auto classes, classes_on_the_way(*planned.network, asked_, planned.plan));
+        sample_.choose(std::move(classes.class_of));
+        probed_.services = sample_.chosen();
+        if (!classes.each_alone.empty())
+            planned.plan.warnings.push_back("--classes: each service is probed: " +
+                                            classes.each_alone);
+        if (probed_.services.size() == asked_.services.size()) return planned;
+        return plan_round(round(probed_), std::move(planned.network));
+    }
+
+    /// Rules on the way may remember what the rounds before have sent.
+    Result<Judged> next(const ScanLease& lease) {
+        const auto started = monotonic();
+        probed_.sent_before = probed_.services;
+        KSMS_TRY(auto planned, plan());
+        return scan_under(round(probed_), std::move(planned), lease, started);
+    }
+
+    const Objects& objects_;
+    Guard& guard_;
+    const ScanRequest& asked_;
+    const ScanHooks& hooks_;
+    const Registry registry_;
+    const Instant started_{monotonic()};
+    ScanRequest probed_;
+    ServiceSample sample_;
+    std::vector<Detour> detours_;  ///< what earlier rounds have seen
+};
 
 }  // namespace
 
@@ -91,7 +134,7 @@ Result<Report> run_scan(const Objects& objects, Guard& guard, const ScanRequest&
     const auto started = monotonic();
     KSMS_CHECK(require_capabilities("a scan"));
     KSMS_TRY(const auto undone, reconcile(objects));
-    auto result = run_rounds(objects, guard, request, hooks);
+    auto result = Rounds(objects, guard, request, hooks).run();
     if (!result) return result;
     add_warnings(undone, result->warnings);
     result->timing.total = monotonic() - started;

@@ -56,7 +56,8 @@ struct Planned {
     std::uint16_t source_port{0};  ///< that the routes were asked with
     std::uint8_t carried{0};       ///< the DSCP that probes carry
 };
-Result<Planned> plan_round(const Round& round);
+/// @param network  that an earlier plan was made of; none: it is looked at now
+Result<Planned> plan_round(const Round& round, std::unique_ptr<Network> network = {});
 /// Probes carry the mark, unless a rule on the way looks at it: then they carry what the packets
 /// have that are asked about, and are known by their tokens.
 Result<Planned> plan_for_dscp(const Round& round, Planned planned, std::uint8_t dscp);

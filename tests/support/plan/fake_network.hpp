@@ -46,6 +46,7 @@ public:
         std::vector<FakeRoute> routes;
         std::vector<RoutingRule> rules;
         FirewallRules firewall;
+        PortRules ports;
         std::vector<IpsecPolicy> policies;
         bool forwards{false};
         bool sorts{false};
@@ -101,6 +102,7 @@ public:
     Result<FirewallRules> firewall(std::size_t number, int) override {
         return nodes_[number].firewall;
     }
+    Result<PortRules> port_rules(std::size_t number, int) override { return nodes_[number].ports; }
     Result<bool> sorts_packets(std::size_t number) override { return nodes_[number].sorts; }
     Result<RouteAnswer> route(std::size_t number, const RouteQuestion& question) override {
         ++questions;
