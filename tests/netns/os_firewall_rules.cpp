@@ -100,7 +100,7 @@ const std::vector<Row>& iptables_rows() {
 TEST_CASE("firewall rules: iptables-legacy and iptables-nft are read alike") {
     const auto firewall = GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft);
     const int family = GENERATE(4, 6);
-    Lab lab(Pins::with_process);
+    Lab lab(ksms::lab::Pins::with_process);
     lab.router("r1");
     for (const auto& [rule, expected] : iptables_rows()) {
         const auto space = rule.find(' ');
@@ -125,7 +125,7 @@ TEST_CASE("firewall rules: iptables-legacy and iptables-nft are read alike") {
 TEST_CASE("firewall rules: a chain sees what jumps to it") {
     const auto firewall = GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft);
     const int family = GENERATE(4, 6);
-    Lab lab(Pins::with_process);
+    Lab lab(ksms::lab::Pins::with_process);
     lab.router("r1");
     lab.rules("r1", firewall,
               "*filter\n:OUTER - [0:0]\n:TRAP - [0:0]\n:NOBODY - [0:0]\n"
@@ -144,7 +144,7 @@ TEST_CASE("firewall rules: a chain sees what jumps to it") {
 TEST_CASE("firewall rules: which services may get another port") {
     const auto firewall = GENERATE(Firewall::iptables_legacy, Firewall::iptables_nft);
     const int family = GENERATE(4, 6);
-    Lab lab(Pins::with_process);
+    Lab lab(ksms::lab::Pins::with_process);
     lab.router("r1");
     const std::string to = family == 4 ? "10.0.0.1" : "[fd00::1]";
     const std::vector<Row> rows{
@@ -207,7 +207,7 @@ TEST_CASE("firewall rules: nftables") {
         {"ip dscp cs4 counter", {}},
         {"ip ttl 1 drop", {}},
     };
-    Lab lab(Pins::with_process);
+    Lab lab(ksms::lab::Pins::with_process);
     lab.router("r1");
     lab.nft(
         "r1",

@@ -2,6 +2,7 @@
 // What looks at the DSCP and is no firewall: a route, a filter, a program.
 #include <linux/bpf.h>
 
+#include "base/fd.hpp"
 #include "lab/tiny_program.hpp"
 #include "rule_cases.hpp"
 
@@ -71,7 +72,7 @@ TEST_CASE("truth: a foreign program that looks at the scan's DSCP stops no user"
     if (at != BPF_XDP && !is_linux(6, 6)) return;
     const int family = GENERATE(4, 6);
     Lab lab(Pins::with_process);
-    Fd program;
+    ksms::Fd program;
     given("what has no mark passes, what has one stops", [&] {
         build_two(lab);
         program =

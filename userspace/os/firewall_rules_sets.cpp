@@ -118,10 +118,10 @@ std::vector<PortSpan> port_spans(std::vector<NftPortElement> elements, bool inte
                       [](const auto& each) { return std::pair(each.port, !each.end); });
     std::vector<PortSpan> spans;
     for (const auto& [port, end] : elements) {
-        if (!end)
-            spans.push_back({port, intervals ? std::uint16_t{65535} : port});
-        else if (!spans.empty())
-            spans.back().last = static_cast<std::uint16_t>(port - 1);
+        // In a map one may begin where another ends, which then has no end of its own.
+        const bool open = intervals && !spans.empty() && spans.back().last == 65535;
+        if (open) spans.back().last = static_cast<std::uint16_t>(port - 1);
+        if (!end) spans.push_back({port, intervals ? std::uint16_t{65535} : port});
     }
     return spans;
 }

@@ -11,6 +11,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "os/firewall_rules.hpp"
 #include "os/message.hpp"
@@ -125,6 +126,7 @@ private:
         const Attributes parts(expression, NFTA_EXPR_MAX);
         const auto name = parts.text(NFTA_EXPR_NAME);
         const auto* data = parts[NFTA_EXPR_DATA];
+        at_least_ = std::exchange(next_at_least_, std::nullopt);
         if (gives_unknown_port(name, data)) return false;
         if (name == "payload") return take_payload(Attributes(data, NFTA_PAYLOAD_MAX));
         if (name == "cmp") return take_comparison(Attributes(data, NFTA_CMP_MAX));
@@ -284,7 +286,13 @@ private:
         // What is greater or less than several fields is not asked of one of them alone.
         if (bytes.size() != 2) return false;
         const bool with = operation == NFT_CMP_LTE || operation == NFT_CMP_GT;
-        if (with || number > 0) ask({0, static_cast<std::uint16_t>(with ? number : number - 1)});
+        // `53-60` is two comparisons, and one question.
+        if (operation == NFT_CMP_LTE && at_least_) {
+            rule_.questions.back() = {0, {{*at_least_, number}}};
+            return true;
+        }
+        if (operation == NFT_CMP_GTE) next_at_least_ = number;
+        ask({0, static_cast<std::uint16_t>(with ? number : number - 1)});
         return true;
     }
 
@@ -372,6 +380,8 @@ private:
     NftPortRule rule_;
     std::uint8_t protocol_{0};  ///< that it has compared with; 0: none
     bool other_family_{false};
+    /// With what the expression before has compared the port, if it must be at least that.
+    std::optional<std::uint16_t> at_least_, next_at_least_;
 };
 
 }  // namespace
