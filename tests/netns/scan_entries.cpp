@@ -123,7 +123,7 @@ TEST_CASE("entries: text has a table for each, explain and jobs tell them apart"
     INFO(page.out);
     CHECK(has(page.out, "MIXED   YES from " + lab.netns("a")));
 
-    Service service(lab);
+    ksms::lab::Service service(lab);
     service.start();
     for (const char* type : {"fast", "detailed"}) {
         const auto job = service.job(
