@@ -26,6 +26,18 @@ Change with_own_port(Change change, const Service& from, const Service& to) {
     return change;
 }
 
+/// The kernel sends few ICMP errors (icmp_ratelimit): which of those that are rejected hear of it
+/// is chance.
+bool may_be_same(const Reply& one, const Reply& other) {
+    return one == other || one == Reply{} || other == Reply{};
+}
+
+bool may_be_same(Cause one, Cause other) {
+    if (!may_be_same(one.reply, other.reply)) return false;
+    one.reply = other.reply = {};
+    return one == other;
+}
+
 /// Compares the answers of two services of one report, but for what a repeated packet or a socket
 /// made of them.
 class Answers {
@@ -42,19 +54,27 @@ public:
                });
     }
 
+    [[nodiscard]] bool has_reply(std::size_t service) const {
+        return report_.services[service].cause.reply != Reply{} ||
+               std::ranges::any_of(report_.routers, [&](const auto& router) {
+                   return router.services[service].reply != Reply{};
+               });
+    }
+
 private:
     [[nodiscard]] bool same(const std::vector<ServiceReport>& services, std::size_t one,
                             std::size_t other) const {
         const auto &a = services[one], &b = services[other];
-        return a.result == b.result && a.cause == b.cause && a.arrival.by == b.arrival.by &&
-               a.arrival.reached == b.arrival.reached && a.arrival.dropped == b.arrival.dropped &&
+        return a.result == b.result && may_be_same(a.cause, b.cause) &&
+               a.arrival.by == b.arrival.by && a.arrival.reached == b.arrival.reached &&
+               a.arrival.dropped == b.arrival.dropped &&
                same_list(a.changes, a.service, b.changes, b.service) &&
                same_list(a.all_changes, a.service, b.all_changes, b.service);
     }
     [[nodiscard]] bool same(const ServiceAtRouter& a, const ServiceAtRouter& b) const {
         return a.result == b.result && a.on_path == b.on_path && a.why == b.why &&
-               a.stopped_by == b.stopped_by && a.dropped == b.dropped && a.reply == b.reply &&
-               a.text == b.text && a.iface == b.iface &&
+               a.stopped_by == b.stopped_by && a.dropped == b.dropped &&
+               may_be_same(a.reply, b.reply) && a.text == b.text && a.iface == b.iface &&
                same_change(a.change, report_.services[a.service].service, b.change,
                            report_.services[b.service].service);
     }
@@ -194,13 +214,24 @@ std::vector<bool> ServiceSample::probed_in_part() const {
     return partly;
 }
 
+std::vector<std::uint32_t> ServiceSample::speakers_in(const Report& report) const {
+    const Answers answers(report);
+    auto speakers = first_chosen_;
+    for (std::uint32_t i = 0; i < chosen_.size(); ++i) {
+        auto& speaker = speakers[class_of_[chosen_[i]]];
+        if (!answers.has_reply(speaker) && answers.has_reply(i)) speaker = i;
+    }
+    return speakers;
+}
+
 std::vector<bool> ServiceSample::disagreeing(const Report& report) const {
     const auto partly = probed_in_part();
+    const auto speakers = speakers_in(report);
     std::vector<bool> found(first_chosen_.size(), false);
     const Answers answers(report);
     for (std::size_t i = 0; i < chosen_.size(); ++i) {
         const auto of = class_of_[chosen_[i]];
-        if (partly[of] && !answers.agree(first_chosen_[of], i)) found[of] = true;
+        if (partly[of] && !answers.agree(speakers[of], i)) found[of] = true;
     }
     return found;
 }
@@ -214,12 +245,13 @@ bool ServiceSample::widen(const Report& report) {
 
 Report ServiceSample::expand(Report report) const {
     const auto unlike = disagreeing(report);
+    const auto speakers = speakers_in(report);
     const bool in_part = chosen_.size() < asked_.size();
     MoreChanges changes(report);
     const auto cut_short =
         report.state == ScanState::interrupted ? Why::interrupted : Why::deadline;
-    const auto source_of = [this](std::size_t i) {
-        return is_chosen(i) ? place_[i] : first_chosen_[class_of_[i]];
+    const auto source_of = [&](std::size_t i) {
+        return is_chosen(i) ? place_[i] : speakers[class_of_[i]];
     };
     const auto expand_ends = [&](const std::vector<ServiceReport>& from) {
         std::vector<ServiceReport> all;

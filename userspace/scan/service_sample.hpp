@@ -34,6 +34,8 @@ public:
 
 private:
     [[nodiscard]] std::vector<bool> probed_in_part() const;  ///< per class
+    /// Per class: the place in chosen_ of whom the others have their answer from.
+    [[nodiscard]] std::vector<std::uint32_t> speakers_in(const Report& report) const;
     /// Per class: it was probed in part, and what was has different answers.
     [[nodiscard]] std::vector<bool> disagreeing(const Report& report) const;
     [[nodiscard]] bool is_chosen(std::size_t service) const { return place_[service] != kNotThere; }

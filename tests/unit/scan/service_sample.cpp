@@ -137,6 +137,25 @@ TEST_CASE("service sample: a class whose members differ is probed whole") {
     CHECK_FALSE(of.sample.widen(of.report()));
 }
 
+/// The kernel limits ICMP errors: not each probe that is rejected hears of it.
+TEST_CASE("service sample: what is rejected without a word is rejected like the others") {
+    Sampled of;
+    auto report = of.report();
+    const Reply icmp{Reply::Kind::icmp, 3, 3}, prohibited{Reply::Kind::icmp, 3, 13};
+    Sampled::at(report, 60).cause.reply = icmp;
+    SECTION("one kind of reply") {
+        CHECK_FALSE(of.sample.widen(report));
+        report = of.sample.expand(std::move(report));
+        for (const auto& end : report.services)
+            if (end.result == Verdict::no)
+                CHECK(end.cause.reply == (end.by_class || end.service.port == 60 ? icmp : Reply{}));
+    }
+    SECTION("two kinds") {
+        Sampled::at(report, 40).cause.reply = prohibited;
+        CHECK(of.sample.widen(report));
+    }
+}
+
 /// Only the address is translated: each service goes to its own port.
 TEST_CASE("service sample: a translated address with the service's own port") {
     Sampled of;
