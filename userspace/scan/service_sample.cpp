@@ -20,12 +20,6 @@ Change without_own_port(Change change, const Service& service) {
     return change;
 }
 
-Change with_own_port(Change change, const Service& from, const Service& to) {
-    if (change.destination && change.destination->port == from.port)
-        change.destination->port = to.port;
-    return change;
-}
-
 /// The kernel sends few ICMP errors (icmp_ratelimit): which of those that are rejected hear of it
 /// is chance.
 bool may_be_same(const Reply& one, const Reply& other) {
@@ -104,8 +98,10 @@ public:
             list_numbers_.emplace(report.change_lists[i], i);
     }
     std::uint32_t change(std::uint32_t of, const Service& from, const Service& to) {
-        const auto changed = with_own_port(report_.changes[of], from, to);
-        if (changed == report_.changes[of]) return of;
+        const auto& destination = report_.changes[of].destination;
+        if (!destination || destination->port != from.port) return of;
+        auto changed = report_.changes[of];
+        changed.destination->port = to.port;
         const auto [known, added] =
             numbers_.try_emplace(changed, static_cast<std::uint32_t>(report_.changes.size()));
         if (added) report_.changes.push_back(changed);
@@ -159,19 +155,13 @@ void forget_probe(ServiceAtRouter& answer) {
 
 }  // namespace
 
-ServiceSample::ServiceSample(const std::vector<Service>& asked)
-    : asked_(asked), each_(asked.size(), false) {
-    std::vector<std::uint32_t> alone(asked.size());
-    std::iota(alone.begin(), alone.end(), 0U);
-    choose(std::move(alone));
-}
-
 void ServiceSample::choose(std::vector<std::uint32_t> class_of) {
     class_of_ = std::move(class_of);
     auto chosen = each_;
     std::vector<std::uint32_t> by_port(asked_.size());
     std::iota(by_port.begin(), by_port.end(), 0U);
-    std::ranges::sort(by_port, {}, [this](auto service) { return asked_[service]; });
+    if (!std::ranges::is_sorted(asked_))
+        std::ranges::sort(by_port, {}, [this](auto service) { return asked_[service]; });
     std::vector<std::vector<std::uint32_t>> inside;  // per class: not at an end
     for (std::size_t i = 0; i < by_port.size(); ++i) {
         const auto service = by_port[i], of = class_of_[service];

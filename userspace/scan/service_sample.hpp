@@ -14,12 +14,12 @@ namespace ksms {
 
 class ServiceSample {
 public:
-    /// Without choose(): all of them.
     /// @param asked  outlives this object
-    explicit ServiceSample(const std::vector<Service>& asked);
+    explicit ServiceSample(const std::vector<Service>& asked)
+        : asked_(asked), each_(asked.size(), false) {}
 
-    /// Chooses of each class what is at both ends of a range of its ports, where the rules may have
-    /// been misread, and some of the others at random.
+    /// Before all others. Chooses of each class what is at both ends of a range of its ports, where
+    /// the rules may have been misread, and some of the others at random.
     /// @param class_of  of each service, as AnswerClasses has it
     void choose(std::vector<std::uint32_t> class_of);
     /// The services that are probed, in the order asked.

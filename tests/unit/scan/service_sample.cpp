@@ -61,12 +61,6 @@ struct Sampled {
     }
 };
 
-TEST_CASE("service sample: without classes all are chosen") {
-    const auto asked = tcp(1, 100);
-    ServiceSample sample(asked);
-    CHECK(sample.chosen() == asked);
-}
-
 TEST_CASE("service sample: the ends of each range, and some inside") {
     const Sampled of;
     for (const std::uint16_t end : {1, 39, 40, 60, 61, 100}) CHECK(of.has(end));
