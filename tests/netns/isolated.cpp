@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // --mode isolated: every router answers for itself, also where one before it drops.
+#include <signal.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -7,6 +9,8 @@
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/leftovers.hpp"
+#include "lab/truth.hpp"
+#include "lab/wait.hpp"
 
 namespace {
 
@@ -190,4 +194,40 @@ TEST_CASE("isolated: what does not go with it is an error") {
     CHECK(wrong(isolated({"--inject", "../../etc:eth0"})).exit() == 2);
     CHECK(wrong(isolated({"--inject", "no-such-router:eth0"})).exit() == 5);
     CHECK(wrong({"--mode", "isolate"}).error().find("isolated") != std::string::npos);
+}
+
+/// A signal ends a live-frames run in the middle, even one that only goes on.
+TEST_CASE("isolated: stopped and continued while it injects") {
+    Lab lab(Pins::with_process);
+    build_two(lab);
+    REQUIRE(ksmsctl_ok(lab));  // what is installed once stays
+    Child scan(ksmsctl(
+        lab, scan_arguments(two_source(lab, 4), two_destination(lab, 4), "T:1-65535", isolated())));
+    while (!scan.ended(std::chrono::milliseconds(1))) {
+        scan.signal(SIGSTOP);
+        scan.signal(SIGCONT);
+    }
+    const Scan result(lab, scan.wait());
+    INFO(result.outcome().err);
+    REQUIRE(result.exit() == 0);
+    CHECK(result.field("state") == "done");
+    CHECK(result.count("yes") == 65535);
+}
+
+TEST_CASE("isolated: Ctrl-C while it injects ends with a document") {
+    Lab lab(Pins::with_process);
+    build_two(lab);
+    REQUIRE(ksmsctl_ok(lab));  // what is installed once stays
+    Child scan(ksmsctl(
+        lab, scan_arguments(two_source(lab, 4), two_destination(lab, 4), "T:1-65535", isolated())));
+    const auto sent_by_r1 = [&] {
+        return std::stoul(lab.in("r1", {"sh", "-c", "awk '/eth1:/ {print $11}' /proc/net/dev"}));
+    };
+    REQUIRE(eventually([&] { return sent_by_r1() > 5000; }));
+    scan.signal(SIGINT);
+    const Scan result(lab, scan.wait());
+    INFO(result.outcome().err);
+    CHECK(result.exit() == 130);
+    CHECK(result.field("state") == "interrupted");
+    CHECK(result.result("tcp", 1) == "YES");
 }

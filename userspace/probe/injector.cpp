@@ -61,8 +61,18 @@ public:
     ~Begun() {
         if (thread_ != 0) (void)objects_.injections.erase(thread_);
     }
-    Status begin(const ksms_injection& what) const {
-        return objects_.injections.update(thread_, what);
+    /// A signal ends a run, also SIGCONT: the program knows how far it has come.
+    Status run(const ksms_injection& what, std::uint32_t ifindex) const {
+        static constexpr std::array<std::uint8_t, kFrame> frame{};
+        KSMS_CHECK(objects_.injections.update(thread_, what));
+        for (std::uint32_t done = 0; done < what.count;) {
+            const auto ran =
+                run_live(objects_.program(Program::inject), ifindex, frame, what.count - done);
+            if (ran || ran.error().err != EINTR) return ran;
+            KSMS_TRY(const auto reached, objects_.injections.lookup(thread_));
+            done = reached ? reached->next : what.count;
+        }
+        return {};
     }
 
 private:
@@ -99,7 +109,6 @@ Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes
     const auto ifindex = peer ? peer->ifindex : at.injection->interface.ifindex;
     return in_netns(network_.netns((peer ? peer->netns : at.netns).number()), [&]() -> Status {
         KSMS_TRY(const auto injection, Begun::open(objects_));
-        static constexpr std::array<std::uint8_t, kFrame> frame{};
         while (!probes.empty()) {
             auto what = templates_[entry];
             // Each run changes the dispatcher of all XDP programs (bpf_prog_change_xdp()), which
@@ -109,8 +118,7 @@ Status Injector::inject(std::size_t entry, std::span<const std::uint32_t> probes
             what.consecutive = row > listed ? 1 : 0;
             what.count = static_cast<std::uint32_t>(std::max(row, listed));
             std::copy_n(probes.begin(), what.consecutive != 0 ? 1 : listed, what.probes);
-            KSMS_CHECK(injection.begin(what));
-            KSMS_CHECK(run_live(objects_.program(Program::inject), ifindex, frame, what.count));
+            KSMS_CHECK(injection.run(what, ifindex));
             probes = probes.subspan(what.count);
         }
         return {};
