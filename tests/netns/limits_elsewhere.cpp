@@ -167,8 +167,8 @@ TEST_CASE("limits: what a bridge limits is no NO of a router") {
 
 TEST_CASE("limits: what a program limits passes alone, and what it drops is a NO") {
     if (!is_linux(6, 6)) return;
-    constexpr int ingress = 46, egress = 47;  // BPF_TCX_INGRESS, BPF_TCX_EGRESS
-    const int at = GENERATE_COPY(ingress, egress);
+    static constexpr int ingress = 46, egress = 47;  // BPF_TCX_INGRESS, BPF_TCX_EGRESS
+    const int at = GENERATE(ingress, egress);
     const int family = GENERATE(4, 6);
     Lab lab(Pins::with_process);
     Fd program;
