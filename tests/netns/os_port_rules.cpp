@@ -66,6 +66,12 @@ TEST_CASE("port rules: iptables") {
         {"filter -A FORWARD -m conntrack --ctstate NEW -j ACCEPT", {}},
         {"filter -A FORWARD -p tcp -m conntrack --ctorigdstport 80 -j DROP", {"unread"}},
         {"filter -A FORWARD -m statistic --mode random --probability 0.5 -j DROP", {"unread"}},
+        {"filter -A FORWARD -p tcp -m hashlimit --hashlimit-above 1/s --hashlimit-mode srcip "
+         "--hashlimit-name a -j DROP",
+         {}},
+        {"filter -A FORWARD -p tcp -m hashlimit --hashlimit-above 1/s --hashlimit-mode dstport "
+         "--hashlimit-name b -j DROP",
+         {"unread"}},
         {"filter -A FORWARD -m u32 --u32 0=1 -j DROP", {"unread"}},
         {"filter -A FORWARD -m string --string x --algo bm -j DROP", {"unread"}},
         {"filter -A FORWARD -j DROP", {}},
@@ -116,7 +122,12 @@ TEST_CASE("port rules: nftables") {
         {"ct state established,related accept", {}},
         {"iifname \"eth0\" oifname \"eth1\" udp dport 53 accept", {"udp 53"}},
         {"meta l4proto tcp ct original proto-dst 80 drop", {"tcp 80"}},
-        {"udp length > 1000 drop", {}},
+        {"tcp flags & (syn | ack) == syn drop", {}},
+        {"tcp option maxseg size 1-500 drop", {}},
+        {"th dport vmap { 150 : drop } meta l4proto tcp accept", {"any 150"}},
+        {"th dport { 53, 54 } meta mark set 7 meta l4proto tcp accept", {"any 53,54"}},
+        {"tcp dport @counted drop", {"tcp 7,9"}},
+        {"tcp dport @limited drop", {"tcp 7", "tcp 9"}},
         {"ip6 daddr fd00::1 tcp dport 80 drop", {}},
         {"meta mark set ip saddr map { 10.0.0.1 : 7 }", {}},
         {"meta mark set tcp dport map { 80 : 7, 81 : 8 }", {"tcp 80", "tcp 81"}},
@@ -125,6 +136,14 @@ TEST_CASE("port rules: nftables") {
         {"tcp dport 80 limit rate 5/second accept", {"tcp 80"}},
         // What cannot be followed.
         {"tcp dport & 1 == 1 drop", {"unread"}},
+        {"udp length > 1000 drop", {"unread"}},
+        {"tcp sequence 7 drop", {"unread"}},
+        {"udp checksum 7 drop", {"unread"}},
+        {"@th,160,32 7 drop", {"unread"}},
+        {"ct helper \"ftp\" drop", {"unread"}},
+        {"ct expectation set \"later\"", {"unread"}},
+        {"meta l4proto tcp meta mark set ip saddr . tcp dport map { 10.0.0.1 . 80 : 7 }",
+         {"unread"}},
         {"jhash tcp dport mod 2 0 drop", {"unread"}},
         {"symhash mod 2 0 drop", {"unread"}},
         {"numgen random mod 2 0 drop", {"unread"}},
@@ -144,6 +163,10 @@ TEST_CASE("port rules: nftables") {
                           "set ports {{\ntype inet_service\nelements = {{ 7, 9 }}\n}}\n"
                           "set spans {{\ntype inet_service\nflags interval\nelements = {{ 100-200 "
                           "}}\n}}\nset seen {{\ntype inet_service\nflags dynamic\n}}\n"
+                          "set counted {{\ntype inet_service\ncounter\nelements = {{ 7, 9 }}\n}}\n"
+                          "set limited {{\ntype inet_service\nlimit rate 1/second\nelements = "
+                          "{{ 7, 9 }}\n}}\nct expectation later {{\nprotocol tcp\ndport 9\n"
+                          "timeout 1h\nsize 9\nl3proto ip\n}}\n"
                           "chain f {{\ntype filter hook forward priority 0\n{}\n}}\n}}\n",
                           rule));
         CHECK(questions_in(port_rules_in(lab, 4)) == expected);

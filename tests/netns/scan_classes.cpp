@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
+#include <signal.h>
+
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -128,6 +131,83 @@ TEST_CASE("classes: a class whose members differ is probed whole") {
         const bool stopped = service.service.port == 1 || service.service.port == 42;
         CHECK(service.result == (stopped ? ksms::Verdict::no : ksms::Verdict::yes));
         CHECK_FALSE(service.by_class);
+    }
+}
+
+/// The second round, which would probe all of the class, does not come to its end.
+TEST_CASE("classes: of a class whose members differ nothing is said if no time is left") {
+    Lab lab(Pins::with_process);
+    build_two(lab);
+    REQUIRE(opens(lab, 4));
+    ksms::ScanRequest request;
+    request.source = *ksms::Address::parse(two_source(lab, 4));
+    request.destination = *ksms::Address::parse(two_destination(lab, 4));
+    request.classes = true;
+    for (std::uint16_t port = 1; port <= 100; ++port) request.services.push_back({6, port});
+    ksms::ScanHooks hooks;
+    std::atomic<int> stop{0};
+    int rounds = 0;
+    const bool fails = GENERATE(false, true);
+    hooks.stop = &stop;
+    hooks.armed = [&](const ksms::ArmedScan&) -> ksms::Status {
+        if (++rounds == 1) {
+            lab.nft("r2", nft_rules("r2", "tcp dport { 1, 42 } drop").text);
+            return {};
+        }
+        if (fails) return ksms::fail(ksms::Code::failed, "not now");
+        stop = SIGINT;
+        return {};
+    };
+    const auto report = run_scan(ksms::PinRoot{lab.pin_root()}, request, hooks);
+    REQUIRE(report);
+    CHECK(rounds == 2);
+    CHECK(report->state == (fails ? ksms::ScanState::partial : ksms::ScanState::interrupted));
+    REQUIRE(report->services.size() == 100);
+    CHECK(report->probed == 9);
+    for (std::size_t i = 0; i < 100; ++i) {
+        const auto& service = report->services[i];
+        INFO(service.service.port);
+        CHECK(service.service == request.services[i]);
+        if (service.by_class) CHECK(service.result == ksms::Verdict::unknown);
+    }
+    CHECK(report->services[0].result == ksms::Verdict::no);
+    CHECK(report->services[99].result == ksms::Verdict::yes);
+}
+
+/// Things beside the rules of a firewall.
+TEST_CASE("classes: what else may tell ports apart") {
+    struct Other {
+        const char* what;
+        Step step;
+    };
+    const std::vector<Other> others{
+        {"a route with several next hops",
+         {"r1", How::command,
+          "ip route add 192.0.2.0/24 table 99 nexthop dev eth0 nexthop dev eth1"}},
+        {"a route with several next hops",
+         {"r1", How::command,
+          "echo 0 >/proc/sys/net/ipv4/nexthop_compat_mode; ip nexthop add id 1 dev eth1; ip "
+          "nexthop "
+          "add id 2 dev eth0; ip nexthop add id 10 group 1/2; ip route add 192.0.2.0/24 nhid 10"}},
+        {"an IPsec policy",
+         {"r2", How::command,
+          "ip xfrm policy add src 192.0.2.0/24 dst 192.0.2.9/32 dir fwd action block"}},
+        {"a filter or a program",
+         {"r2", How::command,
+          "tc qdisc add dev eth1 root handle 1: htb default 10; tc class add dev eth1 parent 1: "
+          "classid 1:10 htb rate 1gbit; tc filter add dev eth1 parent 1:10 protocol ip prio 1 u32 "
+          "match ip dport 150 0xffff classid 1:10"}},
+    };
+    for (const auto& [what, step] : others) {
+        Lab lab(Pins::with_process);
+        build_two(lab);
+        REQUIRE(opens(lab, 4));
+        take_step(lab, 4, step);
+        const auto result = ask(lab, two_source(lab, 4), two_destination(lab, 4), "T:1-100",
+                                by_clsact(), {"--classes"});
+        INFO(step.text << "\n" << result.text());
+        CHECK(result.count("by_class") == 0);
+        CHECK(result.field("warnings").dump().find(what) != std::string::npos);
     }
 }
 

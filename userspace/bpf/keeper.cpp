@@ -11,6 +11,8 @@
 
 #include <array>
 #include <cerrno>
+#include <fstream>
+#include <string>
 
 #include "base/fd.hpp"
 #include "base/hash.hpp"
@@ -78,6 +80,23 @@ Result<bool> let_go(const PinRoot& root) {
     if (path.empty() || rmdir(path.c_str()) == 0) return !path.empty();
     if (errno == ENOENT) return false;
     return fail_errno(errno, "remove the cgroup " + path);
+}
+
+Result<bool> cgroup_filters_packets() {
+    const auto mount = cgroup_mount();
+    std::ifstream groups("/proc/self/cgroup");
+    for (std::string line; !mount.empty() && std::getline(groups, line);) {
+        if (!line.starts_with("0::")) continue;
+        const auto path = mount + line.substr(3);
+        const Fd cgroup(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!cgroup) return fail_errno(errno, "open the cgroup " + path);
+        std::uint32_t count = 0;
+        if (bpf_prog_query(cgroup.get(), BPF_CGROUP_INET_EGRESS, BPF_F_QUERY_EFFECTIVE, nullptr,
+                           nullptr, &count) != 0)
+            return fail_errno(errno, "list the BPF programs of the cgroup " + path);
+        return count > 0;
+    }
+    return false;
 }
 
 }  // namespace ksms

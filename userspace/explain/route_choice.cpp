@@ -207,7 +207,9 @@ std::string selector_text(const RoutingRule& rule) {
 }
 
 bool matches(const RoutingRule& rule, const RouteQuestion& question, const std::string& iif) {
-    const auto within = [](std::uint16_t port, std::uint16_t first, std::uint16_t last) {
+    const auto within = [](std::uint16_t port, std::uint16_t first, std::uint16_t last,
+                           std::uint16_t mask) {
+        if (mask != 0xffff) return ((port ^ first) & mask) == 0;
         return last == 0 || (port >= first && port <= last);
     };
     const bool all =
@@ -217,8 +219,9 @@ bool matches(const RoutingRule& rule, const RouteQuestion& question, const std::
         (question.tos & rule.tos_mask) == (rule.tos & rule.tos_mask) &&
         (question.mark & rule.mark_mask) == rule.mark &&
         (rule.protocol == 0 || rule.protocol == question.protocol) &&
-        within(question.source_port, rule.source_port_first, rule.source_port_last) &&
-        within(question.destination_port, rule.port_first, rule.port_last);
+        within(question.source_port, rule.source_port_first, rule.source_port_last,
+               rule.source_port_mask) &&
+        within(question.destination_port, rule.port_first, rule.port_last, rule.port_mask);
     return all != rule.inverted;
 }
 

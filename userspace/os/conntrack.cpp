@@ -195,4 +195,17 @@ Result<bool> Conntrack::remove_all_like(const Flow& like) {
     return std::unexpected(removed.error());
 }
 
+Result<bool> has_expectations(const Netns& netns) {
+    KSMS_TRY(auto netlink, Netlink::open_netfilter(netns));
+    Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET),
+                    0);
+    message.fixed<nfgenmsg>().nfgen_family = AF_UNSPEC;
+    const auto all = list(netlink, message, "list what is expected in " + netns.name(),
+                          [](const nlmsghdr* each) { return std::optional(each->nlmsg_type); });
+    // A kernel without them does not know the request.
+    if (!all && (all.error().err == EINVAL || all.error().err == EOPNOTSUPP)) return false;
+    KSMS_CHECK(all);
+    return !all->empty();
+}
+
 }  // namespace ksms

@@ -66,4 +66,7 @@ private:
     Netlink netlink_;
 };
 
+/// Does connection tracking expect a connection there (as of FTP)? Only if it is in use.
+Result<bool> has_expectations(const Netns& netns);
+
 }  // namespace ksms

@@ -32,7 +32,8 @@ Result<FirewallRules> firewall_rules(const Netns& netns, int family);
 /// For the files of this room.
 /// Interval of a rule, limited to a century so that sums do not overflow.
 nanoseconds interval_of(std::uint64_t ns);
-/// Of a table of nftables, and of a set in it.
+/// Of a table of nftables, and of a set in it. A name may have any byte but NUL.
+std::string nft_key(const std::string& table_key, const std::string& name);
 std::string nft_key(std::uint8_t family, const std::string& table);
 std::string nft_key(std::uint8_t family, const std::string& table, const std::string& set);
 nanoseconds interval_of_limit(const Attributes& limit);

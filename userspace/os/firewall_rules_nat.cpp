@@ -17,6 +17,11 @@ std::uint16_t port_at(std::span<const std::uint8_t> info, std::size_t at) {
     return ntohs(*read_as<std::uint16_t>(info, at));
 }
 
+/// NFT_REG_1 is the same as NFT_REG32_00 to NFT_REG32_03.
+std::uint32_t word_of(std::uint32_t reg) {
+    return reg >= NFT_REG_1 && reg <= NFT_REG_4 ? NFT_REG32_00 + (reg - NFT_REG_1) * 4 : reg;
+}
+
 }  // namespace
 
 std::optional<PortSpan> ports_given(std::span<const std::uint8_t> range) {
@@ -34,7 +39,10 @@ std::optional<PortSpan> ports_given(std::span<const std::uint8_t> range) {
 }
 
 void NftPorts::take_immediate(std::uint32_t reg, std::span<const std::uint8_t> value) {
-    if (value.size() == 2) known_[reg] = port_at(value, 0);
+    const auto first = word_of(reg);
+    const auto words = static_cast<std::uint32_t>((value.size() + 3) / 4);
+    known_.erase(known_.lower_bound(first), known_.lower_bound(first + words));
+    if (value.size() == 2) known_[first] = port_at(value, 0);
 }
 
 std::optional<PortSpan> NftPorts::given_by(std::string_view name, const nlattr* data) {
@@ -51,7 +59,7 @@ std::optional<PortSpan> NftPorts::written(const Attributes& payload) const {
         payload.be32(NFTA_PAYLOAD_BASE) != NFT_PAYLOAD_TRANSPORT_HEADER || offset > 3 ||
         offset + size <= 2)
         return std::nullopt;
-    const auto port = known_.find(payload.be32(NFTA_PAYLOAD_SREG));
+    const auto port = known_.find(word_of(payload.be32(NFTA_PAYLOAD_SREG)));
     if (offset != 2 || size != 2 || port == known_.end()) return PortSpan{};
     return PortSpan{port->second, port->second};
 }
@@ -67,8 +75,8 @@ std::optional<PortSpan> NftPorts::read(std::string_view name, const nlattr* data
     const int min = redirects ? int{NFTA_REDIR_REG_PROTO_MIN} : int{NFTA_NAT_REG_PROTO_MIN};
     const int max = redirects ? int{NFTA_REDIR_REG_PROTO_MAX} : int{NFTA_NAT_REG_PROTO_MAX};
     if (nat[min] == nullptr) return std::nullopt;
-    const auto first = known_.find(nat.be32(min));
-    const auto last = nat[max] == nullptr ? first : known_.find(nat.be32(max));
+    const auto first = known_.find(word_of(nat.be32(min)));
+    const auto last = nat[max] == nullptr ? first : known_.find(word_of(nat.be32(max)));
     if (first == known_.end() || last == known_.end()) return PortSpan{};
     return PortSpan{first->second, last->second};
 }

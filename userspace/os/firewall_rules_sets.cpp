@@ -55,12 +55,16 @@ bool has_quota(const nlattr* one, const nlattr* several) {
     return found;
 }
 
+std::string nft_key(const std::string& one, const std::string& other) {
+    return one + '\0' + other;
+}
+
 std::string nft_key(std::uint8_t family, const std::string& table) {
-    return fmt::format("{} {}", family, table);
+    return nft_key(std::to_string(family), table);
 }
 
 std::string nft_key(std::uint8_t family, const std::string& table, const std::string& set) {
-    return fmt::format("{} {} {}", family, table, set);
+    return nft_key(nft_key(family, table), set);
 }
 
 std::optional<NftSet> parse_nft_set(const nlmsghdr* message) {

@@ -178,7 +178,9 @@ struct RoutingRule {
     std::uint8_t protocol{0};
     std::uint16_t source_port_first{0}, source_port_last{0};  ///< last 0: any
     std::uint16_t port_first{0}, port_last{0};                ///< destination ports; last 0: any
-    std::uint8_t action{0};                                   ///< FR_ACT_*
+    /// The bits of a port that are compared, where it is one port (Linux 6.15).
+    std::uint16_t source_port_mask{0xffff}, port_mask{0xffff};
+    std::uint8_t action{0};  ///< FR_ACT_*
     std::uint32_t table{0};
     bool inverted{false};
     int suppressed_length{-1};  ///< ignore routes with a prefix of at most this length; -1: none

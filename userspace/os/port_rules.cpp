@@ -27,16 +27,33 @@ namespace {
 /// Questions; more of them are not worth an answer.
 constexpr std::size_t kMostQuestions = 16384;
 
+/// Sets whose elements are read; the kernel looks for each from the first one on.
+constexpr std::size_t kMostSets = 1024;
+
+/// Do they tell one element from another: a limit, a quota, a number of connections?
+bool has_limits(const nlattr* one, const nlattr* several) {
+    const auto limits = [](const nlattr* expression) {
+        const auto name = Attributes(expression, NFTA_EXPR_MAX).text(NFTA_EXPR_NAME);
+        return name != "counter" && name != "last";
+    };
+    bool found = one != nullptr && limits(one);
+    for_each_attribute(several, [&](const nlattr* each) { found |= limits(each); });
+    return found;
+}
+
 std::optional<NftSetShape> parse_shape(const nlmsghdr* message) {
     const auto general = fixed_part<nfgenmsg>(message);
     if (!general) return std::nullopt;
     const Attributes set(message, sizeof *general, NFTA_SET_MAX);
     const auto flags = set.be32(NFTA_SET_FLAGS);
     NftSetShape shape;
-    shape.key = nft_key(general->nfgen_family, set.text(NFTA_SET_TABLE), set.text(NFTA_SET_NAME));
+    shape.family = general->nfgen_family;
+    shape.table = set.text(NFTA_SET_TABLE);
+    shape.name = set.text(NFTA_SET_NAME);
     shape.key_length = set.be32(NFTA_SET_KEY_LEN);
     shape.data_length = set.be32(NFTA_SET_DATA_LEN);
-    shape.plain = (flags & (NFT_SET_MAP | NFT_SET_OBJECT)) == 0;
+    shape.plain = (flags & (NFT_SET_MAP | NFT_SET_OBJECT)) == 0 &&
+                  !has_limits(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
     shape.intervals = (flags & NFT_SET_INTERVAL) != 0;
     shape.concatenated = (flags & NFT_SET_CONCAT) != 0;
     return shape;
@@ -54,7 +71,8 @@ public:
         // A kernel without nftables does not know the request.
         if (!sets && (sets.error().err == EINVAL || sets.error().err == EOPNOTSUPP)) return {};
         KSMS_CHECK(sets);
-        sets_ = std::move(*sets);
+        for (auto& set : *sets)
+            sets_.emplace(nft_key(set.family, set.table, set.name), std::move(set));
         Message rules(nft_message(NFT_MSG_GETRULE), 0);
         rules.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
         KSMS_CHECK(netfilter_.dump(
@@ -85,31 +103,38 @@ private:
     }
 
     Status look_into(const NftPortLookup& lookup, const std::string& rule) {
-        const auto shape = std::ranges::find(sets_, lookup.set, &NftSetShape::key);
+        const auto shape = sets_.find(lookup.set);
         if (shape == sets_.end()) return {};
         auto known = elements_.find(lookup.set);
         if (known == elements_.end()) {
-            KSMS_TRY(auto elements, read_elements(lookup.set));
+            if (elements_.size() == kMostSets) {
+                to_.unread = rule;
+                return {};
+            }
+            KSMS_TRY(auto elements, read_elements(shape->second));
             known = elements_.emplace(lookup.set, std::move(elements)).first;
         }
-        auto questions = questions_of(*shape, known->second, lookup);
-        if (questions.size() + to_.questions.size() > kMostQuestions) to_.unread = rule;
-        std::ranges::move(questions, std::back_inserter(to_.questions));
+        auto questions = questions_of(shape->second, known->second, lookup);
+        if (known->second.size() > kMostQuestions ||
+            questions.size() + to_.questions.size() > kMostQuestions)
+            to_.unread = rule;
+        else
+            std::ranges::move(questions, std::back_inserter(to_.questions));
         return {};
     }
 
-    Result<std::vector<NftKey>> read_elements(const std::string& key) {
-        // As nft_key() made it.
-        const auto first = key.find(' '), second = key.find(' ', first + 1);
+    /// No more than are worth it.
+    Result<std::vector<NftKey>> read_elements(const NftSetShape& set) {
         Message request(nft_message(NFT_MSG_GETSETELEM), 0);
-        request.fixed<nfgenmsg>().nfgen_family =
-            static_cast<std::uint8_t>(std::stoi(key.substr(0, first)));
-        request.put_text(NFTA_SET_ELEM_LIST_TABLE, key.substr(first + 1, second - first - 1));
-        request.put_text(NFTA_SET_ELEM_LIST_SET, key.substr(second + 1));
+        request.fixed<nfgenmsg>().nfgen_family = set.family;
+        request.put_text(NFTA_SET_ELEM_LIST_TABLE, set.table);
+        request.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
         std::vector<NftKey> elements;
         KSMS_CHECK(netfilter_.dump(
             request, what_, [&] { elements.clear(); },
-            [&](const nlmsghdr* message) { parse_nft_keys(message, elements); }));
+            [&](const nlmsghdr* message) {
+                if (elements.size() <= kMostQuestions) parse_nft_keys(message, elements);
+            }));
         return elements;
     }
 
@@ -117,9 +142,9 @@ private:
     int family_;
     std::string what_;
     PortRules& to_;
-    std::vector<NftSetShape> sets_;
+    NftSets sets_;
     std::vector<std::pair<std::string, NftPortRule>> read_;  ///< with the rule's name
-    std::map<std::string, std::vector<NftKey>> elements_;    ///< by NftSetShape::key
+    std::map<std::string, std::vector<NftKey>> elements_;    ///< by nft_key()
 };
 
 void take_legacy_ports(const XtTable& table, int family, PortRules& to) {
@@ -169,6 +194,7 @@ std::vector<PortQuestion> questions_of(const NftSetShape& set, const std::vector
             spans.push_back({first, key.last.empty() ? first : port_at(key.last)});
         }
     }
+    std::ranges::sort(spans);
     if (set.plain && set.key_length == sizeof(std::uint16_t))
         return {{lookup.protocol, std::move(spans)}};
     // What an element means is its own: an address beside it, a verdict, a translation.

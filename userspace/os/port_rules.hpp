@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,15 +47,18 @@ Result<bool> has_ipvs_services(const Netns& netns);
 
 /// A set of nftables, or a map.
 struct NftSetShape {
-    std::string key;  ///< nft_key()
+    std::uint8_t family{0};
+    std::string table, name;
     std::uint32_t key_length{0}, data_length{0};
     bool plain{false};      ///< it has no data: all its elements mean the same
     bool intervals{false};  ///< an element begins an interval, or ends one
     bool concatenated{false};
 };
+using NftSets = std::map<std::string, NftSetShape>;  ///< by nft_key()
+
 /// A rule looks into this set; the port stands there in the key.
 struct NftPortLookup {
-    std::string set;  ///< NftSetShape::key
+    std::string set;  ///< its nft_key()
     std::uint32_t offset{0};
     std::uint8_t protocol{0};
     bool operator==(const NftPortLookup&) const = default;
@@ -68,7 +72,7 @@ struct NftPortRule {
 /// @param table  nft_key() of its table
 /// @param list  NFTA_RULE_EXPRESSIONS
 NftPortRule read_nft_ports(const nlattr* list, int family, const std::string& table,
-                           const std::vector<NftSetShape>& sets);
+                           const NftSets& sets);
 
 /// An element of a set of nftables, as the kernel keeps its key.
 struct NftKey {

@@ -71,52 +71,57 @@ constexpr std::string_view kIndifferent[] = {"counter",  "limit",       "connlim
                                              "last",     "log",         "reject",    "notrack",
                                              "synproxy", "flow_offload"};
 
-/// What an expression does with a register: its attribute for it, and how many bytes it writes at
-/// least, or reads at least.
-struct RegisterUse {
+constexpr std::uint16_t kMostAttributes = 16;
+
+/// Expressions that write something to a register that has nothing to do with the port: their
+/// attribute for the register, and how many bytes they write at least.
+struct RegisterWrite {
     std::string_view name;
     std::uint16_t attribute;
     std::uint32_t bytes;
 };
-constexpr std::uint16_t kMostAttributes = 16;
+constexpr RegisterWrite kWrites[] = {{"fib", NFTA_FIB_DREG, 4},
+                                     {"rt", NFTA_RT_DREG, 4},
+                                     {"xfrm", NFTA_XFRM_DREG, 4},
+                                     {"osf", NFTA_OSF_DREG, 16}};
 
-/// Writes something that has nothing to do with the port.
-constexpr RegisterUse kWrites[] = {{"fib", NFTA_FIB_DREG, 4},
-                                   {"rt", NFTA_RT_DREG, 4},
-                                   {"xfrm", NFTA_XFRM_DREG, 4},
-                                   {"osf", NFTA_OSF_DREG, 16},
-                                   {"exthdr", NFTA_EXTHDR_DREG, 1}};
+/// Expressions that do something with what is in a register: their attribute for it. How much of
+/// the registers they read depends on more, so none may have the port.
+struct RegisterRead {
+    std::string_view name;
+    std::uint16_t attribute;
+};
+constexpr RegisterRead kReads[] = {{"meta", NFTA_META_SREG},
+                                   {"ct", NFTA_CT_SREG},
+                                   {"nat", NFTA_NAT_REG_ADDR_MIN},
+                                   {"nat", NFTA_NAT_REG_ADDR_MAX},
+                                   {"nat", NFTA_NAT_REG_PROTO_MIN},
+                                   {"nat", NFTA_NAT_REG_PROTO_MAX},
+                                   {"masq", NFTA_MASQ_REG_PROTO_MIN},
+                                   {"masq", NFTA_MASQ_REG_PROTO_MAX},
+                                   {"redir", NFTA_REDIR_REG_PROTO_MIN},
+                                   {"redir", NFTA_REDIR_REG_PROTO_MAX},
+                                   {"dup", NFTA_DUP_SREG_ADDR},
+                                   {"dup", NFTA_DUP_SREG_DEV},
+                                   {"fwd", NFTA_FWD_SREG_ADDR},
+                                   {"fwd", NFTA_FWD_SREG_DEV}};
 
-constexpr RegisterUse kReads[] = {{"meta", NFTA_META_SREG, 4},
-                                  {"ct", NFTA_CT_SREG, 4},
-                                  {"exthdr", NFTA_EXTHDR_SREG, 2},
-                                  {"nat", NFTA_NAT_REG_ADDR_MIN, 4},
-                                  {"nat", NFTA_NAT_REG_ADDR_MAX, 4},
-                                  {"nat", NFTA_NAT_REG_PROTO_MIN, 2},
-                                  {"nat", NFTA_NAT_REG_PROTO_MAX, 2},
-                                  {"masq", NFTA_MASQ_REG_PROTO_MIN, 2},
-                                  {"masq", NFTA_MASQ_REG_PROTO_MAX, 2},
-                                  {"redir", NFTA_REDIR_REG_PROTO_MIN, 2},
-                                  {"redir", NFTA_REDIR_REG_PROTO_MAX, 2},
-                                  {"dup", NFTA_DUP_SREG_ADDR, 4},
-                                  {"dup", NFTA_DUP_SREG_DEV, 4},
-                                  {"fwd", NFTA_FWD_SREG_ADDR, 4},
-                                  {"fwd", NFTA_FWD_SREG_DEV, 4}};
+/// The headers of IPv6 that stand before that of the transport (RFC 8200, and mobility, RFC 6275).
+/// As others `exthdr` finds the transport's own (ipv6_find_hdr()).
+constexpr std::uint8_t kIp6Headers[] = {0, 43, 44, 51, 60, 135};
+constexpr std::uint32_t kIp6HeaderSize = 8;
 
 constexpr std::uint32_t kEthernet = 14, kIp4 = 20, kIp6 = 40;
 
 class PortReader {
 public:
-    PortReader(int family, std::string table, const std::vector<NftSetShape>& sets)
+    PortReader(int family, std::string table, const NftSets& sets)
         : ip4_(family == AF_INET), table_(std::move(table)), sets_(sets) {}
 
     NftPortRule read(const nlattr* list) {
         for_each_attribute(list, [this](const nlattr* expression) {
             if (!rule_.unread && !other_family_) rule_.unread = !take(expression);
         });
-        for (auto& question : rule_.questions)
-            if (question.protocol == 0) question.protocol = protocol_;
-        for (auto& lookup : rule_.lookups) lookup.protocol = protocol_;
         return std::move(rule_);
     }
 
@@ -138,6 +143,7 @@ private:
         if (name == "bitwise") return take_bits(data, NFTA_BITWISE_DREG, NFTA_BITWISE_LEN);
         if (name == "byteorder") return take_bits(data, NFTA_BYTEORDER_DREG, NFTA_BYTEORDER_LEN);
         if (name == "hash") return take_hash(Attributes(data, NFTA_HASH_MAX));
+        if (name == "exthdr") return take_option(Attributes(data, NFTA_EXTHDR_MAX));
         if (name == "match") return take_match(Attributes(data, NFTA_MATCH_MAX));
         if (name == "target") {
             const Attributes target(data, NFTA_TARGET_MAX);
@@ -159,9 +165,7 @@ private:
         for (const auto& use : kReads) {
             if (use.name != name) continue;
             known = true;
-            if (parts[use.attribute] == nullptr) continue;
-            const auto bytes = registers_.at(parts.be32(use.attribute), use.bytes);
-            if (bytes.empty() || Registers::any_port(bytes)) return false;
+            if (parts[use.attribute] != nullptr && registers_.hold_port()) return false;
         }
         for (const auto& use : kWrites) {
             if (use.name != name) continue;
@@ -207,7 +211,8 @@ private:
             case NFT_CT_PKTS:
             case NFT_CT_BYTES:
             case NFT_CT_AVGPKT: registers_.write(to, 8); return true;
-            case NFT_CT_HELPER:
+            // Linux before 6.0 may choose one by the port.
+            case NFT_CT_HELPER: return false;
             case NFT_CT_LABELS:
             case NFT_CT_SRC_IP6:
             case NFT_CT_DST_IP6: registers_.write(to, 16); return true;
@@ -222,18 +227,44 @@ private:
         if (!to.empty()) std::ranges::copy(what, to.begin());
     }
 
+    /// An option of TCP or IPv4, or an extension header of IPv6.
+    bool take_option(const Attributes& option) {
+        const auto operation = option.be32(NFTA_EXTHDR_OP);
+        const auto end =
+            std::uint64_t{option.be32(NFTA_EXTHDR_OFFSET)} + option.be32(NFTA_EXTHDR_LEN);
+        if (operation == NFT_EXTHDR_OP_IPV6) {
+            const auto type = option.u8(NFTA_EXTHDR_TYPE);
+            if (std::ranges::find(kIp6Headers, type) == std::end(kIp6Headers) ||
+                end > kIp6HeaderSize)
+                return false;
+        } else if (operation != NFT_EXTHDR_OP_TCPOPT && operation != NFT_EXTHDR_OP_IPV4) {
+            return false;
+        }
+        if (option[NFTA_EXTHDR_SREG] != nullptr && registers_.hold_port()) return false;
+        if (option[NFTA_EXTHDR_DREG] == nullptr) return true;
+        return !registers_.write(option.be32(NFTA_EXTHDR_DREG), option.be32(NFTA_EXTHDR_LEN))
+                    .empty();
+    }
+
+    /// Nothing but headers, and of the transport's what is the same in every packet of a kind: not
+    /// the sequence number, the checksum and what comes behind.
+    [[nodiscard]] bool is_plain_part(std::uint32_t base, std::uint64_t offset,
+                                     std::uint64_t length) const {
+        const auto end = offset + length;
+        switch (base) {
+            case NFT_PAYLOAD_LL_HEADER: return end <= kEthernet + kIp4;
+            case NFT_PAYLOAD_NETWORK_HEADER: return end <= (ip4_ ? kIp4 : kIp6);
+            case NFT_PAYLOAD_TRANSPORT_HEADER: return end <= 4 || (offset >= 8 && end <= 16);
+            default: return false;
+        }
+    }
+
     bool take_payload(const Attributes& payload) {
         const auto base = payload.be32(NFTA_PAYLOAD_BASE);
         const auto offset = payload.be32(NFTA_PAYLOAD_OFFSET);
         const auto length = payload.be32(NFTA_PAYLOAD_LEN);
-        if (payload[NFTA_PAYLOAD_SREG] != nullptr) {
-            const auto bytes = registers_.at(payload.be32(NFTA_PAYLOAD_SREG), length);
-            return !bytes.empty() && !Registers::any_port(bytes);
-        }
-        if (base > NFT_PAYLOAD_INNER_HEADER) return false;
-        if (base == NFT_PAYLOAD_LL_HEADER && offset + length > kEthernet + kIp4) return false;
-        if (base == NFT_PAYLOAD_NETWORK_HEADER && offset + length > (ip4_ ? kIp4 : kIp6))
-            return false;
+        if (!is_plain_part(base, offset, length)) return false;
+        if (payload[NFTA_PAYLOAD_SREG] != nullptr) return !registers_.hold_port();
         const auto to = registers_.write(payload.be32(NFTA_PAYLOAD_DREG), length);
         if (to.empty()) return false;
         for (std::uint32_t i = 0; i < length; ++i) {
@@ -265,7 +296,8 @@ private:
         return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
     }
 
-    void ask(const PortSpan& ports) { rule_.questions.push_back({0, {ports}}); }
+    /// What was compared before is true of the packets that come here.
+    void ask(const PortSpan& ports) { rule_.questions.push_back({protocol_, {ports}}); }
 
     bool take_comparison(const Attributes& comparison) {
         const Attributes data(comparison[NFTA_CMP_DATA], NFTA_DATA_MAX);
@@ -288,7 +320,7 @@ private:
         const bool with = operation == NFT_CMP_LTE || operation == NFT_CMP_GT;
         // `53-60` is two comparisons, and one question.
         if (operation == NFT_CMP_LTE && at_least_) {
-            rule_.questions.back() = {0, {{*at_least_, number}}};
+            rule_.questions.back() = {protocol_, {{*at_least_, number}}};
             return true;
         }
         if (operation == NFT_CMP_GTE) next_at_least_ = number;
@@ -320,16 +352,17 @@ private:
     /// Looks into a set or a map by what stands in a register.
     /// @return the set; nullptr: that cannot be followed
     const NftSetShape* look_into(const std::string& name, std::uint32_t reg) {
-        const auto key = table_ + " " + name;
-        const auto set = std::ranges::find(sets_, key, &NftSetShape::key);
-        if (set == sets_.end()) return nullptr;
-        const auto bytes = registers_.at(reg, set->key_length);
+        const auto key = nft_key(table_, name);
+        const auto found = sets_.find(key);
+        if (found == sets_.end()) return nullptr;
+        const auto& set = found->second;
+        const auto bytes = registers_.at(reg, set.key_length);
         if (!is_readable(bytes)) return nullptr;
         const auto port = port_in(bytes);
-        if (!port) return &*set;
-        if (set->intervals && !set->concatenated && bytes.size() != 2) return nullptr;
-        rule_.lookups.push_back({key, static_cast<std::uint32_t>(*port), 0});
-        return &*set;
+        if (!port) return &set;
+        if (set.intervals && !set.concatenated && bytes.size() != 2) return nullptr;
+        rule_.lookups.push_back({key, static_cast<std::uint32_t>(*port), protocol_});
+        return &set;
     }
 
     bool take_lookup(const Attributes& lookup) {
@@ -341,7 +374,12 @@ private:
     }
 
     bool take_object(const Attributes& object) {
-        if (object[NFTA_OBJREF_SET_NAME] == nullptr) return true;
+        // What it expects is a packet of one port.
+        constexpr std::uint32_t named[] = {
+            NFT_OBJECT_COUNTER,  NFT_OBJECT_QUOTA,     NFT_OBJECT_LIMIT,     NFT_OBJECT_SECMARK,
+            NFT_OBJECT_SYNPROXY, NFT_OBJECT_CT_HELPER, NFT_OBJECT_CT_TIMEOUT};
+        if (object[NFTA_OBJREF_SET_NAME] == nullptr)
+            return std::ranges::find(named, object.be32(NFTA_OBJREF_IMM_TYPE)) != std::end(named);
         return look_into(object.text(NFTA_OBJREF_SET_NAME), object.be32(NFTA_OBJREF_SET_SREG)) !=
                nullptr;
     }
@@ -349,7 +387,11 @@ private:
     bool take_immediate(const Attributes& immediate) {
         const auto to = immediate.be32(NFTA_IMMEDIATE_DREG);
         const Attributes data(immediate[NFTA_IMMEDIATE_DATA], NFTA_DATA_MAX);
-        if (to == NFT_REG_VERDICT) return true;
+        if (to == NFT_REG_VERDICT) {
+            const Attributes verdict(data[NFTA_DATA_VERDICT], NFTA_VERDICT_MAX);
+            const auto code = static_cast<int>(verdict.be32(NFTA_VERDICT_CODE));
+            return code == NF_ACCEPT || code == NF_DROP || code < 0;  // not NF_QUEUE
+        }
         const auto value = data.bytes(NFTA_DATA_VALUE);
         ports_.take_immediate(to, value);
         return !registers_.write(to, value.size()).empty();
@@ -368,13 +410,18 @@ private:
     }
 
     bool take_match(const Attributes& match) {
-        return take_xtables_ports(match.text(NFTA_MATCH_NAME), match.be32(NFTA_MATCH_REV),
-                                  match.bytes(NFTA_MATCH_INFO), rule_.questions);
+        const auto first = rule_.questions.size();
+        const bool read =
+            take_xtables_ports(match.text(NFTA_MATCH_NAME), match.be32(NFTA_MATCH_REV),
+                               match.bytes(NFTA_MATCH_INFO), rule_.questions);
+        for (auto i = first; i < rule_.questions.size(); ++i)
+            if (rule_.questions[i].protocol == 0) rule_.questions[i].protocol = protocol_;
+        return read;
     }
 
     bool ip4_;
     std::string table_;
-    const std::vector<NftSetShape>& sets_;
+    const NftSets& sets_;
     Registers registers_;
     NftPorts ports_;
     NftPortRule rule_;
@@ -387,7 +434,7 @@ private:
 }  // namespace
 
 NftPortRule read_nft_ports(const nlattr* list, int family, const std::string& table,
-                           const std::vector<NftSetShape>& sets) {
+                           const NftSets& sets) {
     return PortReader(family, table, sets).read(list);
 }
 

@@ -17,8 +17,8 @@
 namespace ksms {
 namespace {
 
-// linux/fib_rules.h: FRA_DSCP since Linux 6.13, FRA_DSCP_MASK since Linux 6.15
-constexpr std::uint16_t kFraDscp = 25, kFraDscpMask = 30;
+// linux/fib_rules.h: FRA_DSCP since Linux 6.13, the masks since Linux 6.15
+constexpr std::uint16_t kFraDscp = 25, kFraSportMask = 28, kFraDportMask = 29, kFraDscpMask = 30;
 constexpr std::uint16_t kFraLast = 31;
 constexpr std::uint8_t kIpv4RuleTos =
     0x1c;  // IPTOS_RT_MASK, net/route.h: what an IPv4 rule compares
@@ -47,7 +47,10 @@ std::optional<RouteAnswer> parse_route(const nlmsghdr* message) {
     answer.table = attributes.u32(RTA_TABLE, info->rtm_table);
     answer.gateway = attributes.address(RTA_GATEWAY, info->rtm_family);
     answer.preferred_source = attributes.address(RTA_PREFSRC, info->rtm_family);
-    answer.several = attributes[RTA_MULTIPATH] != nullptr;
+    // With net.ipv4.nexthop_compat_mode 0 an object is named by its number alone (fib_dump_info()),
+    // which may be a group.
+    const bool by_number = attributes[RTA_NH_ID] != nullptr && attributes[RTA_OIF] == nullptr;
+    answer.several = attributes[RTA_MULTIPATH] != nullptr || by_number;
     answer.prefix = {attributes.address(RTA_DST, info->rtm_family), info->rtm_dst_len};
     answer.metric = attributes.u32(RTA_PRIORITY);
     answer.encapsulates = attributes[RTA_ENCAP_TYPE] != nullptr;
@@ -87,6 +90,8 @@ std::optional<RoutingRule> parse_routing_rule(const nlmsghdr* message) {
     rule.l3mdev = attributes.u8(FRA_L3MDEV) != 0;
     port_range(attributes.bytes(FRA_SPORT_RANGE), rule.source_port_first, rule.source_port_last);
     port_range(attributes.bytes(FRA_DPORT_RANGE), rule.port_first, rule.port_last);
+    rule.source_port_mask = attributes.u16(kFraSportMask, rule.source_port_mask);
+    rule.port_mask = attributes.u16(kFraDportMask, rule.port_mask);
     if (info->tos != 0) {
         rule.tos = info->tos;
         rule.tos_mask = info->family == AF_INET ? kIpv4RuleTos : 0xfc;

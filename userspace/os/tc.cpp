@@ -115,6 +115,24 @@ Result<std::vector<Filter>> filters_of(Netlink& netlink, std::uint32_t ifindex,
 
 }  // namespace
 
+namespace {
+
+/// Handles of the classes of an interface: each may have filters of its own.
+Result<std::vector<std::uint32_t>> traffic_classes(Netlink& netlink, std::uint32_t ifindex) {
+    Message message(RTM_GETTCLASS, 0);
+    auto& info = message.fixed<tcmsg>();
+    info.tcm_family = AF_UNSPEC;
+    info.tcm_ifindex = static_cast<int>(ifindex);
+    return list(netlink, message,
+                fmt::format("list the classes of interface {} of {}", ifindex, netlink.netns()),
+                [](const nlmsghdr* each) -> std::optional<std::uint32_t> {
+                    const auto part = fixed_part<tcmsg>(each);
+                    return part ? std::optional(part->tcm_handle) : std::nullopt;
+                });
+}
+
+}  // namespace
+
 Result<std::vector<Filter>> filters(Netlink& netlink, std::uint32_t ifindex,
                                     std::uint8_t direction) {
     return filters_of(netlink, ifindex, hook_parent(direction), direction);
@@ -131,6 +149,13 @@ Result<bool> sorts_packets(Netlink& netlink, std::string_view ours) {
         if (std::ranges::find(plain, qdisc.kind) != std::end(plain)) continue;
         if (std::ranges::find(by_priority, qdisc.kind) != std::end(by_priority)) return true;
         const bool both = qdisc.kind == "clsact";
+        if (!both && qdisc.kind != "ingress") {
+            KSMS_TRY(const auto classes, traffic_classes(netlink, qdisc.ifindex));
+            for (const auto each : classes) {
+                KSMS_TRY(const auto found, filters_of(netlink, qdisc.ifindex, each, 0));
+                if (!found.empty()) return true;
+            }
+        }
         for (const std::uint8_t direction : {0, 1}) {
             if (direction == 1 && !both) continue;
             const auto parent = both ? hook_parent(direction) : qdisc.handle;

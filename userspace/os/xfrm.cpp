@@ -95,15 +95,31 @@ std::optional<IpsecPolicy> parse_outgoing_policy(const nlmsghdr* message) {
     return policy;
 }
 
-Result<std::vector<IpsecPolicy>> outgoing_policies(const Netns& netns) {
+namespace {
+
+template <typename Parse>
+auto list_policies(const Netns& netns, Parse parse)
+    -> decltype(list(std::declval<Netlink&>(), std::declval<Message&>(), std::string(), parse)) {
     if (!policies_possible()) return {};
     auto netlink = Netlink::open_xfrm(netns);
     if (!netlink && netlink.error().err == EPROTONOSUPPORT) return {};
     if (!netlink) return std::unexpected(netlink.error());
     Message message(XFRM_MSG_GETPOLICY, 0);
     message.fixed<xfrm_userpolicy_id>();
-    return list(*netlink, message, "list the IPsec policies of " + netns.name(),
-                parse_outgoing_policy);
+    return list(*netlink, message, "list the IPsec policies of " + netns.name(), parse);
+}
+
+}  // namespace
+
+Result<std::vector<IpsecPolicy>> outgoing_policies(const Netns& netns) {
+    return list_policies(netns, parse_outgoing_policy);
+}
+
+Result<bool> has_policies(const Netns& netns) {
+    KSMS_TRY(const auto all, list_policies(netns, [](const nlmsghdr* message) {
+                 return std::optional(message->nlmsg_type);
+             }));
+    return !all.empty();
 }
 
 }  // namespace ksms

@@ -47,5 +47,7 @@ struct IpsecPolicy {
 /// Those with direction `out`. None where the kernel has no IPsec, or nobody has used it yet: the
 /// question loads no module.
 Result<std::vector<IpsecPolicy>> outgoing_policies(const Netns& netns);
+/// Has it a policy of any direction?
+Result<bool> has_policies(const Netns& netns);
 
 }  // namespace ksms

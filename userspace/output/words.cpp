@@ -153,9 +153,11 @@ void add_notes(Notes set, std::vector<std::string>& notes) {
 /// Details of a YES: how it was accepted, changes on its path, a drop by the destination.
 std::string yes_text(const Report& report, const ServiceReport& service) {
     std::vector<std::string> parts;
-    if (service.cause.why == Why::delivered)
+    if (service.cause.why == Why::delivered) {
+        const auto how = delivery_text(report, service.arrival);
         parts.push_back(fmt::format("{}: {}", report.router_names[service.cause.router],
-                                    delivery_text(report, service.arrival)));
+                                    how.empty() ? "accepted" : how));
+    }
     for (const auto& [router, change] : report.change_lists[service.changes])
         add_change_text(report.router_names[router], report.changes[change], parts);
     if (service.arrival.by == Arrival::By::host && !service.arrival.reached)

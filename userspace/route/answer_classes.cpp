@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "bpf/attach.hpp"
 #include "route/classes.hpp"
 #include "route/segment.hpp"
 
@@ -24,13 +25,16 @@ public:
     AnswerSurvey(Network& network, const ScanRequest& request, const Plan& plan)
         : network_(network), request_(request), plan_(plan), classes_(request.services) {}
 
-    Result<AnswerClasses> run() {
+    AnswerClasses run() {
         AnswerClasses result;
         result.each_alone = whole_plan();
         for (const auto* netns : all()) {
             if (!result.each_alone.empty()) break;
-            KSMS_TRY(const auto why, look_at(netns->number()));
-            if (!why.empty()) result.each_alone = netns->name() + ": " + why;
+            const auto why = look_at(netns->number());
+            if (!why)
+                result.each_alone = why.error().text();
+            else if (!why->empty())
+                result.each_alone = netns->name() + ": " + *why;
         }
         if (result.each_alone.empty()) {
             result.class_of = by_path(classes_.classes());
@@ -44,9 +48,9 @@ public:
 private:
     /// What the plan says of all.
     [[nodiscard]] std::string whole_plan() const {
+        if (!plan_.isolated && cgroup_filters_packets().value_or(true))
+            return "a BPF program of our cgroup may tell ports apart";
         if (plan_.sorted) return "a filter or a program on the way may tell ports apart";
-        if (network_.has_several_ways())
-            return "a route on the way has several next hops, and may choose by port";
         if (network_.encapsulates()) return "a route on the way puts packets into others";
         const bool remembers =
             plan_.remembers_before || !plan_.remembered.empty() || !plan_.changing.empty() ||
@@ -74,8 +78,8 @@ private:
         for (const auto& link : interfaces->links)
             if (link.up && std::ranges::find(kPortless, link.kind) == std::end(kPortless))
                 return fmt::format("{} ({}) may tell ports apart", link.name, link.kind);
-        KSMS_TRY(const auto* policies, network_.policies(number));
-        if (!policies->empty()) return std::string("an IPsec policy may tell ports apart");
+        KSMS_TRY(const bool several, network_.has_several_ways(number, request_.source.family));
+        if (several) return std::string("a route with several next hops may choose by port");
         KSMS_TRY(const auto* routing, network_.rules(number, request_.source.family));
         classes_.refine(*routing);
         KSMS_TRY(const auto rules, network_.port_rules(number, request_.source.family));
@@ -105,8 +109,7 @@ private:
 
 }  // namespace
 
-Result<AnswerClasses> classes_on_the_way(Network& network, const ScanRequest& request,
-                                         const Plan& plan) {
+AnswerClasses classes_on_the_way(Network& network, const ScanRequest& request, const Plan& plan) {
     return AnswerSurvey(network, request, plan).run();
 }
 

@@ -34,6 +34,15 @@ std::vector<PortSpan> joined(std::vector<PortSpan> spans) {
     return result;
 }
 
+std::vector<PortSpan> ports_of(const RoutingRule& rule) {
+    if (rule.port_mask == 0xffff) return {{rule.port_first, rule.port_last}};
+    std::vector<PortSpan> ports;
+    for (std::uint32_t port = 1; port <= 65535; ++port)
+        if (((port ^ rule.port_first) & rule.port_mask) == 0)
+            ports.push_back({static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(port)});
+    return joined(std::move(ports));
+}
+
 /// Intervals of the ports of one protocol, each with the sign of the questions that have it.
 class Intervals {
 public:
@@ -76,8 +85,7 @@ bool ServiceClasses::refine(PortQuestion question) {
 bool ServiceClasses::refine(const std::vector<RoutingRule>& rules) {
     bool finer = false;
     for (const auto& rule : rules)
-        if (rule.port_last != 0)
-            finer |= refine(PortQuestion{rule.protocol, {{rule.port_first, rule.port_last}}});
+        if (rule.port_last != 0) finer |= refine(PortQuestion{rule.protocol, ports_of(rule)});
     return finer;
 }
 

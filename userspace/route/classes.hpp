@@ -45,7 +45,6 @@ struct AnswerClasses {
 };
 
 /// @param plan  of this request, after survey_firewalls()
-Result<AnswerClasses> classes_on_the_way(Network& network, const ScanRequest& request,
-                                         const Plan& plan);
+AnswerClasses classes_on_the_way(Network& network, const ScanRequest& request, const Plan& plan);
 
 }  // namespace ksms

@@ -10,6 +10,7 @@
 
 #include "bpf/attach.hpp"
 #include "guard/guard.hpp"
+#include "os/conntrack.hpp"
 #include "os/firewall_rules.hpp"
 #include "route/request.hpp"
 
@@ -73,6 +74,10 @@ public:
         if (balanced) rules.unread = "IPVS";
         KSMS_TRY(const bool program, foreign_netfilter_programs());
         if (program) rules.unread = "a BPF program of netfilter";
+        KSMS_TRY(const bool expects, has_expectations(netns(number)));
+        if (expects) rules.unread = "a connection that is expected";
+        KSMS_TRY(const bool policies, has_policies(netns(number)));
+        if (policies) rules.unread = "an IPsec policy";
         return rules;
     }
 
@@ -126,11 +131,13 @@ public:
         auto whole = question;
         whole.whole_route = true;
         KSMS_TRY(const auto answer, ksms::route(*netlink, whole));
-        several_ways_ |= answer.several;
         return answer.several;
     }
 
-    [[nodiscard]] bool has_several_ways() const override { return several_ways_; }
+    Result<bool> has_several_ways(std::size_t number, int family) override {
+        KSMS_TRY(const auto all, table_routes(number, family, RT_TABLE_UNSPEC));
+        return std::ranges::any_of(all, &RouteAnswer::several);
+    }
 
     Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) override {
         auto& node = *nodes_.at(number);
@@ -196,7 +203,7 @@ private:
     std::vector<std::unique_ptr<Node>> nodes_;
     std::string left_out_;
     bool may_send_;
-    bool encapsulates_{false}, several_ways_{false};
+    bool encapsulates_{false};
 };
 
 /// The namespaces that the request names. Whether one is there is for the plan to say.

@@ -40,7 +40,8 @@ public:
     virtual Result<const std::vector<RoutingRule>*> rules(std::size_t number, int family) = 0;
     /// What the firewall there says about a scan.
     virtual Result<FirewallRules> firewall(std::size_t number, int family) = 0;
-    /// Which destination ports the firewall there tells apart, or whatever else looks at packets.
+    /// Which destination ports the firewall there tells apart, or connection tracking, IPsec and
+    /// whatever else looks at packets.
     virtual Result<PortRules> port_rules(std::size_t number, int family) = 0;
     /// Does a filter, a queueing discipline or a program of somebody else's treat packets there by
     /// what is in them?
@@ -56,8 +57,8 @@ public:
     virtual Result<const std::vector<IpsecPolicy>*> policies(std::size_t number) = 0;
     /// Has the route that answers this several next hops, of which the kernel takes one by a hash?
     virtual Result<bool> several_ways(std::size_t number, const RouteQuestion& question) = 0;
-    /// Had one that was asked for?
-    [[nodiscard]] virtual bool has_several_ways() const { return false; }
+    /// Has one of its routes, in whatever table?
+    virtual Result<bool> has_several_ways(std::size_t number, int family) = 0;
     virtual Result<bool> forwards(std::size_t number, int family, std::uint32_t ifindex) = 0;
     /// The namespace that `number` knows by this id; nothing where it is out of sight.
     virtual Result<std::optional<std::size_t>> by_nsid(std::size_t number, int nsid) = 0;

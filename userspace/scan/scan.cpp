@@ -39,18 +39,23 @@ Result<Judged> scan_under(const Round& round, Planned planned, const ScanLease& 
     return judged;
 }
 
+/// What a round has found, and what --classes had chosen for it.
+struct Found {
+    Judged judged;
+    ServiceSample sample;
+};
+
 /// What a round found stands where the one after it does not come to its end.
 /// @return whether there may be one more
-bool take_next(Result<Judged> next, Judged& judged) {
-    auto& report = judged.report;
-    if (next && !next->cut_short) {
-        judged = std::move(*next);
+bool take_next(Result<Found> next, Found& found) {
+    auto& report = found.judged.report;
+    if (next && !next->judged.cut_short) {
+        found = std::move(*next);
         return true;
     }
     const auto why = !next ? next.error().text() : "it was cut short";
-    report.state = next ? next->report.state : ScanState::partial;
-    report.warnings.push_back("probes went on to routers without taps, and a second look failed: " +
-                              why);
+    report.state = next ? next->judged.report.state : ScanState::partial;
+    report.warnings.push_back("another round was needed, and failed: " + why);
     return false;
 }
 
@@ -65,21 +70,23 @@ public:
           hooks_(hooks),
           registry_(objects.registry, asked.limits),
           probed_(asked),
-          sample_(asked.services) {}
+          each_(asked.services.size(), false) {}
 
     Result<Report> run() {
-        KSMS_TRY(auto planned, plan());
+        ServiceSample sample;
+        KSMS_TRY(auto planned, plan(sample));
         KSMS_TRY(auto lease, lease_for(round(probed_), planned.plan));
         KSMS_TRY(auto judged, scan_under(round(probed_), std::move(planned), lease, started_));
-        bool more = !judged.cut_short;
-        for (int count = 1; more && is_open(judged) && count < kMostRounds; ++count) {
+        Found found{std::move(judged), std::move(sample)};
+        bool more = !found.judged.cut_short;
+        for (int count = 1; more && is_open(found) && count < kMostRounds; ++count) {
             // What could not be undone is tried again in the end, and told then.
             static_cast<void>(lease.undo_round());
-            more = take_next(next(lease), judged);
+            more = take_next(next(lease), found);
         }
-        add_warnings(lease.undo(), judged.report.warnings);
-        if (!asked_.classes) return std::move(judged.report);
-        return sample_.expand(std::move(judged.report));
+        auto& report = found.judged.report;
+        add_warnings(lease.undo(), report.warnings);
+        return asked_.classes ? found.sample.expand(std::move(report)) : std::move(report);
     }
 
 private:
@@ -87,20 +94,21 @@ private:
         return {objects_, guard_, request, hooks_, registry_, detours_, started_};
     }
 
-    bool is_open(Judged& judged) {
-        std::ranges::move(judged.detours, std::back_inserter(detours_));
-        const bool detours = !judged.detours.empty();
-        judged.detours.clear();
-        return detours || (asked_.classes && sample_.widen(judged.report));
+    bool is_open(Found& found) {
+        auto& detours = found.judged.detours;
+        const bool goes_on = !detours.empty();
+        std::ranges::move(detours, std::back_inserter(detours_));
+        detours.clear();
+        return goes_on || (asked_.classes && found.sample.add_unlike(found.judged.report, each_));
     }
 
     /// What is probed, and how.
-    Result<Planned> plan() {
+    Result<Planned> plan(ServiceSample& sample) {
         if (!asked_.classes) return plan_round(round(probed_));
         KSMS_TRY(auto planned, plan_round(round(asked_)));
-        KSMS_TRY(auto classes, classes_on_the_way(*planned.network, asked_, planned.plan));
-        sample_.choose(std::move(classes.class_of));
-        probed_.services = sample_.chosen();
+        auto classes = classes_on_the_way(*planned.network, asked_, planned.plan);
+        sample = ServiceSample(asked_.services, std::move(classes.class_of), each_);
+        probed_.services = sample.chosen();
         if (!classes.each_alone.empty())
             planned.plan.warnings.push_back("--classes: each service is probed: " +
                                             classes.each_alone);
@@ -109,11 +117,13 @@ private:
     }
 
     /// Rules on the way may remember what the rounds before have sent.
-    Result<Judged> next(const ScanLease& lease) {
+    Result<Found> next(const ScanLease& lease) {
         const auto started = monotonic();
         probed_.sent_before = probed_.services;
-        KSMS_TRY(auto planned, plan());
-        return scan_under(round(probed_), std::move(planned), lease, started);
+        ServiceSample sample;
+        KSMS_TRY(auto planned, plan(sample));
+        KSMS_TRY(auto judged, scan_under(round(probed_), std::move(planned), lease, started));
+        return Found{std::move(judged), std::move(sample)};
     }
 
     const Objects& objects_;
@@ -123,7 +133,7 @@ private:
     const Registry registry_;
     const Instant started_{monotonic()};
     ScanRequest probed_;
-    ServiceSample sample_;
+    std::vector<bool> each_;       ///< per service asked: --classes probes it in any case
     std::vector<Detour> detours_;  ///< what earlier rounds have seen
 };
 

@@ -155,13 +155,14 @@ void forget_probe(ServiceAtRouter& answer) {
 
 }  // namespace
 
-void ServiceSample::choose(std::vector<std::uint32_t> class_of) {
-    class_of_ = std::move(class_of);
-    auto chosen = each_;
-    std::vector<std::uint32_t> by_port(asked_.size());
+ServiceSample::ServiceSample(const std::vector<Service>& asked, std::vector<std::uint32_t> class_of,
+                             const std::vector<bool>& each)
+    : asked_(&asked), class_of_(std::move(class_of)) {
+    auto chosen = each;
+    std::vector<std::uint32_t> by_port(asked.size());
     std::iota(by_port.begin(), by_port.end(), 0U);
-    if (!std::ranges::is_sorted(asked_))
-        std::ranges::sort(by_port, {}, [this](auto service) { return asked_[service]; });
+    if (!std::ranges::is_sorted(asked))
+        std::ranges::sort(by_port, {}, [&](auto service) { return asked[service]; });
     std::vector<std::vector<std::uint32_t>> inside;  // per class: not at an end
     for (std::size_t i = 0; i < by_port.size(); ++i) {
         const auto service = by_port[i], of = class_of_[service];
@@ -179,9 +180,9 @@ void ServiceSample::choose(std::vector<std::uint32_t> class_of) {
     for (const auto service : some) chosen[service] = true;
 
     chosen_.clear();
-    place_.assign(asked_.size(), kNotThere);
+    place_.assign(asked.size(), kNotThere);
     first_chosen_.assign(inside.size(), kNotThere);
-    for (std::uint32_t service = 0; service < asked_.size(); ++service) {
+    for (std::uint32_t service = 0; service < asked.size(); ++service) {
         if (!chosen[service]) continue;
         place_[service] = static_cast<std::uint32_t>(chosen_.size());
         auto& first = first_chosen_[class_of_[service]];
@@ -193,13 +194,13 @@ void ServiceSample::choose(std::vector<std::uint32_t> class_of) {
 std::vector<Service> ServiceSample::chosen() const {
     std::vector<Service> services;
     services.reserve(chosen_.size());
-    for (const auto service : chosen_) services.push_back(asked_[service]);
+    for (const auto service : chosen_) services.push_back((*asked_)[service]);
     return services;
 }
 
 std::vector<bool> ServiceSample::probed_in_part() const {
     std::vector<bool> partly(first_chosen_.size(), false);
-    for (std::size_t i = 0; i < asked_.size(); ++i)
+    for (std::size_t i = 0; i < asked_->size(); ++i)
         if (!is_chosen(i)) partly[class_of_[i]] = true;
     return partly;
 }
@@ -226,17 +227,17 @@ std::vector<bool> ServiceSample::disagreeing(const Report& report) const {
     return found;
 }
 
-bool ServiceSample::widen(const Report& report) {
+bool ServiceSample::add_unlike(const Report& report, std::vector<bool>& each) const {
     const auto classes = disagreeing(report);
-    for (std::size_t i = 0; i < asked_.size(); ++i)
-        if (classes[class_of_[i]]) each_[i] = true;
+    for (std::size_t i = 0; i < class_of_.size(); ++i)
+        if (classes[class_of_[i]]) each[i] = true;
     return std::ranges::find(classes, true) != classes.end();
 }
 
 Report ServiceSample::expand(Report report) const {
     const auto unlike = disagreeing(report);
     const auto speakers = speakers_in(report);
-    const bool in_part = chosen_.size() < asked_.size();
+    const bool in_part = chosen_.size() < asked_->size();
     MoreChanges changes(report);
     const auto cut_short =
         report.state == ScanState::interrupted ? Why::interrupted : Why::deadline;
@@ -245,16 +246,16 @@ Report ServiceSample::expand(Report report) const {
     };
     const auto expand_ends = [&](const std::vector<ServiceReport>& from) {
         std::vector<ServiceReport> all;
-        all.reserve(asked_.size());
-        for (std::size_t i = 0; i < asked_.size(); ++i) {
+        all.reserve(asked_->size());
+        for (std::size_t i = 0; i < asked_->size(); ++i) {
             all.push_back(from[source_of(i)]);
             auto& service = all.back();
             if (in_part) forget_silence(service.arrival);
             if (is_chosen(i)) continue;
-            const auto probed = std::exchange(service.service, asked_[i]);
+            const auto probed = std::exchange(service.service, (*asked_)[i]);
             forget_probe(service);
-            service.changes = changes.list(service.changes, probed, asked_[i]);
-            service.all_changes = changes.list(service.all_changes, probed, asked_[i]);
+            service.changes = changes.list(service.changes, probed, (*asked_)[i]);
+            service.all_changes = changes.list(service.all_changes, probed, (*asked_)[i]);
             if (!unlike[class_of_[i]]) continue;
             service.result = Verdict::unknown;
             service.cause = {.why = cut_short};
@@ -265,14 +266,15 @@ Report ServiceSample::expand(Report report) const {
     };
     for (auto& router : report.routers) {
         std::vector<ServiceAtRouter> all;
-        all.reserve(asked_.size());
-        for (std::size_t i = 0; i < asked_.size(); ++i) {
+        all.reserve(asked_->size());
+        for (std::size_t i = 0; i < asked_->size(); ++i) {
             all.push_back(router.services[source_of(i)]);
             auto& answer = all.back();
             answer.service = static_cast<std::uint32_t>(i);
             if (is_chosen(i)) continue;
             forget_probe(answer);
-            answer.change = changes.change(answer.change, asked_[chosen_[source_of(i)]], asked_[i]);
+            answer.change =
+                changes.change(answer.change, (*asked_)[chosen_[source_of(i)]], (*asked_)[i]);
             if (!unlike[class_of_[i]]) continue;
             answer.result = Verdict::unknown;
             answer.why = cut_short;

@@ -12,24 +12,28 @@
 
 namespace ksms {
 
+/// A choice among the services that were asked about, and what it says of the others.
 class ServiceSample {
 public:
-    /// @param asked  outlives this object
-    explicit ServiceSample(const std::vector<Service>& asked)
-        : asked_(asked), each_(asked.size(), false) {}
-
-    /// Before all others. Chooses of each class what is at both ends of a range of its ports, where
-    /// the rules may have been misread, and some of the others at random.
+    /// Of no services.
+    ServiceSample() = default;
+    /// Chooses of each class what is at both ends of a range of its ports, where the rules may have
+    /// been misread, and some of the others at random.
+    /// @param asked  outlives the sample
     /// @param class_of  of each service, as AnswerClasses has it
-    void choose(std::vector<std::uint32_t> class_of);
+    /// @param each  per service: it is chosen in any case
+    ServiceSample(const std::vector<Service>& asked, std::vector<std::uint32_t> class_of,
+                  const std::vector<bool>& each);
+
     /// The services that are probed, in the order asked.
     [[nodiscard]] std::vector<Service> chosen() const;
-
-    /// Has a class members with different answers? choose() chooses all of its members from then
-    /// on.
+    /// Adds the services of each class that was probed in part and whose members have different
+    /// answers.
     /// @param report  of the chosen services
-    bool widen(const Report& report);
+    /// @return whether there is such a class
+    bool add_unlike(const Report& report, std::vector<bool>& each) const;
     /// Gives what was not probed its class's answer, or UNKNOWN where its class has none.
+    /// @param report  of the chosen services
     [[nodiscard]] Report expand(Report report) const;
 
 private:
@@ -41,9 +45,8 @@ private:
     [[nodiscard]] bool is_chosen(std::size_t service) const { return place_[service] != kNotThere; }
 
     static constexpr std::uint32_t kNotThere = 0xffffffff;
-    const std::vector<Service>& asked_;
+    const std::vector<Service>* asked_{nullptr};
     std::vector<std::uint32_t> class_of_;      ///< per service asked
-    std::vector<bool> each_;                   ///< per service asked: it is always chosen
     std::vector<std::uint32_t> chosen_;        ///< services asked
     std::vector<std::uint32_t> place_;         ///< per service asked: its place in chosen_
     std::vector<std::uint32_t> first_chosen_;  ///< per class: a place in chosen_

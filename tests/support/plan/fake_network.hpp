@@ -50,6 +50,7 @@ public:
         std::vector<IpsecPolicy> policies;
         bool forwards{false};
         bool sorts{false};
+        bool several{false};  ///< a route has several next hops
     };
 
     std::size_t node(const std::string& name, bool router) {
@@ -101,6 +102,9 @@ public:
     }
     Result<FirewallRules> firewall(std::size_t number, int) override {
         return nodes_[number].firewall;
+    }
+    Result<bool> has_several_ways(std::size_t number, int) override {
+        return nodes_[number].several;
     }
     Result<PortRules> port_rules(std::size_t number, int) override { return nodes_[number].ports; }
     Result<bool> sorts_packets(std::size_t number) override { return nodes_[number].sorts; }

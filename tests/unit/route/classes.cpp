@@ -111,9 +111,7 @@ struct Line {
         auto plan = make_plan(network, request, 0, 33000);
         REQUIRE(plan);
         survey_firewalls(network, request, *plan);
-        const auto found = classes_on_the_way(network, request, *plan);
-        REQUIRE(found);
-        return *found;
+        return classes_on_the_way(network, request, *plan);
     }
     /// Of all 100 services.
     std::size_t count() {
@@ -156,16 +154,25 @@ TEST_CASE("classes: what may tell ports apart makes each service its own") {
         line.network[line.r1].firewall.lists.push_back({{}, "", true, true, true, true, "r"});
         why = "a rule on the way answers by the packets before";
     }
-    SECTION("an IPsec policy") {
-        IpsecPolicy policy;
-        policy.source = net("10.0.1.0/24");
-        policy.destination = net("10.0.2.0/24");
-        line.network[line.r1].policies.push_back(policy);
-        why = "r1: an IPsec policy may tell ports apart";
+    SECTION("a route with several next hops") {
+        line.network[line.r1].several = true;
+        why = "r1: a route with several next hops may choose by port";
     }
     const auto classes = line.classes();
     CHECK(classes.each_alone == why);
     CHECK(std::set<std::uint32_t>(classes.class_of.begin(), classes.class_of.end()).size() == 100);
+}
+
+/// `ip rule add dport 0x96/0x1ff`: Linux 6.15 compares some bits of a port.
+TEST_CASE("classes: a routing rule that compares some bits of a port") {
+    Line line;
+    RoutingRule rule;
+    rule.port_first = rule.port_last = 6;
+    rule.port_mask = 0xf;
+    line.network[line.r1].rules.push_back(rule);
+    const auto classes = line.classes().class_of;
+    for (std::size_t i = 0; i < classes.size(); ++i)
+        CHECK((classes[i] == classes[5]) == ((line.request.services[i].port & 0xf) == 6));
 }
 
 /// A tunnel that is down carries nothing.
