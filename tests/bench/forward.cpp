@@ -21,7 +21,6 @@
 
 #include "base/clock.hpp"
 #include "os/netns.hpp"
-#include "os/tool.hpp"
 #include "probe/probe_packet.hpp"
 #include "scan/scan.hpp"
 
@@ -121,18 +120,16 @@ ProbeHeader plain_header(const Lab& lab) {
     return header;
 }
 
-void in_router(const Lab& lab, const std::vector<std::string>& words, const std::string& input) {
+void in_router(const Lab& lab, const std::string& command, const std::string& input) {
     must(in_netns(lab.router, [&]() -> Status {
-        std::string command;
-        for (const auto& word : words) command += word + " ";
         FILE* pipe = popen(command.c_str(), "w");
-        if (pipe == nullptr) return fail_errno(errno, "start " + words[0]);
+        if (pipe == nullptr) return fail_errno(errno, "start " + command);
         std::fwrite(input.data(), 1, input.size(), pipe);
-        return pclose(pipe) == 0 ? Status{} : fail(Code::failed, command + "failed");
+        return pclose(pipe) == 0 ? Status{} : fail(Code::failed, command + " failed");
     }));
 }
 
-double with_rules(const Lab& lab, const std::vector<std::string>& program, const std::string& rules,
+double with_rules(const Lab& lab, const std::string& program, const std::string& rules,
                   const std::string& none, std::size_t services) {
     in_router(lab, program, rules);
     const auto took = send_all(lab, plain_header(lab), services);
@@ -178,19 +175,17 @@ int main(int argc, char** argv) {
         };
         const auto header = plain_header(lab);
         add("nothing", send_all(lab, header, 1));
-        add("nothing, 65,535 ports", send_all(lab, header, 65535));
         for (const std::size_t services : {std::size_t{1}, std::size_t{1000}, std::size_t{65535}}) {
-            add(fmt::format("taps, {} services", services), with_scan(lab, services));
-            add(fmt::format("nftables set, {} elements", services),
-                with_rules(lab, {"nft", "-f", "-"}, nft_set(services),
-                           "table ip c\ndelete table ip c\n", services));
+            add(fmt::format("taps of a scan, services {}", services), with_scan(lab, services));
+            add(fmt::format("set of nftables with counters, elements {}", services),
+                with_rules(lab, "nft -f -", nft_set(services), "table ip c\ndelete table ip c\n",
+                           services));
         }
         for (const int rules : {1, 100, 1000})
-            for (const auto* program : {"iptables-nft-restore", "iptables-legacy-restore"})
-                add(fmt::format("{}, {} rules",
-                                std::string(program).substr(0, std::string(program).rfind('-')),
-                                rules),
-                    with_rules(lab, {program}, counting_rules(rules), "*mangle\nCOMMIT\n", 1));
+            for (const std::string program : {"iptables-nft", "iptables-legacy"})
+                add(fmt::format("{}, rules {}", program, rules),
+                    with_rules(lab, program + "-restore", counting_rules(rules),
+                               "*mangle\nCOMMIT\n", 1));
     }
     std::string json;
     for (auto& [name, all] : times) {

@@ -17,6 +17,7 @@
 #include "bpf/attach.hpp"
 #include "guard_actor.hpp"
 #include "lab/wait.hpp"
+#include "sanitized.hpp"
 
 using namespace ksms;
 using namespace ksms::lab;
@@ -247,6 +248,7 @@ TEST_CASE("a tap's entry stays until the killed scan's link is gone") {
 }
 
 TEST_CASE("a process with threads gets no watcher") {
+    SKIP_IF_SANITIZED();
     const GuardBench bench;
     Status started;
     lab::inside(bench.lab.netns("r1"), [&] {

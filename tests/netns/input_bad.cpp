@@ -10,6 +10,7 @@
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/leftovers.hpp"
+#include "sanitized.hpp"
 
 namespace {
 
@@ -157,6 +158,7 @@ std::string program_for_all(const Lab& lab) {
 }
 
 TEST_CASE("bad input: EMFILE is reported and never becomes a verdict") {
+    SKIP_IF_SANITIZED();
     Lab lab;
     build_chain(lab, {.firewalls = false});
     auto command = ksmsctl(

@@ -19,6 +19,7 @@
 #include "lab/service.hpp"
 #include "lab/users.hpp"
 #include "lab/wait.hpp"
+#include "sanitized.hpp"
 
 namespace {
 
@@ -37,6 +38,7 @@ bool is_over(pid_t pid) {
 }  // namespace
 
 TEST_CASE("service: the process that speaks HTTP has no capability, workers have six") {
+    SKIP_IF_SANITIZED();
     Lab lab;
     build_chain(lab);
     Service service(lab);
@@ -72,6 +74,7 @@ TEST_CASE("service: the process that speaks HTTP has no capability, workers have
 }
 
 TEST_CASE("service: the process that speaks HTTP falls, and jobs go on") {
+    SKIP_IF_SANITIZED();
     Lab lab;
     build_chain(lab);
     Service service(lab);

@@ -11,6 +11,7 @@
 #include "lab/ksmsctl.hpp"
 #include "lab/service.hpp"
 #include "lab/users.hpp"
+#include "sanitized.hpp"
 
 namespace {
 
@@ -43,6 +44,7 @@ bool is_answered(const Service& service) {
 }  // namespace
 
 TEST_CASE("service: a disk that hangs holds up who waits for it, and is told") {
+    SKIP_IF_SANITIZED();
     Lab lab;
     build_chain(lab, {.destination = false});
     Service service(lab);
@@ -67,6 +69,7 @@ TEST_CASE("service: a disk that hangs holds up who waits for it, and is told") {
 }
 
 TEST_CASE("service: a disk that hangs does not keep ksmsd from ending") {
+    SKIP_IF_SANITIZED();
     Lab lab;
     build_chain(lab, {.destination = false});
     Service service(lab);
@@ -90,6 +93,7 @@ TEST_CASE("service: a disk that hangs does not keep ksmsd from ending") {
 }
 
 TEST_CASE("service: a database of users that hangs costs names, and nobody else waits") {
+    SKIP_IF_SANITIZED();
     Lab lab;
     build_chain(lab, {.destination = false});
     Service service(lab);

@@ -12,6 +12,7 @@
 #include "lab/raw_client.hpp"
 #include "lab/service.hpp"
 #include "lab/users.hpp"
+#include "sanitized.hpp"
 
 namespace {
 
@@ -137,6 +138,7 @@ std::vector<Harm> harms() {
 }  // namespace
 
 TEST_CASE("service: requests that do harm have an answer each") {
+    SKIP_IF_SANITIZED();
     Siege siege;
     // Half requests, all the time.
     std::vector<RawClient> half;
@@ -164,6 +166,7 @@ TEST_CASE("service: requests that do harm have an answer each") {
 }
 
 TEST_CASE("service: a thousand connections that say nothing") {
+    SKIP_IF_SANITIZED();
     Siege siege;
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -190,6 +193,7 @@ TEST_CASE("service: a thousand connections that say nothing") {
 }
 
 TEST_CASE("service: answers and events that nobody takes") {
+    SKIP_IF_SANITIZED();
     Siege siege;
     const json body{{"id", "large"},
                     {"source", chain_source(siege.lab, 4)},

@@ -16,6 +16,7 @@
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/service.hpp"
+#include "sanitized.hpp"
 
 namespace {
 
@@ -234,6 +235,7 @@ TEST_CASE("service: too few descriptors make it serial, until there are enough")
 }
 
 TEST_CASE("service: too little memory makes it serial, until there is enough") {
+    SKIP_IF_SANITIZED();
     serial_for_a_while(RLIMIT_AS, "memory", 40UL * 1024 * 1024, "1-4000");
 }
 

@@ -8,6 +8,7 @@
 
 #include "harness.hpp"
 #include "lab/wait.hpp"
+#include "sanitized.hpp"
 
 using namespace ksms;
 using namespace ksms::test;
@@ -204,6 +205,7 @@ TEST_CASE("hostile: a subscriber that does not read is closed, with bounded memo
 }
 
 TEST_CASE("hostile: unread answers are bounded in memory and time out") {
+    SKIP_IF_SANITIZED();
     HttpLimits limits;
     limits.bytes_per_uid = 4 * 1024 * 1024;
     limits.write = std::chrono::milliseconds(300);
@@ -228,6 +230,7 @@ TEST_CASE("hostile: unread answers are bounded in memory and time out") {
 }
 
 TEST_CASE("hostile: endless bodies use bounded memory") {
+    SKIP_IF_SANITIZED();
     HttpLimits limits;
     limits.connections = 65;
     limits.connections_per_uid = 8 * 65;
@@ -247,6 +250,7 @@ TEST_CASE("hostile: endless bodies use bounded memory") {
 }
 
 TEST_CASE("hostile: with EMFILE the server neither spins nor exits, and recovers") {
+    SKIP_IF_SANITIZED();
     TestServer server;
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
