@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a rule of nftables asks about destination ports: follows what the registers hold from byte
 // to byte (net/netfilter/nf_tables_core.c), as far as it concerns the port.
+#include <netinet/in.h>
+// Before the kernel's headers.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>

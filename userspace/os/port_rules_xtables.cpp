@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What xtables matches and targets ask about destination ports.
+#include <netinet/in.h>
+// Before the kernel's headers.
 #include <linux/netfilter.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_hashlimit.h>
 #include <linux/netfilter/xt_multiport.h>
 #include <linux/netfilter/xt_tcpudp.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 #include <string_view>

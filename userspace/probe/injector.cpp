@@ -66,7 +66,7 @@ public:
         static constexpr std::array<std::uint8_t, kFrame> frame{};
         KSMS_CHECK(objects_.injections.update(thread_, what));
         for (std::uint32_t done = 0; done < what.count;) {
-            const auto ran =
+            auto ran =
                 run_live(objects_.program(Program::inject), ifindex, frame, what.count - done);
             if (ran || ran.error().err != EINTR) return ran;
             KSMS_TRY(const auto reached, objects_.injections.lookup(thread_));
