@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "lab/capture.hpp"
 #include "lab/chain.hpp"
 #include "lab/ksmsctl.hpp"
 #include "lab/leftovers.hpp"
@@ -143,6 +144,21 @@ TEST_CASE("a destination that nobody owns: the last router answers all the same"
     const auto different = difference(before, full_state(lab));
     INFO(different);
     CHECK(full_state(lab).at(lab.netns("r3") + " neighbours").empty());
+}
+
+/// A local route takes addresses that no interface has, and IPv4 answers for them: no entry is
+/// lent.
+TEST_CASE("a destination that a host takes by a local route is reached") {
+    Lab lab(Pins::with_process);
+    build_chain(lab, {.firewalls = false});
+    const auto destination = lab.address(4, 4, 6);
+    lab.ip("dst", {"route add local " + destination + " dev lo"});
+    Capture there(lab.netns("dst"), "eth0");
+    const auto result = scan(lab, chain_source(lab, 4), destination, "8001");
+    INFO(result.text());
+    CHECK(result.result("tcp", 8001) == "YES");
+    CHECK_FALSE(result.has_note("r3", "tcp", 8001, "neighbour-faked"));
+    CHECK(there.saw("tcp", 8001));
 }
 
 TEST_CASE("a bridge in a third namespace between two routers") {

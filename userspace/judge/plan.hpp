@@ -139,6 +139,9 @@ struct PlanNeighbour {
     PlanInterface interface;
     Address address;             ///< gateway, or the destination itself
     bool is_destination{false};  ///< may be faked where nobody answers; a gateway never
+    /// The whole link is in sight, and on it is neither who owns the address nor a router that
+    /// could answer for it.
+    bool nobody{false};
 };
 
 /// A scan sends in two turns, so that what its own packets have left in a firewall's lists meets as

@@ -59,10 +59,19 @@ Status Resolver::ask(const Plan& plan) {
     return {};
 }
 
+/// Who answers for an address that is not his own (a local route, a program) does it at once: on a
+/// link in sight a question is answered while it is asked.
+nanoseconds Resolver::patience(const Plan& plan) const {
+    constexpr std::chrono::milliseconds for_nobody{5};
+    for (std::size_t i = 0; i < pending_.size(); ++i)
+        if (pending_[i] && !plan.neighbours[i].nobody) return kNeighbourPatience;
+    return for_nobody;
+}
+
 Status Resolver::wait(const Plan& plan) {
-    const auto deadline = monotonic() + kNeighbourPatience;
+    const auto begun = monotonic();
     while (std::ranges::find(pending_, true) != pending_.end()) {
-        const auto now = monotonic();
+        const auto now = monotonic(), deadline = begun + patience(plan);
         if (now >= deadline) break;
         std::vector<pollfd> ready;
         for (const auto& watch : watches_) ready.push_back({watch.netlink.fd(), POLLIN, 0});

@@ -40,6 +40,7 @@ private:
         std::vector<std::size_t> wanted;  ///< indices into plan.neighbours
     };
     Status ask(const Plan& plan);
+    [[nodiscard]] nanoseconds patience(const Plan& plan) const;
     Status wait(const Plan& plan);
     Status fake_or_miss(const Plan& plan, Guard& guard, std::uint8_t dscp);
 

@@ -75,7 +75,8 @@ Status WaySurroundings::note_neighbour(const Trace::NextHop& next) {
     plan_.neighbours.push_back({plan_netns(network_, next.netns),
                                 {next.ifindex, link->name},
                                 next.address,
-                                next.address == destination_});
+                                next.address == destination_,
+                                next.nobody});
     return {};
 }
 

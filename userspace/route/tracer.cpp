@@ -87,20 +87,23 @@ Result<bool> Tracer::link_is_up(std::size_t netns, std::uint32_t ifindex) {
     return link != nullptr && link->up && (link->carrier || link->loopback);
 }
 
-/// A router that answers for an address that nobody on the link owns (proxy ARP, proxy NDP).
-Result<std::optional<Segment::Endpoint>> Tracer::proxy_for(std::size_t netns, std::uint32_t egress,
-                                                           const Address& next_hop,
-                                                           const Segment& wire) {
+/// A router that answers for an address that nobody on the link owns (proxy ARP, proxy NDP). No
+/// kernel does that which does not forward.
+Status Tracer::look_for_proxy(std::size_t netns, std::uint32_t egress, const Address& next_hop,
+                              const Segment& wire, Step& step) {
     std::vector<Segment::Endpoint> routers;
     for (const auto& endpoint : wire.endpoints) {
         KSMS_TRY(const bool forwards,
                  network_.forwards(endpoint.netns, next_hop.family, endpoint.ifindex));
         if (forwards && endpoint.netns != netns) routers.push_back(endpoint);
     }
-    if (routers.empty()) return std::nullopt;
+    step.nobody = routers.empty() && !wire.leaves_sight;
+    if (routers.empty()) return {};
     KSMS_TRY(const auto mac, network_.neighbour_mac(netns, egress, next_hop));
-    if (!mac) return std::nullopt;
-    return with_mac(routers, *mac);
+    if (mac) {
+        KSMS_TRY(step.to, with_mac(routers, *mac));
+    }
+    return {};
 }
 
 Result<std::optional<Segment::Endpoint>> Tracer::with_mac(
@@ -133,7 +136,7 @@ Result<Tracer::Step> Tracer::step(std::size_t netns, std::uint32_t egress, const
     Step result;
     result.leaves_sight = wire->leaves_sight;
     if (owners.empty()) {
-        KSMS_TRY(result.to, proxy_for(netns, egress, next_hop, *wire));
+        KSMS_CHECK(look_for_proxy(netns, egress, next_hop, *wire, result));
         return result;
     }
     auto taken = owners.begin();
@@ -308,6 +311,7 @@ Result<Trace> Tracer::follow(Trace trace, std::size_t at, std::uint32_t ingress,
         }
         trace.neighbours.push_back({at, answer.oif, next_hop});
         KSMS_TRY(const auto taken, step(at, answer.oif, next_hop, &trace.bridges));
+        trace.neighbours.back().nobody = taken.nobody;
         if (!taken.to) {
             const auto end = taken.leaves_sight ? PathEnd::leaves_machine
                              : answer.gateway   ? PathEnd::no_next_hop

@@ -31,6 +31,7 @@ struct Trace {
         std::size_t netns;
         std::uint32_t ifindex;
         Address address;
+        bool nobody{false};  ///< see PlanNeighbour
     };
     std::vector<Hop> hops;
     std::vector<NextHop> neighbours;  ///< that the way needs, the source's first
@@ -87,6 +88,7 @@ private:
         std::optional<Segment::Endpoint> to;    ///< who takes the packet
         std::vector<Segment::Endpoint> others;  ///< who owns the next hop too
         bool leaves_sight{false};
+        bool nobody{false};  ///< see PlanNeighbour
     };
     RouteQuestion question(const Service& service, std::uint32_t iif, std::uint32_t mark) const;
     /// From here on, until the trace has `most` hops.
@@ -100,9 +102,8 @@ private:
                                                        const Address& destination);
     Result<Step> step(std::size_t netns, std::uint32_t egress, const Address& next_hop,
                       std::set<std::size_t>* bridges);
-    Result<std::optional<Segment::Endpoint>> proxy_for(std::size_t netns, std::uint32_t egress,
-                                                       const Address& next_hop,
-                                                       const Segment& wire);
+    Status look_for_proxy(std::size_t netns, std::uint32_t egress, const Address& next_hop,
+                          const Segment& wire, Step& step);
     Result<std::optional<Segment::Endpoint>> with_mac(
         const std::vector<Segment::Endpoint>& endpoints, const Mac& mac);
     Status meet_all_on(std::size_t netns, std::uint32_t egress, int family);
