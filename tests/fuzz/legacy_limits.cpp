@@ -7,6 +7,8 @@
 
 #include "holds.hpp"
 #include "os/parse.hpp"
+#include "os/port_rules.hpp"
+#include "os/xtables.hpp"
 
 using namespace ksms;
 using namespace ksms::fuzz;
@@ -22,5 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr std::size_t shortest = 112 + 32;  // ipt_entry and its target
     holds(rules.limits.size() * shortest <= entries.size());
     holds(rules.dscp.size() * shortest <= entries.size());
+    PortRules ports;
+    add_legacy_ports({"", {}, entries}, data[0] % 2 == 0 ? AF_INET : AF_INET6, ports);
+    holds(ports.unread.empty() || entries.size() >= 112);
     return 0;
 }

@@ -1,14 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Chains, sets and rules of nftables, and what they say about a scan.
+#include <linux/netfilter/nf_tables.h>
+#include <sys/socket.h>
+
 #include "messages.hpp"
 #include "os/parse.hpp"
+#include "os/port_rules.hpp"
 
 using namespace ksms;
 using namespace ksms::fuzz;
 
+namespace {
+
+/// What a message says of ports, as a rule and as the elements of sets of every shape.
+void ask_ports(const nlmsghdr* message, NftSets& sets) {
+    if (auto shape = parse_nft_shape(message))
+        sets.insert_or_assign(nft_key(shape->family, shape->table, shape->name), *shape);
+    std::vector<NftKey> keys;
+    parse_nft_keys(message, keys);
+    for (const auto& key : keys) holds(!key.first.empty());
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general) return;
+    const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
+    for (const int family : {AF_INET, AF_INET6}) {
+        const auto rule =
+            read_nft_ports(parts[NFTA_RULE_EXPRESSIONS], family,
+                           nft_key(general->nfgen_family, parts.text(NFTA_RULE_TABLE)), sets);
+        for (const auto& lookup : rule.lookups) {
+            const auto& set = sets.at(lookup.set);
+            holds(lookup.offset + 2 <= set.key_length);
+            for (const auto& question : questions_of(set, keys, lookup))
+                holds(question.protocol == lookup.protocol);
+        }
+    }
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     NftSurroundings around;
-    for_each_message(data, size, [&around](const nlmsghdr* message) {
+    NftSets sets;
+    for_each_message(data, size, [&](const nlmsghdr* message) {
+        ask_ports(message, sets);
         if (auto set = parse_nft_set(message)) {
             holds(set->interval > nanoseconds(0) || set->quota || set->objects != 0 || set->ports);
             around.sets.push_back(std::move(*set));

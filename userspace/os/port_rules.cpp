@@ -41,24 +41,6 @@ bool has_limits(const nlattr* one, const nlattr* several) {
     return found;
 }
 
-std::optional<NftSetShape> parse_shape(const nlmsghdr* message) {
-    const auto general = fixed_part<nfgenmsg>(message);
-    if (!general) return std::nullopt;
-    const Attributes set(message, sizeof *general, NFTA_SET_MAX);
-    const auto flags = set.be32(NFTA_SET_FLAGS);
-    NftSetShape shape;
-    shape.family = general->nfgen_family;
-    shape.table = set.text(NFTA_SET_TABLE);
-    shape.name = set.text(NFTA_SET_NAME);
-    shape.key_length = set.be32(NFTA_SET_KEY_LEN);
-    shape.data_length = set.be32(NFTA_SET_DATA_LEN);
-    shape.plain = (flags & (NFT_SET_MAP | NFT_SET_OBJECT)) == 0 &&
-                  !has_limits(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
-    shape.intervals = (flags & NFT_SET_INTERVAL) != 0;
-    shape.concatenated = (flags & NFT_SET_CONCAT) != 0;
-    return shape;
-}
-
 class NftPortRules {
 public:
     NftPortRules(Netlink& netfilter, int family, std::string what, PortRules& to)
@@ -67,7 +49,7 @@ public:
     Status read() {
         Message request(nft_message(NFT_MSG_GETSET), 0);
         request.fixed<nfgenmsg>().nfgen_family = NFPROTO_UNSPEC;
-        auto sets = list(netfilter_, request, what_, parse_shape);
+        auto sets = list(netfilter_, request, what_, parse_nft_shape);
         // A kernel without nftables does not know the request.
         if (!sets && (sets.error().err == EINVAL || sets.error().err == EOPNOTSUPP)) return {};
         KSMS_CHECK(sets);
@@ -147,7 +129,27 @@ private:
     std::map<std::string, std::vector<NftKey>> elements_;    ///< by nft_key()
 };
 
-void take_legacy_ports(const XtTable& table, int family, PortRules& to) {
+}  // namespace
+
+std::optional<NftSetShape> parse_nft_shape(const nlmsghdr* message) {
+    const auto general = fixed_part<nfgenmsg>(message);
+    if (!general) return std::nullopt;
+    const Attributes set(message, sizeof *general, NFTA_SET_MAX);
+    const auto flags = set.be32(NFTA_SET_FLAGS);
+    NftSetShape shape;
+    shape.family = general->nfgen_family;
+    shape.table = set.text(NFTA_SET_TABLE);
+    shape.name = set.text(NFTA_SET_NAME);
+    shape.key_length = set.be32(NFTA_SET_KEY_LEN);
+    shape.data_length = set.be32(NFTA_SET_DATA_LEN);
+    shape.plain = (flags & (NFT_SET_MAP | NFT_SET_OBJECT)) == 0 &&
+                  !has_limits(set[NFTA_SET_EXPR], set[NFTA_SET_EXPRESSIONS]);
+    shape.intervals = (flags & NFT_SET_INTERVAL) != 0;
+    shape.concatenated = (flags & NFT_SET_CONCAT) != 0;
+    return shape;
+}
+
+void add_legacy_ports(const XtTable& table, int family, PortRules& to) {
     for (const auto& rule : xt_rules(table, family)) {
         bool read = rule.whole && is_portless_target(rule.target.name, rule.target.info);
         const auto first = to.questions.size();
@@ -158,8 +160,6 @@ void take_legacy_ports(const XtTable& table, int family, PortRules& to) {
         if (!read) to.unread = rule.text;
     }
 }
-
-}  // namespace
 
 void parse_nft_keys(const nlmsghdr* message, std::vector<NftKey>& to) {
     const auto general = fixed_part<nfgenmsg>(message);
@@ -233,7 +233,7 @@ Result<PortRules> port_rules(const Netns& netns, int family) {
                 .read());
     }
     KSMS_TRY(const auto tables, xt_tables(netns, family));
-    for (const auto& table : tables) take_legacy_ports(table, family, rules);
+    for (const auto& table : tables) add_legacy_ports(table, family, rules);
     return rules;
 }
 

@@ -21,6 +21,8 @@ struct nlmsghdr;
 
 namespace ksms {
 
+struct XtTable;
+
 /// A rule's question about a packet: is its destination port one of these?
 struct PortQuestion {
     std::uint8_t protocol{0};  ///< of the packets that it asks about; 0: of all
@@ -54,6 +56,7 @@ struct NftSetShape {
     bool intervals{false};  ///< an element begins an interval, or ends one
     bool concatenated{false};
 };
+std::optional<NftSetShape> parse_nft_shape(const nlmsghdr* message);
 using NftSets = std::map<std::string, NftSetShape>;  ///< by nft_key()
 
 /// A rule looks into this set; the port stands there in the key.
@@ -83,6 +86,9 @@ void parse_nft_keys(const nlmsghdr* message, std::vector<NftKey>& to);
 /// What a lookup into a set with these elements asks.
 std::vector<PortQuestion> questions_of(const NftSetShape& set, const std::vector<NftKey>& keys,
                                        const NftPortLookup& lookup);
+
+/// Adds what the rules of a table of iptables-legacy ask.
+void add_legacy_ports(const XtTable& table, int family, PortRules& to);
 
 /// Reads a match or target of xtables.
 /// @return false: it may tell ports apart in another way
