@@ -16,7 +16,8 @@ namespace ksms {
 namespace {
 
 /// Without it the scan works, only slower: every NO waits for its timeout.
-Fd attach_drops(const Round& round, std::uint8_t dscp, std::vector<std::string>& warnings) {
+std::vector<Fd> attach_drops(const Round& round, std::uint8_t dscp,
+                             std::vector<std::string>& warnings) {
     const int program = round.objects.program(Program::drop);
     if (program < 0 || !round.request.drops) {
         warnings.push_back(fmt::format(
@@ -24,10 +25,16 @@ Fd attach_drops(const Round& round, std::uint8_t dscp, std::vector<std::string>&
             program < 0 ? "this kernel does not say why it drops packets" : "KSMS_DROPS"));
         return {};
     }
-    auto link = attach_tracing(program, dscp);
-    if (link) return std::move(*link);
-    warnings.push_back("drop reasons are off: " + link.error().text());
-    return {};
+    std::vector<Fd> links;
+    for (const auto each : {Program::drop, Program::drop_nested}) {
+        auto link = attach_tracing(round.objects.program(each), dscp);
+        if (!link) {
+            warnings.push_back("drop reasons are off: " + link.error().text());
+            return {};
+        }
+        links.push_back(std::move(*link));
+    }
+    return links;
 }
 
 /// What the plan has read of the links is where watching them begins.
