@@ -86,33 +86,6 @@ TEST_CASE("plan: a destination without a host ends on its link, and may be faked
     CHECK(plan->neighbours.back().is_destination);
 }
 
-/// Who could answer for it is waited for.
-TEST_CASE("plan: nobody on a link that is in sight answers for the destination") {
-    Chain network(false);
-    const auto alone = network.node("alone", false);
-    const auto at_r2 = network.interface(network.r2, "link", "veth", {"10.0.3.1/24"});
-    const auto at_alone = network.interface(alone, "eth0", "veth", {"10.0.3.9/24"});
-    network.wire(network.r2, at_r2, alone, at_alone);
-    network[network.r1].routes.push_back({net("10.0.3.0/24"), 2, "10.0.1.2"});
-    const auto nobody = [&](const std::string& destination) {
-        const auto plan = make_plan(network, request("10.0.0.2", destination), 0);
-        REQUIRE(plan);
-        REQUIRE(plan->neighbours.back().is_destination);
-        CHECK_FALSE(plan->neighbours.front().nobody);
-        return plan->neighbours.back().nobody;
-    };
-    CHECK(nobody("10.0.3.2"));
-    CHECK_FALSE(nobody("10.0.3.9"));
-    // A router may answer for others.
-    network[alone].forwards = true;
-    CHECK_FALSE(nobody("10.0.3.2"));
-    network[alone].forwards = false;
-    // The other end is not to be seen.
-    network.link(network.r2, at_r2).kind = "";
-    network.link(network.r2, at_r2).peer = 0;
-    CHECK_FALSE(nobody("10.0.3.2"));
-}
-
 TEST_CASE("plan: the destination is a router") {
     Chain network;
     const auto plan = make_plan(network, request("10.0.0.2", "10.0.1.2"), 0);
