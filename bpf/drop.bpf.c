@@ -33,24 +33,10 @@ static __always_inline struct ksms_drop *ksms_drop_of(const struct ksms_probe *p
     return drop;
 }
 
-/* ksms_drop runs on this processor. */
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u32);
-} noting_drop SEC(".maps");
-
-static __always_inline __u32 *ksms_noting_drop(void) {
-    __u32 zero = 0;
-    return bpf_map_lookup_elem(&noting_drop, &zero);
-}
-
-/* @param ctx  the tracepoint's arguments: struct sk_buff *skb, void *location, int reason */
-static __always_inline int ksms_note_drop(__u64 *ctx) {
-    struct sk_buff *skb = (struct sk_buff *)ctx[0];
-    void *location = (void *)ctx[1];
-    int reason = ctx[2];
+/* Each scan attaches its own; where links have no cookie, every link notes the drops of every scan,
+ * once each. */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(ksms_drop, struct sk_buff *skb, void *location, int reason) {
     struct ksms_reader from = {};
     struct ksms_packet packet = {.segments = 1};
     struct ksms_probe probe = {};
@@ -76,24 +62,4 @@ static __always_inline int ksms_note_drop(__u64 *ctx) {
     /* Last: who reads a drop here reads the fields above of it too. */
     __sync_fetch_and_add(&drop->count, 1);
     return 0;
-}
-
-/* Each scan attaches its own; where links have no cookie, every link notes the drops of every scan,
- * once each. */
-SEC("tp_btf/kfree_skb")
-int ksms_drop(__u64 *ctx) {
-    volatile __u32 *noting = ksms_noting_drop();
-    if (!noting) return 0;
-    *noting = 1;
-    ksms_note_drop(ctx);
-    *noting = 0;
-    return 0;
-}
-
-/* The kernel does not call a program again while it runs (__bpf_trace_run(), recursion_misses): an
- * interrupt that drops a packet while ksms_drop looks at another one is told to this one. */
-SEC("tp_btf/kfree_skb")
-int ksms_drop_nested(__u64 *ctx) {
-    volatile __u32 *noting = ksms_noting_drop();
-    return noting && *noting ? ksms_note_drop(ctx) : 0;
 }

@@ -99,8 +99,7 @@ void choose_programs(ksms_bpf& skeleton) {
     if (features.netfilter_link) choose_netfilter(skeleton);
     if (!features.drop_reasons)
         for (auto* program :
-             {skeleton.progs.ksms_drop, skeleton.progs.ksms_drop_nested,
-              skeleton.progs.ksms_trail_in, skeleton.progs.ksms_trail_out,
+             {skeleton.progs.ksms_drop, skeleton.progs.ksms_trail_in, skeleton.progs.ksms_trail_out,
               skeleton.progs.ksms_trail_consumed, skeleton.progs.ksms_trail_dropped})
             bpf_program__set_autoload(program, false);
 }

@@ -44,7 +44,6 @@ const char* name_of(Program program) {
         case Program::netfilter_local_in: return "ksms_nf_local_in";
         case Program::netfilter_post_routing: return "ksms_nf_post_routing";
         case Program::drop: return "ksms_drop";
-        case Program::drop_nested: return "ksms_drop_nested";
         case Program::trail_in: return "ksms_trail_in";
         case Program::trail_out: return "ksms_trail_out";
         case Program::trail_consumed: return "ksms_trail_consumed";

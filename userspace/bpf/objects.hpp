@@ -27,9 +27,8 @@ enum class Program {
     netfilter_egress,
     netfilter_local_in,  ///< records what passed LOCAL_IN
     netfilter_post_routing,
-    drop,         ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
-    drop_nested,  ///< the same for what is dropped while that runs
-    trail_in,     ///< tp_btf; these four record trails, with the same cookie
+    drop,      ///< tp_btf/kfree_skb; a link's cookie is the DSCP it looks for
+    trail_in,  ///< tp_btf; these four record trails, with the same cookie
     trail_out,
     trail_consumed,
     trail_dropped,

@@ -137,8 +137,8 @@ Result<Judged> judge_probes(const Round& round, const Planned& planned, const Sc
     const auto& plan = planned.plan;
     const auto& sent = probed.sent;
     round.tell("judge", plan.path_of.size(), sent.packets, plan.path_of.size() - sent.unaccounted);
-    auto context =
-        context_beforehand(plan, probed.neighbours, planned.carried, !tapped.drops.empty());
+    auto context = context_beforehand(plan, probed.neighbours, planned.carried,
+                                      static_cast<bool>(tapped.drops));
     context.assume_next_hop = round.request.assumes_next_hop();
     context.interrupted = sent.interrupted;
     context.out_of_time = sent.out_of_time;

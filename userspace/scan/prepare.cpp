@@ -16,8 +16,7 @@ namespace ksms {
 namespace {
 
 /// Without it the scan works, only slower: every NO waits for its timeout.
-std::vector<Fd> attach_drops(const Round& round, std::uint8_t dscp,
-                             std::vector<std::string>& warnings) {
+Fd attach_drops(const Round& round, std::uint8_t dscp, std::vector<std::string>& warnings) {
     const int program = round.objects.program(Program::drop);
     if (program < 0 || !round.request.drops) {
         warnings.push_back(fmt::format(
@@ -25,16 +24,10 @@ std::vector<Fd> attach_drops(const Round& round, std::uint8_t dscp,
             program < 0 ? "this kernel does not say why it drops packets" : "KSMS_DROPS"));
         return {};
     }
-    std::vector<Fd> links;
-    for (const auto each : {Program::drop, Program::drop_nested}) {
-        auto link = attach_tracing(round.objects.program(each), dscp);
-        if (!link) {
-            warnings.push_back("drop reasons are off: " + link.error().text());
-            return {};
-        }
-        links.push_back(std::move(*link));
-    }
-    return links;
+    auto link = attach_tracing(program, dscp);
+    if (link) return std::move(*link);
+    warnings.push_back("drop reasons are off: " + link.error().text());
+    return {};
 }
 
 /// What the plan has read of the links is where watching them begins.

@@ -79,7 +79,7 @@ Result<CloserEvidence> send_all(const Looks& with, RetryLoop& loop) {
     CloseLook look({round.objects, plan, *with.planned.network, with.store, collector, with.names,
                     with.sender, patience, context, stopped, clear},
                    sent);
-    const bool looks = !with.tapped.drops.empty() && TrailRecorder::is_possible(round.objects);
+    const bool looks = with.tapped.drops && TrailRecorder::is_possible(round.objects);
     while (const auto turn = loop.next_turn()) {
         if (looks && *turn == Turn::remembered) {
             KSMS_TRY(const auto unknown, look.run_first(loop.take_first_remembered()));
@@ -108,10 +108,10 @@ Result<Probed> probe_services(const Round& round, const Planned& planned, const 
     LeaseKeeper keeper(round.registry, lease.lease());
     auto quota = ConntrackCleaner::of(plan, *network, tapped.slots, store,
                                       round.objects.config.values()[0].active_scans);
-    SoFar so_far(
-        plan, services, Collector(plan, tapped.slots, store, names),
-        context_beforehand(plan, resolver.states(), planned.carried, !tapped.drops.empty()),
-        round.hooks.so_far);
+    SoFar so_far(plan, services, Collector(plan, tapped.slots, store, names),
+                 context_beforehand(plan, resolver.states(), planned.carried,
+                                    static_cast<bool>(tapped.drops)),
+                 round.hooks.so_far);
     PolicyLook policies(plan, *network, services, sender->header());
     RetryLoop loop(plan, tapped.slots, store, *sender, resolver, names, quota, patience_of(round),
                    {round.hooks.progress, round.hooks.stop}, keeper, so_far, policies);

@@ -73,7 +73,7 @@ struct Tapped {
     StoreSlots slots;
     std::unique_ptr<Traffic> traffic;  ///< before the taps, which look at it
     ScanTaps routers, hosts;
-    std::vector<Fd> drops;  ///< none: nobody tells why packets are dropped
+    Fd drops;  ///< none: nobody tells why packets are dropped
     std::vector<std::string> warnings;
 };
 /// @param slots  of the plan
