@@ -65,9 +65,6 @@ Result<Fd> open_pin(const std::string& path, bool read_only = false);
 /// namespace.
 Result<std::vector<std::uint32_t>> tcx_programs(std::uint32_t ifindex, ksms_direction direction);
 
-/// Has the cgroup of this process, or one above it, a BPF program for what its sockets send?
-Result<bool> cgroup_filters_packets();
-
 /// Has somebody else a BPF program at a hook of netfilter, in whatever namespace?
 Result<bool> foreign_netfilter_programs();
 

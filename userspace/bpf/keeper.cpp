@@ -4,33 +4,18 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <fstream>
 #include <string>
 
 #include "base/fd.hpp"
 #include "base/hash.hpp"
+#include "bpf/cgroup.hpp"
 
 namespace ksms {
-namespace {
-
-/// The mount of cgroup v2: unified, or beside the v1 hierarchies (hybrid mode of systemd).
-std::string cgroup_mount() {
-    for (const char* place : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-        struct statfs filesystem{};
-        if (statfs(place, &filesystem) == 0 && filesystem.f_type == CGROUP2_SUPER_MAGIC)
-            return place;
-    }
-    return {};
-}
-
-}  // namespace
 
 std::string keeper_path(const PinRoot& root) {
     const auto mount = cgroup_mount();
@@ -80,23 +65,6 @@ Result<bool> let_go(const PinRoot& root) {
     if (path.empty() || rmdir(path.c_str()) == 0) return !path.empty();
     if (errno == ENOENT) return false;
     return fail_errno(errno, "remove the cgroup " + path);
-}
-
-Result<bool> cgroup_filters_packets() {
-    const auto mount = cgroup_mount();
-    std::ifstream groups("/proc/self/cgroup");
-    for (std::string line; !mount.empty() && std::getline(groups, line);) {
-        if (!line.starts_with("0::")) continue;
-        const auto path = mount + line.substr(3);
-        const Fd cgroup(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!cgroup) return fail_errno(errno, "open the cgroup " + path);
-        std::uint32_t count = 0;
-        if (bpf_prog_query(cgroup.get(), BPF_CGROUP_INET_EGRESS, BPF_F_QUERY_EFFECTIVE, nullptr,
-                           nullptr, &count) != 0)
-            return fail_errno(errno, "list the BPF programs of the cgroup " + path);
-        return count > 0;
-    }
-    return false;
 }
 
 }  // namespace ksms

@@ -8,7 +8,6 @@
 #include <set>
 #include <string_view>
 
-#include "bpf/attach.hpp"
 #include "route/classes.hpp"
 #include "route/segment.hpp"
 
@@ -48,8 +47,9 @@ public:
 private:
     /// What the plan says of all.
     [[nodiscard]] std::string whole_plan() const {
-        if (!plan_.isolated && cgroup_filters_packets().value_or(true))
-            return "a BPF program of our cgroup may tell ports apart";
+        const auto program = network_.foreign_program(!plan_.isolated);
+        if (!program) return program.error().text();
+        if (!program->empty()) return *program + " may tell ports apart";
         if (plan_.sorted) return "a filter or a program on the way may tell ports apart";
         if (network_.encapsulates()) return "a route on the way puts packets into others";
         const bool remembers =

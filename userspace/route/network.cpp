@@ -9,6 +9,7 @@
 #include <set>
 
 #include "bpf/attach.hpp"
+#include "bpf/cgroup.hpp"
 #include "guard/guard.hpp"
 #include "os/conntrack.hpp"
 #include "os/firewall_rules.hpp"
@@ -72,13 +73,20 @@ public:
         if (bridges && ebtables_loaded()) rules.unread = "ebtables";
         KSMS_TRY(const bool balanced, has_ipvs_services(netns(number)));
         if (balanced) rules.unread = "IPVS";
-        KSMS_TRY(const bool program, foreign_netfilter_programs());
-        if (program) rules.unread = "a BPF program of netfilter";
         KSMS_TRY(const bool expects, has_expectations(netns(number)));
         if (expects) rules.unread = "a connection that is expected";
         KSMS_TRY(const bool policies, has_policies(netns(number)));
         if (policies) rules.unread = "an IPsec policy";
         return rules;
+    }
+
+    Result<std::string> foreign_program(bool sends) override {
+        if (sends) {
+            KSMS_TRY(const bool filters, cgroup_filters_packets());
+            if (filters) return std::string("a BPF program of our cgroup");
+        }
+        KSMS_TRY(const bool found, foreign_netfilter_programs());
+        return std::string(found ? "a BPF program of netfilter" : "");
     }
 
     Result<bool> sorts_packets(std::size_t number) override {

@@ -43,6 +43,10 @@ public:
     /// Which destination ports the firewall there tells apart, or connection tracking, IPsec and
     /// whatever else looks at packets.
     virtual Result<PortRules> port_rules(std::size_t number, int family) = 0;
+    /// A BPF program of somebody else's that sees packets of every namespace, for people; "": there
+    /// is none.
+    /// @param sends  our own sockets send what is asked about
+    virtual Result<std::string> foreign_program(bool sends) = 0;
     /// Does a filter, a queueing discipline or a program of somebody else's treat packets there by
     /// what is in them?
     virtual Result<bool> sorts_packets(std::size_t number) = 0;

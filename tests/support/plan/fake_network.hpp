@@ -103,6 +103,7 @@ public:
     Result<FirewallRules> firewall(std::size_t number, int) override {
         return nodes_[number].firewall;
     }
+    Result<std::string> foreign_program(bool) override { return std::string(); }
     Result<bool> has_several_ways(std::size_t number, int) override {
         return nodes_[number].several;
     }
