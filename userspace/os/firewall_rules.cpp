@@ -67,12 +67,7 @@ void take_several_ports(std::span<const std::uint8_t> info, RuleParts& rule) {
         match->count == 0)
         return;
     auto& services = rule.services;
-    const std::size_t count = std::min<std::size_t>(match->count, XT_MULTI_PORTS);
-    for (std::size_t i = 0; i < count; ++i) {
-        const bool spans = match->pflags[i] != 0 && i + 1 < count;
-        services.only.push_back({match->ports[i], match->ports[spans ? i + 1 : i]});
-        if (spans) ++i;
-    }
+    services.only = multiport_spans(*match);
     services.first = std::ranges::min(services.only, {}, &PortSpan::first).first;
     services.last = std::ranges::max(services.only, {}, &PortSpan::last).last;
 }
@@ -149,6 +144,17 @@ void settle_marks(std::vector<ListRule>& lists) {
 }
 
 }  // namespace
+
+std::vector<PortSpan> multiport_spans(const xt_multiport_v1& match) {
+    std::vector<PortSpan> ports;
+    const std::size_t count = std::min<std::size_t>(match.count, XT_MULTI_PORTS);
+    for (std::size_t i = 0; i < count; ++i) {
+        const bool spans = match.pflags[i] != 0 && i + 1 < count;
+        ports.push_back({match.ports[i], match.ports[spans ? i + 1 : i]});
+        if (spans) ++i;
+    }
+    return ports;
+}
 
 nanoseconds interval_of(std::uint64_t ns) {
     constexpr std::chrono::years century{100};

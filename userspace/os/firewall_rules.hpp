@@ -21,10 +21,13 @@
 #include "os/netns.hpp"
 
 struct nlattr;
+struct nlmsghdr;
+struct xt_multiport_v1;
 
 namespace ksms {
 
 class Attributes;
+class Netlink;
 
 /// @param family  AF_INET or AF_INET6
 Result<FirewallRules> firewall_rules(const Netns& netns, int family);
@@ -39,7 +42,21 @@ std::string nft_key(std::uint8_t family, const std::string& table, const std::st
 nanoseconds interval_of_limit(const Attributes& limit);
 /// Of expressions that a set has for each of its elements; 0: they limit nothing.
 nanoseconds slowest_of(const nlattr* one, const nlattr* several);
+bool any_expression(const nlattr* one, const nlattr* several,
+                    const std::function<bool(std::string_view name)>& is);
 bool has_quota(const nlattr* one, const nlattr* several);
+/// May a rule of a table of nftables see packets of a scan of this family?
+bool nft_concerns(std::uint8_t table_family, int family);
+/// For people: "inet t f handle 7". @param rule  NFTA_RULE_…
+std::string nft_rule_text(std::uint8_t family, const Attributes& rule);
+struct NftSetName {
+    std::uint8_t family;
+    const std::string &table, &name;
+};
+/// The elements of a set. @param again  discards what an earlier attempt has read
+Status dump_nft_elements(Netlink& netfilter, const NftSetName& set, const std::string& what,
+                         const std::function<void()>& again,
+                         const std::function<void(const nlmsghdr*)>& each);
 struct NftPortElement;
 std::vector<PortSpan> port_spans(std::vector<NftPortElement> elements, bool intervals);
 Result<FirewallRules> nft_scan_rules(const Netns& netns, int family);
@@ -177,6 +194,8 @@ private:
     std::map<std::uint32_t, std::uint16_t> known_;  ///< by register
 };
 
+/// At most as many as there is room for.
+[[nodiscard]] std::vector<PortSpan> multiport_spans(const xt_multiport_v1& match);
 /// Takes an xtables match. @param info  as its kernel module defines it
 void take_xtables_match(std::string_view name, std::uint32_t revision,
                         std::span<const std::uint8_t> info, RuleParts& rule);

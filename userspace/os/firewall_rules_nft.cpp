@@ -290,24 +290,38 @@ private:
     RuleParts rule_;
 };
 
-bool concerns(std::uint8_t table_family, int family) {
+}  // namespace
+
+bool nft_concerns(std::uint8_t table_family, int family) {
     return table_family != (family == AF_INET ? NFPROTO_IPV6 : NFPROTO_IPV4) &&
            table_family != NFPROTO_ARP;
 }
 
-}  // namespace
+std::string nft_rule_text(std::uint8_t family, const Attributes& rule) {
+    return fmt::format("{} {} {} handle {}", nft_family_name(family), rule.text(NFTA_RULE_TABLE),
+                       rule.text(NFTA_RULE_CHAIN), rule.be64(NFTA_RULE_HANDLE));
+}
+
+Status dump_nft_elements(Netlink& netfilter, const NftSetName& set, const std::string& what,
+                         const std::function<void()>& again,
+                         const std::function<void(const nlmsghdr*)>& each) {
+    Message request(nft_message(NFT_MSG_GETSETELEM), 0);
+    request.fixed<nfgenmsg>().nfgen_family = set.family;
+    request.put_text(NFTA_SET_ELEM_LIST_TABLE, set.table);
+    request.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
+    return netfilter.dump(request, what, again, each);
+}
 
 void parse_nft_scan_rule(const nlmsghdr* message, int family, const NftSurroundings& around,
                          RuleBook& to) {
     const auto general = fixed_part<nfgenmsg>(message);
-    if (!general || !concerns(general->nfgen_family, family)) return;
+    if (!general || !nft_concerns(general->nfgen_family, family)) return;
     const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
     const auto table = parts.text(NFTA_RULE_TABLE);
     const auto chain = parts.text(NFTA_RULE_CHAIN);
     to.add(nft_key(general->nfgen_family, table, chain),
            Rule(general->nfgen_family, table, around).take_all(parts[NFTA_RULE_EXPRESSIONS]),
-           fmt::format("{} {} {} handle {}", nft_family_name(general->nfgen_family), table, chain,
-                       parts.be64(NFTA_RULE_HANDLE)));
+           nft_rule_text(general->nfgen_family, parts));
 }
 
 namespace {
@@ -319,13 +333,9 @@ Result<PortSets> read_ports(Netlink& netfilter, const std::vector<NftSet>& sets,
     for (const auto& set : sets) {
         const auto key = nft_key(set.family, set.table, set.name);
         if (!wanted.contains(key)) continue;
-        Message request(nft_message(NFT_MSG_GETSETELEM), 0);
-        request.fixed<nfgenmsg>().nfgen_family = set.family;
-        request.put_text(NFTA_SET_ELEM_LIST_TABLE, set.table);
-        request.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
         std::vector<NftPortElement> elements;
-        const auto read = netfilter.dump(
-            request, what, [&] { elements.clear(); },
+        const auto read = dump_nft_elements(
+            netfilter, {set.family, set.table, set.name}, what, [&] { elements.clear(); },
             [&](const nlmsghdr* message) {
                 const auto more = parse_nft_ports(message);
                 elements.insert(elements.end(), more.begin(), more.end());

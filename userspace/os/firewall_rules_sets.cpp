@@ -45,14 +45,18 @@ nanoseconds slowest_of(const nlattr* one, const nlattr* several) {
     return slowest;
 }
 
-bool has_quota(const nlattr* one, const nlattr* several) {
-    const auto is_quota = [](const nlattr* expression) {
-        return expression != nullptr &&
-               Attributes(expression, NFTA_EXPR_MAX).text(NFTA_EXPR_NAME) == "quota";
+bool any_expression(const nlattr* one, const nlattr* several,
+                    const std::function<bool(std::string_view name)>& is) {
+    const auto fits = [&](const nlattr* expression) {
+        return is(Attributes(expression, NFTA_EXPR_MAX).text(NFTA_EXPR_NAME));
     };
-    bool found = is_quota(one);
-    for_each_attribute(several, [&](const nlattr* each) { found |= is_quota(each); });
+    bool found = one != nullptr && fits(one);
+    for_each_attribute(several, [&](const nlattr* each) { found |= fits(each); });
     return found;
+}
+
+bool has_quota(const nlattr* one, const nlattr* several) {
+    return any_expression(one, several, [](std::string_view name) { return name == "quota"; });
 }
 
 std::string nft_key(const std::string& one, const std::string& other) {

@@ -32,13 +32,8 @@ constexpr std::size_t kMostSets = 1024;
 
 /// Do they tell one element from another: a limit, a quota, a number of connections?
 bool has_limits(const nlattr* one, const nlattr* several) {
-    const auto limits = [](const nlattr* expression) {
-        const auto name = Attributes(expression, NFTA_EXPR_MAX).text(NFTA_EXPR_NAME);
-        return name != "counter" && name != "last";
-    };
-    bool found = one != nullptr && limits(one);
-    for_each_attribute(several, [&](const nlattr* each) { found |= limits(each); });
-    return found;
+    return any_expression(
+        one, several, [](std::string_view name) { return name != "counter" && name != "last"; });
 }
 
 class NftPortRules {
@@ -74,14 +69,11 @@ private:
         const auto general = fixed_part<nfgenmsg>(message);
         if (!general) return;
         const auto family = general->nfgen_family;
-        if (family == NFPROTO_ARP || family == (family_ == AF_INET ? NFPROTO_IPV6 : NFPROTO_IPV4))
-            return;
+        if (!nft_concerns(family, family_)) return;
         const Attributes parts(message, sizeof *general, NFTA_RULE_MAX);
-        const auto table = parts.text(NFTA_RULE_TABLE);
-        read_.emplace_back(
-            fmt::format("{} {} {} handle {}", nft_family_name(family), table,
-                        parts.text(NFTA_RULE_CHAIN), parts.be64(NFTA_RULE_HANDLE)),
-            read_nft_ports(parts[NFTA_RULE_EXPRESSIONS], family_, nft_key(family, table), sets_));
+        const auto table = nft_key(family, parts.text(NFTA_RULE_TABLE));
+        read_.emplace_back(nft_rule_text(family, parts),
+                           read_nft_ports(parts[NFTA_RULE_EXPRESSIONS], family_, table, sets_));
     }
 
     Status look_into(const NftPortLookup& lookup, const std::string& rule) {
@@ -107,13 +99,9 @@ private:
 
     /// No more than are worth it.
     Result<std::vector<NftKey>> read_elements(const NftSetShape& set) {
-        Message request(nft_message(NFT_MSG_GETSETELEM), 0);
-        request.fixed<nfgenmsg>().nfgen_family = set.family;
-        request.put_text(NFTA_SET_ELEM_LIST_TABLE, set.table);
-        request.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
         std::vector<NftKey> elements;
-        KSMS_CHECK(netfilter_.dump(
-            request, what_, [&] { elements.clear(); },
+        KSMS_CHECK(dump_nft_elements(
+            netfilter_, {set.family, set.table, set.name}, what_, [&] { elements.clear(); },
             [&](const nlmsghdr* message) {
                 if (elements.size() <= kMostQuestions) parse_nft_keys(message, elements);
             }));

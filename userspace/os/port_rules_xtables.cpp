@@ -53,13 +53,7 @@ bool take_several_ports_of(std::uint32_t revision, std::span<const std::uint8_t>
     const auto match = read_as<xt_multiport_v1>(info);
     if (revision != 1 || !match || match->count > XT_MULTI_PORTS) return false;
     if (match->flags == XT_MULTIPORT_SOURCE) return true;
-    PortQuestion asked;
-    for (std::size_t i = 0; i < match->count; ++i) {
-        const bool spans = match->pflags[i] != 0 && i + 1 < match->count;
-        asked.ports.push_back({match->ports[i], match->ports[spans ? i + 1 : i]});
-        if (spans) ++i;
-    }
-    to.push_back(std::move(asked));
+    to.push_back({0, multiport_spans(*match)});
     return true;
 }
 
