@@ -196,13 +196,18 @@ TEST_CASE("isolated: what does not go with it is an error") {
     CHECK(wrong({"--mode", "isolate"}).error().find("isolated") != std::string::npos);
 }
 
+/// An isolated scan of all ports, which injects for some time.
+static Command all_ports_of_two(Lab& lab) {
+    build_two(lab);
+    REQUIRE(ksmsctl_ok(lab));  // what is installed once stays
+    return ksmsctl(
+        lab, scan_arguments(two_source(lab, 4), two_destination(lab, 4), "T:1-65535", isolated()));
+}
+
 /// A signal ends a live-frames run in the middle, even one that only goes on.
 TEST_CASE("isolated: stopped and continued while it injects") {
     Lab lab(Pins::with_process);
-    build_two(lab);
-    REQUIRE(ksmsctl_ok(lab));  // what is installed once stays
-    Child scan(ksmsctl(
-        lab, scan_arguments(two_source(lab, 4), two_destination(lab, 4), "T:1-65535", isolated())));
+    Child scan(all_ports_of_two(lab));
     while (!scan.ended(std::chrono::milliseconds(1))) {
         scan.signal(SIGSTOP);
         scan.signal(SIGCONT);
@@ -216,10 +221,7 @@ TEST_CASE("isolated: stopped and continued while it injects") {
 
 TEST_CASE("isolated: Ctrl-C while it injects ends with a document") {
     Lab lab(Pins::with_process);
-    build_two(lab);
-    REQUIRE(ksmsctl_ok(lab));  // what is installed once stays
-    Child scan(ksmsctl(
-        lab, scan_arguments(two_source(lab, 4), two_destination(lab, 4), "T:1-65535", isolated())));
+    Child scan(all_ports_of_two(lab));
     const auto sent_by_r1 = [&] {
         return std::stoul(lab.in("r1", {"sh", "-c", "awk '/eth1:/ {print $11}' /proc/net/dev"}));
     };

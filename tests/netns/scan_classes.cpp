@@ -104,9 +104,8 @@ TEST_CASE("classes: where a rule cannot be read every service is probed") {
     CHECK(warnings[0].get<std::string>().find("r2: inet t f handle ") != std::string::npos);
 }
 
-/// The rule comes when the classes are made already.
-TEST_CASE("classes: a class whose members differ is probed whole") {
-    Lab lab(Pins::with_process);
+/// In the lab of two, which is open.
+ksms::ScanRequest hundred_ports(Lab& lab) {
     build_two(lab);
     REQUIRE(opens(lab, 4));
     ksms::ScanRequest request;
@@ -114,6 +113,13 @@ TEST_CASE("classes: a class whose members differ is probed whole") {
     request.destination = *ksms::Address::parse(two_destination(lab, 4));
     request.classes = true;
     for (std::uint16_t port = 1; port <= 100; ++port) request.services.push_back({6, port});
+    return request;
+}
+
+/// The rule comes when the classes are made already.
+TEST_CASE("classes: a class whose members differ is probed whole") {
+    Lab lab(Pins::with_process);
+    const auto request = hundred_ports(lab);
     ksms::ScanHooks hooks;
     std::vector<std::size_t> sent;
     hooks.armed = [&](const ksms::ArmedScan& scan) -> ksms::Status {
@@ -137,13 +143,7 @@ TEST_CASE("classes: a class whose members differ is probed whole") {
 /// The second round, which would probe all of the class, does not come to its end.
 TEST_CASE("classes: of a class whose members differ nothing is said if no time is left") {
     Lab lab(Pins::with_process);
-    build_two(lab);
-    REQUIRE(opens(lab, 4));
-    ksms::ScanRequest request;
-    request.source = *ksms::Address::parse(two_source(lab, 4));
-    request.destination = *ksms::Address::parse(two_destination(lab, 4));
-    request.classes = true;
-    for (std::uint16_t port = 1; port <= 100; ++port) request.services.push_back({6, port});
+    const auto request = hundred_ports(lab);
     ksms::ScanHooks hooks;
     std::atomic<int> stop{0};
     int rounds = 0;

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
-#include <set>
 #include <string_view>
 
 #include "route/classes.hpp"
-#include "route/segment.hpp"
+#include "route/plan_parts.hpp"
 
 namespace ksms {
 namespace {
@@ -27,13 +27,13 @@ public:
     AnswerClasses run() {
         AnswerClasses result;
         result.each_alone = whole_plan();
-        for (const auto* netns : all()) {
+        for (const auto& netns : namespaces_of(plan_)) {
             if (!result.each_alone.empty()) break;
-            const auto why = look_at(netns->number());
+            const auto why = look_at(netns.number());
             if (!why)
                 result.each_alone = why.error().text();
             else if (!why->empty())
-                result.each_alone = netns->name() + ": " + *why;
+                result.each_alone = netns.name() + ": " + *why;
         }
         if (result.each_alone.empty()) {
             result.class_of = by_path(classes_.classes());
@@ -57,19 +57,6 @@ private:
             std::ranges::any_of(plan_.routers,
                                 [](const auto& router) { return !router.memories.empty(); });
         return remembers ? "a rule on the way answers by the packets before" : "";
-    }
-
-    [[nodiscard]] std::vector<const PlanNetns*> all() const {
-        std::vector<const PlanNetns*> all;
-        std::set<std::size_t> known;
-        const auto add = [&](const PlanNetns& netns) {
-            if (known.insert(netns.number()).second) all.push_back(&netns);
-        };
-        for (const auto& entry : plan_.entries) add(entry.netns);
-        for (const auto& router : plan_.routers) add(router.netns);
-        for (const auto& segment : plan_.segments) add(segment);
-        for (const auto& host : plan_.destination_hosts) add(host);
-        return all;
     }
 
     /// @return why ports may be told apart there; "": the rules that were read say it

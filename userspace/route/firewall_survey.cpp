@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "route/plan_parts.hpp"
 #include "route/segment.hpp"
 
 namespace ksms {
@@ -77,20 +78,15 @@ private:
     }
 
     void read_all() {
-        const auto read = [this](const PlanNetns& netns) {
-            if (rules_.contains(netns.number())) return;
-            const int family = request_.source.family;
+        const int family = request_.source.family;
+        for (const auto& netns : namespaces_of(plan_)) {
             // What cannot be looked at may do anything.
             plan_.sorted |= network_.sorts_packets(netns.number()).value_or(true);
             Read found{netns.name(), read_rules(netns, family), wraps(netns)};
             if (found.wraps)
                 add_outer(read_rules(netns, family == AF_INET ? AF_INET6 : AF_INET), found.rules);
             rules_.emplace(netns.number(), std::move(found));
-        };
-        for (const auto& entry : plan_.entries) read(entry.netns);
-        for (const auto& router : plan_.routers) read(router.netns);
-        for (const auto& segment : plan_.segments) read(segment);
-        for (const auto& host : plan_.destination_hosts) read(host);
+        }
     }
 
     /// Has it a tunnel, or an IPsec policy that encrypts? A route that encapsulates leads past

@@ -13,6 +13,19 @@ PlanNetns plan_netns(const Network& network, std::size_t number) {
     return {number, netns.name(), netns.inode()};
 }
 
+std::vector<PlanNetns> namespaces_of(const Plan& plan) {
+    std::vector<PlanNetns> all;
+    std::set<std::size_t> known;
+    const auto add = [&](const PlanNetns& netns) {
+        if (known.insert(netns.number()).second) all.push_back(netns);
+    };
+    for (const auto& entry : plan.entries) add(entry.netns);
+    for (const auto& router : plan.routers) add(router.netns);
+    for (const auto& segment : plan.segments) add(segment);
+    for (const auto& host : plan.destination_hosts) add(host);
+    return all;
+}
+
 Result<std::vector<PlanInterface>> tap_interfaces(Network& network, std::size_t netns) {
     KSMS_TRY(const auto* interfaces, network.interfaces(netns));
     std::vector<PlanInterface> result;

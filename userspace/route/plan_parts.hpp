@@ -15,6 +15,8 @@
 namespace ksms {
 
 [[nodiscard]] PlanNetns plan_netns(const Network& network, std::size_t number);
+/// Those of a plan whose rules its packets may meet, each once.
+[[nodiscard]] std::vector<PlanNetns> namespaces_of(const Plan& plan);
 /// Those that a router's taps belong on.
 Result<std::vector<PlanInterface>> tap_interfaces(Network& network, std::size_t netns);
 Result<PlanInterface> interface_of(Network& network, std::size_t netns, std::uint32_t ifindex);

@@ -179,7 +179,6 @@ ServiceSample::ServiceSample(const std::vector<Service>& asked, std::vector<std:
                             random);
     for (const auto service : some) chosen[service] = true;
 
-    chosen_.clear();
     place_.assign(asked.size(), kNotThere);
     first_chosen_.assign(inside.size(), kNotThere);
     for (std::uint32_t service = 0; service < asked.size(); ++service) {
@@ -198,13 +197,6 @@ std::vector<Service> ServiceSample::chosen() const {
     return services;
 }
 
-std::vector<bool> ServiceSample::probed_in_part() const {
-    std::vector<bool> partly(first_chosen_.size(), false);
-    for (std::size_t i = 0; i < asked_->size(); ++i)
-        if (!is_chosen(i)) partly[class_of_[i]] = true;
-    return partly;
-}
-
 std::vector<std::uint32_t> ServiceSample::speakers_in(const Report& report) const {
     const Answers answers(report);
     auto speakers = first_chosen_;
@@ -215,10 +207,11 @@ std::vector<std::uint32_t> ServiceSample::speakers_in(const Report& report) cons
     return speakers;
 }
 
-std::vector<bool> ServiceSample::disagreeing(const Report& report) const {
-    const auto partly = probed_in_part();
-    const auto speakers = speakers_in(report);
-    std::vector<bool> found(first_chosen_.size(), false);
+std::vector<bool> ServiceSample::disagreeing(const Report& report,
+                                             const std::vector<std::uint32_t>& speakers) const {
+    std::vector<bool> partly(first_chosen_.size(), false), found(first_chosen_.size(), false);
+    for (std::size_t i = 0; i < class_of_.size(); ++i)
+        if (!is_chosen(i)) partly[class_of_[i]] = true;
     const Answers answers(report);
     for (std::size_t i = 0; i < chosen_.size(); ++i) {
         const auto of = class_of_[chosen_[i]];
@@ -228,15 +221,15 @@ std::vector<bool> ServiceSample::disagreeing(const Report& report) const {
 }
 
 bool ServiceSample::add_unlike(const Report& report, std::vector<bool>& each) const {
-    const auto classes = disagreeing(report);
+    const auto classes = disagreeing(report, speakers_in(report));
     for (std::size_t i = 0; i < class_of_.size(); ++i)
         if (classes[class_of_[i]]) each[i] = true;
     return std::ranges::find(classes, true) != classes.end();
 }
 
 Report ServiceSample::expand(Report report) const {
-    const auto unlike = disagreeing(report);
     const auto speakers = speakers_in(report);
+    const auto unlike = disagreeing(report, speakers);
     const bool in_part = chosen_.size() < asked_->size();
     MoreChanges changes(report);
     const auto cut_short =

@@ -37,11 +37,12 @@ public:
     [[nodiscard]] Report expand(Report report) const;
 
 private:
-    [[nodiscard]] std::vector<bool> probed_in_part() const;  ///< per class
     /// Per class: the place in chosen_ of whom the others have their answer from.
     [[nodiscard]] std::vector<std::uint32_t> speakers_in(const Report& report) const;
     /// Per class: it was probed in part, and what was has different answers.
-    [[nodiscard]] std::vector<bool> disagreeing(const Report& report) const;
+    /// @param speakers  speakers_in() this report
+    [[nodiscard]] std::vector<bool> disagreeing(const Report& report,
+                                                const std::vector<std::uint32_t>& speakers) const;
     [[nodiscard]] bool is_chosen(std::size_t service) const { return place_[service] != kNotThere; }
 
     static constexpr std::uint32_t kNotThere = 0xffffffff;
